@@ -1,0 +1,36 @@
+# Two commands are enough after a clone: `make demo`, `make test`. Both set up .venv first.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## .venv with the pinned dependencies and xattn itself, editable
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup ## the whole chain on generated data, offline; ends with a page to open
+	$(BIN)/xattn demo --out xattn-demo
+
+test: setup ## every test, slow ones too
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup ## style, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## speed as ratios to a bare forward, measured in one process
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) xattn-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

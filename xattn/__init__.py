@@ -1,0 +1,73 @@
+"""What does a medical image classifier look at: the medicine, or the ruler in the corner?
+
+    import xattn
+
+    model = xattn.load("model.pt")
+    run = xattn.explain(model, "images/", methods=["gradcam"], out="run")
+    tables = xattn.feature_usage(run, "isic_attributes.json")
+
+Importing `xattn` imports nothing heavy: each name is fetched when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xattn._version import __version__
+
+if TYPE_CHECKING:
+    from xattn.analysis.feature_usage import feature_usage
+    from xattn.analysis.usage import UsageResult, usage_test
+    from xattn.annotations import build_annotations, read_annotations
+    from xattn.explain.pipeline import explain
+    from xattn.figures.report import report
+    from xattn.models import Model, load, wrap
+    from xattn.runs import RunFolder
+    from xattn.synthetic.dataset import synthesize
+    from xattn.training.fit import train
+
+_HOMES = {
+    "Model": "xattn.models",
+    "RunFolder": "xattn.runs",
+    "UsageResult": "xattn.analysis.usage",
+    "build_annotations": "xattn.annotations",
+    "explain": "xattn.explain.pipeline",
+    "feature_usage": "xattn.analysis.feature_usage",
+    "load": "xattn.models",
+    "read_annotations": "xattn.annotations",
+    "report": "xattn.figures.report",
+    "synthesize": "xattn.synthetic.dataset",
+    "train": "xattn.training.fit",
+    "usage_test": "xattn.analysis.usage",
+    "wrap": "xattn.models",
+}
+
+__all__ = [
+    "Model",
+    "RunFolder",
+    "UsageResult",
+    "__version__",
+    "build_annotations",
+    "explain",
+    "feature_usage",
+    "load",
+    "read_annotations",
+    "report",
+    "synthesize",
+    "train",
+    "usage_test",
+    "wrap",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xattn' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

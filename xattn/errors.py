@@ -1,0 +1,58 @@
+"""Errors a user can act on: one line that names the cause, the file or layer, and the way out.
+
+Everything the user may have got wrong is an `XattnError`; the command line prints its message
+and exits with `exit_code`. Anything else is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class XattnError(Exception):
+    """Nothing could be done, for the reason in the message (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(XattnError):
+    """The words of the call are wrong: an unknown name, options that exclude each other (2)."""
+
+    exit_code = 2
+
+
+class ImageError(XattnError):
+    """One image cannot be used; the others can."""
+
+
+class AnnotationError(XattnError):
+    """An annotation file is not what it should be. The message lists every fault found."""
+
+
+class CheckpointError(XattnError):
+    """A checkpoint cannot become a model."""
+
+
+class MethodError(XattnError):
+    """An explanation method makes no sense for this model or layer."""
+
+
+class RunError(XattnError):
+    """A run folder is missing, damaged, or belongs to other settings."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'a' or 'b'?"` for names close to `name`, else the known names.
+
+    >>> near("gradcm", ["gradcam", "attention"])
+    "; did you mean 'gradcam'?"
+    >>> near("zzz", ["gradcam", "attention"])
+    '; known: attention, gradcam'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return "; did you mean " + " or ".join(repr(c) for c in close) + "?"
+    shown = known if len(known) <= 20 else [*known[:20], "..."]
+    return "; known: " + ", ".join(shown)

@@ -1,0 +1,144 @@
+"""One decoder for every file, so that an image and its mask can never go out of step.
+
+Pillow is used although OpenCV decodes a third faster: it reports truncation instead of returning
+a half-grey picture, and it tells modes and orientation apart.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from xattn.errors import ImageError
+
+MAX_PIXELS = 178_956_970
+"""Largest image that is decoded, in pixels: the size at which Pillow suspects a bomb (512 MB)."""
+
+_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+_PLAIN = ("RGB", "L", "1", "P", "RGBA", "LA", "PA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An upright RGB image and what was done to get it.
+
+    Attributes:
+        image: 8-bit RGB, orientation already applied; `image.size` is (width, height).
+        note: how the file differed from plain 8-bit RGB ("CMYK", "16-bit", ...), or "".
+        orientation: EXIF orientation of the file, 1 (as stored) to 8.
+    """
+
+    image: Image.Image
+    note: str
+    orientation: int
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """Decode one image file to upright 8-bit RGB.
+
+    Alpha is dropped and palettes, CMYK and grey are converted as torchvision's loader does it;
+    16-bit values are scaled to 8 bits (Pillow would clip them); of an animation the first frame
+    is taken. The EXIF orientation is applied, exactly once.
+
+    Args:
+        path: file of any format Pillow reads.
+        max_pixels: larger images are refused before they are decoded.
+
+    Raises:
+        ImageError: the file is missing, empty, no image, damaged, too large or of float type.
+    """
+    image, note = _open(Path(path), max_pixels)
+    orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = ImageOps.exif_transpose(_to_rgb(image, Path(path)))
+    return Decoded(upright, note, orientation if 1 <= orientation <= 8 else 1)
+
+
+def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
+    """Decode one mask file to booleans (height, width), upright.
+
+    True where the value exceeds half of the file's range (> 127 for 8 bits), so that masks
+    resized with interpolation keep their outline. A mask whose largest value is 1 is taken
+    as 0/1.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    image, _ = _open(Path(path), max_pixels)
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _SIXTEEN_BIT or image.mode == "I":
+        values, half = np.asarray(image).astype(np.int64), 32767
+    else:
+        values, half = np.asarray(image.convert("L")), 127
+    return values > (0 if values.size and values.max() <= 1 else half)
+
+
+def _open(path: Path, max_pixels: int) -> tuple[Image.Image, str]:
+    """Open and fully load one file; every way in which that fails becomes one line."""
+    try:
+        if path.stat().st_size == 0:
+            raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # we measure the size ourselves, below
+            image = Image.open(path)
+            width, height = image.size
+            if width * height > max_pixels:
+                image.close()
+                raise ImageError(
+                    f"Expected at most {max_pixels:,} pixels, but got {width} x {height} in {path}"
+                    "; scale it down first, it may be a decompression bomb"
+                )
+            note = _describe(image)
+            image.load()
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"Expected a file at {path}, but got nothing there") from None
+    except UnidentifiedImageError:
+        raise ImageError(
+            f"Expected an image in {path}, but its content is of no known format"
+        ) from None
+    except Image.DecompressionBombError:
+        raise ImageError(
+            f"Expected at most {max_pixels:,} pixels, but got a decompression bomb in {path}"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as err:
+        raise ImageError(f"Expected a whole image in {path}, but decoding failed: {err}") from None
+    return image, note
+
+
+def _describe(image: Image.Image) -> str:
+    notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
+    if getattr(image, "n_frames", 1) > 1:
+        notes.append("animated, first frame")
+    if image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1):
+        notes.append("rotated by EXIF")
+    return ", ".join(notes)
+
+
+def _mode_name(mode: str) -> str:
+    if mode in _SIXTEEN_BIT or mode == "I":
+        return "16-bit grey"
+    names = {"L": "grey", "1": "1-bit", "P": "palette", "RGBA": "alpha", "LA": "grey with alpha"}
+    return names.get(mode, mode)
+
+
+def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT or image.mode == "I":
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ImageError(
+                f"Expected 8- or 16-bit pixels in {path}, but got values {values.min()} to "
+                f"{values.max()}; rescale it first"
+            )
+        grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        grey.info, exif = dict(image.info), image.getexif()
+        grey.getexif().update(exif)
+        return grey.convert("RGB")
+    if image.mode not in _PLAIN:
+        raise ImageError(f"Expected 8- or 16-bit pixels in {path}, but got mode {image.mode}")
+    return image.convert("RGB")

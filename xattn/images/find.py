@@ -1,0 +1,63 @@
+"""Which image files a user means by a directory, a glob, or a list."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xattn.errors import UsageError, XattnError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image on disk and the name it goes by in every table."""
+
+    id: str
+    path: Path
+
+
+def find_images(source: str | Path | Iterable[str | Path]) -> list[ImageFile]:
+    """List the images under a directory (recursive), of a glob, a file, or several of these.
+
+    A text file (`.txt`) lists one path a line, relative to itself. Files in a directory are taken
+    by their ending and sorted by path, so that two calls give the same order; hidden ones are
+    passed over. The id is the file's name without its ending. Two files of one id are both
+    returned: the caller decides which is done.
+
+    Raises:
+        UsageError: nothing exists at a path.
+        XattnError: there is no image at all.
+    """
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    paths = [path for one in sources for path in _expand(str(one))]
+    unique = list(dict.fromkeys(paths))
+    if not unique:
+        shown = ", ".join(str(s) for s in sources) or "an empty list"
+        raise XattnError(
+            f"Expected images in {shown}, but found none; endings looked for: {' '.join(ENDINGS)}"
+        )
+    return [ImageFile(path.stem, path) for path in unique]
+
+
+def _expand(source: str) -> Sequence[Path]:
+    path = Path(source)
+    if path.is_dir():
+        inside = (p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
+        return sorted(p for p in inside if not _hidden(p.relative_to(path)))
+    if path.is_file():
+        if path.suffix.lower() == ".txt":
+            lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+            return [path.parent / line for line in lines if line and not line.startswith("#")]
+        return [path]
+    if glob.has_magic(source):
+        found = (Path(p) for p in glob.glob(source, recursive=True))
+        return sorted(p for p in found if p.is_file() and p.suffix.lower() in ENDINGS)
+    raise UsageError(f"Expected an image, a directory, a glob or a .txt list, but got {source}")
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -1,0 +1,106 @@
+"""From an upright image to a model's input, and the record of it that travels with the weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from xattn.errors import CheckpointError, UsageError, near
+from xattn.images.geometry import View
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes a tensor: resize, crop, scale to [0, 1], normalise.
+
+    Attributes:
+        size: (height, width) of the model's input in pixels.
+        mode: "squash" resamples the whole image to `size`, changing its aspect ratio;
+            "crop" scales the shorter side to `resize` and cuts `size` from the centre, as
+            torchvision's `Resize(resize)` and `CenterCrop(size)`.
+        resize: length of the shorter side before the crop, in pixels; "crop" only.
+        mean, std: per channel, of values in [0, 1].
+        interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
+    """
+
+    size: tuple[int, int] = (224, 224)
+    mode: Literal["squash", "crop"] = "squash"
+    resize: int | None = None
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in _FILTERS:
+            raise UsageError(
+                f"Unknown interpolation {self.interpolation!r}{near(self.interpolation, _FILTERS)}"
+            )
+        if self.mode not in ("squash", "crop"):
+            raise UsageError(f"Expected mode 'squash' or 'crop', but got {self.mode!r}")
+        if min(self.size) < 1:
+            raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
+        if self.mode == "crop" and self._shorter < max(self.size):
+            raise UsageError(
+                f"Expected resize >= the crop's longer side, but got {self.resize} for {self.size}"
+            )
+
+    @property
+    def _shorter(self) -> int:
+        return self.resize if self.resize is not None else max(self.size)
+
+    def view(self, width: int, height: int) -> View:
+        """Return the part of an upright image of (width, height) pixels that the model sees."""
+        if self.mode == "squash":
+            return View((0.0, 0.0, float(width), float(height)), *self.size)
+        # torchvision rounds the longer side down and the crop's corner to the nearest pixel.
+        short, long = min(width, height), max(width, height)
+        scaled_long = int(self._shorter * long / short)
+        new_w, new_h = (
+            (self._shorter, scaled_long) if width <= height else (scaled_long, self._shorter)
+        )
+        top, left = round((new_h - self.size[0]) / 2), round((new_w - self.size[1]) / 2)
+        sx, sy = width / new_w, height / new_h
+        box = (left * sx, top * sy, (left + self.size[1]) * sx, (top + self.size[0]) * sy)
+        return View((box[0], box[1], min(box[2], width), min(box[3], height)), *self.size)
+
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Resample an upright RGB image to the model's size: uint8 (height, width, 3)."""
+        view = self.view(*image.size)
+        resized = image.resize(
+            (view.width, view.height), _FILTERS[self.interpolation], box=view.box
+        )
+        return np.asarray(resized)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Preprocessing:
+        """Rebuild from `to_dict`'s values.
+
+        Raises:
+            CheckpointError: a key is unknown.
+        """
+        known = cls.__dataclass_fields__
+        for key in values:
+            if key not in known:
+                raise CheckpointError(f"Unknown preprocessing key {key!r}{near(key, known)}")
+        arguments: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**arguments)
