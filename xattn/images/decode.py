@@ -6,7 +6,7 @@ a half-grey picture, and it tells modes and orientation apart.
 
 from __future__ import annotations
 
-import warnings
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Decoded:
     Raises:
         ImageError: the file is missing, empty, no image, damaged, too large or of float type.
     """
-    image, note = _open(Path(path), max_pixels)
-    orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    upright = ImageOps.exif_transpose(_to_rgb(image, Path(path)))
-    return Decoded(upright, note, orientation if 1 <= orientation <= 8 else 1)
+    image, note, orientation = _open(Path(path), max_pixels)
+    return Decoded(_to_rgb(image, Path(path)), note, orientation)
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -68,8 +66,7 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
     Raises:
         ImageError: as `read_image`.
     """
-    image, _ = _open(Path(path), max_pixels)
-    image = ImageOps.exif_transpose(image)
+    image, _, _ = _open(Path(path), max_pixels)
     if image.mode in _SIXTEEN_BIT or image.mode == "I":
         values, half = np.asarray(image).astype(np.int64), 32767
     else:
@@ -77,23 +74,31 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
     return values > (0 if values.size and values.max() <= 1 else half)
 
 
-def _open(path: Path, max_pixels: int) -> tuple[Image.Image, str]:
-    """Open and fully load one file; every way in which that fails becomes one line."""
+def _open(path: Path, max_pixels: int) -> tuple[Image.Image, str, int]:
+    """Load one file upright; every way in which that fails becomes one line.
+
+    The bytes are read first: given a name, Pillow maps uncompressed TIFF files into memory and
+    scrambles those with an orientation. Warnings are left alone, since silencing them is not safe
+    in threads.
+    """
     try:
-        if path.stat().st_size == 0:
+        data = path.read_bytes()
+        if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # we measure the size ourselves, below
-            image = Image.open(path)
-            width, height = image.size
-            if width * height > max_pixels:
-                image.close()
-                raise ImageError(
-                    f"Expected at most {max_pixels:,} pixels, but got {width} x {height} in {path}"
-                    "; scale it down first, it may be a decompression bomb"
-                )
-            note = _describe(image)
-            image.load()
+        image: Image.Image = Image.open(io.BytesIO(data))
+        width, height = image.size
+        if width * height > max_pixels:
+            raise ImageError(
+                f"Expected at most {max_pixels:,} pixels, but got {width} x {height} in {path}"
+                "; scale it down first, it may be a decompression bomb"
+            )
+        note = _describe(image)
+        # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
+        orientation = _orientation(image) if image.format == "TIFF" else 1
+        image.load()
+        orientation = max(orientation, _orientation(image))
+        image.info.pop("transparency", None)  # alpha is dropped; Pillow would warn of it
+        image = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except FileNotFoundError:
@@ -102,21 +107,26 @@ def _open(path: Path, max_pixels: int) -> tuple[Image.Image, str]:
         raise ImageError(
             f"Expected an image in {path}, but its content is of no known format"
         ) from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
             f"Expected at most {max_pixels:,} pixels, but got a decompression bomb in {path}"
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as err:
         raise ImageError(f"Expected a whole image in {path}, but decoding failed: {err}") from None
-    return image, note
+    if orientation != 1:
+        note = f"{note}, rotated by EXIF".removeprefix(", ")
+    return image, note, orientation
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return value if value in range(1, 9) else 1
 
 
 def _describe(image: Image.Image) -> str:
     notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "is_animated", False):
         notes.append("animated, first frame")
-    if image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1):
-        notes.append("rotated by EXIF")
     return ", ".join(notes)
 
 
@@ -135,10 +145,7 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
                 f"Expected 8- or 16-bit pixels in {path}, but got values {values.min()} to "
                 f"{values.max()}; rescale it first"
             )
-        grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
-        grey.info, exif = dict(image.info), image.getexif()
-        grey.getexif().update(exif)
-        return grey.convert("RGB")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode not in _PLAIN:
         raise ImageError(f"Expected 8- or 16-bit pixels in {path}, but got mode {image.mode}")
     return image.convert("RGB")

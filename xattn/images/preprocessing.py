@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from xattn.errors import CheckpointError, UsageError, near
+from xattn.errors import CheckpointError, ImageError, UsageError, near
+from xattn.images.decode import MAX_PIXELS
 from xattn.images.geometry import View
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -66,24 +67,39 @@ class Preprocessing:
         """Return the part of an upright image of (width, height) pixels that the model sees."""
         if self.mode == "squash":
             return View((0.0, 0.0, float(width), float(height)), *self.size)
-        # torchvision rounds the longer side down and the crop's corner to the nearest pixel.
-        short, long = min(width, height), max(width, height)
-        scaled_long = int(self._shorter * long / short)
-        new_w, new_h = (
-            (self._shorter, scaled_long) if width <= height else (scaled_long, self._shorter)
-        )
-        top, left = round((new_h - self.size[0]) / 2), round((new_w - self.size[1]) / 2)
+        (new_w, new_h), (left, top) = self._scaled(width, height)
         sx, sy = width / new_w, height / new_h
         box = (left * sx, top * sy, (left + self.size[1]) * sx, (top + self.size[0]) * sy)
         return View((box[0], box[1], min(box[2], width), min(box[3], height)), *self.size)
 
     def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Resample an upright RGB image to the model's size: uint8 (height, width, 3)."""
-        view = self.view(*image.size)
-        resized = image.resize(
-            (view.width, view.height), _FILTERS[self.interpolation], box=view.box
-        )
-        return np.asarray(resized)
+        """Resample an upright RGB image to the model's size: uint8 (height, width, 3).
+
+        Raises:
+            ImageError: the image is so thin that scaling its shorter side would fill the memory.
+        """
+        resampling = _FILTERS[self.interpolation]
+        if self.mode == "squash":
+            return np.asarray(image.resize(self.size[::-1], resampling))
+        # Not `resize(box=...)`: Pillow rounds the box to float32, which moves whole pixels.
+        scaled, (left, top) = self._scaled(*image.size)
+        if scaled[0] * scaled[1] > MAX_PIXELS:
+            raise ImageError(
+                f"Expected an image that can be scaled to a shorter side of {self._shorter}, "
+                f"but got {image.width} x {image.height} pixels; crop it, or use mode 'squash'"
+            )
+        right, bottom = left + self.size[1], top + self.size[0]
+        return np.asarray(image.resize(scaled, resampling).crop((left, top, right, bottom)))
+
+    def _scaled(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return (width, height) after the resize and the crop's (left, top), as torchvision.
+
+        It rounds the longer side down and the crop's corner to the nearest pixel.
+        """
+        long = int(self._shorter * max(width, height) / min(width, height))
+        new_w, new_h = (self._shorter, long) if width <= height else (long, self._shorter)
+        left, top = round((new_w - self.size[1]) / 2), round((new_h - self.size[0]) / 2)
+        return (new_w, new_h), (left, top)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

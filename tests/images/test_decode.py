@@ -1,0 +1,249 @@
+"""Every kind of file a clinic's folder holds: decoded upright, or refused in one clear line."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from xattn.errors import ImageError
+from xattn.images import read_image, read_mask
+
+# What EXIF says each orientation needs to be seen upright, as array operations.
+UPRIGHT = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+def _exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def _noise(height: int = 20, width: int = 30) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _corner(height: int = 20, width: int = 30) -> np.ndarray:
+    """A mask that looks different in all eight orientations."""
+    mask = np.zeros((height, width), bool)
+    mask[:6, :13] = True
+    return mask
+
+
+class TestModes:
+    @pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "YCbCr", "HSV"])
+    def test_a_plain_mode_is_read_as_torchvisions_loader_reads_it(self, tmp_path, mode):
+        path = tmp_path / ("x.png" if mode in ("RGB", "L", "1", "P", "RGBA", "LA") else "x.tiff")
+        if mode == "HSV":
+            path = tmp_path / "x.jpg"
+            Image.fromarray(_noise()).convert("CMYK").save(path)
+        else:
+            Image.fromarray(_noise()).convert(mode).save(path)
+        with Image.open(path) as image:
+            expected = image.convert("RGB")
+        got = read_image(path)
+        assert got.image.mode == "RGB"
+        assert np.array_equal(np.asarray(got.image), np.asarray(expected))
+
+    @pytest.mark.parametrize(
+        ("mode", "note"),
+        [("RGB", ""), ("L", "grey"), ("1", "1-bit"), ("P", "palette"), ("RGBA", "alpha")],
+    )
+    def test_the_note_tells_how_a_file_differs_from_plain_rgb(self, tmp_path, mode, note):
+        Image.fromarray(_noise()).convert(mode).save(tmp_path / "x.png")
+        assert read_image(tmp_path / "x.png").note == note
+
+    def test_alpha_is_dropped_and_does_not_darken(self, tmp_path):
+        rgba = np.dstack([_noise(), np.zeros((20, 30), np.uint8)])
+        Image.fromarray(rgba, "RGBA").save(tmp_path / "x.png")
+        assert np.array_equal(np.asarray(read_image(tmp_path / "x.png").image), _noise())
+
+    def test_a_palette_with_transparency_is_read_without_a_warning(self, tmp_path):
+        image = Image.fromarray(_noise()).quantize(16)
+        image.save(tmp_path / "x.png", transparency=bytes(range(16)))
+        expected = np.asarray(image.convert("RGB"))
+        assert np.array_equal(np.asarray(read_image(tmp_path / "x.png").image), expected)
+
+    @pytest.mark.parametrize("ending", ["png", "tiff"])
+    def test_sixteen_bit_values_are_scaled_not_clipped(self, tmp_path, ending):
+        ramp = np.linspace(0, 65535, 600).astype(np.uint16).reshape(20, 30)
+        Image.fromarray(ramp).save(tmp_path / f"x.{ending}")
+        got = read_image(tmp_path / f"x.{ending}")
+        assert got.note == "16-bit grey"
+        assert np.array_equal(np.asarray(got.image)[..., 0], np.rint(ramp / 257).astype(np.uint8))
+
+    def test_of_an_animation_the_first_frame_is_taken(self, tmp_path):
+        frames = [Image.new("L", (30, 20), value) for value in (10, 200, 90)]
+        frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+        got = read_image(tmp_path / "x.gif")
+        assert "animated, first frame" in got.note
+        assert np.unique(np.asarray(got.image)).tolist() == [10]
+
+    def test_float_pixels_are_refused_by_name(self, tmp_path):
+        Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tiff")
+        with pytest.raises(ImageError, match=r"8- or 16-bit pixels in .*x\.tiff, but got mode F"):
+            read_image(tmp_path / "x.tiff")
+
+    def test_integers_beyond_sixteen_bits_are_refused_with_their_range(self, tmp_path):
+        Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / "x.tiff")
+        with pytest.raises(ImageError, match="70000"):
+            read_image(tmp_path / "x.tiff")
+
+
+class TestOrientation:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("ending", ["png", "tiff", "webp"])
+    def test_an_image_is_turned_upright_exactly_once(self, tmp_path, ending, orientation):
+        path = tmp_path / f"x.{ending}"
+        options = {"lossless": True} if ending == "webp" else {}
+        Image.fromarray(_noise()).save(path, exif=_exif(orientation), **options)
+        got = read_image(path)
+        assert np.array_equal(np.asarray(got.image), UPRIGHT[orientation](_noise()))
+        assert got.orientation == orientation
+        assert ("rotated by EXIF" in got.note) == (orientation != 1)
+        again = ImageOps.exif_transpose(got.image)
+        assert np.array_equal(np.asarray(again), np.asarray(got.image))
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    @pytest.mark.parametrize("ending", ["png", "tiff"])
+    @pytest.mark.parametrize("mode", ["1", "L", "I;16", "RGB", "P"])
+    def test_a_mask_is_turned_as_its_image_is(self, tmp_path, mode, ending, orientation):
+        if mode == "I;16":
+            image = Image.fromarray(_corner().astype(np.uint16) * 65535)
+        else:
+            image = Image.fromarray(_corner()).convert(mode)
+        image.save(tmp_path / f"x.{ending}", exif=_exif(orientation))
+        got = read_mask(tmp_path / f"x.{ending}")
+        assert np.array_equal(got, UPRIGHT[orientation](_corner()))
+
+    def test_sixteen_bit_images_are_turned_too(self, tmp_path):
+        values = np.arange(600, dtype=np.uint16).reshape(20, 30) * 100
+        Image.fromarray(values).save(tmp_path / "x.tiff", exif=_exif(6))
+        got = np.asarray(read_image(tmp_path / "x.tiff").image)[..., 0]
+        assert np.array_equal(got, UPRIGHT[6](np.rint(values / 257).astype(np.uint8)))
+
+    def test_a_png_that_tells_its_orientation_after_the_pixels_is_turned(self, tmp_path):
+        buffer = io.BytesIO()
+        Image.fromarray(_noise()).save(buffer, "PNG")
+        exif = b"eXIf" + _exif(6).tobytes().removeprefix(b"Exif\0\0")
+        chunk = struct.pack(">I", len(exif) - 4) + exif + struct.pack(">I", zlib.crc32(exif))
+        data = buffer.getvalue()
+        (tmp_path / "x.png").write_bytes(data[:-12] + chunk + data[-12:])
+        got = read_image(tmp_path / "x.png")
+        assert got.orientation == 6
+        assert np.array_equal(np.asarray(got.image), UPRIGHT[6](_noise()))
+
+    @pytest.mark.parametrize("value", [0, 9, 77])
+    def test_an_orientation_that_exif_does_not_define_means_as_stored(self, tmp_path, value):
+        Image.fromarray(_noise()).save(tmp_path / "x.png", exif=_exif(value))
+        got = read_image(tmp_path / "x.png")
+        assert got.orientation == 1
+        assert np.array_equal(np.asarray(got.image), _noise())
+
+
+class TestMaskValues:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ([0, 127, 128, 255], [False, False, True, True]),
+            ([0, 1, 1, 0], [False, True, True, False]),
+            ([0, 0, 0, 0], [False] * 4),
+            ([255] * 4, [True] * 4),
+        ],
+    )
+    def test_above_half_is_inside_and_zero_one_files_are_understood(
+        self, tmp_path, values, expected
+    ):
+        Image.fromarray(np.array([values], np.uint8)).save(tmp_path / "m.png")
+        assert read_mask(tmp_path / "m.png").tolist() == [expected]
+
+    def test_a_sixteen_bit_mask_is_cut_at_half_of_its_own_range(self, tmp_path):
+        Image.fromarray(np.array([[0, 255, 32767, 32768]], np.uint16)).save(tmp_path / "m.png")
+        assert read_mask(tmp_path / "m.png").tolist() == [[False, False, False, True]]
+
+
+class TestDamage:
+    @pytest.fixture
+    def good(self, tmp_path) -> Path:
+        Image.fromarray(_noise(200, 300)).save(tmp_path / "good.jpg")
+        return tmp_path / "good.jpg"
+
+    def _refused(self, path: Path, words: str) -> None:
+        for read in (read_image, read_mask):
+            with pytest.raises(ImageError, match=words) as caught:
+                read(path)
+            assert path.name in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+    def test_the_undamaged_neighbour_is_read(self, good):
+        assert read_image(good).image.size == (300, 200)
+
+    def test_a_missing_file(self, tmp_path):
+        self._refused(tmp_path / "gone.jpg", "nothing there")
+
+    def test_a_directory(self, tmp_path):
+        (tmp_path / "folder.jpg").mkdir()
+        self._refused(tmp_path / "folder.jpg", "directory")
+
+    def test_a_file_of_zero_bytes(self, tmp_path):
+        (tmp_path / "empty.jpg").touch()
+        self._refused(tmp_path / "empty.jpg", "zero bytes")
+
+    @pytest.mark.parametrize("content", [b"hello", b"\xff\xd8\xff\xe0", b"<html>not found</html>"])
+    def test_a_file_that_is_no_image(self, tmp_path, content):
+        (tmp_path / "x.jpg").write_bytes(content)
+        self._refused(tmp_path / "x.jpg", "known format|decoding failed")
+
+    @pytest.mark.parametrize("ending", ["jpg", "png", "tiff", "gif", "webp", "bmp"])
+    def test_a_file_cut_in_half(self, tmp_path, ending):
+        path = tmp_path / f"x.{ending}"
+        Image.fromarray(_noise(200, 300)).save(path)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        self._refused(path, "known format|decoding failed")
+
+    def test_a_png_with_flipped_bytes(self, tmp_path):
+        Image.fromarray(_noise(200, 300)).save(tmp_path / "x.png")
+        data = bytearray((tmp_path / "x.png").read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 64] = b"\0" * 64
+        (tmp_path / "x.png").write_bytes(bytes(data))
+        self._refused(tmp_path / "x.png", "decoding failed")
+
+    @pytest.mark.parametrize("side", [14_000, 40_000])
+    def test_a_decompression_bomb_is_refused_before_it_is_decoded(self, tmp_path, side):
+        # A PNG whose header claims side x side pixels; there are none behind it.
+        header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header
+        data += struct.pack(">I", zlib.crc32(header))
+        data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+        (tmp_path / "bomb.png").write_bytes(data)
+        self._refused(tmp_path / "bomb.png", "bomb")
+
+    def test_the_largest_size_is_counted_in_pixels(self, good):
+        assert read_image(good, max_pixels=60_000).image.size == (300, 200)
+        with pytest.raises(ImageError, match=r"at most 59,999 pixels, but got 300 x 200"):
+            read_image(good, max_pixels=59_999)
+
+
+def test_decoding_in_threads_leaves_the_warning_filters_as_they_were(tmp_path):
+    Image.fromarray(_noise()).save(tmp_path / "x.png")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: read_image(tmp_path / "x.png"), range(400)))
+    assert list(warnings.filters) == before

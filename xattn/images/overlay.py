@@ -1,0 +1,95 @@
+"""Pictures of maps over images, in 8 bits and without a plotting library: the hot path.
+
+A map is scaled by its own largest positive value, never shifted, so that 0 stays the colour of
+nothing. A map that has no picture (all zero, constant, NaN, all negative) is not stretched into
+one: the image is shown grey, with the reason written on it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from xattn.errors import ImageError
+from xattn.images.geometry import View
+
+MAX_SIDE = 512
+"""Longest side of an overlay in pixels; larger images are shown reduced."""
+
+
+def degenerate(values: NDArray[np.float32]) -> str:
+    """Say why a map (h, w) has no picture: "nan", "zero", "constant", "negative"; "" if it has."""
+    if not np.isfinite(values).all():
+        return "nan"
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return "zero" if high == 0 else "constant"
+    return "negative" if high <= 0 else ""
+
+
+def thumbnail(image: Image.Image, max_side: int = MAX_SIDE) -> NDArray[np.uint8]:
+    """Return an RGB image as uint8 (H, W, 3), its longer side at most `max_side`."""
+    scale = max_side / max(image.size)
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        # reducing_gap: most of the reduction by cheap averaging, as good to the eye.
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(image)
+
+
+def draw_overlay(
+    image: NDArray[np.uint8],
+    values: NDArray[np.float32],
+    view: View,
+    image_size: tuple[int, int],
+    strength: float = 0.5,
+) -> NDArray[np.uint8]:
+    """Blend a map over the part of the image that the model saw; what it did not see is dimmed.
+
+    Args:
+        image: uint8 (H, W, 3) RGB, at any scale of the upright original.
+        values: the map (h, w) at its own resolution, unnormalised.
+        view: the region of the original that the map covers.
+        image_size: (width, height) of the original that `view.box` refers to.
+        strength: opacity of the map, 0 to 1.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    height, width = image.shape[:2]
+    sx, sy = width / image_size[0], height / image_size[1]
+    left, right = round(view.box[0] * sx), max(round(view.box[2] * sx), 1)
+    top, bottom = round(view.box[1] * sy), max(round(view.box[3] * sy), 1)
+    canvas = (image // 3).astype(np.uint8)
+    seen = image[top:bottom, left:right]
+    why = degenerate(values)
+    if why:
+        grey = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY)
+        canvas[top:bottom, left:right] = grey[..., None]
+        cv2.putText(canvas, f"no map: {why}", (left + 4, top + 16), cv2.FONT_HERSHEY_SIMPLEX,
+                    0.45, (255, 255, 255), 1, cv2.LINE_AA)  # fmt: skip
+        return canvas
+    # Scaled before it is enlarged: bilinear interpolation never exceeds its ends.
+    scaled = np.clip(values / values.max(), 0, 1).astype(np.float32)
+    large = cv2.resize(scaled, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    levels = (large * 255 + 0.5).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    canvas[top:bottom, left:right] = cv2.addWeighted(seen, 1 - strength, colours, strength, 0)
+    return canvas
+
+
+def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+    """Encode an RGB picture by the path's ending (.png, .jpg) and write it.
+
+    Raises:
+        ImageError: the disk does not take it.
+    """
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if path.suffix == ".png" else []
+    done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise ImageError(f"Expected to encode {path}, but OpenCV failed")
+    path.write_bytes(data.tobytes())
