@@ -1,0 +1,1 @@
+"""Attribution and attention maps of trained models."""

@@ -1,0 +1,140 @@
+"""What happens to one batch: the model's pass, maps, rows of the table, overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xattn.explain.evidence import gather
+from xattn.explain.registry import Method
+from xattn.explain.sources import Failure, Picture
+from xattn.explain.targets import TargetRule
+from xattn.images.overlay import degenerate, draw_overlay, write_picture
+from xattn.models.interface import Model
+
+ENDINGS = {"png": ".png", "jpeg": ".jpg", "none": ""}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The results for one batch; `paintings` are overlays still being written."""
+
+    rows: list[dict[str, Any]]
+    maps: dict[str, NDArray[np.float32]]
+    errors: list[dict[str, str]]
+    paintings: list[Future[None]]
+    size: int
+
+
+class Worker:
+    """Explains batches of pictures for one run."""
+
+    def __init__(
+        self,
+        model: Model,
+        methods: Sequence[type[Method]],
+        target_of: TargetRule,
+        labels: Mapping[str, str | None],
+        out: Path,
+        overlay: str,
+    ) -> None:
+        self.model = model
+        self.methods = methods
+        self.target_of = target_of
+        self.labels = labels
+        self.folders = {m.card.name: out / "overlays" / m.card.name for m in methods}
+        self.ending = ENDINGS[overlay]
+        needs = frozenset[str]().union(*(m.card.needs for m in methods))
+        self.gradients = "gradients" in needs
+        self.attention = model.attention_layers[-1:] if "attention" in needs else ()
+        if self.ending:
+            for folder in self.folders.values():
+                folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self, pictures: list[Picture | Failure], painters: ThreadPoolExecutor) -> Batch:
+        """Explain what could be decoded; overlays are handed to the painters."""
+        errors = [p.to_row() for p in pictures if isinstance(p, Failure)]
+        good = [p for p in pictures if isinstance(p, Picture)]
+        if not good:
+            return Batch([], {}, errors, [], len(pictures))
+        logits, maps, explained = self._forward(good)
+        finite = np.asarray(np.isfinite(logits).all(axis=1))
+        errors += [
+            Failure(p.named, "predict", "Expected finite logits, but got NaN or infinity").to_row()
+            for p, ok in zip(good, finite, strict=True)
+            if not ok
+        ]
+        kept = [p for p, ok in zip(good, finite, strict=True) if ok]
+        maps = {name: m[finite] for name, m in maps.items()}
+        rows = self._rows(kept, logits[finite], explained[finite], maps)
+        paintings = [
+            painters.submit(self._paint, picture, name, values[i])
+            for i, picture in enumerate(kept)
+            for name, values in maps.items()
+            if self.ending
+        ]
+        return Batch(rows, maps, errors, paintings, len(pictures))
+
+    def _forward(
+        self, pictures: list[Picture]
+    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+        pixels = torch.from_numpy(np.stack([p.pixels for p in pictures]))
+        batch = self.model.normalise(pixels.to(self.model.device))
+        wanted = [self.target_of(p.named.id) for p in pictures]
+        targets = None
+        if any(w is not None for w in wanted):
+            with torch.no_grad():
+                guess = self.model.logits(batch).argmax(1) if None in wanted else batch.new_zeros(0)
+            targets = torch.tensor(
+                [int(guess[i]) if w is None else w for i, w in enumerate(wanted)],
+                device=batch.device,
+            )
+        evidence = gather(
+            self.model, batch, targets, gradients=self.gradients, attention=self.attention
+        )
+        maps = {
+            m.card.name: m.maps(self.model, evidence).to("cpu", torch.float32).numpy()
+            for m in self.methods
+        }
+        logits = evidence.logits.to("cpu", torch.float64).numpy()
+        return logits, maps, evidence.targets.cpu().numpy()
+
+    def _rows(
+        self,
+        pictures: list[Picture],
+        logits: NDArray[np.float64],
+        explained: NDArray[np.int64],
+        maps: dict[str, NDArray[np.float32]],
+    ) -> list[dict[str, Any]]:
+        classes = self.model.classes
+        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+        rows = []
+        for i, picture in enumerate(pictures):
+            row: dict[str, Any] = {
+                "image_id": picture.named.id,
+                "file": picture.named.file,
+                "width": picture.size[0],
+                "height": picture.size[1],
+                "label": self.labels.get(picture.named.id),
+                "predicted": classes[int(logits[i].argmax())],
+            }
+            row |= {f"logit_{c}": float(v) for c, v in zip(classes, logits[i], strict=True)}
+            row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}
+            row["explained"] = classes[int(explained[i])]
+            row["converted"] = picture.note
+            row |= {f"degenerate_{name}": degenerate(m[i]) for name, m in maps.items()}
+            rows.append(row)
+        return rows
+
+    def _paint(self, picture: Picture, method: str, values: NDArray[np.float32]) -> None:
+        view = self.model.preprocessing.view(*picture.size)
+        drawn = draw_overlay(picture.thumb, values, view, picture.size)
+        write_picture(self.folders[method] / f"{picture.named.id}{self.ending}", drawn)

@@ -1,0 +1,150 @@
+"""One forward pass, and what it leaves behind for the methods to make maps of.
+
+The pass runs without autograd up to the explained layer. There the graph starts: the layer's
+output is put back as a fresh leaf, and only what lies after it is recorded and differentiated.
+That is why explaining costs little more than predicting, why frozen models work, and why no
+parameter ever gets a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xattn.errors import MethodError
+from xattn.models.attention_layers import AttentionLayer, Reader, reader_of
+from xattn.models.interface import Model
+from xattn.models.probe import evaluating
+
+
+@dataclass
+class Evidence:
+    """What one pass over a batch of n images left behind.
+
+    Attributes:
+        logits: (n, classes), detached.
+        targets: (n,), the explained class of each image.
+        activations: explained layer's output as (n, C, h, w), or None if nobody needs it.
+        gradients: of each image's target logit by `activations`, same shape, or None.
+        heard: per attention layer its scaled queries and keys, (n, heads, positions, d) each.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    activations: Tensor | None = None
+    gradients: Tensor | None = None
+    heard: dict[AttentionLayer, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    def at_layer(self) -> tuple[Tensor, Tensor]:
+        """Return activations and gradients at the explained layer, each (n, C, h, w)."""
+        if self.activations is None or self.gradients is None:
+            raise ValueError("Expected a pass with gradients, but they were not asked for")
+        return self.activations, self.gradients
+
+
+def gather(
+    model: Model,
+    batch: Tensor,
+    targets: Tensor | None = None,
+    *,
+    gradients: bool = True,
+    attention: Sequence[AttentionLayer] = (),
+) -> Evidence:
+    """Run one forward pass, and one backward through what follows the explained layer.
+
+    Args:
+        model: stays as it is.
+        batch: inputs (n, 3, height, width).
+        targets: class index per image, (n,); the predicted one if None.
+        gradients: whether activations and gradients at the explained layer are needed.
+        attention: the attention layers to listen to.
+
+    Raises:
+        MethodError: the explained layer did not run, or the logits do not depend on it.
+    """
+    start = _GraphStart()
+    with ExitStack() as stack:
+        # Left last: the hook below switches autograd on inside, these put the caller's mode back.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(evaluating(model.module))
+        heard = _listen(stack, model, attention)
+        if gradients:
+            layer = model.module.get_submodule(model.target_layer)
+            stack.callback(layer.register_forward_hook(start.hook).remove)
+        logits: Tensor = model.module(batch.to(model.device))
+        chosen = logits.argmax(1) if targets is None else targets.to(logits.device)
+        evidence = Evidence(logits.detach(), chosen)
+        with torch.no_grad():
+            for attended, (reader, notes) in heard.items():
+                evidence.heard[attended] = reader.queries_keys(notes)
+        if gradients:
+            leaf = start.leaf_of(logits, model.target_layer)
+            picked = logits.gather(1, chosen[:, None]).sum()
+            (gradient,) = torch.autograd.grad(picked, leaf)
+            layout = model.target_layout
+            evidence.activations = layout.spatial(leaf.detach())
+            evidence.gradients = layout.spatial(gradient)
+    return evidence
+
+
+class _GraphStart:
+    """Makes one layer's output the leaf at which the recorded graph begins."""
+
+    def __init__(self) -> None:
+        self.leaf: Tensor | None = None
+
+    def hook(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
+        self.leaf = output.detach().requires_grad_(True)
+        torch.set_grad_enabled(True)
+        # A copy goes on, for an in-place ReLU right after would overwrite the activation.
+        return self.leaf.clone()
+
+    def leaf_of(self, logits: Tensor, name: str) -> Tensor:
+        if self.leaf is None:
+            raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
+        if not logits.requires_grad:
+            raise MethodError(
+                f"Expected logits that depend on {name!r}, but the model detaches them after it "
+                "(a no_grad inside its forward?)"
+            )
+        return self.leaf
+
+
+def _listen(
+    stack: ExitStack, model: Model, layers: Sequence[AttentionLayer]
+) -> dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]]:
+    """Hear what each layer's reader needs, until the stack is left."""
+    heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
+    for layer in layers:
+        part = model.module.get_submodule(layer.name)
+        reader = reader_of(part)
+        if reader is None:
+            raise MethodError(f"Expected an attention layer at {layer.name!r}, but it is none")
+        notes: dict[str, Tensor] = {}
+        for path in reader.outputs:
+            hook = partial(_note_output, notes, path)
+            stack.callback(part.get_submodule(path).register_forward_hook(hook).remove)
+        if reader.needs_input:
+            hook = partial(_note_input, notes)
+            stack.callback(part.register_forward_hook(hook).remove)
+        heard[layer] = reader, notes
+    return heard
+
+
+def _note_output(
+    notes: dict[str, Tensor], key: str, _module: nn.Module, _inputs: Any, output: Tensor
+) -> None:
+    notes[key] = output.detach()
+
+
+def _note_input(
+    notes: dict[str, Tensor], _module: nn.Module, inputs: tuple[Tensor, ...], _output: Any
+) -> None:
+    notes[""] = inputs[0].detach()

@@ -1,0 +1,140 @@
+"""`explain`: every image through the model once, predictions and maps into a run folder."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from xattn.explain.batch import Batch, Worker
+from xattn.explain.provenance import describe_run
+from xattn.explain.registry import Method, get_methods
+from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
+from xattn.explain.targets import target_rule
+from xattn.images.prefetch import prefetch
+from xattn.models.interface import Model
+from xattn.runs.folder import DEFAULT_RUN, RunFolder
+from xattn.runs.writer import RunWriter
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+
+def explain(
+    model: Model,
+    images: Source | None = None,
+    *,
+    methods: Sequence[str] | None = None,
+    out: str | Path = DEFAULT_RUN,
+    target: str = "predicted",
+    annotations: Annotations | str | Path | None = None,
+    batch_size: int = 16,
+    workers: int | None = None,
+    overlay: Literal["png", "jpeg", "none"] = "png",
+    progress: Callable[[int, int], None] | None = None,
+) -> RunFolder:
+    """Predict and explain images, into a run folder.
+
+    Decoding and overlays run in threads beside the model. An image that cannot be read becomes a
+    line of errors.csv; the others go on. Called again on the same folder it goes on where it was
+    stopped; images that are new are added.
+
+    Args:
+        model: from `xattn.load` or `xattn.wrap`; comes back as it was.
+        images: a directory (recursive), a glob, a file, a `.txt` list, or several of these;
+            default is the images of `annotations`.
+        methods: names, see `xattn models --methods`; default gradcam, and attention for models
+            that have attention layers.
+        out: the run folder.
+        target: the class to explain: "predicted", "label" (needs `annotations`), a class's name
+            or its index.
+        annotations: gives the labels, and the ids of its images.
+        batch_size: images per forward pass.
+        workers: threads for decoding and for overlays, each; default one per core, at most 4.
+        overlay: format of the pictures, "none" for no pictures.
+        progress: called with (images done, images in all).
+
+    Raises:
+        UsageError: a name is unknown, or options do not go together.
+        MethodError: a method makes no sense for the model.
+        RunError: the folder holds a run of other settings, or not one image could be done.
+        XattnError: there is no image.
+    """
+    began = time.perf_counter()
+    chosen = _choose_methods(model, methods)
+    known = _read_annotations(annotations)
+    files = list_images(images, known)
+    labels = {i.id: i.label for i in known.images} if known else {}
+    target_of = target_rule(model, target, labels)
+
+    out = Path(out)
+    writer = RunWriter.start(
+        out, describe_run(model, [m.card.name for m in chosen], target, batch_size)
+    )
+    threads = min(4, os.cpu_count() or 1) if workers is None else workers
+    todo = [one for one in name_images(files, out) if one.file not in writer.files_done]
+    total = len(files)
+    done = total - len(todo)
+    if progress:
+        progress(done, total)
+    worker = Worker(model, chosen, target_of, labels, out, overlay)
+    decoded = prefetch(
+        partial(decode, preprocessing=model.preprocessing), todo, threads, ahead=3 * batch_size
+    )
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:
+        for batch in _committed_later(worker, _batched(decoded, batch_size), painters):
+            writer.commit(batch.rows, batch.maps, batch.errors)
+            done += batch.size
+            if progress:
+                progress(done, total)
+    seconds = time.perf_counter() - began
+    return writer.finish(timings={"explain_seconds": round(seconds, 3), "images": len(todo)})
+
+
+def _choose_methods(model: Model, names: Sequence[str] | None) -> list[type[Method]]:
+    if not names:
+        names = ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
+    chosen = get_methods(list(names))
+    for method in chosen:
+        method.check(model)
+    return chosen
+
+
+def _read_annotations(annotations: Annotations | str | Path | None) -> Annotations | None:
+    if annotations is None or not isinstance(annotations, str | Path):
+        return annotations
+    from xattn.annotations import read_annotations
+
+    return read_annotations(annotations)
+
+
+def _batched(pictures: Iterable[Picture | Failure], size: int) -> Iterator[list[Picture | Failure]]:
+    """Cut by files asked for, not by files that worked: a batch keeps its members on a retry."""
+    iterator = iter(pictures)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _committed_later(
+    worker: Worker, batches: Iterable[list[Picture | Failure]], painters: ThreadPoolExecutor
+) -> Iterator[Batch]:
+    """Yield each batch once its pictures are written, while the model is at the next one."""
+    waiting: Batch | None = None
+    for pictures in batches:
+        batch = worker.run(pictures, painters)
+        if waiting is not None:
+            yield _painted(waiting)
+        waiting = batch
+    if waiting is not None:
+        yield _painted(waiting)
+
+
+def _painted(batch: Batch) -> Batch:
+    for painting in batch.paintings:
+        painting.result()
+    return batch

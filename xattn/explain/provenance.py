@@ -1,0 +1,63 @@
+"""The record of a run: what made these maps, so that somebody else can make them again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from xattn._version import __version__
+from xattn.models.interface import Model
+
+
+def describe_run(
+    model: Model, methods: Sequence[str], target: str, batch_size: int
+) -> dict[str, Any]:
+    """Return the settings of a run as run.json stores them."""
+    source = model.source
+    return {
+        "schema": "xattn-run/1",
+        "architecture": model.architecture,
+        "options": model.options,
+        "checkpoint": Path(source["path"]).name if "path" in source else None,
+        "checkpoint_format": source.get("format", "in memory"),
+        "checkpoint_sha256": source.get("sha256") or weights_sha256(model.module),
+        "training": source.get("extra", {}),
+        "classes": model.classes,
+        "preprocessing": model.preprocessing.to_dict(),
+        "methods": list(methods),
+        "target": target,
+        "target_layer": model.target_layer,
+        "target_grid": list(model.target_layout.grid),
+        "attention_layers": [layer.name for layer in model.attention_layers],
+        # Files in the tables are named relative to the folder that holds the run folder.
+        "base": "..",
+        "batch_size": batch_size,
+        "device": str(model.device),
+        "versions": versions(),
+    }
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """Hash the weights of a model that came from no file."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that maps depend on."""
+    found = {"xattn": __version__, "python": platform.python_version()}
+    for package in ("torch", "torchvision", "timm", "numpy", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a vendored or stripped install
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,101 @@
+"""What is to be explained: listing, naming and decoding the images of a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.errors import ImageError, UsageError
+from xattn.images.decode import read_image
+from xattn.images.find import ImageFile, find_images
+from xattn.images.overlay import thumbnail
+from xattn.images.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+Source = str | Path | Iterable[str | Path]
+
+
+@dataclass(frozen=True)
+class Named:
+    """An image and the name of its file in the tables, or the reason why it is not taken."""
+
+    id: str
+    path: Path
+    file: str
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image on its way to the model.
+
+    Attributes:
+        named: which image.
+        pixels: uint8 (height, width, 3) at the model's size.
+        thumb: uint8 (H, W, 3), the whole image at the overlay's size.
+        size: (width, height) of the upright original.
+        note: how the file differed from plain 8-bit RGB.
+    """
+
+    named: Named
+    pixels: NDArray[np.uint8]
+    thumb: NDArray[np.uint8]
+    size: tuple[int, int]
+    note: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that cannot be explained, and why."""
+
+    named: Named
+    stage: str
+    error: str
+
+    def to_row(self) -> dict[str, str]:
+        """Return the line of errors.csv."""
+        return {"file": self.named.file, "stage": self.stage, "error": self.error}
+
+
+def list_images(images: Source | None, known: Annotations | None) -> list[ImageFile]:
+    """List the images a user means: those named, else those of the annotations."""
+    if images is not None:
+        return find_images(images)
+    if known is None:
+        raise UsageError("Expected images or annotations, but got neither")
+    return [ImageFile(image.id, image.file) for image in known.images]
+
+
+def name_images(files: Sequence[ImageFile], out: Path) -> Iterator[Named]:
+    """Name each file relative to the folder that holds the run; the second of an id is a fault."""
+    first: dict[str, str] = {}
+    for image in files:
+        file = Path(os.path.relpath(image.path, out.absolute().parent)).as_posix()
+        fault = ""
+        if image.id in first:
+            fault = f"Expected one file per id, but {image.id!r} is also {first[image.id]}; rename"
+        elif Path(image.id).name != image.id:
+            fault = f"Expected an id that can be a file name, but got {image.id!r}"
+        else:
+            first[image.id] = file
+        yield Named(image.id, image.path, file, fault)
+
+
+def decode(named: Named, preprocessing: Preprocessing) -> Picture | Failure:
+    """Read one image as the model and the overlay need it; runs in a worker thread."""
+    if named.fault:
+        return Failure(named, "find", named.fault)
+    try:
+        decoded = read_image(named.path)
+    except ImageError as err:
+        return Failure(named, "decode", str(err))
+    image = decoded.image
+    return Picture(named, preprocessing.pixels(image), thumbnail(image), image.size, decoded.note)

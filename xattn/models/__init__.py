@@ -1,0 +1,8 @@
+"""Trained models behind one interface: architectures, checkpoints, and what can be explained."""
+
+from xattn.models.checkpoint import save_checkpoint
+from xattn.models.interface import Model, wrap
+from xattn.models.loading import load
+from xattn.models.registry import ARCHITECTURES, build
+
+__all__ = ["ARCHITECTURES", "Model", "build", "load", "save_checkpoint", "wrap"]

@@ -1,0 +1,194 @@
+"""A trained classifier as everything else here sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from xattn.errors import CheckpointError
+from xattn.images.preprocessing import Preprocessing
+from xattn.models.attention_layers import AttentionLayer, reader_of
+from xattn.models.probe import (
+    Layout,
+    Seen,
+    check_target_layer,
+    evaluating,
+    find_target_layer,
+    model_dtype,
+    probe,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Model:
+    """A classifier with its classes, its preprocessing, and what can be explained of it.
+
+    Nothing about the module is changed by wrapping it, nor by anything that is asked of it here:
+    flags, gradients, buffers and hooks are afterwards as they were.
+
+    Attributes:
+        module: the classifier, mapping (n, 3, height, width) to logits (n, classes).
+        classes: names in the order of the logits.
+        preprocessing: how an image becomes an input.
+        architecture: its name, or "custom".
+        options: what the architecture was built with.
+        source: facts about where it came from, for the record: path, sha256, format.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        classes: Sequence[str],
+        preprocessing: Preprocessing,
+        *,
+        architecture: str = "custom",
+        options: dict[str, Any] | None = None,
+        target_layer: str | None = None,
+        source: dict[str, Any] | None = None,
+    ) -> None:
+        self.module = module
+        self.classes = list(classes)
+        self.preprocessing = preprocessing
+        self.architecture = architecture
+        self.options = dict(options or {})
+        self.source = dict(source or {})
+        self._wanted_layer = target_layer
+
+    def __repr__(self) -> str:
+        h, w = self.preprocessing.size
+        return f"<xattn.Model {self.architecture}, {len(self.classes)} classes, {h} x {w}>"
+
+    def preprocess(self, image: Image.Image | NDArray[Any]) -> Tensor:
+        """Turn one upright image into an input of this model.
+
+        Args:
+            image: a PIL image of any mode, or an array (H, W, 3) or (H, W) of 8-bit values.
+
+        Returns:
+            (3, height, width), normalised, on the CPU, of the model's type.
+        """
+        from PIL import Image
+
+        if not isinstance(image, Image.Image):
+            image = Image.fromarray(np.asarray(image))
+        return self.normalise(torch.from_numpy(self.preprocessing.pixels(image.convert("RGB"))))
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Scale and normalise 8-bit pixels (..., height, width, 3) to (..., 3, height, width)."""
+        dtype, _ = model_dtype(self.module)
+        mean = torch.tensor(self.preprocessing.mean, dtype=dtype, device=pixels.device)
+        std = torch.tensor(self.preprocessing.std, dtype=dtype, device=pixels.device)
+        return ((pixels.to(dtype) / 255 - mean) / std).movedim(-1, -3).contiguous()
+
+    def logits(self, batch: Tensor) -> Tensor:
+        """Map inputs (n, 3, height, width) to logits (n, classes), in evaluation mode."""
+        with evaluating(self.module):
+            result: Tensor = self.module(batch.to(self.device))
+        return result
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module's parameters are."""
+        return model_dtype(self.module)[1]
+
+    @cached_property
+    def seen(self) -> list[Seen]:
+        """Every layer of one probing forward pass, in order."""
+        if isinstance(self.module, torch.jit.ScriptModule):
+            from xattn.errors import MethodError
+
+            raise MethodError(
+                "Expected layers to look into, but TorchScript shows none"
+                "; name its architecture with --arch, then its weights are moved there"
+            )
+        seen = probe(self.module, self.preprocessing.size)
+        self._check_classes()
+        return seen
+
+    @cached_property
+    def target(self) -> Seen:
+        """The layer that the CAM family explains, as the probe saw it."""
+        if self._wanted_layer is not None:
+            return check_target_layer(self.seen, self._wanted_layer)
+        return find_target_layer(self.seen)
+
+    @property
+    def target_layer(self) -> str:
+        """Path of the layer that the CAM family explains."""
+        return self.target.name
+
+    @property
+    def target_layout(self) -> Layout:
+        """Layout and grid of the explained layer."""
+        assert self.target.layout is not None  # both ways to `target` made sure of it
+        return self.target.layout
+
+    @cached_property
+    def attention_layers(self) -> tuple[AttentionLayer, ...]:
+        """The attention layers whose weights can be read, in order of execution."""
+        found = []
+        for layer in self.seen:
+            part = self.module.get_submodule(layer.name)
+            reader = reader_of(part)
+            if reader is None or layer.layout is None:
+                continue
+            found.append(
+                AttentionLayer(
+                    name=layer.name,
+                    kind=type(part).__name__,
+                    heads=reader.heads,
+                    grid=layer.layout.grid,
+                    prefix=layer.layout.prefix,
+                    readout=layer.leading if layer.reach == 0 else (),
+                )
+            )
+        return tuple(found)
+
+    def _check_classes(self) -> None:
+        size = self.preprocessing.size
+        dtype, device = model_dtype(self.module)
+        with torch.no_grad():
+            given = self.logits(torch.zeros(1, 3, *size, dtype=dtype, device=device)).shape[-1]
+        if given != len(self.classes):
+            raise CheckpointError(
+                f"Expected {len(self.classes)} logits for the classes {', '.join(self.classes)}, "
+                f"but the model gives {given}; name all of them with --classes"
+            )
+
+
+def wrap(
+    module: nn.Module,
+    *,
+    classes: Sequence[str],
+    preprocessing: Preprocessing | None = None,
+    target_layer: str | None = None,
+    architecture: str = "custom",
+) -> Model:
+    """Give any classifier the common interface, leaving it as it is.
+
+    Args:
+        module: maps (n, 3, height, width) to logits (n, classes).
+        classes: names in the order of the logits.
+        preprocessing: default is 224 x 224, the shorter side scaled to 256 and cropped, ImageNet
+            mean and standard deviation, as torchvision evaluates.
+        target_layer: path of the layer to explain; found by a probing forward if not given.
+        architecture: a name for the record.
+
+    Raises:
+        CheckpointError: the model gives another number of logits (when first asked to explain).
+    """
+    return Model(
+        module,
+        classes,
+        preprocessing or Preprocessing(mode="crop", resize=256),
+        architecture=architecture,
+        target_layer=target_layer,
+    )

@@ -1,0 +1,260 @@
+"""What a forward pass shows about a model: its feature maps, and which of them decide.
+
+The layer that Grad-CAM explains is found here from the model itself: the last one, in order of
+execution, that still has a spatial grid and whose every position moves the logits. A list of
+names cannot know that; for a ViT that reads its class token alone, the last block's output looks
+right and gives a map of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from xattn.errors import MethodError, near
+from xattn.models.attention_layers import is_attention
+
+MAX_PREFIX = 16
+"""Most tokens (class, distillation, registers) that may stand before the grid's."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output is laid out in space.
+
+    Attributes:
+        kind: "channels-first" (n, C, h, w), "channels-last" (n, h, w, C), or "tokens"
+            (n, prefix + h * w, C).
+        grid: (h, w).
+        prefix: tokens before the grid's: class, distillation and register tokens.
+    """
+
+    kind: Literal["channels-first", "channels-last", "tokens"]
+    grid: tuple[int, int]
+    prefix: int = 0
+
+    def spatial(self, x: Tensor) -> Tensor:
+        """Bring an output or its gradient to (n, C, h, w); tokens off the grid are left out."""
+        if self.kind == "channels-first":
+            return x
+        if self.kind == "channels-last":
+            return x.permute(0, 3, 1, 2)
+        tokens = x[:, self.prefix :].transpose(1, 2)
+        return tokens.reshape(*tokens.shape[:2], *self.grid)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One layer's output in a probing forward.
+
+    Attributes:
+        name: path of the module.
+        calls: how often it ran; a layer that runs twice has no one output to explain.
+        layout: None if the output has no spatial grid.
+        shape: of the output.
+        reach: share of grid positions whose value moves some logit.
+        leading: tokens before the grid that move some logit.
+        explainable: whether it is a place for Grad-CAM: part of the stream of features, not of a
+            branch inside an attention layer nor a linear projection.
+    """
+
+    name: str
+    calls: int
+    layout: Layout | None
+    shape: tuple[int, ...]
+    reach: float
+    leading: tuple[int, ...]
+    explainable: bool
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Put a module in evaluation mode for the block, then every part back as it was."""
+    training = [part for part in module.modules() if part.training]
+    try:
+        for part in training:
+            part.training = False
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
+def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
+    """Run one forward pass and report every layer that gave a tensor, in order of completion.
+
+    The model comes back as it was: flags, gradients, buffers and hooks.
+
+    Args:
+        module: a classifier of (n, 3, height, width) images.
+        size: (height, width) of the input.
+    """
+    x = _probe_input(module, size).requires_grad_(True)
+    names = {part: name for name, part in module.named_modules() if name}
+    outputs: list[tuple[str, Tensor]] = []
+    calls: dict[str, int] = dict.fromkeys(names.values(), 0)
+
+    def listen(part: nn.Module, _inputs: Any, output: Any) -> None:
+        calls[names[part]] += 1
+        if isinstance(output, tuple) and output:
+            output = output[0]  # torch.nn.MultiheadAttention returns (output, weights)
+        if isinstance(output, Tensor):
+            outputs.append((names[part], output))
+
+    with ExitStack() as stack:
+        stack.enter_context(evaluating(module))
+        stack.enter_context(torch.enable_grad())
+        for part in names:
+            stack.callback(part.register_forward_hook(listen).remove)
+        logits = module(x)
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise MethodError(f"Expected logits of shape (n, classes), but the model gives {shape}")
+
+    direction = torch.randn(logits.shape, generator=_generator()).to(logits)
+    tensors = [t for _, t in outputs]
+    gradients = torch.autograd.grad((logits * direction).sum(), tensors, allow_unused=True)
+    grids = _convolution_grids(tensors, size)
+    inside = _inside_attention(module)
+    return [
+        _describe(name, calls[name], tensor, gradient, size, grids, _is_place(module, name, inside))
+        for (name, tensor), gradient in zip(outputs, gradients, strict=True)
+    ]
+
+
+def find_target_layer(seen: list[Seen]) -> Seen:
+    """Return the last layer with a grid whose every position moves the logits.
+
+    Raises:
+        MethodError: there is none.
+    """
+    for layer in reversed(seen):
+        if layer.explainable and layer.calls == 1 and layer.layout and layer.reach > 0.5:
+            return layer
+    if all(layer.reach == 0 for layer in seen):
+        raise MethodError(
+            "Expected logits that depend on the image, but no layer moves them"
+            "; is this an untrained model whose head is still zero?"
+        )
+    raise MethodError(
+        "Expected a layer with a spatial grid, but the probing forward found none"
+        "; name one with --target-layer"
+    )
+
+
+def check_target_layer(seen: list[Seen], name: str) -> Seen:
+    """Return the layer called `name`, if a map can be made from it.
+
+    Raises:
+        MethodError: it does not exist, has no grid, or its positions cannot move the logits.
+    """
+    by_name = {layer.name: layer for layer in seen}
+    if name not in by_name:
+        raise MethodError(f"Unknown layer {name!r}{near(name, by_name)}")
+    layer = by_name[name]
+    if layer.calls > 1:
+        raise MethodError(f"Expected {name!r} to run once, but it runs {layer.calls} times")
+    if layer.layout is None:
+        raise MethodError(
+            f"Expected a spatial grid at {name!r}, but its output is {layer.shape}"
+            f"; {find_target_layer(seen).name!r} has one"
+        )
+    if layer.reach == 0:
+        raise MethodError(
+            f"The map at {name!r} would be zero: no position there moves the logits, the model "
+            f"reads other tokens; use {find_target_layer(seen).name!r}"
+        )
+    return layer
+
+
+def model_dtype(module: nn.Module) -> tuple[torch.dtype, torch.device]:
+    """Return the type and device of a module's first floating-point parameter."""
+    for parameter in module.parameters():
+        if parameter.is_floating_point():
+            return parameter.dtype, parameter.device
+    return torch.float32, torch.device("cpu")
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def _probe_input(module: nn.Module, size: tuple[int, int]) -> Tensor:
+    dtype, device = model_dtype(module)
+    return torch.randn(1, 3, *size, generator=_generator()).to(device, dtype)
+
+
+def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
+    passive = (nn.Linear, nn.Identity, nn.Dropout)
+    return name not in inside_attention and not isinstance(module.get_submodule(name), passive)
+
+
+def _inside_attention(module: nn.Module) -> set[str]:
+    roots = [name for name, part in module.named_modules() if name and is_attention(part)]
+    return {
+        name for name, _ in module.named_modules() for root in roots if name.startswith(root + ".")
+    }
+
+
+def _convolution_grids(tensors: list[Tensor], size: tuple[int, int]) -> set[tuple[int, int]]:
+    """Grids of the feature maps seen: token sequences are recognised by them."""
+    layouts = (_image_layout(tuple(t.shape), size) for t in tensors)
+    return {layout.grid for layout in layouts if layout}
+
+
+def _image_layout(shape: tuple[int, ...], size: tuple[int, int]) -> Layout | None:
+    """Tell (n, C, h, w) from (n, h, w, C) by which pair of axes has the input's proportions."""
+    if len(shape) != 4:
+        return None
+    first, last = (shape[2], shape[3]), (shape[1], shape[2])
+    if _proportional(first, size):
+        return Layout("channels-first", first)
+    if _proportional(last, size):
+        return Layout("channels-last", last)
+    return None
+
+
+def _proportional(grid: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether a grid is the input shrunk by one factor in both directions, up to rounding."""
+    if grid[0] * grid[1] <= 1 or grid[0] > size[0] or grid[1] > size[1]:
+        return False
+    low = max(size[0] / (grid[0] + 1), size[1] / (grid[1] + 1))
+    high = min(size[0] / max(grid[0] - 1, 0.5), size[1] / max(grid[1] - 1, 0.5))
+    return low < high
+
+
+def _token_layout(shape: tuple[int, ...], grids: set[tuple[int, int]]) -> Layout | None:
+    if len(shape) != 3:
+        return None
+    fits = [(shape[1] - h * w, (h, w)) for h, w in grids if 0 <= shape[1] - h * w <= MAX_PREFIX]
+    if not fits:
+        return None
+    prefix, grid = min(fits)
+    return Layout("tokens", grid, prefix)
+
+
+def _describe(
+    name: str,
+    calls: int,
+    tensor: Tensor,
+    gradient: Tensor | None,
+    size: tuple[int, int],
+    grids: set[tuple[int, int]],
+    is_place: bool,
+) -> Seen:
+    shape = tuple(tensor.shape)
+    layout = _image_layout(shape, size) or _token_layout(shape, grids)
+    reach = 0.0
+    leading: tuple[int, ...] = ()
+    if layout is not None and gradient is not None:
+        moves = layout.spatial(gradient).abs().sum(1) > 0
+        reach = float(moves.float().mean())
+        if layout.prefix:
+            rows = gradient[0, : layout.prefix].abs().sum(-1) > 0
+            leading = tuple(int(i) for i in rows.nonzero().flatten())
+    return Seen(name, calls, layout, shape, reach, leading, is_place)

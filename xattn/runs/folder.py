@@ -1,0 +1,162 @@
+"""Reading a run folder, and writing tables into it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xattn.errors import RunError, near
+from xattn.images.geometry import View
+from xattn.images.preprocessing import Preprocessing
+from xattn.runs.atomic import replacing
+from xattn.runs.columns import COLUMNS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import zarr
+    from numpy.typing import NDArray
+
+DEFAULT_RUN = "xattn-run"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A finished run on disk.
+
+    `predictions` row i, `maps(method)[i]` and `view(i)` speak of the same image.
+    """
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """Open the run folder at `path`.
+
+        Raises:
+            RunError: there is none, or its run never finished.
+        """
+        folder = cls(Path(path))
+        if not (folder.path / "run.json").is_file():
+            raise RunError(
+                f"Expected a run folder at {path}, but got no run.json there"
+                "; make one with `xattn explain --ckpt model.pt --images dir/`"
+            )
+        if not (folder.path / "predictions.parquet").is_file():
+            raise RunError(
+                f"Expected a finished run in {path}, but got no predictions.parquet"
+                "; repeat its `xattn explain` to go on where it stopped"
+            )
+        return folder
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Content of run.json."""
+        values: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        return values
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names, in the order of the logits."""
+        return list(self.settings["classes"])
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing:
+        """How images became model inputs in this run."""
+        return Preprocessing.from_dict(self.settings["preprocessing"])
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """One row per image: image_id, file, width, height, label, predicted, logit_*, prob_*."""
+        import pandas as pd
+
+        return pd.read_parquet(self.path / "predictions.parquet")
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the explanation methods whose maps are stored."""
+        return list(self.settings["methods"])
+
+    def map_array(self, method: str) -> zarr.Array[Any]:
+        """Return the stored maps of one method, float32 (n, h, w), unread.
+
+        Raises:
+            RunError: the method is not part of this run.
+        """
+        import zarr
+
+        if method not in self.methods:
+            raise RunError(f"Run {self.path} holds no {method!r} maps{near(method, self.methods)}")
+        return zarr.open_array(self.path / "maps.zarr" / method, mode="r")
+
+    def maps(self, method: str) -> NDArray[np.float32]:
+        """Read all maps of one method: float32 (n, h, w) at the method's own resolution."""
+        import numpy as np
+
+        return np.asarray(self.map_array(method)[:], dtype=np.float32)
+
+    def view(self, row: int) -> View:
+        """Return the part of image `row` that the model saw: the region its map covers."""
+        size = self.predictions.iloc[row]
+        return self.preprocessing.view(int(size["width"]), int(size["height"]))
+
+    def image_path(self, row: int) -> Path:
+        """Return where image `row` was read from."""
+        base: str = self.settings["base"]
+        return self.path / base / str(self.predictions["file"].iloc[row])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one of the CSV tables.
+
+        Raises:
+            RunError: it was not written yet.
+        """
+        import pandas as pd
+
+        path = self.path / f"{name}.csv"
+        if not path.is_file():
+            raise RunError(
+                f"Expected {path}, but it is not there"
+                "; write it with `xattn feature-usage --annotations isic_attributes.json`"
+            )
+        # "None" and "NA" are honest names for features and labels, not missing values.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+    def has_table(self, name: str) -> bool:
+        """Say whether a CSV table was written."""
+        return (self.path / f"{name}.csv").is_file()
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        """Write one of the CSV tables whole or not at all; the promised columns come first."""
+        promised = COLUMNS[name]
+        missing = [c for c in promised if c not in table.columns]
+        if missing:
+            raise ValueError(
+                f"Expected the columns {promised} in {name}, but {missing} are missing"
+            )
+        more = [c for c in table.columns if c not in promised]
+        path = self.path / f"{name}.csv"
+        with replacing(path) as scratch:
+            table[[*promised, *more]].to_csv(scratch, index=False, lineterminator="\n")
+        return path
+
+
+def last_run(here: str | Path = ".") -> RunFolder:
+    """Return the run folder meant when none is named: `xattn-run`, else the newest beside it.
+
+    Raises:
+        RunError: there is no run folder under `here`.
+    """
+    here = Path(here)
+    if (here / DEFAULT_RUN / "run.json").is_file():
+        return RunFolder.open(here / DEFAULT_RUN)
+    runs = sorted(here.glob("*/run.json"), key=lambda p: p.stat().st_mtime)
+    if not runs:
+        raise RunError(
+            "Expected a run folder here, but found none"
+            "; make one with `xattn explain --ckpt model.pt --images dir/`, or name one with --run"
+        )
+    return RunFolder.open(runs[-1].parent)

@@ -1,0 +1,193 @@
+"""Writing a run folder so that a kill at any moment loses at most the batch in flight.
+
+Each batch is put down as three small files under RUN/.progress, the last of which commits it;
+`finish` gathers them into the tables and the map store. Gathering is a function of the batches
+alone, so a run that was killed and repeated ends with the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.errors import RunError
+from xattn.runs.atomic import replacing
+from xattn.runs.columns import COLUMNS
+from xattn.runs.folder import RunFolder
+
+IDENTITY = ("checkpoint_sha256", "classes", "preprocessing", "methods", "target", "target_layer")
+"""Settings that two calls must share to write into one run folder."""
+
+
+@dataclass
+class RunWriter:
+    """Collects batches of one run; `files_done` says what need not be done again."""
+
+    path: Path
+    settings: dict[str, Any]
+    files_done: set[str] = field(default_factory=set)
+    _next: int = 0
+
+    @classmethod
+    def start(cls, path: str | Path, settings: Mapping[str, Any]) -> RunWriter:
+        """Begin a run in `path`, or go on with the one that is there.
+
+        Raises:
+            RunError: the folder holds a run of other settings, or is no folder.
+        """
+        writer = cls(Path(path), dict(settings))
+        if writer.path.exists() and not writer.path.is_dir():
+            raise RunError(f"Expected a folder for the run, but got the file {path}")
+        old = writer._stored_settings()
+        if old is not None:
+            writer._require_same(old)
+        writer._progress.mkdir(parents=True, exist_ok=True)
+        if old is None:
+            writer._write_settings(writer.settings)
+        else:
+            writer.settings = {**writer.settings, **{k: old[k] for k in IDENTITY if k in old}}
+        writer._take_stock()
+        return writer
+
+    def commit(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        maps: Mapping[str, NDArray[np.float32]],
+        errors: Sequence[Mapping[str, str]] = (),
+    ) -> None:
+        """Put one batch down for good: a row and a map per method and image, and what failed.
+
+        Args:
+            rows: predictions, one mapping per image that was done.
+            maps: method -> float32 (len(rows), h, w), unnormalised.
+            errors: mappings with file, stage and error, one per image that could not be done.
+        """
+        stem = self._progress / f"batch-{self._next:06d}"
+        if rows:
+            with replacing(stem.with_suffix(".npz")) as scratch, scratch.open("wb") as f:
+                arrays: dict[str, Any] = {k: np.asarray(m, np.float32) for k, m in maps.items()}
+                np.savez(f, **arrays)
+            with replacing(stem.with_suffix(".parquet")) as scratch:
+                pd.DataFrame(list(rows)).to_parquet(scratch, index=False)
+        with replacing(stem.with_suffix(".json")) as scratch:
+            scratch.write_text(json.dumps({"rows": len(rows), "errors": list(errors)}))
+        self._next += 1
+
+    def finish(self, **facts: Any) -> RunFolder:
+        """Gather all batches into predictions.parquet, maps.zarr, errors.csv and run.json.
+
+        Args:
+            facts: what is known only at the end (timings), added to run.json beside the counts.
+
+        Raises:
+            RunError: not one image was done; errors.csv is written all the same.
+        """
+        commits = self._commits()
+        failures = [e for c in commits for e in json.loads(c.read_text())["errors"]]
+        errors = pd.DataFrame(failures, columns=list(COLUMNS["errors"]))
+        parts = [c.with_suffix(".parquet") for c in commits if c.with_suffix(".parquet").is_file()]
+        before = self._finished_rows()
+        frames = ([] if before is None else [before]) + [pd.read_parquet(p) for p in parts]
+        if not frames:
+            self._write_errors(errors)
+            shutil.rmtree(self._progress)  # so that a second call tries the files again
+            first = f": {failures[0]['error']}" if failures else ""
+            raise RunError(f"Not one image could be done, see {self.path / 'errors.csv'}{first}")
+        rows = pd.concat(frames, ignore_index=True)
+        if parts:
+            self._gather_maps(0 if before is None else len(before), parts)
+            with replacing(self.path / "predictions.parquet") as scratch:
+                rows.to_parquet(scratch, index=False)
+        if (self.path / "errors.csv").is_file():
+            errors = pd.concat([pd.read_csv(self.path / "errors.csv"), errors]).drop_duplicates()
+        # A file that failed before and was mended since is no error any more.
+        self._write_errors(errors[~errors["file"].isin(rows["file"])])
+        skipped = int((~errors["file"].isin(rows["file"])).sum())
+        counts = {"images": len(rows) + skipped, "done": len(rows), "skipped": skipped}
+        self._write_settings({**self.settings, "counts": counts, **facts})
+        shutil.rmtree(self._progress)
+        return RunFolder.open(self.path)
+
+    @property
+    def _progress(self) -> Path:
+        return self.path / ".progress"
+
+    def _commits(self) -> list[Path]:
+        return sorted(self._progress.glob("batch-*.json"))
+
+    def _stored_settings(self) -> dict[str, Any] | None:
+        path = self.path / "run.json"
+        if not path.is_file():
+            return None
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+
+    def _require_same(self, old: Mapping[str, Any]) -> None:
+        for key in IDENTITY:
+            was, now = old.get(key), self.settings.get(key)
+            if was != now:
+                raise RunError(
+                    f"Expected {key} {_short(was)} as in the run folder {self.path}, but got "
+                    f"{_short(now)}; name another folder with --out"
+                )
+
+    def _take_stock(self) -> None:
+        """Learn what earlier calls did: images in the tables and in committed batches."""
+        before = self._finished_rows()
+        if before is not None:
+            self.files_done |= set(before["file"])
+        for commit in self._commits():
+            self._next = int(commit.stem.removeprefix("batch-")) + 1
+            content = json.loads(commit.read_text())
+            # An image that failed is not tried again within the run that is going on: its
+            # batch mates must keep the company they had.
+            self.files_done |= {e["file"] for e in content["errors"]}
+            if content["rows"]:
+                part = pd.read_parquet(commit.with_suffix(".parquet"), columns=["file"])
+                self.files_done |= set(part["file"])
+
+    def _finished_rows(self) -> pd.DataFrame | None:
+        path = self.path / "predictions.parquet"
+        return pd.read_parquet(path) if path.is_file() else None
+
+    def _gather_maps(self, n_before: int, parts: Sequence[Path]) -> None:
+        import zarr
+
+        final, scratch = self.path / "maps.zarr", self.path / ".maps.zarr.part"
+        shutil.rmtree(scratch, ignore_errors=True)
+        zarr.create_group(scratch)
+        for method in self.settings["methods"]:
+            # One method at a time: the store may be far larger than memory allows for all.
+            pieces = [np.load(p.with_suffix(".npz"))[method] for p in parts]
+            if n_before:
+                old = zarr.open_array(final / method, mode="r")
+                pieces.insert(0, np.asarray(old[:n_before], dtype=np.float32))
+            data = np.concatenate(pieces)
+            rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
+            array = zarr.create_array(
+                scratch / method, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
+            )
+            array[:] = data
+        shutil.rmtree(final, ignore_errors=True)
+        scratch.rename(final)
+
+    def _write_errors(self, errors: pd.DataFrame) -> None:
+        with replacing(self.path / "errors.csv") as scratch:
+            errors.to_csv(scratch, index=False, lineterminator="\n")
+
+    def _write_settings(self, values: Mapping[str, Any]) -> None:
+        with replacing(self.path / "run.json") as scratch:
+            scratch.write_text(json.dumps(values, indent=2, sort_keys=False) + "\n")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
