@@ -1,0 +1,7 @@
+"""`python -m xattn`."""
+
+import sys
+
+from xattn.cli import main
+
+sys.exit(main())

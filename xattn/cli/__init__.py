@@ -1,0 +1,79 @@
+"""The command line: a thin shell over the library's functions.
+
+Nothing heavy is imported here or in the modules of the commands; each command fetches what it
+needs when it runs, so that `xattn --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import rich_click as click
+
+from xattn._version import __version__
+from xattn.cli import annotate, demo, explain, feature_usage, models, report, synthesize, train
+from xattn.errors import XattnError
+
+click.rich_click.TEXT_MARKUP = "rich"
+click.rich_click.MAX_WIDTH = 100
+click.rich_click.COMMAND_GROUPS = {
+    "xattn": [
+        {"name": "The main job", "commands": ["explain", "feature-usage", "report", "figures"]},
+        {"name": "Models", "commands": ["models", "inspect", "train"]},
+        {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
+    ]
+}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xattn")
+def app() -> None:
+    """What does a medical image classifier look at: the medicine, or the ruler in the corner?
+
+    [bold]xattn explain[/] --ckpt model.pt --images dir/   then
+    [bold]xattn feature-usage[/] --annotations isic_attributes.json
+    """
+
+
+COMMANDS = (
+    explain.command,
+    feature_usage.command,
+    report.report_command,
+    report.figures_command,
+    models.models_command,
+    models.inspect_command,
+    train.command,
+    annotate.command,
+    synthesize.command,
+    demo.command,
+)
+for command in COMMANDS:
+    app.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 done; 1 nothing could be done; 2 wrong usage; 3 some inputs were skipped and `--strict` was
+    given; 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app.main(given, prog_name="xattn", standalone_mode=False)
+    except click.ClickException as err:
+        err.show()
+        return err.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say("Interrupted; what was written is kept, repeat the command to go on")
+        return 130
+    except XattnError as err:
+        if "--debug" in given:
+            raise
+        _say(f"Error: {err}")
+        return err.exit_code
+    return code if isinstance(code, int) else 0
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

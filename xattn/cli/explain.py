@@ -1,0 +1,106 @@
+"""`xattn explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from xattn.cli.options import FILE, PLACE, common, computing, model_options, strict_option
+from xattn.cli.terminal import Terminal
+
+
+@click.command("explain")
+@model_options(required=True)
+@click.option(
+    "--images",
+    "-i",
+    multiple=True,
+    help="Directory (recursive), glob, file, or .txt list; repeatable.",
+)
+@click.option(
+    "--annotations", type=FILE, help="Gives labels and ids, and images if none are named."
+)
+@click.option("--method", "-m", "methods", multiple=True, help="Repeatable; see `xattn models`.")
+@click.option(
+    "--target",
+    default="predicted",
+    show_default=True,
+    help="Class to explain: predicted, label, a class's name or index.",
+)
+@click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
+@click.option(
+    "--overlay", type=click.Choice(["png", "jpeg", "none"]), default="png", show_default=True
+)
+@computing
+@strict_option
+@common
+def command(
+    images: tuple[str, ...],
+    annotations: Path | None,
+    methods: tuple[str, ...],
+    target: str,
+    out: Path,
+    overlay: Any,
+    batch_size: int,
+    workers: int | None,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    **model_choice: Any,
+) -> int:
+    """Predict and explain images: maps and overlays for each, into a run folder.
+
+    Called again with the same options it goes on where it was stopped.
+    """
+    from xattn.cli.loading import load_model
+    from xattn.errors import UsageError
+    from xattn.explain.pipeline import explain as explain_images
+
+    if not images and annotations is None:
+        raise UsageError("Expected --images or --annotations, but got neither")
+    terminal = Terminal(quiet, as_json)
+    known = None
+    if annotations is not None:
+        from xattn.annotations import read_annotations
+
+        known = read_annotations(annotations, on_fault=terminal.fault)
+    model = load_model(**model_choice)
+    with terminal.progress("explain") as progress:
+        run = explain_images(
+            model,
+            images or None,
+            methods=methods or None,
+            out=out,
+            target=target,
+            annotations=known,
+            batch_size=batch_size,
+            workers=workers,
+            overlay=overlay,
+            progress=progress,
+        )
+    counts = run.settings["counts"]
+    facts = {
+        "run": str(run.path),
+        **counts,
+        "methods": run.methods,
+        "target_layer": run.settings["target_layer"],
+        "predicted": run.predictions["predicted"].value_counts().to_dict(),
+        "converted": _converted(run.predictions),
+    }
+    terminal.say(f"{counts['done']} of {counts['images']} images explained into {run.path}")
+    terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
+    for what, count in facts["converted"].items():
+        terminal.say(f"  {count} converted to 8-bit RGB: {what}")
+    if counts["skipped"]:
+        terminal.say(f"  {counts['skipped']} skipped, see {run.path / 'errors.csv'}")
+    terminal.summary(facts)
+    return 3 if strict and (counts["skipped"] or terminal.faults) else 0
+
+
+def _converted(predictions: Any) -> dict[str, int]:
+    notes = predictions["converted"]
+    counts: dict[str, int] = notes[notes != ""].value_counts().to_dict()
+    return counts

@@ -1,0 +1,116 @@
+"""`xattn feature-usage`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from xattn.cli.options import (
+    FILE,
+    PLACE,
+    common,
+    computing,
+    model_options,
+    seed_option,
+    strict_option,
+)
+from xattn.cli.terminal import Terminal
+
+
+@click.command("feature-usage")
+@click.option("--annotations", type=FILE, required=True, help="Masks, values and labels.")
+@click.option("--run", type=PLACE, help="Run folder; default the last one here.")
+@model_options(required=False)
+@click.option("--images", "-i", multiple=True, help="With --ckpt: explain these first.")
+@click.option("--permutations", type=click.IntRange(19), default=999, show_default=True)
+@click.option("--bootstrap", type=click.IntRange(99), default=1000, show_default=True)
+@click.option("--alpha", type=click.FloatRange(0, 1), default=0.05, show_default=True)
+@seed_option
+@computing
+@strict_option
+@common
+def command(
+    annotations: Path,
+    run: Path | None,
+    ckpt: Path | None,
+    images: tuple[str, ...],
+    permutations: int,
+    bootstrap: int,
+    alpha: float,
+    seed: int,
+    device: str,
+    batch_size: int,
+    workers: int | None,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    **model_choice: Any,
+) -> int:
+    """Measure which features a model uses: maps against masks, dependence tests, bias gaps.
+
+    Works on the run folder that `xattn explain` left here, or straight from --ckpt and --images.
+    """
+    from xattn.analysis.feature_usage import feature_usage as measure
+    from xattn.annotations import read_annotations
+    from xattn.runs import RunFolder, last_run
+
+    terminal = Terminal(quiet, as_json)
+    known = read_annotations(annotations, on_fault=terminal.fault)
+    if ckpt is not None:
+        from xattn.cli.loading import load_model
+        from xattn.explain.pipeline import explain
+
+        model = load_model(ckpt, device=device, **model_choice)
+        with terminal.progress("explain") as progress:
+            folder = explain(
+                model,
+                images or None,
+                out=run or "xattn-run",
+                annotations=known,
+                batch_size=batch_size,
+                workers=workers,
+                progress=progress,
+            )
+    else:
+        folder = RunFolder.open(run) if run else last_run()
+    with terminal.progress("feature usage") as progress:
+        tables = measure(
+            folder,
+            known,
+            permutations=permutations,
+            bootstrap=bootstrap,
+            alpha=alpha,
+            seed=seed,
+            progress=progress,
+        )
+    _show(terminal, tables, alpha)
+    terminal.say(f"Tables in {folder.path}; a page of them: xattn report {folder.path}")
+    terminal.summary(
+        {"run": str(folder.path), **{k: t.to_dict("records") for k, t in tables.items()}}
+    )
+    return 3 if strict and terminal.faults else 0
+
+
+def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
+    """Print the part of the tables that answers the question."""
+    alignment = tables["alignment"]
+    shown = ["method", "feature", "n", "lift", "lift_low", "lift_high", "auc", "p_adjusted"]
+    terminal.table(
+        alignment.loc[alignment["label"] == "all", shown],
+        "Do the maps fall on the features? (lift 1 = as much as their area)",
+    )
+    usage = tables["feature_usage"]
+    shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
+    terminal.table(
+        usage[shown].sort_values("p_adjusted"),
+        f"Does the prediction depend on the feature, given the label? (Holm, alpha {alpha:g})",
+    )
+    bias = tables["bias"]
+    shown = ["feature", "metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]
+    terminal.table(
+        bias.loc[bias["metric"] == "balanced_accuracy", shown],
+        "Is the model better or worse where the artifact is?",
+    )

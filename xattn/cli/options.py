@@ -1,0 +1,107 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rich_click as click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+PLACE = click.Path(path_type=Path)
+
+
+class Size(click.ParamType[tuple[int, int]]):
+    """A size in pixels: `224`, or `HEIGHTxWIDTH`."""
+
+    name = "H[xW]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """Parse; anything else is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).lower().split("x")
+        if len(parts) > 2 or not all(p.isdecimal() and int(p) > 0 for p in parts):
+            self.fail(f"Expected a size like 224 or 192x256, but got {value}", param, ctx)
+        return int(parts[0]), int(parts[-1])
+
+
+class Named(click.ParamType[tuple[str, float]]):
+    """`NAME=NUMBER`."""
+
+    name = "NAME=NUMBER"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, float]:
+        """Parse; anything else is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, number = str(value).partition("=")
+        try:
+            return name, float(number if equals else "")
+        except ValueError:
+            self.fail(f"Expected NAME=NUMBER, but got {value}", param, ctx)
+
+
+def common(function: F) -> F:
+    """Add what every command takes: --quiet, --json, --debug."""
+    for option in (
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+        click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON on stdout."),
+        click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
+    ):
+        function = option(function)
+    return function
+
+
+def computing(function: F) -> F:
+    """Add where and how to compute: --device, --batch-size, --workers."""
+    for option in (
+        click.option(
+            "--workers", type=click.IntRange(0), help="Threads for decoding and overlays."
+        ),
+        click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+            default="auto",
+            show_default=True,
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def model_options(required: bool) -> Callable[[F], F]:
+    """Add how a checkpoint becomes a model."""
+
+    def add(function: F) -> F:
+        for option in (
+            click.option(
+                "--unsafe-pickle",
+                is_flag=True,
+                help="Allow a pickled module: reading it [bold]runs code[/] from the file.",
+            ),
+            click.option("--target-layer", help="Layer to explain; found by probing otherwise."),
+            click.option(
+                "--input-mode",
+                type=click.Choice(["squash", "crop"]),
+                help="Resize the whole image, or scale the shorter side and crop the centre.",
+            ),
+            click.option("--size", type=Size(), help="Input size of a model that stores none."),
+            click.option("--classes", help="Class names in the order of the logits, by commas."),
+            click.option("--arch", help="Architecture of a checkpoint without a name."),
+            click.option("--ckpt", type=FILE, required=required, help="The checkpoint."),
+        ):
+            function = option(function)
+        return function
+
+    return add
+
+
+seed_option = click.option("--seed", type=int, default=0, show_default=True)
+strict_option = click.option(
+    "--strict", is_flag=True, help="Exit with 3 if any input had to be skipped."
+)

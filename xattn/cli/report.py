@@ -1,0 +1,66 @@
+"""`xattn report` and `xattn figures`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from xattn.cli.options import PLACE, common
+from xattn.cli.terminal import Terminal
+
+
+@click.command("report")
+@click.argument("runs", nargs=-1, type=PLACE)
+@click.option("--out", type=PLACE, help="The page; default RUN/report.html.")
+@click.option("--gallery", type=click.IntRange(0), default=48, show_default=True)
+@common
+def report_command(
+    runs: tuple[Path, ...],
+    out: Path | None,
+    gallery: int,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Write one self-contained HTML page per run folder."""
+    from xattn.errors import UsageError
+    from xattn.figures.report import report as write_report
+    from xattn.runs import last_run
+
+    terminal = Terminal(quiet, as_json)
+    if out is not None and len(runs) > 1:
+        raise UsageError(f"Expected one run with --out, but got {len(runs)}")
+    folders = list(runs) or [last_run().path]
+    pages = [write_report(folder, out=out, gallery=gallery) for folder in folders]
+    for page in pages:
+        terminal.say(str(page))
+    terminal.summary({"reports": [str(page) for page in pages]})
+
+
+@click.command("figures")
+@click.argument("runs", nargs=-1, type=PLACE)
+@click.option("--only", multiple=True, help="Name of a figure; repeatable.")
+@click.option("--format", "formats", default="png", show_default=True, help="pdf, svg, png.")
+@click.option("--out", type=PLACE, help="Folder; default RUN/figures.")
+@common
+def figures_command(
+    runs: tuple[Path, ...],
+    only: tuple[str, ...],
+    formats: str,
+    out: Path | None,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Draw the paper figures of run folders."""
+    from xattn.figures.registry import save_figures
+    from xattn.runs import last_run
+
+    terminal = Terminal(quiet, as_json)
+    folders = list(runs) or [last_run().path]
+    kinds = tuple(f.strip() for f in formats.split(","))
+    paths = save_figures(folders, only=only or None, formats=kinds, out=out)
+    for path in paths:
+        terminal.say(str(path))
+    terminal.summary({"figures": [str(path) for path in paths]})

@@ -1,0 +1,92 @@
+"""What a person sees while a command runs, and what a machine reads after it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int], None]
+MOST_FAULTS = 20
+
+
+@dataclass
+class Terminal:
+    """Talks to the person at the terminal: progress and remarks on stderr, results on stdout.
+
+    With `quiet` it says nothing, with `as_json` the summary alone, as JSON on stdout.
+    """
+
+    quiet: bool = False
+    as_json: bool = False
+    faults: list[str] = field(default_factory=list)
+
+    def say(self, text: str = "") -> None:
+        """Print one line of the result for a person."""
+        if not (self.quiet or self.as_json):
+            click.echo(text)
+
+    def fault(self, fault: object) -> None:
+        """Remark on one input that is left out; after twenty only count."""
+        self.faults.append(str(fault))
+        if len(self.faults) <= MOST_FAULTS:
+            click.echo(f"Skipped: {fault}", err=True)
+        elif len(self.faults) == MOST_FAULTS + 1:
+            click.echo("Skipped: more of them, not shown", err=True)
+
+    def summary(self, facts: dict[str, Any]) -> None:
+        """Print the machine-readable summary if it was asked for."""
+        if self.as_json:
+            click.echo(json.dumps(facts, indent=2, default=str))
+
+    def table(self, frame: pd.DataFrame, title: str, formats: dict[str, str] | None = None) -> None:
+        """Print a table for a person."""
+        if self.quiet or self.as_json:
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        formats = formats or {}
+        shown = Table(title=title, title_justify="left", header_style="bold", box=None)
+        for column in frame.columns:
+            numeric = frame[column].dtype.kind in "fiu"
+            shown.add_column(str(column), justify="right" if numeric else "left")
+        for row in frame.itertuples(index=False):
+            cells = zip(frame.columns, row, strict=True)
+            shown.add_row(*(_cell(value, formats.get(str(column))) for column, value in cells))
+        Console().print(shown)
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Progress]:
+        """Show a bar with an estimate on stderr; gives the function that moves it."""
+        if self.quiet or self.as_json:
+            yield lambda _done, _total: None
+            return
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _cell(value: Any, how: str | None) -> str:
+    if value is None or value != value:
+        return "-"
+    if how:
+        return format(value, how)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,57 @@
+"""`xattn train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from xattn.cli.options import FILE, PLACE, common
+from xattn.cli.terminal import Terminal
+
+
+@click.command("train")
+@click.argument("recipe", type=FILE)
+@click.option("--annotations", type=FILE, required=True, help="Images and labels.")
+@click.option("--out", type=PLACE, required=True, help="Folder for model.pt and its record.")
+@click.option("--images", type=PLACE, help="Folder of the images, if moved.")
+@click.option("--splits", type=FILE, help="splits.csv of another training, to use the same.")
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+)
+@common
+def command(
+    recipe: Path,
+    annotations: Path,
+    out: Path,
+    images: Path | None,
+    splits: Path | None,
+    epochs: int | None,
+    seed: int | None,
+    device: str,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Train an architecture from a recipe on the labels of an annotation file."""
+    from xattn.training.fit import train as fit
+
+    terminal = Terminal(quiet, as_json)
+    result = fit(
+        recipe,
+        annotations,
+        out,
+        images=images,
+        splits=splits,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        progress=not (quiet or as_json),
+    )
+    terminal.say(f"{result.checkpoint}")
+    terminal.summary({"checkpoint": str(result.checkpoint), "metrics": result.metrics})
