@@ -70,7 +70,7 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
     if image.mode in _SIXTEEN_BIT or image.mode == "I":
         values, half = np.asarray(image).astype(np.int64), 32767
     else:
-        values, half = np.asarray(image.convert("L")), 127
+        values, half = np.asarray(image if image.mode == "L" else image.convert("L")), 127
     return values > (0 if values.size and values.max() <= 1 else half)
 
 
@@ -96,9 +96,9 @@ def _open(path: Path, max_pixels: int) -> tuple[Image.Image, str, int]:
         # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
         image.load()
-        orientation = max(orientation, _orientation(image))
+        if orientation == 1 and (orientation := _orientation(image)) != 1:
+            image = ImageOps.exif_transpose(image)
         image.info.pop("transparency", None)  # alpha is dropped; Pillow would warn of it
-        image = ImageOps.exif_transpose(image)
     except ImageError:
         raise
     except FileNotFoundError:

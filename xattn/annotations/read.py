@@ -1,0 +1,244 @@
+"""Reading and checking an annotation file: the good images go on, each fault is told."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from xattn.annotations.faults import Fault, describe
+from xattn.annotations.headers import read_header
+from xattn.annotations.records import (
+    LESION,
+    AnnotatedImage,
+    Annotations,
+    aspect_fault,
+    mask_header,
+    mask_key,
+)
+from xattn.annotations.schema import (
+    AnnotationFile,
+    Feature,
+    ImageEntry,
+    Rle,
+    Value,
+    explain,
+)
+from xattn.errors import AnnotationError, ImageError, near
+from xattn.images.prefetch import prefetch
+
+_Image = tuple[AnnotatedImage, list[Fault]]
+
+
+def read_annotations(
+    path: str | Path, *, strict: bool = False, on_fault: Callable[[Fault], None] | None = None
+) -> Annotations:
+    """Read an annotation file; no image or mask is opened.
+
+    An image with a fault (an unknown key, an id that was there before, a file that is missing, a
+    label or feature that was not declared, a value of the wrong type) is left out; its faults go
+    to `on_fault` and into the result's `faults`. A value of a feature that was not declared makes
+    it metadata, unless its name is nearly that of a declared one.
+
+    Args:
+        path: the file; paths in it are relative to it.
+        strict: raise on any fault.
+        on_fault: called with each fault of an image that is left out.
+
+    Raises:
+        AnnotationError: the file is missing, no JSON, of another schema, or has an unknown key;
+            no image is without fault; with `strict`, anything at all is wrong.
+    """
+    path = Path(path)
+    file, faults = _parse(path)
+    if file is None:
+        raise AnnotationError(describe(path, faults))
+    annotations = _assemble(path, file)
+    faults = list(annotations.faults)
+    if faults and (strict or not annotations.images):
+        raise AnnotationError(describe(path, faults))
+    if on_fault is not None:
+        for fault in faults:
+            on_fault(fault)
+    return annotations
+
+
+def check_annotations(path: str | Path, *, workers: int = 4) -> list[Fault]:
+    """Find everything that is wrong with an annotation file, its images and its masks.
+
+    Beyond what `read_annotations` finds, the header of every image and mask is read: files that
+    cannot be decoded, and masks of another aspect ratio than their image. Pixels are not decoded.
+
+    Args:
+        path: the file.
+        workers: threads that read headers.
+
+    Returns:
+        The faults in the order of the file; empty if all is well.
+    """
+    path = Path(path)
+    file, faults = _parse(path)
+    if file is None:
+        return faults
+    annotations = _assemble(path, file)
+    opened = prefetch(_open_headers, annotations.images, workers)
+    return [*annotations.faults, *(fault for found in opened for fault in found)]
+
+
+def _parse(path: Path) -> tuple[AnnotationFile | None, list[Fault]]:
+    """Read the file as a whole: the content, or what is wrong with it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        file = AnnotationFile.model_validate(content)
+    except ValidationError as err:
+        return None, [Fault(None, *found) for found in explain(err, AnnotationFile)]
+    except FileNotFoundError:
+        return None, [Fault(None, "", "Expected an annotation file, but got nothing there")]
+    except OSError as err:
+        return None, [Fault(None, "", f"Expected an annotation file, but got: {err.strerror}")]
+    except (ValueError, RecursionError) as err:
+        return None, [Fault(None, "", f"Expected JSON, but got: {err}")]
+    faults = []
+    for i, label in enumerate(file.labels):
+        if label in file.labels[:i]:
+            faults.append(Fault(None, f"labels[{i}]", f"Expected every label once: {label!r}"))
+    if LESION in file.features:
+        way_out = "an image has the key 'lesion' for that mask; choose another name"
+        faults.append(Fault(None, "features.lesion", f"Expected another name: {way_out}"))
+    if not file.images:
+        faults.append(Fault(None, "images", "Expected at least one image, but got none"))
+    return (None, faults) if faults else (file, [])
+
+
+def _assemble(path: Path, file: AnnotationFile) -> Annotations:
+    """Check the images one by one, then against each other."""
+    features = dict(file.features)
+    read: list[_Image] = []
+    seen: dict[str, int] = {}
+    for i, raw in enumerate(file.images):
+        try:
+            entry = ImageEntry.model_validate(raw)
+        except ValidationError as err:
+            name = _name(raw, i)
+            faults = [Fault(name, *found) for found in explain(err, ImageEntry)]
+            read.append((AnnotatedImage(name, path), faults))
+            continue
+        image, faults = _image(entry, path.parent), list(_entry_faults(entry, file))
+        faults += _missing_files(image)
+        if image.id in seen:
+            first = f"images[{seen[image.id]}]"
+            faults.insert(0, Fault(image.id, "id", f"Expected every id once, but {first} has it"))
+        seen.setdefault(image.id, i)
+        for name in image.values if not faults else ():
+            features.setdefault(name, Feature(kind="metadata"))
+        read.append((image, faults))
+    _mark_mixed_types(read)
+    good = tuple(image for image, faults in read if not faults)
+    every = tuple(fault for _, faults in read for fault in faults)
+    return Annotations(path, tuple(file.labels), features, good, every)
+
+
+def _name(raw: Any, position: int) -> str:
+    named = isinstance(raw, dict) and isinstance(raw.get("id"), str) and raw["id"]
+    return str(raw["id"]) if named else f"images[{position}]"
+
+
+def _image(entry: ImageEntry, base: Path) -> AnnotatedImage:
+    def place(mask: str | Rle) -> Path | Rle:
+        return mask if isinstance(mask, Rle) else base / mask
+
+    return AnnotatedImage(
+        id=entry.id,
+        file=base / entry.file,
+        label=entry.label,
+        group=entry.group,
+        lesion=None if entry.lesion is None else place(entry.lesion),
+        masks={k: place(mask) for k, mask in entry.masks.items() if mask is not None},
+        values={k: value for k, value in entry.values.items() if value is not None},
+    )
+
+
+def _entry_faults(entry: ImageEntry, file: AnnotationFile) -> Iterator[Fault]:
+    if entry.label is not None and entry.label not in file.labels:
+        hint = near(entry.label, file.labels) if file.labels else "; the file has no `labels`"
+        message = f"Expected one of the file's labels, but got {entry.label!r}{hint}"
+        yield Fault(entry.id, "label", message)
+    for name in entry.masks:
+        if name not in file.features:
+            yield Fault(entry.id, f"masks.{name}", _undeclared(name, file))
+        elif file.features[name].kind == "metadata":
+            message = "Expected masks of structures and artifacts only, but this is metadata"
+            yield Fault(entry.id, f"masks.{name}", message)
+    for name, value in entry.values.items():
+        if value is None:
+            continue
+        if name not in file.features:
+            if _mistyped(name, tuple(file.features)):
+                yield Fault(entry.id, f"values.{name}", _undeclared(name, file))
+        elif file.features[name].kind != "metadata" and (isinstance(value, str) or value < 0):
+            message = f"Expected 0 (absent) or a number above (present), but got {value!r}"
+            yield Fault(entry.id, f"values.{name}", message)
+
+
+def _undeclared(name: str, file: AnnotationFile) -> str:
+    hint = near(name, file.features) if file.features else "; the file has no `features`"
+    return f"Expected a feature that the file's `features` declare, but got {name!r}{hint}"
+
+
+@lru_cache(maxsize=256)
+def _mistyped(name: str, known: tuple[str, ...]) -> bool:
+    return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.85))
+
+
+def _missing_files(image: AnnotatedImage) -> Iterator[Fault]:
+    places: list[tuple[str, Path | Rle | None]] = [("file", image.file), (LESION, image.lesion)]
+    places += [(mask_key(name), mask) for name, mask in image.masks.items()]
+    for key, place in places:
+        if isinstance(place, Path) and not os.path.isfile(place):
+            message = f"Expected a file at {place}, but got nothing there"
+            yield Fault(image.id, key, message)
+
+
+def _mark_mixed_types(read: list[_Image]) -> None:
+    """Add a fault where a value is text and most others of its feature are numbers, or reverse."""
+    counts: Counter[tuple[str, bool]] = Counter()
+    for image, faults in read:
+        if not faults:
+            counts.update((name, _is_text(value)) for name, value in image.values.items())
+    mixed = {name for name, text in counts if (name, not text) in counts}
+    for image, faults in read if mixed else ():
+        for name in mixed & image.values.keys():
+            text = _is_text(image.values[name])
+            if not faults and (counts[name, text], text) < (counts[name, not text], not text):
+                wanted = "a number" if text else "a text"
+                message = f"Expected {wanted} as elsewhere, but got {image.values[name]!r}"
+                faults.append(Fault(image.id, f"values.{name}", message))
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, str)
+
+
+def _open_headers(image: AnnotatedImage) -> list[Fault]:
+    """Read the headers of one image and its masks; return what is wrong with them."""
+    try:
+        header = read_header(image.file)
+    except ImageError as err:
+        return [Fault(image.id, "file", str(err))]
+    entries = {} if image.lesion is None else {LESION: image.lesion}
+    entries |= image.masks
+    faults = []
+    for feature, entry in entries.items():
+        try:
+            fault = aspect_fault(image.id, feature, mask_header(entry), header)
+        except ImageError as err:
+            fault = Fault(image.id, mask_key(feature), str(err))
+        faults += [fault] if fault is not None else []
+    return faults

@@ -1,0 +1,54 @@
+"""Does a mask lie over its image: aspect ratios and EXIF orientations.
+
+An image with an EXIF orientation is turned upright once, when it is read, and so is a mask file
+that carries an orientation of its own. A mask without one was drawn either over the upright image
+or over the pixels as they are stored. Where the shapes tell the two apart (orientations 5 to 8
+swap width and height), they decide; else the mask is taken as upright.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.annotations.headers import Header
+
+_Turn = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
+
+_SWAPPED: dict[int, _Turn] = {
+    5: lambda a: a.T,
+    6: lambda a: a.T[:, ::-1],
+    7: lambda a: a.T[::-1, ::-1],
+    8: lambda a: a.T[::-1],
+}
+"""What EXIF asks for, of the orientations that swap width and height."""
+
+
+def fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
+    """Say whether two sizes are of one aspect ratio, up to a rounded pixel of the smaller one.
+
+    >>> fits((128, 85), (256, 171)), fits((224, 224), (256, 171))
+    (True, False)
+
+    Args:
+        mask, image: (width, height) in pixels.
+    """
+    # |w - W * h / H| <= 1 and its three variants, multiplied out.
+    return abs(mask[0] * image[1] - mask[1] * image[0]) <= max(*mask, *image)
+
+
+def lies(mask: Header, image: Header) -> Literal["upright", "stored"] | None:
+    """Say whether a mask lies over the upright image, over its stored pixels, or over neither."""
+    if fits(mask.size, image.size):
+        return "upright"
+    if mask.orientation == 1 and image.orientation in _SWAPPED:
+        return "stored" if fits(mask.size, image.size[::-1]) else None
+    return None
+
+
+def turn_upright(mask: NDArray[np.bool_], orientation: int) -> NDArray[np.bool_]:
+    """Turn a mask (h, w) of the stored pixels as EXIF orientation 5 to 8 asks for: (w, h)."""
+    return np.ascontiguousarray(_SWAPPED[orientation](mask))

@@ -1,0 +1,140 @@
+"""What an annotation file holds, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xattn.annotations.records import AnnotatedImage, Annotations
+from xattn.errors import AnnotationError
+from xattn.images.prefetch import prefetch
+
+
+@dataclass(frozen=True)
+class FeatureCount:
+    """How often a feature is annotated and present.
+
+    Attributes:
+        name, kind: of the feature.
+        masks, values: images that have one.
+        known: label -> images of which presence is known; "" for those without a label.
+        present: label -> those that show it.
+    """
+
+    name: str
+    kind: str
+    masks: int
+    values: int
+    known: dict[str, int]
+    present: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What an annotation file holds.
+
+    Attributes:
+        images: how many.
+        labels: label -> images, in the file's order; "" for those without a label.
+        groups: how many different groups.
+        grouped: images that have a group.
+        lesions: images that have a lesion mask.
+        unreadable: masks that could not be decoded, so that presence is not known.
+        features: one count each.
+    """
+
+    images: int
+    labels: dict[str, int]
+    groups: int
+    grouped: int
+    lesions: int
+    unreadable: int
+    features: tuple[FeatureCount, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        """Return a few lines and a table, to print."""
+        labels = ", ".join(f"{n} {label or '(no label)'}" for label, n in self.labels.items())
+        lines = [
+            f"{self.images} images: {labels}",
+            f"{self.lesions} with a lesion mask; {self.grouped} in {self.groups} groups",
+            *([f"{self.unreadable} masks could not be decoded"] if self.unreadable else []),
+            "",
+        ]
+        header = ["feature", "kind", "masks", "values", "present"]
+        header += [label or "(no label)" for label in self.labels]
+        rows = [header, *(self._row(feature) for feature in self.features)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        for row in rows:
+            cells = [
+                c.ljust(w) if i < 2 else c.rjust(w)
+                for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        return "\n".join(lines)
+
+    def _row(self, feature: FeatureCount) -> list[str]:
+        row = [feature.name, feature.kind, str(feature.masks), str(feature.values)]
+        if feature.kind == "metadata":
+            return [*row, "-", *("-" for _ in self.labels)]
+        row.append(f"{sum(feature.present.values())}/{sum(feature.known.values())}")
+        return row + [
+            f"{feature.present.get(label, 0)}/{feature.known.get(label, 0)}"
+            for label in self.labels
+        ]
+
+
+def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
+    """Count labels, groups, masks, values and presence; masks without a value are decoded for it.
+
+    Args:
+        annotations: as read.
+        workers: threads that decode masks.
+    """
+    images, features = annotations.images, annotations.features
+    unreadable: list[str] = []
+
+    def presence(image: AnnotatedImage, name: str) -> bool | None:
+        try:
+            return annotations.presence(image.id, name)
+        except AnnotationError as err:
+            unreadable.append(str(err))
+            return None
+
+    def presences(image: AnnotatedImage) -> dict[str, bool | None]:
+        return {name: presence(image, name) for name in features}
+
+    known: Counter[tuple[str, str]] = Counter()
+    present: Counter[tuple[str, str]] = Counter()
+    for image, found in zip(images, prefetch(presences, images, workers), strict=True):
+        label = image.label or ""
+        known.update((name, label) for name, there in found.items() if there is not None)
+        present.update((name, label) for name, there in found.items() if there)
+    masks = Counter(name for image in images for name in image.masks)
+    values = Counter(name for image in images for name in image.values)
+    labels = Counter(image.label or "" for image in images)
+    order = [label for label in (*annotations.labels, "") if labels[label]]
+    groups = [image.group for image in images if image.group is not None]
+    return Summary(
+        images=len(images),
+        labels={label: labels[label] for label in order},
+        groups=len(set(groups)),
+        grouped=len(groups),
+        lesions=sum(image.lesion is not None for image in images),
+        unreadable=len(unreadable),
+        features=tuple(
+            FeatureCount(
+                name,
+                feature.kind,
+                masks[name],
+                values[name],
+                {label: known[name, label] for label in order},
+                {label: present[name, label] for label in order},
+            )
+            for name, feature in features.items()
+        ),
+    )
