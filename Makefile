@@ -15,6 +15,9 @@ setup: $(STAMP) ## .venv with the pinned dependencies and xattn itself, editable
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	# Quantus, a reference in the tests, asks for opencv-python, which would unpack into the same
+	# folder as the headless OpenCV that we and grad-cam use; all else it needs is there.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps quantus==0.6.0
 	touch $@
 
 demo: setup ## the whole chain on generated data, offline; ends with a page to open

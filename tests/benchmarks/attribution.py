@@ -1,0 +1,83 @@
+"""Grad-CAM here and in the peers, as ratios to a bare forward pass."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from tests.benchmarks.harness import Ratio, interleave, markdown
+from xattn.explain.evidence import gather
+from xattn.explain.registry import get_methods
+from xattn.models import build, wrap
+
+BATCH = 16
+
+
+def grad_cam_table(architectures: tuple[str, ...] = ("resnet18", "efficientnet_b0")) -> str:
+    """Compare Grad-CAM for convolutional networks, 224 x 224, batches of 16, fp32."""
+    columns = {name: _grad_cam(name) for name in architectures}
+    return markdown(f"Grad-CAM, B{BATCH}, 224 x 224, bare forward = 1", columns)
+
+
+def attention_table(architectures: tuple[str, ...] = ("resnet18-ga", "vit_tiny_patch16_224")) -> str:
+    """Compare Grad-CAM and attention maps for networks that attend."""
+    columns = {name: _attention(name) for name in architectures}
+    return markdown(f"Maps of attending networks, B{BATCH}, 224 x 224, bare forward = 1", columns)
+
+
+def _setup(name: str) -> tuple[nn.Module, torch.Tensor, Callable[[], object]]:
+    torch.manual_seed(0)
+    module = build(name, 2).eval()
+    x = torch.randn(BATCH, 3, 224, 224)
+
+    def bare() -> object:
+        with torch.inference_mode():
+            return module(x)
+
+    return module, x, bare
+
+
+def _ours(module: nn.Module, x: torch.Tensor, method: str) -> Callable[[], object]:
+    model = wrap(module, classes=["a", "b"])
+    (chosen,) = get_methods([method])
+    gradients = "gradients" in chosen.card.needs
+    attention = model.attention_layers[-1:] if "attention" in chosen.card.needs else ()
+    _ = model.target_layer
+    return lambda: chosen.maps(model, gather(model, x, gradients=gradients, attention=attention))
+
+
+def _grad_cam(name: str) -> list[Ratio]:
+    from captum.attr import LayerGradCam
+    from pytorch_grad_cam import GradCAM
+
+    module, x, bare = _setup(name)
+    layer = module.get_submodule(wrap(module, classes=["a", "b"]).target_layer)
+    peer = GradCAM(model=module, target_layers=[layer])
+    captum = LayerGradCam(module, layer)
+    targets = module(x).argmax(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return interleave(
+            "bare forward",
+            {
+                "bare forward": bare,
+                "xattn": _ours(module, x, "gradcam"),
+                "captum": lambda: captum.attribute(x, target=targets, relu_attributions=True),
+                "pytorch-grad-cam": lambda: peer(input_tensor=x, targets=None),
+            },
+        )
+
+
+def _attention(name: str) -> list[Ratio]:
+    module, x, bare = _setup(name)
+    return interleave(
+        "bare forward",
+        {
+            "bare forward": bare,
+            "xattn gradcam": _ours(module, x, "gradcam"),
+            "xattn attention": _ours(module, x, "attention"),
+        },
+    )
