@@ -1,6 +1,6 @@
 """Annotation files: labels, groups, masks and values of images, read, checked, built, written."""
 
-from xattn.annotations.build import build_annotations
+from xattn.annotations.build import BuiltAnnotations, build_annotations
 from xattn.annotations.faults import Fault
 from xattn.annotations.layouts import LAYOUTS
 from xattn.annotations.read import check_annotations, read_annotations
@@ -13,6 +13,7 @@ __all__ = [
     "LAYOUTS",
     "AnnotatedImage",
     "Annotations",
+    "BuiltAnnotations",
     "Fault",
     "Feature",
     "Rle",

@@ -69,17 +69,17 @@ def artifact_masks(
     jobs, dropped = [], Counter[str]()
     for job in found.values():
         if values[job.image_id].get(job.feature) == 0:
-            dropped[f"{job.feature}: {{}} masks dropped, a human flag says absent"] += 1
+            dropped[f"{job.feature}: masks dropped because a human flag says absent"] += 1
         else:
             jobs.append(job)
     masks: dict[str, dict[str, Path | Rle]] = {}
     for job, mask in zip(jobs, prefetch(_read, jobs, _THREADS), strict=True):
         if isinstance(mask, str):
-            dropped[f"{job.feature}: {{}} masks dropped, {mask}"] += 1
+            dropped[f"{job.feature}: masks dropped because {mask}"] += 1
         else:
             masks.setdefault(job.image_id, {})[job.feature] = mask
     for line, n in dropped.items():
-        note(line.format(n))
+        note(f"{line}: {n}")
     return masks
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.errors import AnnotationError, near
+from xattn.errors import AnnotationError
 
 ID_COLUMNS = ("image", "image_id", "image_name", "isic_id", "id")
 MISSING = frozenset({"", "na", "nan", "none", "null", "unknown"})
@@ -37,10 +37,9 @@ class Table:
     def expect_columns(self, wanted: Sequence[str]) -> None:
         """Raise an AnnotationError if not one of these columns is there."""
         if not set(wanted) & set(self.columns):
-            known = near(wanted[0], self.columns)
             raise AnnotationError(
                 f"Expected at least one of the columns {', '.join(wanted)} in {self.path}, "
-                f"but got none{known}"
+                f"but got {', '.join(self.columns)}"
             )
 
 
