@@ -22,7 +22,9 @@ def grad_cam_table(architectures: tuple[str, ...] = ("resnet18", "efficientnet_b
     return markdown(f"Grad-CAM, B{BATCH}, 224 x 224, bare forward = 1", columns)
 
 
-def attention_table(architectures: tuple[str, ...] = ("resnet18-ga", "vit_tiny_patch16_224")) -> str:
+def attention_table(
+    architectures: tuple[str, ...] = ("resnet18-ga", "vit_tiny_patch16_224"),
+) -> str:
     """Compare Grad-CAM and attention maps for networks that attend."""
     columns = {name: _attention(name) for name in architectures}
     return markdown(f"Maps of attending networks, B{BATCH}, 224 x 224, bare forward = 1", columns)
