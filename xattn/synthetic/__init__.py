@@ -1,0 +1,25 @@
+"""Dermoscopy-like images with exact masks and planted dependence of features on the label.
+
+`Plan` holds the distribution and draws an `ImageSpec`; `render` turns that into pixels and masks;
+`synthesize` writes a data set of them. A new feature is one function under `@feature`.
+"""
+
+from xattn.synthetic.dataset import synthesize
+from xattn.synthetic.features import ARTIFACTS, FEATURES, STRUCTURES, Feature
+from xattn.synthetic.plan import TRAITS, Plan
+from xattn.synthetic.rendering import Rendered, render
+from xattn.synthetic.spec import LABELS, ImageSpec
+
+__all__ = [
+    "ARTIFACTS",
+    "FEATURES",
+    "LABELS",
+    "STRUCTURES",
+    "TRAITS",
+    "Feature",
+    "ImageSpec",
+    "Plan",
+    "Rendered",
+    "render",
+    "synthesize",
+]

@@ -1,0 +1,65 @@
+"""What is decided about one image before it is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from xattn.errors import UsageError, near
+from xattn.synthetic.registry import FEATURES
+
+LABELS = ("benign", "malignant")
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """All that is decided about one image before it is drawn.
+
+    Attributes:
+        id: name of its files and its id in the annotation file.
+        index: position in the data set.
+        lesion: index of the first image of the same lesion.
+        seed: of the data set.
+        label: "benign" or "malignant".
+        present: names of the features that are drawn.
+        traits: standard-normal-like scores by name (mean 0 over both labels, deviation 1 within).
+        sex: "female" or "male".
+    """
+
+    id: str
+    index: int
+    lesion: int
+    seed: int
+    label: str
+    present: frozenset[str]
+    traits: Mapping[str, float]
+    sex: str
+
+    @property
+    def group(self) -> str:
+        """Name of the lesion: images of one group must not be split over train and test."""
+        return f"LESION_{self.lesion:07d}"
+
+    def level(self, trait: str) -> float:
+        """Return a trait as a level in (0, 1): its score's rank in a standard normal."""
+        return 0.5 * (1 + math.erf(self.traits[trait] / math.sqrt(2)))
+
+    @property
+    def age(self) -> int:
+        """Years, in steps of 5, from 10 to 85."""
+        return min(85, max(10, 5 * round((52 + 16 * self.traits["age"]) / 5)))
+
+    def having(self, *names: str) -> ImageSpec:
+        """Return the same image with these features present as well."""
+        return replace(self, present=self.present | set(map(_known_feature, names)))
+
+    def lacking(self, *names: str) -> ImageSpec:
+        """Return the same image without these features."""
+        return replace(self, present=self.present - set(map(_known_feature, names)))
+
+
+def _known_feature(name: str) -> str:
+    if name not in FEATURES:
+        raise UsageError(f"Unknown feature {name!r}{near(name, FEATURES)}")
+    return name
