@@ -1,0 +1,1 @@
+"""Numbers: maps against masks, conditional-dependence tests, bias, from a run and annotations."""

@@ -1,0 +1,65 @@
+"""One measured quantity over images, in the form the statistics want it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.analysis.codes import codes
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Values of one feature.
+
+    Attributes:
+        feature: its name.
+        kind: structure, artifact, metadata, computed or control.
+        aspect: what of it was measured: presence, area or value.
+        values: float64 (n,), NaN where unknown. For a nominal feature the number of its category.
+        categories: names of the categories of a nominal feature, else None.
+    """
+
+    feature: str
+    kind: str
+    aspect: str
+    values: NDArray[np.float64]
+    categories: tuple[str, ...] | None = None
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the value is known, (n,)."""
+        return ~np.isnan(self.values)
+
+    @property
+    def nominal(self) -> bool:
+        """Whether the values are names, without an order."""
+        return self.categories is not None
+
+
+def as_column(
+    values: ArrayLike, feature: str = "", kind: str = "metadata", aspect: str | None = None
+) -> Column:
+    """Read values of any kind: numbers, booleans, or names (which become nominal).
+
+    Missing values (None, NaN, NA) stay missing; infinities count as missing. The aspect, if not
+    given, is presence for yes/no values and else value.
+    """
+    series = pd.Series(values)
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(object)
+    categories = None
+    try:
+        numbers = pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError):
+        found, names = codes(series.map(str, na_action="ignore"))
+        numbers, categories = np.where(found < 0, np.nan, found), tuple(str(n) for n in names)
+    numbers = np.where(np.isfinite(numbers), numbers, np.nan)
+    if aspect is None:
+        yes_no = categories is None and set(np.unique(numbers[~np.isnan(numbers)])) <= {0.0, 1.0}
+        aspect = "presence" if yes_no else "value"
+    return Column(feature, kind, aspect, numbers, categories)

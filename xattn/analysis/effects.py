@@ -1,0 +1,64 @@
+"""Effect sizes on ranks within labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.analysis.columns import Column
+from xattn.analysis.ranks import centred_within, ranks_within
+from xattn.analysis.statistics import feature_embedding, find_statistic, prediction_embedding
+
+Array = NDArray[np.float64]
+
+
+def rank_effect(
+    column: Column, rows: NDArray[np.intp], prediction: Array, label: NDArray[np.intp]
+) -> float:
+    """Return how much the prediction's rank within its label goes with the feature, in [-1, 1].
+
+    - yes/no feature: stratified rank-biserial correlation, 2 AUC - 1: the chance that an image
+      with the feature scores higher than one of the same label without it, minus the reverse
+      (van Elteren's weights over labels);
+    - number: Spearman's correlation within labels;
+    - nominal feature, or several prediction columns: the largest absolute correlation between a
+      category (or the number) and a column; without sign.
+
+    Args:
+        column: the feature.
+        rows: (n,) which of its values.
+        prediction: (n, q).
+        label: (n,) numbers.
+    """
+    rank = find_statistic("rank")
+    feature = feature_embedding(rank, column, rows, label)
+    target = prediction_embedding(rank, prediction, label)
+    cross = feature.T @ target
+    yes_no = len(np.unique(column.values[rows])) == 2
+    if cross.size == 1 and yes_no:
+        return _rank_biserial(column.values[rows], target[:, 0], label)
+    norms = np.linalg.norm(feature, axis=0)[:, None] * np.linalg.norm(target, axis=0)
+    r = cross / np.where(norms > 0, norms, np.nan)
+    return float(r[0, 0]) if r.size == 1 else float(np.nanmax(np.abs(r)))
+
+
+def _rank_biserial(values: Array, ranks: Array, label: NDArray[np.intp]) -> float:
+    present = values == values.max()
+    n = np.bincount(label)
+    with_it = np.bincount(label, present, minlength=len(n))
+    pairs = with_it * (n - with_it) / (n + 1)
+    # Within a label, the sum of centred ranks / (n + 1) over n1 images is D n1 n0 / (2 (n + 1)).
+    return float(2 * ranks[present].sum() / pairs.sum())
+
+
+def main_direction(prediction: Array, label: NDArray[np.intp]) -> Array:
+    """Return the direction (n,) in which predictions (n, q) of one label differ most.
+
+    The first principal component of the within-label ranks; a single column is returned as it is.
+    """
+    if prediction.shape[1] == 1:
+        return prediction[:, 0]
+    ranks = centred_within(ranks_within(prediction, label), label)
+    _, _, directions = np.linalg.svd(ranks, full_matrices=False)
+    main: Array = ranks @ directions[0]
+    return main

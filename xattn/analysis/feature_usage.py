@@ -1,0 +1,289 @@
+"""Which features a model uses: the analysis behind `xattn feature-usage`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.analysis.alignment import alignment_table
+from xattn.analysis.bias import bias_table
+from xattn.analysis.columns import as_column
+from xattn.analysis.features import FeatureSet, Progress, collect_features
+from xattn.analysis.mask_scores import per_image_table, score_masks
+from xattn.analysis.rates import Outcomes
+from xattn.analysis.usage_table import measured_columns, usage_table
+from xattn.errors import UsageError, near
+from xattn.runs import COLUMNS, RunFolder
+from xattn.runs.atomic import replacing
+
+if TYPE_CHECKING:
+    from xattn.annotations.records import Annotations
+
+
+def feature_usage(
+    run: RunFolder | str | Path,
+    annotations: Annotations | str | Path,
+    *,
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    alpha: float = 0.05,
+    seed: int = 0,
+    positive: str | None = None,
+    workers: int = 2,
+    progress: Progress | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Measure which annotated features the model of a run uses, and how.
+
+    Writes into the run folder alignment.csv, feature_usage.csv and bias.csv (what their columns
+    mean: docs/feature-usage.md), features.parquet and masks.zarr (see `features`),
+    mask_scores.parquet (the scores of every image) and analysis.json (settings, counts, faults,
+    notes, timings). A second call replaces them.
+
+    Args:
+        run: a finished run folder.
+        annotations: an annotation file, or what `read_annotations` made of it.
+        permutations: behind each p-value; a table so long that this could never reach `alpha`
+            after adjustment gets more.
+        bootstrap: replicates behind each interval.
+        alpha: level of `used` and of the adjusted p-values.
+        seed: same seed, same tables.
+        positive: class that tpr and fpr speak of if there are two; default the last one.
+        workers: threads that read masks.
+        progress: called as progress(done, total).
+        on_note: called with each remark on what could not be done.
+
+    Returns:
+        The tables alignment, feature_usage and bias, as they are on disk.
+
+    Raises:
+        AnnotationError: run and annotations share no image id, or a label is no class of the run.
+        RunError: there is no finished run.
+        UsageError: an argument is out of range, or `positive` is no class.
+    """
+    settings = Settings(permutations, bootstrap, alpha, seed)
+    folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    positive = _positive(folder, positive)
+    known = _read(annotations)
+    n, clock = len(folder.predictions), _Clock()
+    steps = _Steps(progress, 2 * n)
+    with clock("masks"):
+        features = collect_features(folder, known, steps.part(n), workers)
+    with clock("mask_scores"):
+        maps = {method: folder.maps(method) for method in folder.methods}
+        scored = score_masks(maps, features, steps.part(n))
+    with clock("alignment"):
+        tables = {"alignment": alignment_table(scored, features, folder.classes, **vars(settings))}
+    with clock("feature_usage"):
+        tables["feature_usage"] = _usage(folder, features, positive, settings)
+    with clock("bias"):
+        tables["bias"] = _bias(folder, features, positive, settings)
+    drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
+    tables = {name: _presentable(table, name) for name, table in tables.items()}
+    for name, table in tables.items():
+        folder.write_table(name, table)
+    with replacing(folder.path / "mask_scores.parquet") as part:
+        per_image_table(scored, features).to_parquet(part, index=False)
+    notes = _notes(folder, features)
+    facts = {
+        "schema": "xattn-analysis/1",
+        **vars(settings),
+        "permutations_drawn": drawn,
+        "positive": positive,
+        "annotations": str(known.path),
+        "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "counts": _counts(features),
+        "notes": notes,
+        "faults": [vars(fault) for fault in features.faults],
+        "timings": clock.seconds,
+    }
+    with replacing(folder.path / "analysis.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    if on_note is not None:
+        for note in notes:
+            on_note(note)
+    return tables
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all three tables are computed with."""
+
+    permutations: int
+    bootstrap: int
+    alpha: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1 or self.bootstrap < 1:
+            raise UsageError(
+                "Expected at least one permutation and one bootstrap replicate, but got "
+                f"{self.permutations} and {self.bootstrap}"
+            )
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"Expected alpha between 0 and 1, but got {self.alpha}")
+
+
+def decision_scores(run: RunFolder, positive: str) -> NDArray[np.float64]:
+    """Return what the usage test takes for a run's prediction.
+
+    For two classes the logit difference (n,), positive minus the other; for more the
+    probabilities (n, classes).
+    """
+    table = run.predictions
+    if len(run.classes) != 2:
+        return table[[f"prob_{c}" for c in run.classes]].to_numpy(dtype=np.float64)
+    other = next(c for c in run.classes if c != positive)
+    difference = table[f"logit_{positive}"] - table[f"logit_{other}"]
+    return difference.to_numpy(dtype=np.float64)
+
+
+def _usage(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:
+    columns = measured_columns(features)
+    if not columns or not features.labelled:
+        return pd.DataFrame()
+    label, group = features.table["label"], features.table["group"]
+    return usage_table(columns, decision_scores(run, positive), label, group, **vars(settings))
+
+
+def _bias(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:
+    artifacts = [name for name, kind in features.kinds.items() if kind == "artifact"]
+    if not artifacts or not features.labelled:
+        return pd.DataFrame()
+    rows = np.flatnonzero(features.table["label"].notna())
+    columns = [as_column(features.table[name].iloc[rows], name, "artifact") for name in artifacts]
+    outcomes = _outcomes(run, features, positive, rows)
+    return bias_table(columns, outcomes, features.table["group"].iloc[rows], **vars(settings))
+
+
+def _outcomes(
+    run: RunFolder, features: FeatureSet, positive: str, rows: NDArray[np.intp]
+) -> Outcomes:
+    """Return predictions and labels of some rows, over the classes that occur among the labels.
+
+    A class that no label names has no rate; predicting it counts as an error like any other.
+    """
+    label, table = features.table["label"].iloc[rows], run.predictions.iloc[rows]
+    occurring = [c for c in run.classes if (label == c).any()]
+    classes = occurring if len(run.classes) > 2 and len(occurring) > 1 else run.classes
+    binary = len(run.classes) == 2
+    scores = table[[f"{'logit' if binary else 'prob'}_{c}" for c in classes]].to_numpy(np.float64)
+    if binary:  # the difference separates what probabilities round to 0 or 1
+        scores = scores - scores[:, ::-1]
+    return Outcomes(
+        truth=_numbers(label, classes),
+        predicted=_numbers(table["predicted"], classes),
+        scores=scores,
+        classes=list(classes),
+        positive=classes.index(positive) if positive in classes else len(classes) - 1,
+    )
+
+
+def _numbers(names: pd.Series[Any], classes: list[str]) -> NDArray[np.intp]:
+    """Return the number of each class name, -1 for others."""
+    return np.asarray(pd.Categorical(names, categories=classes).codes, dtype=np.intp)
+
+
+def _positive(run: RunFolder, positive: str | None) -> str:
+    if positive is None:
+        return run.classes[-1]
+    if positive not in run.classes:
+        raise UsageError(f"Unknown class {positive!r}{near(positive, run.classes)}")
+    return positive
+
+
+def _read(annotations: Annotations | str | Path) -> Annotations:
+    if not isinstance(annotations, str | Path):
+        return annotations
+    from xattn.annotations import read_annotations
+
+    return read_annotations(annotations)
+
+
+def _presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Put the promised columns first, and keep six digits: more are noise of the machine."""
+    if table.empty:
+        return pd.DataFrame(columns=list(COLUMNS[name]))
+    promised = list(COLUMNS[name])
+    table = table[[*promised, *(c for c in table.columns if c not in promised)]].copy()
+    for column in [c for c in table if pd.api.types.is_float_dtype(table[c])]:
+        table[column] = [float(f"{value:.6g}") for value in table[column]]
+    table.attrs = {}
+    return table
+
+
+def _counts(features: FeatureSet) -> dict[str, Any]:
+    table = features.table
+    return {
+        "images": len(table),
+        "annotated": features.annotated,
+        "labelled": int(table["label"].notna().sum()),
+        "groups": int(table["group"].nunique()),
+        "labels": {str(k): int(v) for k, v in table["label"].value_counts().sort_index().items()},
+        "masks": {name: int(table[f"{name}.masked"].sum()) for name in features.masked},
+        "shown": {name: int((table[f"{name}.area"] > 0).sum()) for name in features.masked},
+    }
+
+
+def _notes(run: RunFolder, features: FeatureSet) -> list[str]:
+    """Say what could not be measured, and why; one line each."""
+    table, notes = features.table, []
+    missing, unlabelled = len(table) - features.annotated, int(table["label"].isna().sum())
+    if missing:
+        notes.append(f"{missing} of {len(table)} images of the run are not in the annotation file")
+    if features.faults:
+        notes.append(f"{len(features.faults)} masks could not be used, see errors.csv")
+    if not features.masked:
+        notes.append("No image has a mask: alignment.csv is empty")
+    if not features.labelled:
+        notes.append("No image has a label: feature_usage.csv and bias.csv are empty")
+    elif unlabelled:
+        notes.append(f"{unlabelled} images have no label and are left out")
+    labels = table["label"].dropna().unique()
+    if len(labels) == 1:
+        notes.append(f"All labels are {labels[0]!r}: usage is tested within it, bias needs two")
+    own = run.predictions["label"]
+    other = int((own.notna() & table["label"].notna() & (own != table["label"])).sum())
+    if other:
+        notes.append(f"{other} images have another label in the run: the annotation's is used")
+    return notes
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """Seconds spent in each stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - start, 3)
+
+
+@dataclass
+class _Steps:
+    """Reports several stages as one."""
+
+    progress: Progress | None
+    total: int
+    before: int = 0
+
+    def part(self, length: int) -> Progress | None:
+        """Return the progress of the next stage, `length` steps of the whole."""
+        if self.progress is None:
+            return None
+        report, start = self.progress, self.before
+        self.before += length
+        return lambda done, _: report(start + done, self.total)

@@ -1,0 +1,324 @@
+"""What is known of every image of a run: its label, group, features, and masks in the run's view.
+
+`collect_features` writes this into the run folder, so that the figures and the report need neither
+the annotation file nor the masks again:
+
+    features.parquet  image_id, label, group, and per feature <name> (its value, or presence as
+                      0/1), <name>.area (share of the view's pixels), <name>.masked (was a mask
+                      given?); row i is row i of predictions.parquet
+    features.json     kind of each feature, which have masks, size of the view, annotation file
+    masks.zarr        <name>, "lesion" among them: bool (n, height, width) in the model's view;
+                      all False without a mask
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+
+from xattn.annotations.records import LESION as LESION
+from xattn.errors import AnnotationError, ImageError, RunError
+from xattn.images.prefetch import prefetch
+from xattn.runs import RunFolder
+from xattn.runs.atomic import replacing
+
+if TYPE_CHECKING:
+    from xattn.annotations.records import AnnotatedImage, Annotations
+
+Progress = Callable[[int, int], None]
+"""Called as progress(done, total)."""
+
+_CHUNK_PIXELS = 2**20
+_RESERVED = ("image_id", "label", "group")
+_KIND_OF_LESION = "structure"
+
+
+@dataclass(frozen=True)
+class MaskFault:
+    """One mask that could not be used."""
+
+    image_id: str
+    file: str
+    error: str
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features of the images of one run; row i of everything is row i of the predictions.
+
+    Attributes:
+        path: the run folder.
+        faults: masks that could not be used, empty when read back from disk.
+    """
+
+    path: Path
+    faults: tuple[MaskFault, ...] = ()
+
+    @classmethod
+    def open(cls, run: RunFolder) -> FeatureSet:
+        """Read back what `collect_features` wrote.
+
+        Raises:
+            RunError: it was not called on this run yet.
+        """
+        features = cls(run.path)
+        if not features._facts_path.is_file():
+            raise RunError(
+                f"Expected {features._facts_path}, but it is not there"
+                "; write it with `xattn feature-usage --annotations isic_attributes.json`"
+            )
+        return features
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Content of features.parquet."""
+        return pd.read_parquet(self.path / "features.parquet")
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Name of each feature -> its kind (structure, artifact, metadata, computed)."""
+        return dict(self._facts["kinds"])
+
+    @property
+    def masked(self) -> list[str]:
+        """Features that have a mask, if only an empty one, for at least one image."""
+        return list(self._facts["masked"])
+
+    @property
+    def annotated(self) -> int:
+        """Number of images of the run that the annotation file knows."""
+        return int(self._facts["annotated"])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any image has a label."""
+        return bool(self.table["label"].notna().any())
+
+    def masks(self, feature: str) -> zarr.Array[Any]:
+        """Return the masks of one feature, bool (n, height, width), unread."""
+        return zarr.open_array(self.path / "masks.zarr" / feature, mode="r")
+
+    @property
+    def _facts_path(self) -> Path:
+        return self.path / "features.json"
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = json.loads(self._facts_path.read_text(encoding="utf-8"))
+        return facts
+
+
+def collect_features(
+    run: RunFolder,
+    annotations: Annotations,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> FeatureSet:
+    """Join a run with an annotation file, bring all masks into its view, write both down.
+
+    The label is the annotation's, else the one the predictions carry. Masks that cannot be used
+    are listed in `faults` and in errors.csv (stage "mask"); their images go on without them.
+
+    Args:
+        run: rows are joined by image_id.
+        annotations: may know more images than the run, or fewer.
+        progress: called after every chunk of images.
+        workers: threads that read masks.
+
+    Raises:
+        AnnotationError: no image is in both, a label is no class of the run, or a feature has
+            the name of a column.
+    """
+    predictions = run.predictions
+    known = [annotations.by_id.get(str(i)) for i in predictions["image_id"]]
+    _require_joinable(run, annotations, known)
+    names = list(annotations.features)
+    masked = [name for name in names if any(k is not None and name in k.masks for k in known)]
+    lesions = any(k is not None and k.lesion is not None for k in known)
+    masked += [LESION] if lesions else []
+    reading = _MaskReading(run, annotations, known, masked)
+    with _replacing_folder(run.path / "masks.zarr") as scratch:
+        areas, faults = reading.write(scratch, progress, workers)
+    table = _table(predictions, annotations, known, areas)
+    with replacing(run.path / "features.parquet") as part:
+        table.to_parquet(part, index=False)
+    facts = {
+        "schema": "xattn-features/1",
+        "kinds": {name: str(f.kind) for name, f in annotations.features.items()}
+        | ({LESION: _KIND_OF_LESION} if lesions else {}),
+        "masked": masked,
+        "view": list(run.preprocessing.size),
+        "annotated": sum(k is not None for k in known),
+    }
+    with replacing(run.path / "features.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    _write_faults(run, faults)
+    return FeatureSet(run.path, tuple(faults))
+
+
+def _require_joinable(
+    run: RunFolder, annotations: Annotations, known: list[AnnotatedImage | None]
+) -> None:
+    if not any(k is not None for k in known):
+        ours, theirs = run.predictions["image_id"].iloc[0], next(iter(annotations.by_id), None)
+        raise AnnotationError(
+            f"Expected images of the run {run.path} in the annotation file, but got no id in "
+            f"common: the run has {ours!r}, the file {theirs!r}; ids are file names without ending"
+        )
+    for name in annotations.features:
+        if name in _RESERVED:
+            raise AnnotationError(f"Expected another name for the feature {name!r}: it is reserved")
+    for image in known:
+        if image is not None and image.label is not None and image.label not in run.classes:
+            raise AnnotationError(
+                f"Expected labels among the classes of the run, {', '.join(run.classes)}, but got "
+                f"label {image.label!r} of image {image.id}; explain with a model of these classes"
+                ", or name its outputs so with --classes"
+            )
+
+
+@dataclass(frozen=True)
+class _MaskReading:
+    """Reads the masks of all images, chunk by chunk, and writes one array a feature."""
+
+    run: RunFolder
+    annotations: Annotations
+    known: list[AnnotatedImage | None]
+    features: list[str]
+
+    def write(
+        self, store: Path, progress: Progress | None, workers: int
+    ) -> tuple[dict[str, NDArray[np.float64]], list[MaskFault]]:
+        """Fill `store`; return each feature's area per image (NaN without mask), and faults."""
+        n, (height, width) = len(self.known), self.run.preprocessing.size
+        rows = max(1, _CHUNK_PIXELS // (height * width))
+        zarr.create_group(store)
+        arrays = {
+            name: zarr.create_array(
+                store / name,
+                shape=(n, height, width),
+                chunks=(rows, height, width),
+                dtype="bool",
+                # Eight masks' worth of equal bits a byte: about a hundredth of the plain size.
+                compressors=BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
+            )
+            for name in self.features
+        }
+        areas = {name: np.full(n, np.nan) for name in self.features}
+        faults: list[MaskFault] = []
+        buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
+        for row, (masks, found) in enumerate(prefetch(self._read, range(n), workers)):
+            place = row % rows
+            for name, mask in masks.items():
+                buffer[self.features.index(name), place] = mask
+                areas[name][row] = mask.mean()
+            faults += found
+            if place == rows - 1 or row == n - 1:
+                for name, chunk in zip(self.features, buffer, strict=True):
+                    arrays[name][row - place : row + 1] = chunk[: place + 1]
+                buffer[:] = False
+                if progress is not None:
+                    progress(row + 1, n)
+        return areas, faults
+
+    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault]]:
+        image = self.known[row]
+        masks: dict[str, NDArray[np.bool_]] = {}
+        faults: list[MaskFault] = []
+        if image is None:
+            return masks, faults
+        size = self._sizes[row]
+        view = self.run.preprocessing.view(*size)
+        for name in self.features:
+            try:
+                mask = self.annotations.mask_in_view(image.id, name, view, size)
+            except (AnnotationError, ImageError) as err:
+                file = str(self.run.predictions["file"].iloc[row])
+                faults.append(MaskFault(image.id, file, str(err)))
+                continue
+            if mask is not None:
+                masks[name] = mask
+        return masks, faults
+
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        sizes = self.run.predictions[["width", "height"]].to_numpy()
+        return [(int(w), int(h)) for w, h in sizes]
+
+
+def _table(
+    predictions: pd.DataFrame,
+    annotations: Annotations,
+    known: list[AnnotatedImage | None],
+    areas: Mapping[str, NDArray[np.float64]],
+) -> pd.DataFrame:
+    own = [None if pd.isna(v) else str(v) for v in predictions["label"]]
+    labels = [
+        k.label if k is not None and k.label is not None else given
+        for k, given in zip(known, own, strict=True)
+    ]
+    columns: dict[str, Any] = {
+        "image_id": predictions["image_id"].astype(str).to_numpy(dtype=object),
+        "label": np.array(labels, dtype=object),
+        "group": np.array([None if k is None else k.group for k in known], dtype=object),
+    }
+    for name in [*annotations.features, *([LESION] if LESION in areas else [])]:
+        area = areas.get(name)
+        values = [None if k is None else k.values.get(name) for k in known]
+        columns[name] = _values_or_presence(values, area)
+        if area is not None:
+            columns[f"{name}.area"] = area
+            columns[f"{name}.masked"] = ~np.isnan(area)
+    return pd.DataFrame(columns)
+
+
+def _values_or_presence(values: list[Any], area: NDArray[np.float64] | None) -> NDArray[Any]:
+    """Return float64 with NaN, or text with None; presence from the mask where it can serve.
+
+    A mask says yes or no, so it fills in for missing values only where the values say that too.
+    """
+    given = [v for v in values if v is not None]
+    if any(isinstance(v, str) for v in given):
+        return np.array([None if v is None else str(v) for v in values], dtype=object)
+    numbers = np.array([np.nan if v is None else float(v) for v in values])
+    if area is not None and set(given) <= {0, 1}:
+        present = np.where(np.isnan(area), np.nan, area > 0)
+        numbers = np.where(np.isnan(numbers), present, numbers)
+    return numbers
+
+
+def _write_faults(run: RunFolder, faults: list[MaskFault]) -> None:
+    """Put the faults into errors.csv in place of those of an earlier call."""
+    new = pd.DataFrame(
+        [{"file": f.file, "stage": "mask", "error": f.error} for f in faults],
+        columns=["file", "stage", "error"],
+    )
+    if run.has_table("errors"):
+        old = run.table("errors")
+        new = pd.concat([old[old["stage"] != "mask"], new], ignore_index=True)
+    run.write_table("errors", new)
+
+
+@contextmanager
+def _replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a scratch folder that takes the place of `path` if the block succeeds."""
+    scratch = path.with_name(f".{path.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        yield scratch
+        shutil.rmtree(path, ignore_errors=True)
+        scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

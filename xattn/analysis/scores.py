@@ -1,0 +1,163 @@
+"""How well an attribution map falls on a mask, for many maps at once.
+
+| score         | is                                                          | by chance |
+|---------------|-------------------------------------------------------------|-----------|
+| mass          | share of the positive attribution inside the mask           | area      |
+| lift          | mass / area, area being the mask's share of the pixels      | 1         |
+| pointing      | 1 if the highest pixel is inside the mask, else 0           | area      |
+| auc           | chance that a pixel inside ranks above one outside          | 1/2       |
+| rank_accuracy | share inside among as many top pixels as the mask has       | area      |
+| topk          | share inside among the top tenth of all pixels              | area      |
+
+"By chance" is for a map that knows nothing; maps and masks that both prefer the centre score
+higher, which is why `alignment` compares with the masks of other images.
+
+One sort per map serves the last four scores of all its masks. Ties count by expectation: where
+the k-th pixel lies within a run of equal values, that run is taken in the proportion needed, so a
+flat or clipped map gains nothing from the order of pixels in memory.
+
+Sources: pointing game (Zhang et al., ECCV 2016), relevance mass and rank accuracy (Arras et al.,
+Information Fusion 2022), top-k intersection (Theiner et al., WACV 2022), AUC (Fawcett 2006),
+lift = size-weighted attribution localisation (Kohlbrenner et al., IJCNN 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.images import bilinear_matrix
+
+TOP = 0.1
+"""Share of a map's pixels that `topk` looks at."""
+
+
+@dataclass(frozen=True)
+class RankScores:
+    """Scores of maps against one mask each: float64 (n,), NaN where the mask is empty.
+
+    `auc` is NaN also where the mask is everything.
+    """
+
+    pointing: NDArray[np.float64]
+    auc: NDArray[np.float64]
+    rank_accuracy: NDArray[np.float64]
+    topk: NDArray[np.float64]
+
+
+def degenerate(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Say which maps (n, h, w) cannot be scored: (n,) booleans.
+
+    These are maps that hold NaN or infinity, that are constant, or that have no positive value.
+    """
+    flat = maps.reshape(len(maps), -1)
+    finite = np.isfinite(flat).all(axis=1)
+    high = np.where(finite, flat.max(axis=1), 0)
+    low = np.where(finite, flat.min(axis=1), 0)
+    result: NDArray[np.bool_] = ~(finite & (high > 0) & (high > low))
+    return result
+
+
+def upsample(maps: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:
+    """Upsample maps (n, h, w) bilinearly to (n, height, width), align_corners=False.
+
+    Computed in float64 and rounded once, so that equal neighbours stay equal: ties of the map
+    remain ties of its pixels.
+    """
+    rows = bilinear_matrix(maps.shape[1], height)
+    cols = bilinear_matrix(maps.shape[2], width)
+    return (rows @ maps.astype(np.float64) @ cols.T).astype(np.float32)
+
+
+def on_grid(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.float64]:
+    """Bring masks (n, H, W) to the grid of maps of (height, width): float64 (n, height * width).
+
+    This is the adjoint of `upsample`: the sum of an upsampled map over a mask's pixels is the dot
+    product of the map with the row returned here. One matrix product so gives the mass of every
+    map in every mask, and no map is ever upsampled for it.
+    """
+    rows = bilinear_matrix(height, masks.shape[1])
+    cols = bilinear_matrix(width, masks.shape[2])
+    return (rows.T @ (masks @ cols)).reshape(len(masks), -1)
+
+
+def positive_share(maps: NDArray[np.floating], height: int, width: int) -> NDArray[np.float64]:
+    """Scale the positive part of maps (n, h, w) so that they sum to 1 over height x width pixels.
+
+    Negative values are cut at the map's own resolution, before upsampling. Returns float64
+    (n, h * w); `positive_share @ on_grid.T` is the mass of each map in each mask. Rows of
+    degenerate maps are NaN.
+    """
+    positive = np.clip(maps, 0, None).astype(np.float64).reshape(len(maps), -1)
+    everything = on_grid(np.ones((1, height, width), dtype=bool), *maps.shape[1:])
+    total = np.where(degenerate(maps), np.nan, positive @ everything[0])
+    shares: NDArray[np.float64] = positive / total[:, None]
+    return shares
+
+
+@dataclass(frozen=True)
+class RankedMaps:
+    """The pixels of n maps in order, computed once and asked by every mask.
+
+    Attributes:
+        rank: int32 (n, N), of each pixel: twice its mean rank, 1 the highest, ties sharing.
+        ordered: int32 (n, N), the same values in descending order of the map.
+        first: int32 (n, N), in that order: where the run of ties begins, counted from 0.
+    """
+
+    rank: NDArray[np.int32]
+    ordered: NDArray[np.int32]
+    first: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, maps: NDArray[np.floating]) -> RankedMaps:
+        """Rank the pixels of maps (n, H, W), which hold no NaN."""
+        flat = -np.asarray(maps).reshape(len(maps), -1)
+        n, pixels = flat.shape
+        order = np.argsort(flat, axis=1)
+        ascending = np.take_along_axis(flat, order, axis=1)
+        new = np.ones((n, pixels + 1), dtype=bool)  # does a run of ties begin here?
+        new[:, 1:-1] = ascending[:, 1:] != ascending[:, :-1]
+        place = np.arange(pixels + 1, dtype=np.int32)
+        first = np.maximum.accumulate(np.where(new, place, 0), axis=1)[:, :-1]
+        after = np.minimum.accumulate(np.where(new, place, pixels)[:, :0:-1], axis=1)[:, ::-1]
+        ordered = first + after + np.int32(1)
+        rank = np.empty_like(ordered)
+        np.put_along_axis(rank, order, ordered, axis=1)
+        return cls(rank, ordered, first)
+
+    def against(self, masks: NDArray[np.bool_], top: float = TOP) -> RankScores:
+        """Score each map against its mask.
+
+        Args:
+            masks: (n, H, W). With a single ranked map, every mask is held against that one.
+            top: share of all pixels that `topk` looks at; at least one pixel is.
+        """
+        n, pixels = len(masks), self.rank.shape[1]
+        inside = np.flatnonzero(masks)  # few: the work below grows with the masks' areas only
+        image, pixel = np.divmod(inside, pixels)
+        single = len(self.rank) == 1
+        rank = self.rank[0][pixel] if single else self.rank.reshape(-1)[inside]
+        row = np.zeros(n, dtype=np.intp) if single else np.arange(n)
+        size = np.bincount(image, minlength=n).astype(np.float64)
+        full = np.where(size > 0, size, np.nan)
+
+        def share(k: NDArray[np.float64]) -> NDArray[np.float64]:
+            """Expected share inside the mask among the k highest pixels."""
+            last = np.maximum(k, 1).astype(np.intp) - 1
+            level, first = self.ordered[row, last], self.first[row, last]
+            run = level - 1 - 2 * first  # ties with the k-th pixel, itself included
+            above = np.bincount(image, rank < level[image], minlength=n)
+            tied = np.bincount(image, rank == level[image], minlength=n)
+            return (above + tied * (k - first) / run) / k * (full / full)
+
+        rank_sum = np.bincount(image, rank, minlength=n) / 2
+        outside = np.where(size < pixels, pixels - full, np.nan)
+        return RankScores(
+            pointing=share(np.ones(n)),
+            auc=1 - (rank_sum - size * (size + 1) / 2) / (full * outside),
+            rank_accuracy=share(np.maximum(size, 1)),
+            topk=share(np.full(n, max(1.0, round(top * pixels)))),
+        )
