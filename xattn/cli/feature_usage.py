@@ -27,6 +27,7 @@ from xattn.cli.terminal import Terminal
 @click.option("--permutations", type=click.IntRange(19), default=999, show_default=True)
 @click.option("--bootstrap", type=click.IntRange(99), default=1000, show_default=True)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.05, show_default=True)
+@click.option("--positive", help="Class that tpr and fpr speak of; default the last.")
 @seed_option
 @computing
 @strict_option
@@ -39,6 +40,7 @@ def command(
     permutations: int,
     bootstrap: int,
     alpha: float,
+    positive: str | None,
     seed: int,
     device: str,
     batch_size: int,
@@ -76,6 +78,7 @@ def command(
             )
     else:
         folder = RunFolder.open(run) if run else last_run()
+    notes: list[str] = []
     with terminal.progress("feature usage") as progress:
         tables = measure(
             folder,
@@ -84,9 +87,13 @@ def command(
             bootstrap=bootstrap,
             alpha=alpha,
             seed=seed,
+            positive=positive,
             progress=progress,
+            on_note=notes.append,
         )
     _show(terminal, tables, alpha)
+    for note in notes:
+        terminal.say(f"Note: {note}")
     terminal.say(f"Tables in {folder.path}; a page of them: xattn report {folder.path}")
     terminal.summary(
         {"run": str(folder.path), **{k: t.to_dict("records") for k, t in tables.items()}}

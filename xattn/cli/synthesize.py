@@ -16,6 +16,14 @@ from xattn.cli.terminal import Terminal
 @click.option("--size", type=Size(), default="192x256", show_default=True)
 @click.option("--effect", "effects", type=Named(), multiple=True, help="Log odds ratio by label.")
 @click.option("--prevalence", "prevalences", type=Named(), multiple=True, help="Share of images.")
+@click.option(
+    "--positive-rate",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Share of malignant images.",
+)
+@click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
 @seed_option
 @common
 def command(
@@ -24,6 +32,8 @@ def command(
     size: tuple[int, int],
     effects: tuple[tuple[str, float], ...],
     prevalences: tuple[tuple[str, float], ...],
+    positive_rate: float,
+    workers: int,
     seed: int,
     quiet: bool,
     as_json: bool,
@@ -41,6 +51,8 @@ def command(
             seed=seed,
             effects=dict(effects) or None,
             prevalence=dict(prevalences) or None,
+            positive_rate=positive_rate,
+            workers=workers,
             progress=lambda done: progress(done, n),
         )
     terminal.say(f"{n} images; annotations in {written}")

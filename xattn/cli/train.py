@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from xattn.cli.options import FILE, PLACE, common
 from xattn.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from xattn.training.scores import Scores
 
 
 @click.command("train")
@@ -52,6 +56,19 @@ def command(
         seed=seed,
         device=device,
         progress=not (quiet or as_json),
+        on_fault=terminal.fault,
     )
-    terminal.say(f"{result.checkpoint}")
+    for split, scores in (("validation", result.val), ("test", result.test)):
+        if scores is not None:
+            terminal.say(f"{split}: {_sentence(scores)}")
+    terminal.say(f"{result.checkpoint}, from epoch {result.best.epoch}")
     terminal.summary({"checkpoint": str(result.checkpoint), "metrics": result.metrics})
+
+
+def _sentence(scores: Scores) -> str:
+    accuracy, auc = scores.balanced_accuracy, scores.auc
+    return (
+        f"balanced accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}; "
+        f"chance {scores.chance:.2f}), AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
+        f"{scores.n} images"
+    )
