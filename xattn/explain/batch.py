@@ -88,14 +88,7 @@ class Worker:
         pixels = torch.from_numpy(np.stack([p.pixels for p in pictures]))
         batch = self.model.normalise(pixels.to(self.model.device))
         wanted = [self.target_of(p.named.id) for p in pictures]
-        targets = None
-        if any(w is not None for w in wanted):
-            with torch.no_grad():
-                guess = self.model.logits(batch).argmax(1) if None in wanted else batch.new_zeros(0)
-            targets = torch.tensor(
-                [int(guess[i]) if w is None else w for i, w in enumerate(wanted)],
-                device=batch.device,
-            )
+        targets = torch.tensor([-1 if w is None else w for w in wanted], device=batch.device)
         evidence = gather(
             self.model, batch, targets, gradients=self.gradients, attention=self.attention
         )

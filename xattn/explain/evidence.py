@@ -61,7 +61,7 @@ def gather(
     Args:
         model: stays as it is.
         batch: inputs (n, 3, height, width).
-        targets: class index per image, (n,); the predicted one if None.
+        targets: class index per image, (n,); the predicted one where it is -1, or if None.
         gradients: whether activations and gradients at the explained layer are needed.
         attention: the attention layers to listen to.
 
@@ -79,7 +79,10 @@ def gather(
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
         logits: Tensor = model.module(batch.to(model.device))
-        chosen = logits.argmax(1) if targets is None else targets.to(logits.device)
+        chosen = logits.detach().argmax(1)
+        if targets is not None:
+            wanted = targets.to(chosen)
+            chosen = torch.where(wanted < 0, chosen, wanted)
         evidence = Evidence(logits.detach(), chosen)
         with torch.no_grad():
             for attended, (reader, notes) in heard.items():
@@ -87,7 +90,9 @@ def gather(
         if gradients:
             leaf = start.leaf_of(logits, model.target_layer)
             picked = logits.gather(1, chosen[:, None]).sum()
-            (gradient,) = torch.autograd.grad(picked, leaf)
+            (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True)
+            if gradient is None:
+                raise _detached(model.target_layer)
             layout = model.target_layout
             evidence.activations = layout.spatial(leaf.detach())
             evidence.gradients = layout.spatial(gradient)
@@ -100,21 +105,28 @@ class _GraphStart:
     def __init__(self) -> None:
         self.leaf: Tensor | None = None
 
-    def hook(self, _module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        self.leaf = output.detach().requires_grad_(True)
+    def hook(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        # torch.nn.MultiheadAttention gives (output, weights).
+        first, *others = output if isinstance(output, tuple) else (output,)
+        self.leaf = first.detach().requires_grad_(True)
         torch.set_grad_enabled(True)
         # A copy goes on, for an in-place ReLU right after would overwrite the activation.
-        return self.leaf.clone()
+        going_on = self.leaf.clone()
+        return (going_on, *others) if isinstance(output, tuple) else going_on
 
     def leaf_of(self, logits: Tensor, name: str) -> Tensor:
         if self.leaf is None:
             raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
         if not logits.requires_grad:
-            raise MethodError(
-                f"Expected logits that depend on {name!r}, but the model detaches them after it "
-                "(a no_grad inside its forward?)"
-            )
+            raise _detached(name)
         return self.leaf
+
+
+def _detached(name: str) -> MethodError:
+    return MethodError(
+        f"Expected logits that depend on {name!r}, but the model detaches them after it "
+        "(a no_grad inside its forward?)"
+    )
 
 
 def _listen(
@@ -132,8 +144,8 @@ def _listen(
             hook = partial(_note_output, notes, path)
             stack.callback(part.get_submodule(path).register_forward_hook(hook).remove)
         if reader.needs_input:
-            hook = partial(_note_input, notes)
-            stack.callback(part.register_forward_hook(hook).remove)
+            hook = partial(_note_input, notes, layer.name)
+            stack.callback(part.register_forward_hook(hook, with_kwargs=True).remove)
         heard[layer] = reader, notes
     return heard
 
@@ -145,6 +157,17 @@ def _note_output(
 
 
 def _note_input(
-    notes: dict[str, Tensor], _module: nn.Module, inputs: tuple[Tensor, ...], _output: Any
+    notes: dict[str, Tensor],
+    name: str,
+    _module: nn.Module,
+    inputs: tuple[Any, ...],
+    named: dict[str, Any],
+    _output: Any,
 ) -> None:
-    notes[""] = inputs[0].detach()
+    tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+    if any(tensor is not tensors[0] for tensor in tensors):
+        raise MethodError(
+            f"Expected self-attention without a mask at {name!r}, but it attends to something "
+            "else than its own input; leave the method attention out"
+        )
+    notes[""] = tensors[0].detach()

@@ -128,11 +128,13 @@ class TorchReader(Reader):
 
     @staticmethod
     def reads(module: nn.Module) -> bool:
-        """Layers with one width for queries, keys and values, batch first."""
+        """Layers with one width for queries, keys and values, batch first, no added keys."""
         return (
             isinstance(module, nn.MultiheadAttention)
             and module.in_proj_weight is not None
             and module.batch_first
+            and module.bias_k is None
+            and not module.add_zero_attn
         )
 
     @property

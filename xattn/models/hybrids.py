@@ -30,8 +30,10 @@ def insert_after_stages(
         The same backbone.
 
     Raises:
-        UsageError: the backbone has no such stage.
+        UsageError: the backbone has no such stage, or it is named twice.
     """
+    if len(set(stages)) != len(stages):
+        raise UsageError(f"Expected every stage once, but got {list(stages)}")
     found = _stages(backbone)
     for stage in stages:
         if not 1 <= stage <= len(found):

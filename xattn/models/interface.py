@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xattn.errors import CheckpointError
+from xattn.errors import CheckpointError, MethodError, UsageError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention_layers import AttentionLayer, reader_of
 from xattn.models.probe import (
@@ -26,6 +26,19 @@ from xattn.models.probe import (
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+def class_names(classes: Sequence[str]) -> list[str]:
+    """Return class names as a list.
+
+    Raises:
+        UsageError: one of them is there twice, or they are one text instead of several.
+    """
+    if isinstance(classes, str):
+        raise UsageError(f"Expected a list of class names, but got the text {classes!r}")
+    if len(set(classes)) != len(classes):
+        raise UsageError(f"Expected every class once, but got {', '.join(classes)}")
+    return list(classes)
 
 
 class Model:
@@ -55,7 +68,7 @@ class Model:
         source: dict[str, Any] | None = None,
     ) -> None:
         self.module = module
-        self.classes = list(classes)
+        self.classes = class_names(classes)
         self.preprocessing = preprocessing
         self.architecture = architecture
         self.options = dict(options or {})
@@ -101,13 +114,21 @@ class Model:
 
     @cached_property
     def seen(self) -> list[Seen]:
-        """Every layer of one probing forward pass, in order."""
-        if isinstance(self.module, torch.jit.ScriptModule):
-            from xattn.errors import MethodError
+        """Every layer of one probing forward pass, in order.
 
+        Raises:
+            MethodError: nothing in the model can be looked at or differentiated.
+            CheckpointError: it gives another number of logits than there are classes.
+        """
+        if isinstance(self.module, torch.jit.ScriptModule):
             raise MethodError(
                 "Expected layers to look into, but TorchScript shows none"
                 "; name its architecture with --arch, then its weights are moved there"
+            )
+        if any(parameter.is_inference() for parameter in self.module.parameters()):
+            raise MethodError(
+                "Expected weights that gradients can pass, but the model was made under "
+                "torch.inference_mode; make it outside"
             )
         seen = probe(self.module, self.preprocessing.size)
         self._check_classes()
@@ -138,7 +159,7 @@ class Model:
         for layer in self.seen:
             part = self.module.get_submodule(layer.name)
             reader = reader_of(part)
-            if reader is None or layer.layout is None:
+            if reader is None or layer.layout is None or layer.calls > 1:
                 continue
             found.append(
                 AttentionLayer(
@@ -183,6 +204,7 @@ def wrap(
         architecture: a name for the record.
 
     Raises:
+        UsageError: a class is named twice.
         CheckpointError: the model gives another number of logits (when first asked to explain).
     """
     return Model(

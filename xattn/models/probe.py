@@ -8,6 +8,7 @@ right and gives a map of zeros.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Seen:
         reach: share of grid positions whose value moves some logit.
         leading: tokens before the grid that move some logit.
         explainable: whether it is a place for Grad-CAM: part of the stream of features, not of a
-            branch inside an attention layer nor a linear projection.
+            branch inside an attention layer, nor a linear projection, nor an average.
     """
 
     name: str
@@ -94,37 +95,52 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
         module: a classifier of (n, 3, height, width) images.
         size: (height, width) of the input.
     """
-    x = _probe_input(module, size).requires_grad_(True)
-    names = {part: name for name, part in module.named_modules() if name}
-    outputs: list[tuple[str, Tensor]] = []
-    calls: dict[str, int] = dict.fromkeys(names.values(), 0)
-
-    def listen(part: nn.Module, _inputs: Any, output: Any) -> None:
-        calls[names[part]] += 1
-        if isinstance(output, tuple) and output:
-            output = output[0]  # torch.nn.MultiheadAttention returns (output, weights)
-        if isinstance(output, Tensor):
-            outputs.append((names[part], output))
-
     with ExitStack() as stack:
-        stack.enter_context(evaluating(module))
+        # The probe differentiates, whatever mode the caller is in.
+        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        for part in names:
-            stack.callback(part.register_forward_hook(listen).remove)
-        logits = module(x)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise MethodError(f"Expected logits of shape (n, classes), but the model gives {shape}")
-
-    direction = torch.randn(logits.shape, generator=_generator()).to(logits)
-    tensors = [t for _, t in outputs]
-    gradients = torch.autograd.grad((logits * direction).sum(), tensors, allow_unused=True)
+        stack.enter_context(evaluating(module))
+        logits, outputs = _forward_heard(module, _probe_input(module, size))
+        tensors = [output for _, output in outputs]
+        gradients = _sensitivities(logits, tensors)
     grids = _convolution_grids(tensors, size)
+    calls = Counter(name for name, _ in outputs)
     inside = _inside_attention(module)
     return [
         _describe(name, calls[name], tensor, gradient, size, grids, _is_place(module, name, inside))
         for (name, tensor), gradient in zip(outputs, gradients, strict=True)
     ]
+
+
+def _forward_heard(module: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]]]:
+    """Run one forward pass and hear every layer that gives a tensor."""
+    names = {part: name for name, part in module.named_modules() if name}
+    outputs: list[tuple[str, Tensor]] = []
+
+    def listen(part: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(part, nn.MultiheadAttention):
+            output = output[0]  # it returns (output, weights)
+        if isinstance(output, Tensor):
+            outputs.append((names[part], output))
+
+    with ExitStack() as stack:
+        for part in names:
+            stack.callback(part.register_forward_hook(listen).remove)
+        logits = module(x.requires_grad_(True).clone())  # a model may change its input in place
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise MethodError(f"Expected logits of shape (n, classes), but the model gives {shape}")
+    return logits, outputs
+
+
+def _sensitivities(logits: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
+    """Differentiate a random mixture of the logits by each tensor; None where nothing connects."""
+    recorded = [t for t in tensors if t.requires_grad]
+    if not recorded or not logits.requires_grad:
+        return [None] * len(tensors)
+    direction = torch.randn(logits.shape, generator=_generator()).to(logits)
+    found = iter(torch.autograd.grad((logits * direction).sum(), recorded, allow_unused=True))
+    return [next(found) if t.requires_grad else None for t in tensors]
 
 
 def find_target_layer(seen: list[Seen]) -> Seen:
@@ -136,10 +152,10 @@ def find_target_layer(seen: list[Seen]) -> Seen:
     for layer in reversed(seen):
         if layer.explainable and layer.calls == 1 and layer.layout and layer.reach > 0.5:
             return layer
-    if all(layer.reach == 0 for layer in seen):
+    if any(layer.layout for layer in seen) and all(layer.reach == 0 for layer in seen):
         raise MethodError(
-            "Expected logits that depend on the image, but no layer moves them"
-            "; is this an untrained model whose head is still zero?"
+            "Expected logits that depend on the image, but no layer moves them; is this an "
+            "untrained model whose head is still zero, or does its forward run under no_grad?"
         )
     raise MethodError(
         "Expected a layer with a spatial grid, but the probing forward found none"
@@ -155,7 +171,10 @@ def check_target_layer(seen: list[Seen], name: str) -> Seen:
     """
     by_name = {layer.name: layer for layer in seen}
     if name not in by_name:
-        raise MethodError(f"Unknown layer {name!r}{near(name, by_name)}")
+        raise MethodError(
+            f"Expected a layer that runs and gives one tensor, but {name!r} is none"
+            f"{near(name, by_name)}"
+        )
     layer = by_name[name]
     if layer.calls > 1:
         raise MethodError(f"Expected {name!r} to run once, but it runs {layer.calls} times")
@@ -190,7 +209,7 @@ def _probe_input(module: nn.Module, size: tuple[int, int]) -> Tensor:
 
 
 def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
-    passive = (nn.Linear, nn.Identity, nn.Dropout)
+    passive = (nn.Linear, nn.Identity, nn.Dropout, nn.AdaptiveAvgPool2d)
     return name not in inside_attention and not isinstance(module.get_submodule(name), passive)
 
 
@@ -248,7 +267,9 @@ def _describe(
     is_place: bool,
 ) -> Seen:
     shape = tuple(tensor.shape)
-    layout = _image_layout(shape, size) or _token_layout(shape, grids)
+    layout = None
+    if shape[:1] == (1,):  # else windows or heads stand where the images should: not one grid
+        layout = _image_layout(shape, size) or _token_layout(shape, grids)
     reach = 0.0
     leading: tuple[int, ...] = ()
     if layout is not None and gradient is not None:
