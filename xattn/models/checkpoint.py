@@ -99,7 +99,8 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"Expected a checkpoint file at {path}, but got nothing there")
+        there = "a folder" if path.is_dir() else "nothing"
+        raise CheckpointError(f"Expected a checkpoint file at {path}, but got {there} there")
     sha256 = _sha256(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path, sha256)
@@ -114,13 +115,21 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
             f"Expected weights in {path}, but got an object of type {type(content).__name__}"
         )
     if str(content.get("schema", "")).startswith("xattn-checkpoint/"):
-        if content["schema"] != SCHEMA:
-            raise CheckpointError(
-                f"Expected schema {SCHEMA} in {path}, but got {content['schema']}"
-            )
         facts = {k: v for k, v in content.items() if k != "state_dict"}
-        return Checkpoint(path, "xattn", sha256, dict(content["state_dict"]), facts)
+        return _own(path, sha256, content.get("state_dict"), facts)
     return _from_mapping(path, sha256, content)
+
+
+def _own(path: Path, sha256: str, state: Any, facts: Any) -> Checkpoint:
+    """Take this project's own checkpoint, if it says all that it should."""
+    schema = facts.get("schema") if isinstance(facts, Mapping) else None
+    if schema != SCHEMA:
+        raise CheckpointError(f"Expected schema {SCHEMA} in {path}, but got {schema}")
+    missing = [key for key in ("architecture", "options", "classes") if key not in facts]
+    if missing or not isinstance(state, Mapping):
+        lacking = ", ".join(missing or ["state_dict"])
+        raise CheckpointError(f"Expected a checkpoint of xattn in {path}, but it lacks {lacking}")
+    return Checkpoint(path, "xattn", sha256, dict(state), dict(facts))
 
 
 def _from_mapping(path: Path, sha256: str, content: Mapping[str, Any]) -> Checkpoint:
@@ -149,25 +158,27 @@ def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
     except (SafetensorError, OSError) as err:
         raise CheckpointError(f"Expected a safetensors file in {path}, but got: {err}") from err
     if "xattn" in metadata:
-        return Checkpoint(path, "xattn", sha256, state, json.loads(metadata["xattn"]))
+        try:
+            facts = json.loads(metadata["xattn"])
+        except ValueError as err:
+            raise _unreadable(path, err) from err
+        return _own(path, sha256, state, facts)
     return Checkpoint(path, "state-dict", sha256, state)
 
 
 def _load_torch(path: Path, unsafe_pickle: bool) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as err:
+    except Exception as err:  # damaged bytes make it raise anything
+        pickled = isinstance(err, pickle.UnpicklingError) and any(w in str(err) for w in _REFUSED)
+        if not pickled:
+            raise _unreadable(path, err) from err
         if not unsafe_pickle:
             raise CheckpointError(
                 f"Expected plain weights in {path}, but it holds pickled Python objects, which "
                 "run code when read; pass --unsafe-pickle if you trust it, or save "
                 "`model.state_dict()` instead"
             ) from err
-    except (RuntimeError, EOFError, ValueError, OSError) as err:
-        first = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
-        raise CheckpointError(
-            f"Expected a checkpoint in {path}, but reading failed: {first}"
-        ) from err
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
     except Exception as err:
@@ -175,11 +186,28 @@ def _load_torch(path: Path, unsafe_pickle: bool) -> Any:
         raise CheckpointError(f"Unpickling {path} failed: {type(err).__name__}: {err}") from err
 
 
+_REFUSED = ("GLOBAL", "unrecognized function", "Can only build")
+"""Words of torch's refusal of an object that is no plain weight."""
+
+
+def _unreadable(path: Path, err: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"Expected a checkpoint in {path}, but its content is damaged, cut short or of no known "
+        f"format ({_first_sentence(err)})"
+    )
+
+
+def _first_sentence(err: Exception) -> str:
+    text = f"{type(err).__name__}: {str(err).strip()}".removesuffix(": ")
+    return text.splitlines()[0].split(". ")[0][:100]
+
+
 def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except Exception:  # no archive, or a damaged one: torch.load will say so
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _load_torchscript(path: Path) -> nn.Module:
@@ -189,9 +217,8 @@ def _load_torchscript(path: Path) -> nn.Module:
         warnings.simplefilter("ignore")  # "torch.jit.load is deprecated": the file is what it is
         try:
             module: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-        except RuntimeError as err:
-            first = str(err).strip().splitlines()[0]
-            raise CheckpointError(f"Expected TorchScript in {path}, but got: {first}") from err
+        except Exception as err:  # damaged bytes make it raise anything
+            raise _unreadable(path, err) from err
     return module
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from torch import Tensor, nn
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
-from xattn.models.interface import Model
+from xattn.models.interface import Model, class_names
 from xattn.models.registry import build, variants
 from xattn.models.state import (
     Match,
+    best_reading,
     compare,
     count_classes,
     likely_architecture,
-    strip_prefixes,
 )
 
 
@@ -54,21 +55,24 @@ def load(
     Raises:
         CheckpointError: the file, the architecture and the classes do not fit together; the
             message names the keys, and the architecture that would fit.
-        UsageError: the architecture's name is unknown.
+        UsageError: the architecture's name is unknown, or a class is named twice.
     """
-    checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
+    classes = None if classes is None else class_names(classes)
+    # Weights that are read under the caller's inference mode could never be differentiated.
+    with torch.inference_mode(False):
+        checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
+        module, name, options, names = _to_module(checkpoint, arch, classes)
+        module.eval()
+        module.to(device)
     source = {
         "path": str(path),
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
         "extra": checkpoint.facts.get("extra", {}),
     }
-    module, name, options, names = _to_module(checkpoint, arch, classes)
     if preprocessing is None:
         stored = checkpoint.facts.get("preprocessing")
         preprocessing = Preprocessing.from_dict(stored) if stored else published(name, module)
-    module.eval()
-    module.to(device)
     return Model(
         module,
         names,
@@ -82,18 +86,45 @@ def load(
 
 def published(name: str, module: nn.Module) -> Preprocessing:
     """Return the preprocessing an architecture was published with, as far as it is recorded."""
+    library, _, bare = name.rpartition("/")
     config = getattr(module, "pretrained_cfg", None)
-    if not name.startswith("torchvision/") and isinstance(config, dict) and "mean" in config:
-        _, height, width = config.get("input_size", (3, 224, 224))
-        return Preprocessing(
-            size=(height, width),
-            mode="crop",
-            resize=int(min(height, width) / config.get("crop_pct", 0.875)),
-            mean=tuple(config["mean"]),
-            std=tuple(config["std"]),
-            interpolation=config.get("interpolation", "bilinear"),
-        )
+    if library == "torchvision":
+        return _published_by_torchvision(bare)
+    if isinstance(config, dict) and "mean" in config:
+        return _published_by_timm(config)
     return Preprocessing(mode="crop", resize=256)
+
+
+def _published_by_timm(config: dict[str, Any]) -> Preprocessing:
+    _, height, width = config.get("input_size", (3, 224, 224))
+    # timm scales to an oblong before an oblong crop, which is nearer to a squash.
+    squash = config.get("crop_mode") == "squash" or height != width
+    resize = max(int(height / config.get("crop_pct", 0.875)), height)
+    return Preprocessing(
+        size=(height, width),
+        mode="squash" if squash else "crop",
+        resize=None if squash else resize,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config.get("interpolation", "bilinear"),
+    )
+
+
+def _published_by_torchvision(name: str) -> Preprocessing:
+    """Read off the architecture's first published weights."""
+    import torchvision
+
+    first = next(iter(torchvision.models.get_model_weights(name)))
+    recorded = first.transforms()
+    (size,), (resize,) = recorded.crop_size, recorded.resize_size
+    return Preprocessing(
+        size=(size, size),
+        mode="crop",
+        resize=resize,
+        mean=tuple(recorded.mean),
+        std=tuple(recorded.std),
+        interpolation=recorded.interpolation.value,
+    )
 
 
 def _to_module(
@@ -107,10 +138,9 @@ def _to_module(
     if checkpoint.format == "torchscript":
         return _torchscript(checkpoint, arch, classes)
     if arch is None:
-        state, _ = strip_prefixes(checkpoint.state)
         raise CheckpointError(
             f"Expected --arch for {checkpoint.path}, which holds weights without a name"
-            f"{_suggest(state)}"
+            f"{_suggest(checkpoint.state)}"
         )
     module, name, names = _fill(checkpoint, arch, classes)
     return module, name, {}, names
@@ -136,40 +166,54 @@ def _own(
     return module, name, options, names
 
 
+@dataclass(frozen=True)
+class _Fit:
+    """How a checkpoint fits one library's variant of an architecture."""
+
+    name: str
+    state: dict[str, Tensor]
+    n_classes: int
+    match: Match
+
+
 def _fill(
     checkpoint: Checkpoint, arch: str, classes: Sequence[str] | None
 ) -> tuple[nn.Module, str, list[str]]:
     """Build `arch`, in the library's variant whose keys fit best, and load the weights."""
-    state, _ = strip_prefixes(checkpoint.state)
-    best: tuple[Match, str] | None = None
-    for name in variants(arch):
-        with torch.device("meta"):
-            skeleton = build(name, len(classes) if classes else 1000)
-        n_classes = count_classes(state, skeleton) or (len(classes) if classes else 1000)
-        with torch.device("meta"):
-            skeleton = build(name, n_classes)
-        match = compare(state, skeleton.state_dict())
-        if best is None or match.agreeing > best[0].agreeing:
-            best = match, name
-            names_count = n_classes
-    assert best is not None  # `variants` never returns an empty list
-    match, name = best
-    if not match.perfect:
+    n = len(classes) if classes else 1000
+    fits = [_fit(checkpoint.state, name, n) for name in variants(arch)]
+    best = max(fits, key=lambda fit: fit.match.agreeing)
+    if not best.match.perfect:
         raise CheckpointError(
-            f"{checkpoint.path} does not fill {arch}: {match.describe()}{_suggest(state)}"
+            f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
+            f"{_suggest(checkpoint.state)}"
         )
-    names = _need_classes(checkpoint, classes, names_count)
-    module = build(name, names_count)
-    module.load_state_dict(state, strict=False)  # compared above; only batch counters may lack
-    return module, name, names
+    names = _need_classes(checkpoint, classes, best.n_classes)
+    module = build(best.name, best.n_classes)
+    module.load_state_dict(best.state, strict=False)  # compared above; batch counters may lack
+    return module, best.name, names
+
+
+def _fit(state: dict[str, Tensor], name: str, n_classes: int) -> _Fit:
+    """Compare a state dict with an architecture of as many classes as it holds itself."""
+    skeleton = _skeleton(name, n_classes)
+    reading = best_reading(state, skeleton.state_dict())
+    held = count_classes(reading, skeleton)
+    if held and held != n_classes:
+        n_classes, skeleton = held, _skeleton(name, held)
+    return _Fit(name, reading, n_classes, compare(reading, skeleton.state_dict()))
+
+
+def _skeleton(name: str, n_classes: int) -> nn.Module:
+    with torch.device("meta"):  # shapes only: no memory, no initialisation
+        return build(name, n_classes)
 
 
 def _torchscript(
     checkpoint: Checkpoint, arch: str | None, classes: Sequence[str] | None
 ) -> tuple[nn.Module, str, dict[str, Any], list[str]]:
     assert checkpoint.module is not None
-    state, _ = strip_prefixes(checkpoint.state)
-    likely = arch or likely_architecture(state)
+    likely = arch or likely_architecture(checkpoint.state)
     if likely is None:
         # Predictions can still be made; asking for a map says why there is none.
         return checkpoint.module, "torchscript", {}, _need_classes(checkpoint, classes, None)

@@ -65,7 +65,8 @@ def variants(name: str) -> list[str]:
 
     library, _, bare = name.rpartition("/")
     timm_has = timm.is_model(bare.split(".")[0])
-    torchvision_has = bare in torchvision.models.list_models(module=torchvision.models)
+    in_torchvision = torchvision.models.list_models(module=torchvision.models)
+    torchvision_has = bare in in_torchvision
     found = [
         full
         for full, has in ((f"timm/{bare}", timm_has), (f"torchvision/{bare}", torchvision_has))
@@ -75,8 +76,8 @@ def variants(name: str) -> list[str]:
         others = [full for full in found if full != "timm/" + name]
         return [name, *others]
     if not found:
-        known = {*ARCHITECTURES, *timm.list_models()}
-        raise UsageError(f"Unknown architecture {name!r}{near(name, known)}")
+        known = {*ARCHITECTURES, *timm.list_models(), *in_torchvision}
+        raise UsageError(f"Unknown architecture {name!r}{near(bare, known)}")
     return found
 
 
@@ -89,7 +90,7 @@ def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
         options: passed to the builder, for instance `stages` and `heads` of a hybrid.
 
     Raises:
-        UsageError: the name is unknown, or an option is.
+        UsageError: the name is unknown, or an option is, or its value makes no sense.
     """
     full = variants(architecture)[0]
     try:
@@ -97,8 +98,9 @@ def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
             return ARCHITECTURES[full].build(n_classes, **options)
         library, _, bare = full.rpartition("/")
         return _LIBRARIES[library](bare, n_classes, **options)
-    except TypeError as err:
-        raise UsageError(f"Architecture {architecture!r} was given a wrong option: {err}") from err
+    except (TypeError, ValueError, RuntimeError, AssertionError) as err:
+        given = f" with {options}" if options else ""
+        raise UsageError(f"Architecture {architecture!r} cannot be built{given}: {err}") from err
 
 
 def _from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:

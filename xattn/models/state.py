@@ -88,19 +88,43 @@ def compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Matc
     return Match(tuple(missing), tuple(unexpected), tuple(reshaped), len(common) - len(reshaped))
 
 
+def readings(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Return a state dict as it is, and what is left of it when framework prefixes are taken off.
+
+    A prefix may stand before another. Keys without it belong to something else (a loss, an average
+    of weights) and are left out. Which reading is meant only an architecture can tell: some have
+    modules of their own called `network`.
+    """
+    found = [dict(state)]
+    for reading in found:  # grows while it is walked
+        for prefix in PREFIXES:
+            rest = {k.removeprefix(prefix): v for k, v in reading.items() if k.startswith(prefix)}
+            if rest:
+                found.append(rest)
+    return found
+
+
+def best_reading(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the reading of a state dict that agrees with most of the expected keys and shapes."""
+    return max(readings(state), key=lambda reading: compare(reading, expected).agreeing)
+
+
 def likely_architecture(state: Mapping[str, Tensor]) -> str | None:
     """Name the known architecture whose keys and shapes a state dict resembles most.
 
     The classifier's shape does not count. None if not even half of the keys agree.
     """
-    shapes = {k: tuple(v.shape) for k, v in state.items()}
+    given = [{k: tuple(v.shape) for k, v in reading.items()} for reading in readings(state)]
     best, best_score = None, 0.5
     for name in (*ARCHITECTURES, *CANDIDATES):
         known = _shapes(name)
-        agreeing = sum(known.get(k) == shape for k, shape in shapes.items())
-        score = agreeing / max(len(known), len(shapes), 1)
-        if score > best_score:
-            best, best_score = name, score
+        for shapes in given:
+            agreeing = sum(known.get(k) == shape for k, shape in shapes.items())
+            score = agreeing / max(len(known), len(shapes), 1)
+            if score > best_score:
+                best, best_score = name, score
+        if best_score > 0.97:  # all but the classifier: no other can be nearer
+            break
     return best
 
 
@@ -115,7 +139,7 @@ def count_classes(state: Mapping[str, Tensor], module: nn.Module) -> int | None:
     """Read the number of classes off the last weight matrix that `module` ends with, if there."""
     heads = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
     key = f"{heads[-1]}.weight" if heads else ""
-    return int(state[key].shape[0]) if key in state else None
+    return int(state[key].shape[0]) if key in state and state[key].ndim else None
 
 
 def _some(keys: Iterable[str], n: int = 4) -> str:
