@@ -55,8 +55,7 @@ class RunFolder:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Content of run.json."""
-        values: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        return values
+        return read_settings(self.path / "run.json")
 
     @property
     def classes(self) -> list[str]:
@@ -96,7 +95,8 @@ class RunFolder:
         """Read all maps of one method: float32 (n, h, w) at the method's own resolution."""
         import numpy as np
 
-        return np.asarray(self.map_array(method)[:], dtype=np.float32)
+        # A kill while images were added can leave maps whose rows are not in the table yet.
+        return np.asarray(self.map_array(method)[: len(self.predictions)], dtype=np.float32)
 
     def view(self, row: int) -> View:
         """Return the part of image `row` that the model saw: the region its map covers."""
@@ -142,6 +142,21 @@ class RunFolder:
         with replacing(path) as scratch:
             table[[*promised, *more]].to_csv(scratch, index=False, lineterminator="\n")
         return path
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a run.json.
+
+    Raises:
+        RunError: its content is no JSON object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as err:
+        raise RunError(f"Expected JSON in {path}, but got: {err}") from err
+    if not isinstance(values, dict):
+        raise RunError(f"Expected a JSON object in {path}, but got {type(values).__name__}")
+    return values
 
 
 def last_run(here: str | Path = ".") -> RunFolder:

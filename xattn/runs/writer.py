@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
-from xattn.runs.folder import RunFolder
+from xattn.runs.folder import RunFolder, read_settings
 
 IDENTITY = ("checkpoint_sha256", "classes", "preprocessing", "methods", "target", "target_layer")
 """Settings that two calls must share to write into one run folder."""
@@ -29,11 +29,19 @@ IDENTITY = ("checkpoint_sha256", "classes", "preprocessing", "methods", "target"
 
 @dataclass
 class RunWriter:
-    """Collects batches of one run; `files_done` says what need not be done again."""
+    """Collects batches of one run.
+
+    Attributes:
+        path: the run folder.
+        settings: content of run.json.
+        files_done: what need not be done again.
+        ids_done: file of each image that was done, by its id.
+    """
 
     path: Path
     settings: dict[str, Any]
     files_done: set[str] = field(default_factory=set)
+    ids_done: dict[str, str] = field(default_factory=dict)
     _next: int = 0
 
     @classmethod
@@ -41,7 +49,7 @@ class RunWriter:
         """Begin a run in `path`, or go on with the one that is there.
 
         Raises:
-            RunError: the folder holds a run of other settings, or is no folder.
+            RunError: the folder holds a run of other settings, or is no folder to write in.
         """
         writer = cls(Path(path), dict(settings))
         if writer.path.exists() and not writer.path.is_dir():
@@ -49,7 +57,11 @@ class RunWriter:
         old = writer._stored_settings()
         if old is not None:
             writer._require_same(old)
-        writer._progress.mkdir(parents=True, exist_ok=True)
+        try:
+            writer._progress.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise RunError(f"Expected to write into {path}, but got: {err.strerror}") from err
+        writer._tidy_up()
         if old is None:
             writer._write_settings(writer.settings)
         else:
@@ -90,45 +102,76 @@ class RunWriter:
         Raises:
             RunError: not one image was done; errors.csv is written all the same.
         """
-        commits = self._commits()
-        failures = [e for c in commits for e in json.loads(c.read_text())["errors"]]
-        errors = pd.DataFrame(failures, columns=list(COLUMNS["errors"]))
-        parts = [c.with_suffix(".parquet") for c in commits if c.with_suffix(".parquet").is_file()]
-        before = self._finished_rows()
-        frames = ([] if before is None else [before]) + [pd.read_parquet(p) for p in parts]
+        before, parts, errors = self._finished_rows(), self._new_parts(), self._all_errors()
+        frames = ([] if before is None else [before]) + list(parts.values())
         if not frames:
             self._write_errors(errors)
-            shutil.rmtree(self._progress)  # so that a second call tries the files again
-            first = f": {failures[0]['error']}" if failures else ""
+            self._drop_progress()  # so that a second call tries the files again
+            first = f": {errors['error'].iloc[0]}" if len(errors) else ""
             raise RunError(f"Not one image could be done, see {self.path / 'errors.csv'}{first}")
         rows = pd.concat(frames, ignore_index=True)
         if parts:
-            self._gather_maps(0 if before is None else len(before), parts)
+            self._gather_maps(0 if before is None else len(before), list(parts))
             with replacing(self.path / "predictions.parquet") as scratch:
                 rows.to_parquet(scratch, index=False)
-        if (self.path / "errors.csv").is_file():
-            errors = pd.concat([pd.read_csv(self.path / "errors.csv"), errors]).drop_duplicates()
         # A file that failed before and was mended since is no error any more.
-        self._write_errors(errors[~errors["file"].isin(rows["file"])])
-        skipped = int((~errors["file"].isin(rows["file"])).sum())
-        counts = {"images": len(rows) + skipped, "done": len(rows), "skipped": skipped}
-        self._write_settings({**self.settings, "counts": counts, **facts})
-        shutil.rmtree(self._progress)
+        errors = errors[~errors["file"].isin(rows["file"])]
+        self._write_errors(errors)
+        counts = {"images": len(rows) + len(errors), "done": len(rows), "skipped": len(errors)}
+        old = self._stored_settings() or {}
+        if parts or "counts" not in old:
+            self._write_settings({**self.settings, "counts": counts, **facts})
+        else:  # nothing new was done: the record of how it was done stays
+            self._write_settings({**old, "counts": counts})
+        self._drop_progress()
         return RunFolder.open(self.path)
 
     @property
     def _progress(self) -> Path:
         return self.path / ".progress"
 
-    def _commits(self) -> list[Path]:
-        return sorted(self._progress.glob("batch-*.json"))
+    @property
+    def _gone(self) -> Path:
+        return self.path / ".progress.gone"
+
+    @property
+    def _maps(self) -> Path:
+        return self.path / "maps.zarr"
+
+    @property
+    def _old_maps(self) -> Path:
+        return self.path / ".maps.zarr.old"
+
+    def _commits(self) -> dict[Path, dict[str, Any]]:
+        """Read what the committed batches say, by path without ending, in order."""
+        paths = sorted(self._progress.glob("batch-*.json"))
+        return {path.with_suffix(""): json.loads(path.read_text()) for path in paths}
+
+    def _new_parts(self) -> dict[Path, pd.DataFrame]:
+        """Read the rows of the batches that are not in the table yet.
+
+        A kill between the table's replacement and the end leaves batches that are already in it.
+        """
+        stems = [stem for stem, content in self._commits().items() if content["rows"]]
+        parts = {stem: pd.read_parquet(stem.with_suffix(".parquet")) for stem in stems}
+        before = self._finished_rows()
+        known = set() if before is None else set(before["file"])
+        return {stem: rows for stem, rows in parts.items() if rows["file"].iloc[0] not in known}
+
+    def _all_errors(self) -> pd.DataFrame:
+        """Put together the errors of earlier calls and of this one, the latest of each file."""
+        failures = [e for content in self._commits().values() for e in content["errors"]]
+        errors = pd.DataFrame(failures, columns=list(COLUMNS["errors"]))
+        path = self.path / "errors.csv"
+        if path.is_file():
+            errors = pd.concat([pd.read_csv(path, keep_default_na=False), errors])
+        return errors.drop_duplicates("file", keep="last")
 
     def _stored_settings(self) -> dict[str, Any] | None:
         path = self.path / "run.json"
         if not path.is_file():
             return None
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
+        return read_settings(path)
 
     def _require_same(self, old: Mapping[str, Any]) -> None:
         for key in IDENTITY:
@@ -142,17 +185,26 @@ class RunWriter:
     def _take_stock(self) -> None:
         """Learn what earlier calls did: images in the tables and in committed batches."""
         before = self._finished_rows()
-        if before is not None:
-            self.files_done |= set(before["file"])
-        for commit in self._commits():
-            self._next = int(commit.stem.removeprefix("batch-")) + 1
-            content = json.loads(commit.read_text())
+        for rows in ([] if before is None else [before]) + list(self._new_parts().values()):
+            self.ids_done |= dict(zip(rows["image_id"], rows["file"], strict=True))
+        self.files_done |= set(self.ids_done.values())
+        for stem, content in self._commits().items():
+            self._next = int(stem.name.removeprefix("batch-")) + 1
             # An image that failed is not tried again within the run that is going on: its
             # batch mates must keep the company they had.
             self.files_done |= {e["file"] for e in content["errors"]}
-            if content["rows"]:
-                part = pd.read_parquet(commit.with_suffix(".parquet"), columns=["file"])
-                self.files_done |= set(part["file"])
+
+    def _tidy_up(self) -> None:
+        """Put right what a kill within `finish` left."""
+        shutil.rmtree(self._gone, ignore_errors=True)
+        if self._old_maps.is_dir() and not self._maps.is_dir():
+            self._old_maps.rename(self._maps)
+        shutil.rmtree(self._old_maps, ignore_errors=True)
+
+    def _drop_progress(self) -> None:
+        # Renamed first: half of it would be worse than all or nothing.
+        self._progress.rename(self._gone)
+        shutil.rmtree(self._gone)
 
     def _finished_rows(self) -> pd.DataFrame | None:
         path = self.path / "predictions.parquet"
@@ -161,14 +213,14 @@ class RunWriter:
     def _gather_maps(self, n_before: int, parts: Sequence[Path]) -> None:
         import zarr
 
-        final, scratch = self.path / "maps.zarr", self.path / ".maps.zarr.part"
+        scratch = self.path / ".maps.zarr.part"
         shutil.rmtree(scratch, ignore_errors=True)
         zarr.create_group(scratch)
         for method in self.settings["methods"]:
             # One method at a time: the store may be far larger than memory allows for all.
             pieces = [np.load(p.with_suffix(".npz"))[method] for p in parts]
             if n_before:
-                old = zarr.open_array(final / method, mode="r")
+                old = zarr.open_array(self._maps / method, mode="r")
                 pieces.insert(0, np.asarray(old[:n_before], dtype=np.float32))
             data = np.concatenate(pieces)
             rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
@@ -176,8 +228,10 @@ class RunWriter:
                 scratch / method, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
             )
             array[:] = data
-        shutil.rmtree(final, ignore_errors=True)
-        scratch.rename(final)
+        if self._maps.is_dir():
+            self._maps.rename(self._old_maps)
+        scratch.rename(self._maps)
+        shutil.rmtree(self._old_maps, ignore_errors=True)
 
     def _write_errors(self, errors: pd.DataFrame) -> None:
         with replacing(self.path / "errors.csv") as scratch:
