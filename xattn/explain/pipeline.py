@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from xattn.explain.batch import Batch, Worker
+from xattn.errors import UsageError, near
+from xattn.explain.batch import ENDINGS, Batch, Worker
 from xattn.explain.provenance import describe_run
 from xattn.explain.registry import Method, get_methods
 from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
@@ -66,6 +67,10 @@ def explain(
         XattnError: there is no image.
     """
     began = time.perf_counter()
+    if overlay not in ENDINGS:
+        raise UsageError(f"Unknown overlay {overlay!r}{near(overlay, ENDINGS)}")
+    if batch_size < 1:
+        raise UsageError(f"Expected a batch_size of at least 1, but got {batch_size}")
     chosen = _choose_methods(model, methods)
     known = _read_annotations(annotations)
     files = list_images(images, known)
@@ -77,7 +82,8 @@ def explain(
         out, describe_run(model, [m.card.name for m in chosen], target, batch_size)
     )
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
-    todo = [one for one in name_images(files, out) if one.file not in writer.files_done]
+    named = name_images(files, out, writer.ids_done)
+    todo = [one for one in named if one.file not in writer.files_done]
     total = len(files)
     done = total - len(todo)
     if progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,14 +74,21 @@ def list_images(images: Source | None, known: Annotations | None) -> list[ImageF
     return [ImageFile(image.id, image.file) for image in known.images]
 
 
-def name_images(files: Sequence[ImageFile], out: Path) -> Iterator[Named]:
-    """Name each file relative to the folder that holds the run; the second of an id is a fault."""
+def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str]) -> Iterator[Named]:
+    """Name each file relative to the folder that holds the run; the second of an id is a fault.
+
+    Args:
+        files: the images of this call.
+        out: the run folder.
+        taken: ids that the run already holds, with their files.
+    """
     first: dict[str, str] = {}
     for image in files:
         file = Path(os.path.relpath(image.path, out.absolute().parent)).as_posix()
+        other = first.get(image.id) or taken.get(image.id, file)
         fault = ""
-        if image.id in first:
-            fault = f"Expected one file per id, but {image.id!r} is also {first[image.id]}; rename"
+        if image.id in first or other != file:
+            fault = f"Expected one file per id, but {image.id!r} is also {other}; rename"
         elif Path(image.id).name != image.id:
             fault = f"Expected an id that can be a file name, but got {image.id!r}"
         else:
@@ -95,7 +102,7 @@ def decode(named: Named, preprocessing: Preprocessing) -> Picture | Failure:
         return Failure(named, "find", named.fault)
     try:
         decoded = read_image(named.path)
+        pixels = preprocessing.pixels(decoded.image)
     except ImageError as err:
         return Failure(named, "decode", str(err))
-    image = decoded.image
-    return Picture(named, preprocessing.pixels(image), thumbnail(image), image.size, decoded.note)
+    return Picture(named, pixels, thumbnail(decoded.image), decoded.image.size, decoded.note)

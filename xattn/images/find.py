@@ -25,8 +25,9 @@ def find_images(source: str | Path | Iterable[str | Path]) -> list[ImageFile]:
 
     A text file (`.txt`) lists one path a line, relative to itself. Files in a directory are taken
     by their ending and sorted by path, so that two calls give the same order; hidden ones are
-    passed over. The id is the file's name without its ending. Two files of one id are both
-    returned: the caller decides which is done.
+    passed over, and so is what lies in a run folder, whose overlays are no inputs. The id is the
+    file's name without its ending. Two files of one id are both returned: the caller decides
+    which is done.
 
     Raises:
         UsageError: nothing exists at a path.
@@ -46,11 +47,20 @@ def find_images(source: str | Path | Iterable[str | Path]) -> list[ImageFile]:
 def _expand(source: str) -> Sequence[Path]:
     path = Path(source)
     if path.is_dir():
-        inside = (p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and p.is_file())
-        return sorted(p for p in inside if not _hidden(p.relative_to(path)))
+        inside = sorted(path.rglob("*"))
+        runs = {p.parent for p in inside if p.name == "run.json"}
+        return [
+            p
+            for p in inside
+            if p.suffix.lower() in ENDINGS
+            and p.is_file()
+            and not _hidden(p.relative_to(path))
+            and runs.isdisjoint(p.parents)
+        ]
     if path.is_file():
         if path.suffix.lower() == ".txt":
-            lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+            # -sig: Notepad puts a mark before the first line.
+            lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
             return [path.parent / line for line in lines if line and not line.startswith("#")]
         return [path]
     if glob.has_magic(source):

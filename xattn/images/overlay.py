@@ -62,8 +62,8 @@ def draw_overlay(
     """
     height, width = image.shape[:2]
     sx, sy = width / image_size[0], height / image_size[1]
-    left, right = round(view.box[0] * sx), max(round(view.box[2] * sx), 1)
-    top, bottom = round(view.box[1] * sy), max(round(view.box[3] * sy), 1)
+    left, right = _span(view.box[0] * sx, view.box[2] * sx, width)
+    top, bottom = _span(view.box[1] * sy, view.box[3] * sy, height)
     canvas = (image // 3).astype(np.uint8)
     seen = image[top:bottom, left:right]
     why = degenerate(values)
@@ -80,6 +80,12 @@ def draw_overlay(
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     canvas[top:bottom, left:right] = cv2.addWeighted(seen, 1 - strength, colours, strength, 0)
     return canvas
+
+
+def _span(low: float, high: float, n: int) -> tuple[int, int]:
+    """Round an interval to pixels of n; at least one is left, however thin the image is."""
+    first = min(round(low), n - 1)
+    return first, max(min(round(high), n), first + 1)
 
 
 def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
