@@ -35,7 +35,7 @@ def test_all_structures_and_artifacts_are_registered():
 
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_mask_is_exactly_the_pixels_that_differ_without_the_feature(name):
-    for spec in specs(6):
+    for spec in specs(4):
         with_it, without = render(spec.having(name), SIZE), render(spec.lacking(name), SIZE)
         differs = (with_it.image != without.image).any(axis=2)
         assert np.array_equal(with_it.masks[name], differs)
@@ -132,6 +132,7 @@ def test_two_images_of_one_lesion_show_it_in_two_views():
         ("colour_variegation", lambda r: _spread(r.image, r.lesion)),
         ("skin_tone", lambda r: -float(np.median(r.image[~r.lesion]))),
     ],
+    ids=["border_irregularity", "colour_variegation", "skin_tone"],
 )
 def test_a_trait_shows_in_the_picture(trait, measure):
     plain = Plan(seed=21, effects={}, prevalence=dict.fromkeys(FEATURES, 0.0))

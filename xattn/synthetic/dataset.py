@@ -144,8 +144,13 @@ def _write_image(root: Path, spec: ImageSpec, size: tuple[int, int]) -> None:
     _write(root / _lesion_file(spec), _png(rendered.lesion))
     for name, mask in rendered.masks.items():
         _write(root / _mask_file(spec, name), _png(mask))
-    _, jpeg = cv2.imencode(".jpg", rendered.image[:, :, ::-1], _JPEG)
-    _write(path, jpeg.tobytes())
+    _write(path, jpeg(rendered.image))
+
+
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """Encode an RGB image (height, width, 3) as the data set stores it."""
+    _, encoded = cv2.imencode(".jpg", image[:, :, ::-1], _JPEG)
+    return bytes(encoded.tobytes())
 
 
 def _png(mask: NDArray[np.bool_]) -> bytes:
