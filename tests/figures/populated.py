@@ -1,0 +1,140 @@
+"""A run folder after the analysis, made by hand: plausible tables, masks and settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+
+from tests.fabricate import fabricate_run
+from xattn.runs import RunFolder
+
+FEATURES = {
+    "pigment_network": "structure",
+    "streaks": "structure",
+    "patches": "artifact",
+    "ruler": "artifact",
+}
+ANALYSIS = {"annotations": "isic_attributes.json", "alpha": 0.05, "permutations": 999, "seed": 0}
+
+
+def populated_run(
+    root: Path,
+    n: int = 24,
+    methods: tuple[str, ...] = ("gradcam", "attention"),
+    labels: bool = True,
+    seed: int = 0,
+    classes: tuple[str, ...] = ("benign", "malignant"),
+    features: dict[str, str] = FEATURES,
+) -> RunFolder:
+    """Write a run of n images with maps, masks of `features` and all tables."""
+    run = explained_run(root, n, methods, labels, seed, classes)
+    rng = np.random.default_rng(seed)
+    masks = {name: block_masks(rng, n) for name in [*features, "lesion"]}
+    write_masks(run, masks, {**features, "lesion": "structure"})
+    write_tables(run, features, methods, rng)
+    return run
+
+
+def explained_run(
+    root: Path,
+    n: int = 24,
+    methods: tuple[str, ...] = ("gradcam", "attention"),
+    labels: bool = True,
+    seed: int = 0,
+    classes: tuple[str, ...] = ("benign", "malignant"),
+) -> RunFolder:
+    """Write a run as `xattn explain` leaves it: no masks, no tables."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, len(classes))).astype(np.float32)
+    maps = {m: rng.normal(0.3, 1, (n, 4, 4)).astype(np.float32) for m in methods}
+    names = [classes[i % len(classes)] for i in range(n)] if labels else None
+    return fabricate_run(root, logits, maps, names, classes, seed=seed)
+
+
+def block_masks(rng: np.random.Generator, n: int, size: int = 32) -> np.ndarray:
+    """Return n masks of one rectangle each, a third of them empty: bool (n, size, size)."""
+    masks = np.zeros((n, size, size), bool)
+    for mask in masks:
+        if rng.random() < 2 / 3:
+            top, left = rng.integers(0, size - 8, 2)
+            mask[top : top + 8, left : left + 8] = True
+    return masks
+
+
+def write_masks(
+    run: RunFolder, masks: dict[str, np.ndarray], kinds: dict[str, str] | None = None
+) -> None:
+    """Write masks.zarr, features.parquet and features.json, as the analysis does."""
+    group = zarr.create_group(run.path / "masks.zarr", overwrite=True)
+    table = run.predictions[["image_id", "label"]].assign(group=run.predictions["image_id"])
+    kinds = {name: FEATURES.get(name, "structure") for name in masks} if kinds is None else kinds
+    for name, stack in masks.items():
+        array = group.create_array(name, shape=stack.shape, dtype="bool", chunks=stack.shape)
+        array[:] = stack
+        area = stack.mean((1, 2))
+        table = table.assign(**{name: area > 0, f"{name}.area": area, f"{name}.masked": True})
+    table.to_parquet(run.path / "features.parquet", index=False)
+    facts = {"kinds": kinds, "masked": list(masks), "annotated": len(table)}
+    (run.path / "features.json").write_text(json.dumps(facts))
+
+
+def write_tables(
+    run: RunFolder, features: dict[str, str], methods: tuple[str, ...], rng: np.random.Generator
+) -> None:
+    """Write the four tables and analysis.json with made-up but coherent numbers."""
+    run.write_table("alignment", alignment_table(features, methods, [*run.classes, "all"], rng))
+    run.write_table("feature_usage", usage_table({**features, "control-noise": "control"}, rng))
+    run.write_table("bias", bias_table([f for f, k in features.items() if k == "artifact"], rng))
+    (run.path / "analysis.json").write_text(json.dumps(ANALYSIS))
+
+
+def alignment_table(
+    features: dict[str, str], methods: tuple[str, ...], labels: list[str], rng: np.random.Generator
+) -> pd.DataFrame:
+    rows = []
+    for method in methods:
+        for feature, kind in features.items():
+            for label in labels:
+                lift, area, p = 2 ** rng.normal(0.3, 0.8), rng.uniform(0.02, 0.2), rng.random() ** 3
+                rows.append({
+                    "method": method, "feature": feature, "kind": kind, "label": label,
+                    "n": int(rng.integers(10, 900)), "mass": min(1, lift * area), "area": area,
+                    "lift": lift, "lift_low": lift * 0.9, "lift_high": lift * 1.12,
+                    "pointing": rng.random(), "auc": rng.random(), "rank_accuracy": rng.random(),
+                    "topk": rng.random(), "p_value": p, "p_adjusted": min(1, p * 8),
+                    "chance_lift": 2 ** rng.normal(0.2, 0.2),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def usage_table(features: dict[str, str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for feature, kind in features.items():
+        p = 0.6 if kind == "control" else float(rng.random() ** 4)
+        effect = 0.002 if kind == "control" else float(rng.random() * 0.1)
+        rows.append({
+            "feature": feature, "kind": kind, "test": "within-label permutation", "n": 500,
+            "groups": 400, "strata_dropped": 0, "statistic": rng.random(), "p_value": p,
+            "p_adjusted": min(1, p * len(features)), "used": p * len(features) < 0.05,
+            "effect_bits": effect, "effect_low": effect * 0.6, "effect_high": effect * 1.5 + 0.002,
+            "rank_effect": rng.uniform(-0.3, 0.3),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def bias_table(artifacts: list[str], rng: np.random.Generator) -> pd.DataFrame:
+    rows = []
+    for feature in artifacts:
+        present, absent = (int(v) for v in rng.integers(20, 2000, 2))
+        for metric in ("balanced_accuracy", "tpr", "fpr", "auc"):
+            gap, p = rng.normal(0, 0.1), rng.random()
+            rows.append({
+                "feature": feature, "metric": metric, "n_present": present, "n_absent": absent,
+                "present": 0.7 + gap, "absent": 0.7, "gap": gap, "gap_low": gap - 0.05,
+                "gap_high": gap + 0.06, "p_value": p, "p_adjusted": min(1, p * 2),
+            })  # fmt: skip
+    return pd.DataFrame(rows)

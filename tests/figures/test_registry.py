@@ -1,0 +1,147 @@
+import re
+import zlib
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tests.figures.populated import explained_run, populated_run
+from xattn.errors import RunError, UsageError
+from xattn.figures.registry import FORMATS, known_figures, save_figures
+from xattn.figures.style import PAGE_MM, style
+
+FIGURES = sorted(known_figures())
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return populated_run(tmp_path_factory.mktemp("populated"))
+
+
+@pytest.fixture(scope="module")
+def saved(run, tmp_path_factory):
+    """Two folders of every figure in every format, drawn independently."""
+    folders = [tmp_path_factory.mktemp("saved") for _ in range(2)]
+    for folder in folders:
+        save_figures(run, formats=FORMATS, out=folder)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    return explained_run(tmp_path_factory.mktemp("bare"), n=6)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_drawn_and_fits_a_page(run, name):
+    with style():
+        drawn = known_figures()[name].draw(run)
+    assert isinstance(drawn, Figure)
+    width, height = drawn.get_size_inches() * 25.4
+    assert width <= PAGE_MM + 1e-6
+    assert height < 240
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_caption_of_one_sentence(name):
+    caption = known_figures()[name].caption
+    assert caption.endswith(".")
+    assert ". " not in caption
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("name", FIGURES)
+def test_two_drawings_have_the_same_bytes(saved, name, format):
+    first, second = ((folder / f"{name}.{format}").read_bytes() for folder in saved)
+    assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_pdf_holds_its_letters_as_truetype_text(saved, name):
+    content = (saved[0] / f"{name}.pdf").read_bytes()
+    parts = [content]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(stream))
+        except zlib.error:
+            continue
+    whole = b"".join(parts)
+    assert b"/FontFile2" in whole  # an embedded TrueType font
+    assert b"/Type3" not in whole
+    assert b"CreationDate" not in content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_svg_keeps_its_words_searchable(saved, name):
+    text = (saved[0] / f"{name}.svg").read_text()
+    assert "<text" in text
+    assert "<dc:date>" not in text
+
+
+@pytest.mark.slow
+def test_pngs_are_for_print(saved):
+    with Image.open(saved[0] / "bias.png") as image:
+        assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        assert image.width == pytest.approx(PAGE_MM / 25.4 * 300, abs=1)
+
+
+def test_all_figures_go_into_the_run_by_default(tmp_path):
+    run = populated_run(tmp_path, n=8)
+    paths = save_figures(str(run.path))
+    assert [p.relative_to(run.path).as_posix() for p in paths] == [
+        f"figures/{name}.png" for name in known_figures()
+    ]
+
+
+def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
+    assert [p.stem for p in save_figures(bare, out=tmp_path)] == ["attribution-grid"]
+
+
+def test_a_figure_asked_for_by_name_says_what_it_lacks(bare, tmp_path):
+    with pytest.raises(RunError, match=r"alignment\.csv is not there; write it with `xattn"):
+        save_figures(bare, only="alignment", out=tmp_path)
+
+
+def test_a_table_without_rows_is_as_good_as_none(tmp_path):
+    run = populated_run(tmp_path, n=8)
+    run.write_table("bias", run.table("bias")[:0])
+    assert known_figures()["bias"].why_not(run) == "bias.csv has no rows"
+    assert "bias" not in [p.stem for p in save_figures(run, out=tmp_path / "out")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"only": "alignmnt"}, "did you mean 'alignment'"),
+        ({"only": ["bias", "nothing like it"]}, "Unknown figure 'nothing like it'"),
+        ({"formats": ["png", "pgn"]}, "did you mean 'png'"),
+    ],
+)
+def test_unknown_names_are_answered_with_known_ones(run, arguments, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        save_figures(run, out=tmp_path, **arguments)
+
+
+def test_several_runs_get_a_folder_each(run, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = explained_run(tmp_path / "other", n=4)
+    other = type(other).open(other.path.rename(tmp_path / "other" / "second"))
+    paths = save_figures([run, other], "attribution-grid", out=tmp_path / "out")
+    assert [p.parent.name for p in paths] == ["run", "second"]
+    with pytest.raises(UsageError, match="two share one"):
+        save_figures([run, run], "attribution-grid", out=tmp_path / "out")
+
+
+def test_drawing_leaves_the_callers_settings_alone(run, tmp_path):
+    mpl.rcParams["font.size"] = 31
+    try:
+        before = dict(mpl.rcParams)
+        first = save_figures(run, "alignment", "svg", tmp_path / "a")[0].read_bytes()
+        assert dict(mpl.rcParams) == before
+    finally:
+        mpl.rcdefaults()
+    assert save_figures(run, "alignment", "svg", tmp_path / "b")[0].read_bytes() == first

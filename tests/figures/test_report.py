@@ -1,0 +1,306 @@
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from tests.figures.populated import (
+    block_masks,
+    explained_run,
+    populated_run,
+    usage_table,
+    write_masks,
+)
+from xattn.errors import RunError
+from xattn.figures.report import count_defects, model_card, report
+from xattn.runs import RunFolder
+
+REFERENCES = ("src", "srcset", "href", "action", "data", "poster", "background", "cite")
+ALONE = {"meta", "img", "input", "source", "link", "br", "hr", "path"}
+
+
+class Page(HTMLParser):
+    """What a browser would find in a report."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.tags: list[str] = []
+        self.attributes: list[dict[str, str]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = {k: v or "" for k, v in attrs}
+        self.tags.append(tag)
+        self.attributes.append({"tag": tag, **values})
+        self.ids += [values["id"]] if "id" in values else []
+        if tag not in ALONE:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in ALONE:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["script"], ["style"]):
+            self.words.append(data)
+
+    def of(self, tag: str) -> list[dict[str, str]]:
+        return [a for a in self.attributes if a["tag"] == tag]
+
+
+def page_of(run: RunFolder, **options: int) -> Page:
+    return Page(report(run, **options).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return populated_run(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return page_of(run)
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    for attributes in page.attributes:
+        for key in REFERENCES:
+            value = attributes.get(key, "data:")
+            assert value.startswith(("data:", "#")), (attributes["tag"], key, value[:60])
+    assert not page.of("link")
+    assert "url(" not in page.text
+    assert "@import" not in page.text
+    assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|import)\s*\(", page.text)
+    policy = next(a["content"] for a in page.of("meta") if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'")
+
+
+def test_every_tag_is_closed_and_every_id_is_used_once(page):
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_links_lead_to_sections_that_are_there(page):
+    targets = [a["href"].removeprefix("#") for a in page.of("a")]
+    assert set(targets) <= set(page.ids)
+    assert {"summary", "images", "alignment", "feature_usage", "bias", "model", "reproduce"} <= set(
+        targets
+    )
+
+
+def test_every_picture_has_words_and_every_control_a_name(page):
+    assert all(a.get("alt") for a in page.of("img"))
+    assert page.of("html")[0]["lang"] == "en"
+    labelled = [a for a in page.of("input") if a.get("type") in ("range", "search", "radio")]
+    assert labelled
+    assert "viewport" in [a.get("name") for a in page.of("meta")]
+
+
+def test_the_same_run_gives_the_same_bytes(run, tmp_path):
+    first = report(run, out=tmp_path / "a.html").read_bytes()
+    second = report(run.path, out=tmp_path / "deep" / "b.html").read_bytes()
+    assert first == second
+
+
+def test_the_report_lies_in_the_run_by_default(run):
+    assert report(run, gallery=1) == run.path / "report.html"
+
+
+def test_tables_and_figures_of_the_analysis_are_shown(run, page):
+    for name in ("alignment", "feature_usage", "bias"):
+        assert f"table-{name}" in page.ids
+    assert len(page.of("source")) == 3  # one figure each, light and dark
+    assert len(page.of("article")) == 24
+    assert "999 permutations" in " ".join(page.words)
+    assert run.settings["checkpoint_sha256"] in " ".join(page.words)
+
+
+def test_before_the_analysis_the_page_says_what_to_run(tmp_path):
+    page = page_of(explained_run(tmp_path))
+    words = " ".join(page.words)
+    assert words.count("xattn feature-usage --annotations isic_attributes.json --run run") == 3
+    assert not page.of("table") or "table-alignment" not in page.ids
+    assert not page.of("source")
+    assert len(page.of("article")) == 24
+
+
+def test_only_errors_that_happened_have_a_section(tmp_path):
+    run = explained_run(tmp_path)
+    assert "errors" not in page_of(run).ids
+    rows = [{"file": f"{i}.jpg", "stage": "decode", "error": "bad"} for i in range(250)]
+    run.write_table("errors", pd.DataFrame(rows))
+    page = page_of(run)
+    assert "errors" in page.ids
+    assert "The first 200 of 250" in " ".join(page.words)
+
+
+HOSTILE = "<script>alert('x')</script>&\"'<img src=//evil.example>"
+
+
+def test_hostile_names_stay_text(tmp_path):
+    run = explained_run(tmp_path, n=4, classes=("a<b>", HOSTILE))
+    table = run.predictions.assign(image_id=HOSTILE, file=HOSTILE + ".jpg")
+    table.to_parquet(run.path / "predictions.parquet", index=False)
+    write_masks(run, {HOSTILE.replace("/", ""): block_masks(np.random.default_rng(0), 4)})
+    run.write_table("feature_usage", usage_table({HOSTILE: "computed"}, np.random.default_rng(0)))
+    error = {"file": HOSTILE, "stage": "decode", "error": HOSTILE}
+    run.write_table("errors", pd.DataFrame([error]))
+    settings = json.loads((run.path / "run.json").read_text())
+    settings["architecture"] = settings["training"] = HOSTILE
+    settings["training"] = {"splits": {HOSTILE: {"images": 3}}}
+    (run.path / "run.json").write_text(json.dumps(settings))
+    page = page_of(RunFolder.open(run.path))
+    assert page.tags.count("script") == 1  # ours
+    assert "evil.example" not in "".join(a.get("src", "") for a in page.attributes)
+    assert page.open == []
+    assert HOSTILE in "".join(page.words)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_degenerate_maps_are_hatched_and_said(tmp_path, value):
+    run = explained_run(tmp_path, n=6)
+    stored = zarr.open_array(run.path / "maps.zarr" / "gradcam", mode="r+")
+    stored[2:4] = value
+    assert (count_defects(run, "gradcam"), count_defects(run, "attention")) == (2, 0)
+    page = page_of(run)
+    classes = [a.get("class", "") for a in page.attributes]
+    assert classes.count("map defect") == 2
+    assert classes.count("map") == 10
+    assert "2 of 6 gradcam maps" in " ".join(page.words).replace("\xa0", " ")
+
+
+def test_images_that_were_moved_are_said_to_be(tmp_path):
+    run = explained_run(tmp_path, n=3)
+    shutil.rmtree(tmp_path / "images")
+    assert " ".join(page_of(run).words).count("image file not found") == 3
+
+
+def test_a_run_without_labels_has_no_outcomes_to_filter_by(tmp_path):
+    page = page_of(populated_run(tmp_path, labels=False))
+    assert [a["name"] for a in page.of("select")] == ["predicted", "has", "order"]
+    assert "confusion" not in page.text.split("</style>")[1]
+
+
+def test_eight_classes_and_one_method_do(tmp_path):
+    classes = ("AK", "BCC", "BKL", "DF", "MEL", "NV", "SCC", "VASC")
+    page = page_of(populated_run(tmp_path, n=40, methods=("gradcam",), classes=classes))
+    assert "side by side" not in " ".join(page.words)
+    assert "where guessing gives 0.12" in " ".join(page.words).replace("\xa0", " ")
+
+
+def test_the_model_card_leaves_out_what_is_not_recorded(tmp_path):
+    run = explained_run(tmp_path, n=2)
+    titles = [title for title, _ in model_card(run)]
+    assert "Architecture" in titles
+    assert "Training" not in titles
+    assert "Seed" not in titles
+
+
+def test_no_run_no_report(tmp_path):
+    with pytest.raises(RunError, match=r"no run\.json"):
+        report(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_large_run_stays_under_15_mb(tmp_path):
+    run = explained_run(tmp_path, n=60)
+    table = run.predictions
+    many = table.iloc[np.arange(20_000) % 60].reset_index(drop=True)
+    many["image_id"] = [f"img_{i}" for i in range(len(many))]
+    many.to_parquet(run.path / "predictions.parquet", index=False)
+    for method in run.methods:
+        maps = run.maps(method)[np.arange(20_000) % 60]
+        array = zarr.create_array(
+            run.path / "maps.zarr" / method, data=maps, chunks=(4096, 4, 4), overwrite=True
+        )
+        assert array.shape[0] == 20_000
+    rows = usage_table({"x": "computed"}, np.random.default_rng(0)).iloc[np.zeros(100_000, int)]
+    rows["feature"] = [f"feature {i}" for i in range(len(rows))]
+    run.write_table("feature_usage", rows)
+    errors = pd.DataFrame({"file": [f"{i}.jpg" for i in range(100_000)]})
+    run.write_table("errors", errors.assign(stage="decode", error="Expected an image" * 10))
+    path = report(run, gallery=2000)
+    assert path.stat().st_size < 15_000_000
+    assert "100,000 rows" in path.read_text()
+
+
+PROBE = """
+const log = [];
+addEventListener("error", (event) => log.push("error: " + event.message));
+addEventListener("securitypolicyviolation", (event) => log.push("blocked: " + event.blockedURI));
+addEventListener("load", () => {
+  const set = (name, value) => {
+    const field = document.querySelector(`#tools [name=${name}]`);
+    field.value = value;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const visible = (query) => [...document.querySelectorAll(query)]
+    .filter((e) => e.checkVisibility()).length;
+  log.push("tiles " + visible(".tile"), "maps " + visible(".map"));
+  set("outcome", "wrong");
+  log.push("wrong " + visible(".tile"), document.getElementById("shown").textContent);
+  set("outcome", "");
+  set("opacity", "80");
+  log.push("opacity " + getComputedStyle(document.querySelector(".map")).opacity);
+  document.querySelector("#tools [name=method][value='1']").click();
+  log.push("second " + visible(".map[data-method='1']") + " first " +
+    visible(".map[data-method='0']"));
+  document.querySelector("#tools [name=method][value=all]").click();
+  log.push("side by side " + visible(".map"));
+  document.querySelector("#tools [name=outlines]").click();
+  log.push("outlines " + visible(".outlines path"));
+  const head = [...document.querySelectorAll("#table-feature_usage th")]
+    .find((th) => th.textContent.startsWith("adjusted p"));
+  head.firstElementChild.click();
+  const column = head.cellIndex;
+  const values = [...document.querySelectorAll("#table-feature_usage tbody tr")]
+    .map((row) => Number(row.cells[column].dataset.v));
+  log.push("sorted " + values.every((v, i) => !i || values[i - 1] <= v), head.ariaSort);
+  log.push("wide " + (document.documentElement.scrollWidth > innerWidth));
+  document.documentElement.innerHTML = log.join(";");
+});
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 500])
+def test_a_browser_can_filter_slide_switch_and_sort(run, tmp_path, width):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium`")
+    text = report(run, out=tmp_path / "report.html").read_text(encoding="utf-8")
+    probed = tmp_path / "probed.html"
+    probed.write_text(text.replace("<body>", f"<body><script>{PROBE}</script>"), encoding="utf-8")
+    wrong = int((run.predictions["label"] != run.predictions["predicted"]).sum())
+    assert browse(browser, probed, width, tmp_path) == [
+        "tiles 24", "maps 24", f"wrong {wrong}", f"{wrong} of 24 shown", "opacity 0.8",
+        "second 24 first 0", "side by side 48", "outlines 0", "sorted true", "ascending",
+        "wide false",
+    ]  # fmt: skip
+
+
+def browse(browser: str, page: Path, width: int, profile: Path) -> list[str]:
+    """Load a page from disk and return what its probe logged."""
+    command = [
+        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        f"--user-data-dir={profile / 'profile'}", f"--window-size={width},900", "--dump-dom",
+        page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    body = re.search(r"<body[^>]*>(.*)</body>", done.stdout, re.DOTALL)
+    return body.group(1).strip().split(";")

@@ -1,0 +1,129 @@
+import json
+
+import numpy as np
+import pytest
+
+from tests.figures.populated import explained_run, populated_run
+from xattn.figures.evidence import Evidence
+from xattn.figures.performance import performance
+from xattn.figures.reproduce import commands
+from xattn.figures.summary import summarise
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose tables say one clear thing each."""
+    run = populated_run(tmp_path, methods=("gradcam",))
+    alignment = run.table("alignment").assign(lift=1.1, lift_low=1.0, lift_high=1.2)
+    alignment = alignment.assign(chance_lift=1.0, p_adjusted=0.5)
+    patches = alignment["feature"] == "patches"
+    alignment.loc[patches, ["lift", "lift_low", "lift_high"]] = [3.12, 2.71, 3.64]
+    alignment.loc[patches, ["chance_lift", "p_adjusted"]] = [1.2, 0.004]
+    run.write_table("alignment", alignment)
+    usage = run.table("feature_usage")
+    usage["used"] = usage["feature"] == "patches"
+    usage["p_adjusted"] = np.where(usage["used"], 0.005, 0.8)
+    usage[["effect_bits", "effect_low", "effect_high"]] = [0.0812, 0.0604, 0.1031]
+    run.write_table("feature_usage", usage)
+    bias = run.table("bias").assign(p_adjusted=0.6)
+    one = (bias["feature"] == "ruler") & (bias["metric"] == "tpr")
+    bias.loc[one, ["present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]] = [
+        0.5, 0.7, -0.2, -0.26, -0.14, 0.01,
+    ]  # fmt: skip
+    run.write_table("bias", bias)
+    return run
+
+
+def said(run, defects=None):
+    evidence = Evidence(run)
+    scores = performance(run.predictions.assign(label=evidence.labels), run.classes)
+    return summarise(evidence, scores, defects or {})
+
+
+def facts(run):
+    return {f.title: f for f in said(run).facts}
+
+
+def test_every_number_comes_with_chance_and_interval(run):
+    findings = " ".join(said(run).findings)
+    assert "patches (lift 3.12 [2.71, 3.64]; by chance 1.20; adjusted p = 0.004)" in findings
+    assert "patches (0.081 [0.060, 0.103] bits)" in findings
+    assert "sensitivity (TPR) with ruler: −20.0 [−26.0, −14.0] points (0.50 with, 0.70" in findings
+    assert "where guessing gives 0.50" in findings
+
+
+def test_facts_name_the_feature_and_count_the_controls(run):
+    assert facts(run)["Most looked at"].value == "patches"
+    assert facts(run)["Features used"].value == "1 of 4"
+    assert "1 of 1 controls unused" in facts(run)["Features used"].note
+
+
+def test_a_lift_that_chance_explains_is_no_finding(run):
+    run.write_table("alignment", run.table("alignment").assign(p_adjusted=0.3))
+    assert facts(run)["Most looked at"].value == "none for certain"
+    findings = " ".join(said(run).findings)
+    assert "lie on none of 4 features more or less than by chance" in findings
+
+
+def test_a_map_that_keeps_off_a_feature_is_said_to(run):
+    table = run.table("alignment")
+    ruler = table["feature"] == "ruler"
+    table.loc[ruler, ["lift", "lift_low", "lift_high", "p_adjusted"]] = [0.4, 0.3, 0.5, 0.01]
+    run.write_table("alignment", table)
+    assert "and less than by chance on ruler (lift 0.40" in " ".join(said(run).findings)
+
+
+def test_a_control_that_comes_out_as_used_is_a_warning(run):
+    usage = run.table("feature_usage")
+    usage["used"] = usage["used"] | (usage["kind"] == "control")
+    run.write_table("feature_usage", usage)
+    assert "Take care: the control control-noise" in " ".join(said(run).findings)
+    assert "0 of 1 controls" in facts(run)["Features used"].note
+
+
+def test_nothing_used_is_said_without_claiming_that_nothing_is(run):
+    usage = run.table("feature_usage").assign(used=False, p_adjusted=0.9)
+    run.write_table("feature_usage", usage)
+    told = said(run)
+    assert any("No feature was shown to be used" in t for t in told.findings)
+    assert any("is not shown to be unused" in t for t in told.caveats)
+
+
+def test_before_the_analysis_only_what_is_known_is_said(tmp_path):
+    told = said(explained_run(tmp_path, labels=False))
+    assert [f.title for f in told.facts] == ["Images"]
+    assert told.facts[0].note == "without labels"
+    assert told.findings == []
+
+
+def test_degenerate_maps_are_counted(run):
+    caveats = " ".join(said(run, {"gradcam": 3}).caveats)
+    assert "3 of 24 gradcam maps have no positive attribution" in caveats
+
+
+def test_what_the_model_was_trained_on_is_asked(run):
+    settings = run.path / "run.json"
+    facts_of_run = json.loads(settings.read_text())
+    facts_of_run["training"] = {"splits": {"train": {"images": 1816}}}
+    settings.write_text(json.dumps(facts_of_run))
+    again = type(run).open(run.path)
+    assert "was trained on (1,816 images)" in " ".join(said(again).caveats)
+
+
+def test_notes_of_the_analysis_are_passed_on(run):
+    path = run.path / "analysis.json"
+    path.write_text(json.dumps({"alpha": 0.05, "notes": ["3 masks could not be used"]}))
+    assert "3 masks could not be used." in said(run).caveats
+
+
+def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
+    run = populated_run(tmp_path)
+    run = type(run).open(run.path.rename(tmp_path / "my run"))
+    explain, usage, report = commands(run, Evidence(run))
+    assert explain == (
+        "xattn explain --ckpt model.pt --images images --method gradcam --method attention "
+        "--target predicted --out 'my run'"
+    )
+    assert "--annotations isic_attributes.json --run 'my run'" in usage
+    assert "--permutations 999" in usage
+    assert report == "xattn report 'my run'"

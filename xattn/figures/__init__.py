@@ -1,0 +1,5 @@
+"""Pictures and the report, drawn from run folders alone.
+
+Figures are functions from a run folder to a matplotlib `Figure`, listed in `registry`; nothing
+here touches pyplot, so drawing changes no state of the caller's.
+"""

@@ -1,0 +1,118 @@
+"""Where the maps lie: lift on each feature's mask, beside chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from xattn.errors import RunError
+from xattn.figures import style
+from xattn.figures.evidence import Evidence
+from xattn.figures.forest import (
+    MOST_FEATURES,
+    intervals,
+    key,
+    keys_of_significance,
+    label_rows,
+    rows_by_kind,
+    significant,
+    spread_out,
+)
+from xattn.figures.registry import figure
+from xattn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ALL_LABELS = "all"
+"""Value of the column `label` in rows over images of every label."""
+
+_LEAST, _MOST = 1 / 64, 64.0  # lifts beyond are drawn at the edge
+
+
+@figure(
+    "alignment",
+    "Lift of each attribution method on each feature: the share of positive attribution inside "
+    "the mask over the mask's share of the pixels, with 95 % bootstrap intervals; 1 is a map "
+    "spread evenly, the vertical ticks are the same maps against masks of other images of the "
+    "same label.",
+    tables=("alignment",),
+)
+def draw_alignment(run: RunFolder) -> Figure:
+    """Draw lift per feature and method over all labels, on a logarithmic axis."""
+    evidence = Evidence(run)
+    table = run.table("alignment")
+    table = table[table["label"] == ALL_LABELS]
+    if not table["lift"].notna().any():
+        raise RunError(f"Expected lifts over all labels in {run.path}/alignment.csv, but got none")
+    methods = list(dict.fromkeys(table["method"]))
+    rows = rows_by_kind(table, order_by="lift")
+    per_row = 2.2 + 2.4 * len(methods)
+    fig = Figure(
+        figsize=style.inches(style.TEXT_MM, 34 + per_row * rows.height), layout="constrained"
+    )
+    ax = fig.add_subplot()
+    counts = table.groupby("feature")["n"].max()
+    label_rows(ax, rows, {str(f): f"  ({int(n):,})" for f, n in counts.items()})
+    offsets = spread_out(len(methods))
+    colours = dict(zip(run.methods, style.series_colours(len(run.methods)), strict=True))
+    # Methods of the table that have no maps in the run are its controls.
+    colours |= {m: style.KIND_COLOURS["control"] for m in methods if m not in colours}
+    for i, method in enumerate(methods):
+        part = table[table["method"] == method]
+        y = rows.of(part["feature"]) + offsets[i]
+        _draw_method(ax, part, y, colours[method], style.MARKERS[i % len(style.MARKERS)], evidence)
+    ax.axvline(1, color=style.ink(), linewidth=0.8, zorder=1)
+    _lift_axis(ax, table)
+    ax.set_xlabel("lift (attribution inside the mask / share of area); 1 = spread evenly")
+    ax.set_title("Feature (number of images with it)", fontsize=7, fontweight="normal", loc="left")
+    handles = [
+        key(colours[m], style.MARKERS[i % len(style.MARKERS)], f"{m} (95 % interval)")
+        for i, m in enumerate(methods)
+    ]
+    if "chance_lift" in table:
+        tick = Line2D([], [], color=style.ink(), marker="|", markersize=7, linestyle="none",
+                      label="chance: masks of other images")  # fmt: skip
+        handles.append(tick)
+    handles += keys_of_significance(evidence.alpha, "against chance")
+    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    if rows.left_out:
+        fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
+                     "table", fontsize=7)  # fmt: skip
+    return fig
+
+
+def _draw_method(
+    ax: Axes, part: pd.DataFrame, y: np.ndarray, colour: str, marker: str, evidence: Evidence
+) -> None:
+    lift, low, high = (
+        part[c].to_numpy(float).clip(_LEAST, _MOST) for c in ("lift", "lift_low", "lift_high")
+    )
+    intervals(ax, lift, low, high, y, colour, marker, significant(part, evidence.alpha))
+    if "chance_lift" in part:
+        chance = part["chance_lift"].to_numpy(float).clip(_LEAST, _MOST)
+        ax.scatter(chance, y, marker="|", s=34, color=style.ink(), linewidth=0.9, zorder=2.5)
+
+
+def _lift_axis(ax: Axes, table: pd.DataFrame) -> None:
+    """Scale the axis by doublings, wide enough for all that is drawn and for 1."""
+    columns = [c for c in ("lift", "lift_low", "lift_high", "chance_lift") if c in table]
+    values = table[columns].to_numpy(float)
+    values = values[np.isfinite(values)].clip(_LEAST, _MOST)
+    low, high = np.log2(min(values.min(), 0.5)), np.log2(max(values.max(), 2.0))
+    ax.set_xscale("log", base=2)
+    ax.set_xlim(2 ** (low - 0.12), 2 ** (high + 0.12))
+    doublings = 2.0 ** np.arange(np.floor(low), np.ceil(high) + 1)
+    ax.xaxis.set_major_locator(FixedLocator(list(doublings)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: _as_ratio(float(v))))
+    ax.grid(axis="x")
+
+
+def _as_ratio(value: float) -> str:
+    return f"{value:g}" if value >= 1 else f"1/{1 / value:g}"

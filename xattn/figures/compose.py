@@ -1,0 +1,86 @@
+"""Maps and pictures put together in numpy, the same for figures and report.
+
+A map is shown as its positive part over its own maximum, which is what the alignment scores
+weigh. A map without a positive part has no such picture: it is named and hatched, never
+stretched until noise or nothing looks like attention.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+from xattn.figures.style import MAP_COLOURS
+from xattn.images import bilinear_matrix
+from xattn.images.overlay import degenerate
+
+_DEFECTS = {
+    "": "",
+    "nan": "NaN or infinite",
+    "zero": "all zero",
+    "constant": "constant",
+    "negative": "nothing positive",
+}
+
+
+def defect(native: NDArray[np.float32]) -> str:
+    """Say in words why a map (h, w) cannot be shown; "" for a map that can."""
+    return _DEFECTS[degenerate(native)]
+
+
+def scaled(native: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
+    """Bring a map (h, w) to (height, width), its positive part over its maximum, 0 to 1.
+
+    Cut at the map's own resolution and then upsampled bilinearly (align_corners=False), as the
+    alignment scores do. The map must have no `defect`.
+    """
+    rows = bilinear_matrix(native.shape[0], height)
+    columns = bilinear_matrix(native.shape[1], width)
+    share = np.clip(native / native.max(), 0, 1).astype(np.float64)
+    result: NDArray[np.float64] = np.clip(rows @ share @ columns.T, 0, 1)
+    return result
+
+
+def colourise(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Colour values of 0 to 1 (h, w) as uint8 (h, w, 3), dark to bright."""
+    colours: NDArray[np.uint8] = _lut()[np.rint(values * 255).astype(np.uint8)]
+    return colours
+
+
+def blend(
+    picture: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: float
+) -> NDArray[np.uint8]:
+    """Lay colours over a picture, both uint8 (h, w, 3); opacity 0 shows the picture alone."""
+    mixed = (1 - opacity) * picture.astype(np.float32) + opacity * colours.astype(np.float32)
+    result: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
+    return result
+
+
+def greyed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fade a picture (h, w, 3) to pale grey: the ground on which a missing map is announced."""
+    grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat(np.rint(160 + grey * 0.3).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def hatched(height: int, width: int, period: int = 12) -> NDArray[np.uint8]:
+    """Return grey diagonal stripes (height, width, 3): what stands where a map has a defect."""
+    diagonal = np.add.outer(np.arange(height), np.arange(width)) % period
+    grey = np.where(diagonal < period // 4, 120, 200).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+def blank(height: int, width: int) -> NDArray[np.uint8]:
+    """Return plain grey (height, width, 3): what stands where an image file cannot be read."""
+    return np.full((height, width, 3), 190, np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _lut() -> NDArray[np.uint8]:
+    table: NDArray[np.uint8] = np.rint(colormaps[MAP_COLOURS](np.arange(256))[:, :3] * 255).astype(
+        np.uint8
+    )
+    table.flags.writeable = False
+    return table

@@ -1,0 +1,165 @@
+"""Rows of points with intervals, gathered by kind of feature: what three figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.figures import style
+from xattn.figures.evidence import by_kind
+from xattn.figures.numbers import readable, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_FEATURES = 60
+"""More rows than this fit no page; the figure then shows the most significant ones and says so."""
+
+_PLURAL = {
+    "structure": "Structures",
+    "artifact": "Artifacts",
+    "metadata": "Metadata",
+    "computed": "Computed features",
+    "control": "Controls",
+    "": "Other features",
+}
+
+
+def heading(kind: str) -> str:
+    """Return the heading over the rows of one kind."""
+    return _PLURAL.get(kind, readable(kind).capitalize())
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where each feature stands on the vertical axis; 0 is the top, one unit is one feature.
+
+    Attributes:
+        place: feature -> position.
+        headings: position -> heading of the kind that begins there.
+        height: units in all.
+        left_out: features that found no place.
+    """
+
+    place: dict[str, float]
+    headings: dict[float, str]
+    height: float
+    left_out: int
+
+    def of(self, features: pd.Series[Any]) -> NDArray[np.float64]:
+        """Return the positions of a column of features, NaN for those left out."""
+        return np.asarray(features.map(self.place), float)
+
+
+def rows_by_kind(table: pd.DataFrame, order_by: str) -> Rows:
+    """Give each feature of a table its row: kinds together, the largest `order_by` on top.
+
+    Args:
+        table: tidy, with columns feature, kind, p_adjusted and `order_by`.
+        order_by: a column; a feature is judged by its mean over the table's rows.
+    """
+    grouped = table.groupby("feature", sort=True)
+    chosen = grouped["p_adjusted"].min().sort_values(kind="stable").index[:MOST_FEATURES]
+    means = grouped[order_by].mean().loc[chosen].sort_values(ascending=False, kind="stable")
+    kinds = dict(zip(table["feature"], table["kind"], strict=True))
+    place: dict[str, float] = {}
+    headings: dict[float, str] = {}
+    position = 0.0
+    for kind, features in by_kind(list(means.index), kinds):
+        headings[position] = heading(kind)
+        for feature in features:
+            position += 1
+            place[feature] = position
+        position += 1.4
+    return Rows(place, headings, position - 0.4, grouped.ngroups - len(place))
+
+
+def label_rows(ax: Axes, rows: Rows, notes: dict[str, str]) -> None:
+    """Write features and headings of kinds on the vertical axis, top first.
+
+    Args:
+        notes: feature -> what stands behind its name, such as how many images have it.
+    """
+    names = {y: shortened(readable(f), 26) + notes.get(f, "") for f, y in rows.place.items()}
+    positions = sorted({**names, **rows.headings})
+    ax.set_yticks(positions, [names.get(y, rows.headings.get(y, "")) for y in positions])
+    for y, text in zip(positions, ax.get_yticklabels(), strict=True):
+        if y in rows.headings:
+            text.set_fontweight("bold")
+    ax.set_ylim(rows.height, -0.7)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    shade_rows(ax, rows)
+
+
+def shade_rows(ax: Axes, rows: Rows) -> None:
+    """Shade every other row, so that the eye finds the way from a name to its points."""
+    for i, y in enumerate(rows.place.values()):
+        if i % 2 == 0:
+            ax.axhspan(y - 0.5, y + 0.5, color=style.faint(), alpha=0.35, linewidth=0, zorder=0)
+
+
+def intervals(
+    ax: Axes,
+    x: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    y: ArrayLike,
+    colour: str,
+    marker: str,
+    filled: ArrayLike,
+) -> None:
+    """Draw points with horizontal intervals; filled where significant, open elsewhere.
+
+    All arrays have one value per point; points whose x or y is NaN are left out, intervals too
+    where an end is NaN.
+    """
+    x, low, high, y = (np.asarray(v, float) for v in (x, low, high, y))
+    filled = np.asarray(filled, bool)
+    spanned = np.isfinite(low) & np.isfinite(high) & np.isfinite(y)
+    ax.hlines(y[spanned], low[spanned], high[spanned], color=colour, linewidth=1.1, zorder=2)
+    shown = np.isfinite(x) & np.isfinite(y)
+    for which, face in ((shown & filled, colour), (shown & ~filled, style.paper())):
+        if which.any():
+            ax.scatter(x[which], y[which], s=17, marker=marker, facecolor=face, edgecolor=colour,
+                       linewidth=0.9, zorder=3)  # fmt: skip
+
+
+def key(colour: str, marker: str, label: str, filled: bool = True) -> Line2D:
+    """Return a legend entry that looks like the points of `intervals`."""
+    return Line2D(
+        [], [], color=colour, marker=marker, markersize=4, linewidth=1.1, label=label,
+        markerfacecolor=colour if filled else style.paper(), markeredgewidth=0.9,
+    )  # fmt: skip
+
+
+def keys_of_significance(alpha: float, against: str) -> list[Line2D]:
+    """Return the two legend entries that tell filled markers from open ones."""
+    ink = style.ink()
+    return [
+        _dot(ink, True, f"filled: adjusted p < {alpha:g} {against}".rstrip()),
+        _dot(ink, False, "open: not significant"),
+    ]
+
+
+def _dot(colour: str, filled: bool, label: str) -> Line2D:
+    return Line2D(
+        [], [], color=colour, marker="o", markersize=4, linestyle="none", label=label,
+        markerfacecolor=colour if filled else style.paper(), markeredgewidth=0.9,
+    )  # fmt: skip
+
+
+def significant(table: pd.DataFrame, alpha: float) -> NDArray[np.bool_]:
+    """Say which rows have an adjusted p-value below alpha; a missing one is not significant."""
+    return np.asarray(table["p_adjusted"].to_numpy(float) < alpha)
+
+
+def spread_out(n: int, room: float = 0.56) -> Sequence[float]:
+    """Return n offsets around 0 within `room`, for the members of a series in one row."""
+    return [0.0] if n == 1 else list(np.linspace(-room / 2, room / 2, n))

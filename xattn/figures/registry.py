@@ -1,0 +1,175 @@
+"""The figures by name, and saving them.
+
+A new figure is a function from a run folder to a matplotlib `Figure`, decorated with `@figure`,
+in a module listed in `_MODULES`; the command, the report and the tests then know it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xattn.errors import RunError, UsageError, near
+from xattn.runs import RunFolder
+from xattn.runs.atomic import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[RunFolder], "Figure"]
+
+FORMATS = ("png", "pdf", "svg")
+
+_MODULES = ("attribution_grid", "alignment", "feature_usage", "bias")
+
+
+@dataclass(frozen=True)
+class FigureCard:
+    """A figure and what is known of it.
+
+    Attributes:
+        name: as on the command line.
+        caption: one sentence that says what is shown and what marks and intervals mean.
+        tables: the run's CSV tables without which it cannot be drawn.
+        draw: makes the figure; call it inside `style.style()`.
+    """
+
+    name: str
+    caption: str
+    tables: tuple[str, ...]
+    draw: Draw
+
+    def why_not(self, run: RunFolder) -> str:
+        """Say why this figure cannot be drawn from the run, or return ""."""
+        for table in self.tables:
+            if not run.has_table(table):
+                return (
+                    f"{table}.csv is not there; write it with "
+                    "`xattn feature-usage --annotations isic_attributes.json`"
+                )
+            if not len(run.table(table)):
+                return f"{table}.csv has no rows"
+        return ""
+
+
+FIGURES: dict[str, FigureCard] = {}
+
+
+def figure(name: str, caption: str, tables: Sequence[str] = ()) -> Callable[[Draw], Draw]:
+    """Register a function as the figure `name`; see `FigureCard` for the arguments."""
+
+    def register(draw: Draw) -> Draw:
+        FIGURES[name] = FigureCard(name, caption, tuple(tables), draw)
+        return draw
+
+    return register
+
+
+def known_figures() -> dict[str, FigureCard]:
+    """Return every figure by its name, in the order they are shown."""
+    for module in _MODULES:
+        importlib.import_module(f"xattn.figures.{module}")
+    return dict(FIGURES)
+
+
+def save_figures(
+    runs: RunFolder | str | Path | Sequence[RunFolder | str | Path],
+    only: str | Sequence[str] | None = None,
+    formats: str | Sequence[str] = ("png",),
+    out: str | Path | None = None,
+) -> list[Path]:
+    """Draw figures of each run and write them, the same bytes for the same run.
+
+    Figures whose tables are absent are passed over, unless they were asked for by name;
+    `FigureCard.why_not` says what is lacking.
+
+    Args:
+        runs: run folders, or their paths.
+        only: names of figures; default all.
+        formats: "png" (300 dpi), "pdf" or "svg" (both with text as text).
+        out: folder for the files; default RUN/figures. With several runs each gets a folder of
+            the run's name inside.
+
+    Returns:
+        The files written, run by run.
+
+    Raises:
+        UsageError: a figure or format is not known, or two runs of one name would share a folder.
+        RunError: a run is not there, or lacks the table of a figure in `only`.
+    """
+    cards = _chosen(only)
+    formats = [formats] if isinstance(formats, str) else list(formats)
+    for format in formats:
+        if format not in FORMATS:
+            raise UsageError(f"Expected a figure format, but got {format!r}{near(format, FORMATS)}")
+    folders = [_opened(run) for run in _listed(runs)]
+    written = []
+    for run, target in zip(folders, _targets(folders, out), strict=True):
+        for card in cards:
+            reason = card.why_not(run)
+            if reason and only is not None:
+                raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
+            if not reason:
+                written += _save(card, run, target, formats)
+    return written
+
+
+def _chosen(only: str | Sequence[str] | None) -> list[FigureCard]:
+    cards = known_figures()
+    if only is None:
+        return list(cards.values())
+    names = [only] if isinstance(only, str) else list(only)
+    for name in names:
+        if name not in cards:
+            raise UsageError(f"Unknown figure {name!r}{near(name, cards)}")
+    return [cards[name] for name in dict.fromkeys(names)]
+
+
+def _listed(
+    runs: RunFolder | str | Path | Sequence[RunFolder | str | Path],
+) -> Sequence[RunFolder | str | Path]:
+    return [runs] if isinstance(runs, RunFolder | str | Path) else runs
+
+
+def _opened(run: RunFolder | str | Path) -> RunFolder:
+    return run if isinstance(run, RunFolder) else RunFolder.open(run)
+
+
+def _targets(runs: Sequence[RunFolder], out: str | Path | None) -> list[Path]:
+    if out is None:
+        return [run.path / "figures" for run in runs]
+    if len(runs) == 1:
+        return [Path(out)]
+    targets = [Path(out) / run.path.resolve().name for run in runs]
+    if len(set(targets)) < len(targets):
+        raise UsageError(
+            f"Expected runs of different names for {out}, but two share one; leave --out away"
+        )
+    return targets
+
+
+def _save(card: FigureCard, run: RunFolder, target: Path, formats: Sequence[str]) -> list[Path]:
+    from xattn.figures.style import style
+
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    with style():
+        drawn = card.draw(run)
+        for format in formats:
+            path = target / f"{card.name}.{format}"
+            with replacing(path) as scratch:
+                drawn.savefig(scratch, format=format, metadata=_metadata(card, format))
+            written.append(path)
+    return written
+
+
+def _metadata(card: FigureCard, format: str) -> dict[str, Any]:
+    """Name the figure inside its file; dates and versions would make the bytes differ."""
+    if format == "png":
+        return {"Title": card.name, "Description": card.caption, "Software": None}
+    if format == "pdf":
+        return {"Title": card.name, "Subject": card.caption, "CreationDate": None}
+    return {"Title": card.name, "Description": card.caption, "Date": None}

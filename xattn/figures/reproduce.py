@@ -1,0 +1,50 @@
+"""The commands that made a run, as far as the run folder records them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+
+from xattn.figures.evidence import Evidence
+from xattn.runs import RunFolder
+
+
+def commands(run: RunFolder, evidence: Evidence) -> list[str]:
+    """Return the commands that make this run again, from the folder that holds it."""
+    name = run.path.resolve().name
+    made = [_explain(run, name)]
+    if evidence.analysis or evidence.features is not None:
+        made.append(_feature_usage(name, evidence))
+    made.append(shlex.join(["xattn", "report", name]))
+    return made
+
+
+def _explain(run: RunFolder, name: str) -> str:
+    settings = run.settings
+    words = ["xattn", "explain", "--ckpt", str(settings.get("checkpoint") or "model.pt")]
+    words += ["--images", _common_folder(run)]
+    for method in run.methods:
+        words += ["--method", method]
+    words += ["--target", str(settings.get("target", "predicted")), "--out", name]
+    return shlex.join(words)
+
+
+def _feature_usage(name: str, evidence: Evidence) -> str:
+    facts = evidence.analysis
+    annotations = str(facts.get("annotations") or "isic_attributes.json")
+    words = ["xattn", "feature-usage", "--annotations", annotations, "--run", name]
+    for option in ("permutations", "bootstrap", "alpha", "seed"):
+        if option in facts:
+            words += [f"--{option}", str(facts[option])]
+    return shlex.join(words)
+
+
+def _common_folder(run: RunFolder) -> str:
+    """Return the deepest folder that holds all images, relative to the run folder's place."""
+    parents = [PurePosixPath(f).parent.parts for f in run.predictions["file"].astype(str)]
+    shared = []
+    for parts in zip(*parents, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return str(PurePosixPath(*shared)) if shared else "."

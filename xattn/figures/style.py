@@ -1,0 +1,167 @@
+"""How every figure looks: sizes in mm, fonts, and colours that colour-blind readers can tell apart.
+
+Categories take Okabe & Ito's palette (Color Universal Design, 2008), maps take the perceptually
+uniform `inferno`, whose lightness rises all the way, so that grey prints keep the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+import matplotlib as mpl
+
+Theme = Literal["light", "dark"]
+Dash = Literal["-", "--", ":"]
+
+_DASHES: tuple[Dash, ...] = ("-", "--", ":")
+
+COLUMN_MM = 85.0
+"""Width of one column of a two-column page."""
+TEXT_MM = 122.0
+"""Width of the text of a single-column proceedings page."""
+PAGE_MM = 174.0
+"""Width of both columns of a two-column page."""
+
+MAP_COLOURS = "inferno"
+
+OKABE_ITO = {
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "purple": "#CC79A7",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "yellow": "#F0E442",
+}
+
+KIND_COLOURS = {
+    "structure": OKABE_ITO["blue"],
+    "artifact": OKABE_ITO["vermillion"],
+    "metadata": OKABE_ITO["purple"],
+    "computed": OKABE_ITO["green"],
+    "control": "#808080",
+}
+"""Colour of each kind of feature, the same in every figure."""
+
+KIND_ORDER = tuple(KIND_COLOURS)
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "<", ">", "d", "8", "*")
+
+_INK: dict[Theme, str] = {"light": "#1b1b1b", "dark": "#e6e6e6"}
+_FAINT: dict[Theme, str] = {"light": "#d9d9d9", "dark": "#484b50"}
+_PAPER: dict[Theme, str] = {"light": "#ffffff", "dark": "#191b1f"}
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """Colour and dash of one outline."""
+
+    colour: str
+    dash: Dash
+
+    @property
+    def svg_dash(self) -> str:
+        """The same dash as an SVG `stroke-dasharray`, "" for a solid line."""
+        return {"-": "", "--": "5 3", ":": "1.5 2.5"}[self.dash]
+
+
+WHITE_DASHED = Stroke("#ffffff", "--")
+"""Outline of the lesion as a whole, apart from every feature's."""
+
+_ON_SKIN = ("sky", "orange", "green", "yellow", "blue", "vermillion", "purple")
+
+
+def strokes(names: Sequence[str]) -> dict[str, Stroke]:
+    """Give each name its own outline: seven colours, solid first, then dashed, then dotted.
+
+    Beyond 21 names outlines repeat.
+    """
+    known = [Stroke(OKABE_ITO[colour], dash) for dash, colour in product(_DASHES, _ON_SKIN)]
+    return {name: known[i % len(known)] for i, name in enumerate(names)}
+
+
+def series_colours(n: int) -> list[str]:
+    """Give n colours for the members of a series, such as methods; they repeat beyond six."""
+    order = ("blue", "vermillion", "green", "purple", "orange", "sky")
+    return [OKABE_ITO[order[i % len(order)]] for i in range(n)]
+
+
+def inches(width_mm: float, height_mm: float) -> tuple[float, float]:
+    """Turn a size in mm into what matplotlib asks for."""
+    return width_mm / 25.4, height_mm / 25.4
+
+
+def faint() -> str:
+    """Return the colour of grids and chance bands under the style in force."""
+    return str(mpl.rcParams["grid.color"])
+
+
+def ink() -> str:
+    """Return the colour of text and rules under the style in force."""
+    return str(mpl.rcParams["text.color"])
+
+
+def paper() -> str:
+    """Return the colour of the ground under the style in force."""
+    return str(mpl.rcParams["axes.facecolor"])
+
+
+@contextmanager
+def style(theme: Theme = "light", **changes: Any) -> Iterator[None]:
+    """Draw and save inside this block to get the project's look; settings come back after it.
+
+    Args:
+        theme: "light" for paper, "dark" for the report on a dark screen.
+        changes: rcParams that differ, dots written as double underscores.
+    """
+    ink, faint, paper = _INK[theme], _FAINT[theme], _PAPER[theme]
+    settings: dict[str, Any] = {
+        # Comes with matplotlib, so a file has the same bytes on every machine.
+        "font.family": "DejaVu Sans",
+        "font.size": 7.5,
+        "axes.titlesize": 8,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": 7.5,
+        "xtick.labelsize": 7,
+        "ytick.labelsize": 7,
+        "legend.fontsize": 7,
+        "legend.frameon": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.linewidth": 0.6,
+        "axes.axisbelow": True,
+        "axes.edgecolor": ink,
+        "axes.labelcolor": ink,
+        "axes.facecolor": paper,
+        "figure.facecolor": paper,
+        "savefig.facecolor": paper,
+        "text.color": ink,
+        "xtick.color": ink,
+        "ytick.color": ink,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 0,
+        "grid.color": faint,
+        "grid.linewidth": 0.5,
+        "lines.linewidth": 1.0,
+        "hatch.linewidth": 0.5,
+        "image.cmap": MAP_COLOURS,
+        "savefig.dpi": 300,
+        "text.parse_math": False,  # names of files and features may hold a dollar sign
+        # Text stays text: searchable, and editable by a journal's typesetters.
+        "pdf.fonttype": 42,
+        "ps.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "xattn",
+    }
+    settings |= {key.replace("__", "."): value for key, value in changes.items()}
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's matplotlibrc must not change the bytes
+        mpl.rcParams.update(settings)  # type: ignore[arg-type]  # names come as strings
+        yield
