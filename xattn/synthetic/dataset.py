@@ -141,9 +141,9 @@ def _write_image(root: Path, spec: ImageSpec, size: tuple[int, int]) -> None:
     if path.is_file():  # written last, so its masks are there
         return
     rendered = render(spec, size)
-    _write(root / _lesion_file(spec), _png(rendered.lesion))
+    (root / _lesion_file(spec)).write_bytes(_png(rendered.lesion))
     for name, mask in rendered.masks.items():
-        _write(root / _mask_file(spec, name), _png(mask))
+        (root / _mask_file(spec, name)).write_bytes(_png(mask))
     _write(path, jpeg(rendered.image))
 
 

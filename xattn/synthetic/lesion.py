@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from xattn.synthetic.layers import BLOOD, Colour, Layer, absorb, cover
-from xattn.synthetic.noise import Field, ramp, stream
+from xattn.synthetic.noise import Field, Rng, ramp, stream
 from xattn.synthetic.scene import Scene
+from xattn.synthetic.spec import ImageSpec
 
 _VEIL: Colour = (0.36, 0.38, 0.44)
 """Melanin deep in the skin scatters blue back."""
@@ -19,8 +20,8 @@ def draw_lesion(scene: Scene) -> list[Layer]:
     """
     rng = stream(scene.spec.seed, "lesion", scene.spec.lesion, "pigment")
     level = scene.spec.level("colour_variegation")
-    brown = pigment_density(scene)
     hue: Colour = (rng.uniform(0.36, 0.56), 1.0, rng.uniform(1.35, 1.85))
+    brown = _melanin(rng, scene, level)
     red = np.float32(rng.uniform(0, 0.04)) + np.float32(0.12 * level) * ramp(
         scene.lesion_noise(rng, 1.2), 0.3, 1.5
     )
@@ -34,16 +35,18 @@ def draw_lesion(scene: Scene) -> list[Layer]:
     ]
 
 
-def pigment_density(scene: Scene) -> Field:
-    """Return the melanin of the lesion (height, width), as optical density in green light."""
-    rng = stream(scene.spec.seed, "lesion", scene.spec.lesion, "melanin")
-    level = scene.spec.level("colour_variegation")
-    thickness = float(np.clip(np.exp(rng.normal(np.log(0.68), 0.65)), 0.25, 2.2))
+def thickness(spec: ImageSpec) -> float:
+    """Return the typical melanin of the lesion, as optical density in green light."""
+    rng = stream(spec.seed, "lesion", spec.lesion, "thickness")
+    return float(np.clip(np.exp(rng.normal(np.log(0.68), 0.65)), 0.25, 2.2))
+
+
+def _melanin(rng: Rng, scene: Scene, level: float) -> Field:
     mottle = np.float32(0.08 + 0.20 * level) * scene.lesion_noise(rng, 2.2, 2)
     mottle += np.float32(0.13) * scene.lesion_noise(rng, 12.0, 2)
     inner = np.float32(0.55) + np.float32(0.45) * ramp(scene.depth, 0.0, 0.9)
     dark = np.float32(1.8 * level**1.5) * ramp(scene.lesion_noise(rng, 1.4, 2), 0.3, 1.5)
     pale = np.float32(0.7 * level) * ramp(scene.lesion_noise(rng, 1.2), 0.6, 1.8)
-    density: Field = np.float32(thickness) * scene.body * inner * np.exp(mottle)
+    density: Field = np.float32(thickness(scene.spec)) * scene.body * inner * np.exp(mottle)
     density *= (1 + dark) * (1 - pale)
     return density

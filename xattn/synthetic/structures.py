@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xattn.synthetic.brush import Brush, curve
 from xattn.synthetic.layers import Layer, absorb, cover
-from xattn.synthetic.lesion import pigment_density
+from xattn.synthetic.lesion import thickness
 from xattn.synthetic.noise import Field, Rng, ramp
 from xattn.synthetic.registry import feature
 from xattn.synthetic.scene import Scene
@@ -69,9 +69,8 @@ def streaks(rng: Rng, scene: Scene) -> list[Layer]:
     if rng.random() < 0.5:
         for (x, y), bulb in zip(corners[:, 2], 0.32 * width[:, 0], strict=True):
             brush.dot(x, y, bulb)
-    typical = float(np.median(pigment_density(scene)[scene.depth > 0.2]))
     fade = ramp(scene.depth, 0.5, 0.05) * ramp(scene.depth, -0.4, -0.05)
-    density = np.float32(0.25 + 0.8 * typical) * brush.coverage(0.8 * scene.unit)
+    density = np.float32(0.25 + 0.7 * thickness(scene.spec)) * brush.coverage(0.8 * scene.unit)
     uneven = np.clip(1 + np.float32(0.4) * scene.lesion_noise(rng, 3.0, 2), 0.3, 1.7)
     return [absorb(density * fade * uneven, scene.window)]
 
