@@ -165,6 +165,11 @@ class TestMask:
         )
         assert np.array_equal(small, large)
 
+    def test_an_image_cut_to_another_shape_since_has_no_mask_that_fits(self, folder):
+        view = View((0, 0, 30, 30), 8, 8)
+        with pytest.raises(AnnotationError, match="its image, 30 x 30, but got 30 x 20"):
+            folder.read().mask_in_view("a", "pigment_network", view, (30, 30))
+
     def test_in_register_nothing_but_the_mask_is_opened(self, folder):
         annotations = folder.read()
         annotations.by_id["a"].file.unlink()
