@@ -231,6 +231,8 @@ def _image_layout(shape: tuple[int, ...], size: tuple[int, int]) -> Layout | Non
     if len(shape) != 4:
         return None
     first, last = (shape[2], shape[3]), (shape[1], shape[2])
+    if first == (1, 1):  # pooled, not a grid of (C, 1) with one channel
+        return None
     if _proportional(first, size):
         return Layout("channels-first", first)
     if _proportional(last, size):
