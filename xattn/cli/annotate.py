@@ -50,6 +50,7 @@ def build(
         labels=labels,
     )
     terminal.say(str(built))
+    terminal.summary({"file": str(out), **built.summary.to_dict(), "notes": list(built.notes)})
 
 
 @command.command()

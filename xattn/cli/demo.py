@@ -9,10 +9,6 @@ import rich_click as click
 from xattn.cli.options import PLACE, common, seed_option
 from xattn.cli.terminal import Terminal
 
-# A ruler that comes with malignancy is the planted shortcut; streaks and a negative network are
-# the planted medicine; every other feature is independent of the label.
-EFFECTS = {"ruler": 3.0, "streaks": 1.0, "negative_network": 1.0}
-
 
 @click.command("demo")
 @click.option("--out", type=PLACE, default=Path("xattn-demo"), show_default=True)
@@ -40,11 +36,9 @@ def run_demo(out: Path, n: int, epochs: int, seed: int, terminal: Terminal) -> P
     from xattn.training.fit import train
     from xattn.training.recipe import parse_recipe
 
-    terminal.say(f"1/5 {n} generated images; the ruler is planted as a shortcut")
+    terminal.say(f"1/5 {n} generated images; colour patches are planted as a shortcut")
     with terminal.progress("synthesize") as progress:
-        data = synthesize(
-            out / "data", n, seed=seed, effects=EFFECTS, progress=lambda done: progress(done, n)
-        )
+        data = synthesize(out / "data", n, seed=seed, progress=lambda done: progress(done, n))
     terminal.say("2/5 a resnet18-ga, trained from scratch")
     recipe = parse_recipe(
         {

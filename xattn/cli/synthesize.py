@@ -23,6 +23,13 @@ from xattn.cli.terminal import Terminal
     show_default=True,
     help="Share of malignant images.",
 )
+@click.option(
+    "--pair-rate",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Share of lesions with two images.",
+)
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
 @seed_option
 @common
@@ -33,6 +40,7 @@ def command(
     effects: tuple[tuple[str, float], ...],
     prevalences: tuple[tuple[str, float], ...],
     positive_rate: float,
+    pair_rate: float,
     workers: int,
     seed: int,
     quiet: bool,
@@ -52,6 +60,7 @@ def command(
             effects=dict(effects) or None,
             prevalence=dict(prevalences) or None,
             positive_rate=positive_rate,
+            pair_rate=pair_rate,
             workers=workers,
             progress=lambda done: progress(done, n),
         )
