@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.analysis.adjust import enough_permutations, holm, two_sided_p
-from xattn.analysis.codes import group_codes
+from xattn.analysis.codes import group_codes, positions
 from xattn.analysis.features import FeatureSet, Progress
 from xattn.analysis.mask_scores import CENTRE_PRIOR, SCORES, MaskScores, ScoredMethod
 from xattn.analysis.permutation import within_label_permutations
@@ -158,7 +158,7 @@ class _Subset:
     ) -> _Subset:
         one = method.features[feature]
         label = features.table["label"].iloc[one.rows]
-        number = np.asarray(pd.Categorical(label, categories=labels).codes, dtype=np.intp)
+        number = positions(label, labels)
         if not labels:
             number = np.zeros_like(number)
         known = number >= 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,11 @@ def codes(values: ArrayLike) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """Return (codes (n,), names (k,)): names[codes] are the values; -1 where one is missing."""
     found, names = pd.factorize(pd.Series(values), sort=True)
     return np.asarray(found, dtype=np.intp), np.asarray(names)
+
+
+def positions(values: pd.Series[Any], names: Sequence[str]) -> NDArray[np.intp]:
+    """Return the place of each value among the names, -1 where it is missing or another."""
+    return np.asarray(pd.Index(list(names)).get_indexer(pd.Index(values)), dtype=np.intp)
 
 
 def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
@@ -35,5 +42,5 @@ def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
 
 def label_slices(label: NDArray[np.intp]) -> list[slice]:
     """Return the rows of each label, for labels (n,) in ascending order."""
-    ends = np.flatnonzero(np.diff(label, append=-1)) + 1
-    return [slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    bounds = [*np.flatnonzero(np.diff(label, prepend=-1)).tolist(), len(label)]
+    return [slice(a, b) for a, b in pairwise(bounds)]

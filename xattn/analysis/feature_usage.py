@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from xattn.analysis.alignment import alignment_table
 from xattn.analysis.bias import bias_table
+from xattn.analysis.codes import positions
 from xattn.analysis.columns import as_column
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.mask_scores import per_image_table, score_masks
@@ -181,17 +182,12 @@ def _outcomes(
     if binary:  # the difference separates what probabilities round to 0 or 1
         scores = scores - scores[:, ::-1]
     return Outcomes(
-        truth=_numbers(label, classes),
-        predicted=_numbers(table["predicted"], classes),
+        truth=positions(label, classes),
+        predicted=positions(table["predicted"], classes),
         scores=scores,
         classes=list(classes),
         positive=classes.index(positive) if positive in classes else len(classes) - 1,
     )
-
-
-def _numbers(names: pd.Series[Any], classes: list[str]) -> NDArray[np.intp]:
-    """Return the number of each class name, -1 for others."""
-    return np.asarray(pd.Categorical(names, categories=classes).codes, dtype=np.intp)
 
 
 def _positive(run: RunFolder, positive: str | None) -> str:

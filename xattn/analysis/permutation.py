@@ -126,8 +126,9 @@ def _strata(
     label: NDArray[np.intp], group: NDArray[np.intp], n_labels: int
 ) -> list[tuple[NDArray[np.int32], NDArray[np.int64]]]:
     """Return for each composition its rows (blocks, size) in label order, and the composition."""
-    n_groups = int(group.max()) + 1 if len(group) else 0
-    counts = np.zeros((n_groups, n_labels), dtype=np.int64)
+    if not len(group):
+        return []
+    counts = np.zeros((int(group.max()) + 1, n_labels), dtype=np.int64)
     np.add.at(counts, (group, label), 1)
     compositions, member = np.unique(counts, axis=0, return_inverse=True)
     member = member.reshape(-1)
@@ -138,5 +139,4 @@ def _strata(
     return [
         (piece.reshape(-1, int(composition.sum())), composition)
         for piece, composition in zip(pieces, compositions, strict=True)
-        if len(piece)
     ]

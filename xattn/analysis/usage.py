@@ -98,7 +98,7 @@ class UsageResult:
             "effect_high": self.effect_high,
             "rank_effect": self.rank_effect,
             "smallest_p": self.smallest_p,
-            "note": self.note,
+            "note": self.note or None,
         }
 
 

@@ -1,0 +1,232 @@
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.analysis.annotated import plant
+from tests.fabricate import fabricate_run
+from xattn.analysis.feature_usage import decision_scores, feature_usage
+from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
+from xattn.errors import AnnotationError, RunError, UsageError
+from xattn.runs import COLUMNS, RunFolder
+
+QUICK = {"permutations": 99, "bootstrap": 99}
+TABLES = ("alignment", "feature_usage", "bias")
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return plant(tmp_path_factory.mktemp("run"), 120)
+
+
+@pytest.fixture(scope="module")
+def tables(planted):
+    return feature_usage(planted.run, planted.annotations, **QUICK)
+
+
+def facts(run):
+    return json.loads((run.path / "analysis.json").read_text())
+
+
+def test_what_was_planted_is_found_and_nothing_else(tables):
+    alignment = tables["alignment"]
+    seen = alignment[(alignment["p_adjusted"] < 0.05) & (alignment["label"] == "all")]
+    assert set(zip(seen["method"], seen["feature"], strict=True)) == {("gradcam", "network")}
+    usage = tables["feature_usage"]
+    assert set(usage.loc[usage["used"], "feature"]) == {"ruler"}
+    bias = tables["bias"].set_index("metric")
+    assert bias.loc["tpr", "gap_low"] > 0
+    assert bias.loc["fpr", "gap_low"] > 0
+
+
+def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, tables):
+    for name in TABLES:
+        stored = planted.run.table(name)
+        assert tuple(stored.columns[: len(COLUMNS[name])]) == COLUMNS[name]
+        pd.testing.assert_frame_equal(
+            stored, tables[name], check_dtype=False, check_column_type=False
+        )
+
+
+def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
+    recorded = facts(planted.run)
+    content = planted.annotations.read_bytes()
+    assert recorded["annotations_sha256"] == hashlib.sha256(content).hexdigest()
+    assert (recorded["permutations"], recorded["seed"], recorded["alpha"]) == (99, 0, 0.05)
+    assert recorded["permutations_drawn"]["alignment"] >= 99
+    assert recorded["counts"]["images"] == recorded["counts"]["annotated"] == 120
+    assert sum(recorded["counts"]["labels"].values()) == 120
+    assert recorded["counts"]["shown"]["network"] < recorded["counts"]["masks"]["network"] == 120
+    assert recorded["notes"] == recorded["faults"] == []
+    assert set(recorded["timings"]) == {"masks", "mask_scores", *TABLES}
+    scores = pd.read_parquet(planted.run.path / "mask_scores.parquet")
+    assert {"method", "feature", "image_id", "lift"} <= set(scores.columns)
+
+
+def test_same_seed_same_bytes_and_a_second_call_replaces_the_first(planted, tables):
+    before = {name: (planted.run.path / f"{name}.csv").read_bytes() for name in TABLES}
+    feature_usage(str(planted.run.path), read_annotations(planted.annotations), **QUICK)
+    assert before == {n: (planted.run.path / f"{n}.csv").read_bytes() for n in TABLES}
+
+
+def test_progress_counts_up_to_its_total(planted):
+    seen = []
+    feature_usage(planted.run, planted.annotations, progress=lambda *s: seen.append(s), **QUICK)
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_images_of_one_lesion_count_as_one_group(tmp_path):
+    planted = plant(tmp_path, 60, groups=np.arange(60) // 2)
+    usage = feature_usage(planted.run, planted.annotations, **QUICK)["feature_usage"]
+    assert (usage["groups"] <= 30).all()
+    assert facts(planted.run)["counts"]["groups"] == 30
+
+
+def test_several_classes_are_tested_by_their_probabilities(tmp_path):
+    classes = ("bkl", "mel", "nv")
+    planted = plant(tmp_path, 90, classes=classes, ruler_effect=6.0)
+    assert decision_scores(planted.run, "nv").shape == (90, 3)
+    tables = feature_usage(planted.run, planted.annotations, **QUICK)
+    usage = tables["feature_usage"].set_index("feature")
+    assert usage.loc["ruler", "used"]
+    assert "tpr[mel]" in tables["bias"]["metric"].tolist()
+
+
+def test_the_positive_class_can_be_chosen(planted, tables):
+    turned = feature_usage(planted.run, planted.annotations, positive="benign", **QUICK)
+    a = tables["bias"].set_index("metric")["gap"]
+    b = turned["bias"].set_index("metric")["gap"]
+    assert b["tpr"] == pytest.approx(-a["fpr"])
+    scores = decision_scores(planted.run, "benign")
+    assert scores == pytest.approx(-decision_scores(planted.run, "malignant"))
+    with pytest.raises(UsageError, match="Unknown class 'bengin'"):
+        feature_usage(planted.run, planted.annotations, positive="bengin", **QUICK)
+    feature_usage(planted.run, planted.annotations, **QUICK)
+
+
+def some_run(tmp_path, labels, masks=False, features=None, values=None):
+    """A run without masks, and its annotation file."""
+    n = 30
+    rng = np.random.default_rng(0)
+    run = fabricate_run(tmp_path, rng.normal(size=(n, 2)), {"gradcam": rng.random((n, 4, 4))})
+    images = [
+        AnnotatedImage(
+            f"img_{i:04d}",
+            tmp_path / f"images/img_{i:04d}.png",
+            label=labels[i],
+            values={"ruler": i % 2},
+        )
+        for i in range(n)
+    ]
+    path = write_annotations(
+        tmp_path / "a.json",
+        images,
+        labels=["benign", "malignant"],
+        features={"ruler": "artifact"},
+    )
+    return run, path
+
+
+def test_no_masks_leave_the_alignment_empty_and_the_rest_goes_on(tmp_path):
+    run, path = some_run(tmp_path, ["benign", "malignant"] * 15)
+    notes = []
+    tables = feature_usage(run, path, on_note=notes.append, **QUICK)
+    assert tables["alignment"].empty
+    assert tuple(tables["alignment"].columns) == COLUMNS["alignment"]
+    assert len(tables["feature_usage"]) == 3
+    assert any("No image has a mask" in note for note in notes)
+    assert run.table("alignment").empty
+
+
+def test_no_labels_leave_usage_and_bias_empty_and_say_so(tmp_path):
+    run, path = some_run(tmp_path, [None] * 30)
+    notes = []
+    tables = feature_usage(run, path, on_note=notes.append, **QUICK)
+    assert tables["feature_usage"].empty
+    assert tables["bias"].empty
+    assert any("No image has a label" in note for note in notes)
+    assert facts(run)["notes"] == notes
+
+
+def test_one_label_is_tested_within_and_has_no_bias(tmp_path):
+    run, path = some_run(tmp_path, ["benign"] * 30)
+    notes = []
+    tables = feature_usage(run, path, on_note=notes.append, **QUICK)
+    assert tables["feature_usage"]["p_value"].notna().all()
+    bias = tables["bias"].set_index("metric")
+    assert bias.loc[["balanced_accuracy", "tpr", "auc"], "gap"].isna().all()
+    assert np.isfinite(bias.loc["fpr", "gap"])
+    assert any("All labels are 'benign'" in note for note in notes)
+
+
+def test_faults_and_missing_images_are_noted(tmp_path):
+    planted = plant(tmp_path, 30)
+    content = json.loads(planted.annotations.read_text())
+    del content["images"][0], content["images"][1]["label"]
+    planted.annotations.write_text(json.dumps(content))
+    (tmp_path / "masks" / "img_0004_dots.png").write_bytes(b"")
+    notes = []
+    feature_usage(planted.run, planted.annotations, on_note=notes.append, **QUICK)
+    assert "1 of 30 images of the run are not in the annotation file" in notes
+    assert any("1 masks could not be used" in note for note in notes)
+    assert "2 images have no label and are left out" in notes
+    assert facts(planted.run)["faults"][0]["image_id"] == "img_0004"
+
+
+def test_the_annotations_label_wins_over_the_runs_and_that_is_said(tmp_path):
+    planted = plant(tmp_path, 30, annotate=False)
+    content = json.loads(planted.annotations.read_text())
+    content["images"][0]["label"] = {"benign": "malignant", "malignant": "benign"}[
+        str(planted.labels[0])
+    ]
+    planted.annotations.write_text(json.dumps(content))
+    notes = []
+    feature_usage(planted.run, planted.annotations, on_note=notes.append, **QUICK)
+    assert any("1 images have another label in the run" in note for note in notes)
+
+
+def test_another_data_set_is_refused_with_an_example_of_each_side(planted, tmp_path):
+    image = AnnotatedImage("ISIC_1", planted.run.image_path(0))
+    path = write_annotations(tmp_path / "other.json", [image])
+    with pytest.raises(AnnotationError, match=r"img_0000.*ISIC_1"):
+        feature_usage(planted.run, path, **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"permutations": 0}, "at least one permutation"),
+        ({"bootstrap": 0}, "bootstrap"),
+        ({"alpha": 0}, "alpha between 0 and 1"),
+        ({"alpha": 1.0}, "alpha between 0 and 1"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(planted, more, message):
+    with pytest.raises(UsageError, match=message):
+        feature_usage(planted.run, planted.annotations, **{**QUICK, **more})
+
+
+def test_no_run_is_refused(tmp_path, planted):
+    with pytest.raises(RunError, match=r"no run\.json"):
+        feature_usage(tmp_path / "nothing", planted.annotations)
+
+
+def test_a_class_that_no_label_names_has_no_rate(tmp_path):
+    planted = plant(tmp_path, 120, classes=("bkl", "mel", "nv"))
+    content = json.loads(planted.annotations.read_text())
+    for image in content["images"]:
+        image["label"] = "nv" if image["label"] == "bkl" else image["label"]
+    planted.annotations.write_text(json.dumps(content))
+    bias = feature_usage(planted.run, planted.annotations, **QUICK)["bias"]
+    assert bias["metric"].tolist() == ["balanced_accuracy", "tpr", "fpr", "auc"]
+    assert np.isfinite(bias["gap"]).all()
+
+
+def test_importing_the_package_is_enough_for_both_names(planted):
+    import xattn
+
+    assert xattn.feature_usage is feature_usage
+    assert RunFolder.open(planted.run.path).has_table("bias")
