@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from xattn.training.augment import AUGMENTATIONS, Augmentation, _grid, stream
+
+NAMED = {name: one for name, one in AUGMENTATIONS.items() if one is not None}
+
+
+def chance(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def pictures(n: int = 6, h: int = 8, w: int = 8, seed: int = 0) -> torch.Tensor:
+    return torch.rand((n, 3, h, w), generator=chance(seed))
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("size", [(8, 8), (6, 10), (7, 5)])
+def test_images_keep_their_shape_and_range_and_the_originals_stay(name, size):
+    images = pictures(5, *size)
+    before = images.clone()
+    changed = NAMED[name](images, chance())
+    assert changed.shape == images.shape
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+    assert not torch.equal(changed, images)
+    assert torch.equal(images, before)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_generator_is_the_only_source_of_chance(name):
+    images = pictures()
+    torch.manual_seed(1)
+    first = NAMED[name](images, chance(7))
+    torch.manual_seed(2)
+    assert torch.equal(first, NAMED[name](images, chance(7)))
+    assert not torch.equal(first, NAMED[name](images, chance(8)))
+
+
+def test_without_amounts_nothing_changes():
+    images = pictures(4, 6, 10)
+    assert torch.allclose(Augmentation()(images, chance()), images, atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "positions"), [((8, 8), 8), ((6, 10), 4)])
+def test_flips_and_quarter_turns_reach_every_position_of_the_input_and_no_other(size, positions):
+    image = pictures(1, *size)
+    turned = [torch.rot90(image, k, (2, 3)) for k in range(4)]
+    known = [t for one in turned for t in (one, one.flip(-1)) if t.shape == image.shape]
+    assert len(known) == positions
+
+    batch = image.expand(200, -1, -1, -1)
+    changed = Augmentation(flips=True, quarter_turns=True)(batch, chance())
+
+    distance = torch.stack([(changed - one).abs().amax((1, 2, 3)) for one in known])
+    assert distance.min(0).values.max() < 1e-5
+    assert set(distance.argmin(0).tolist()) == set(range(positions))
+
+
+def test_a_turned_point_goes_where_geometry_says_on_images_of_any_aspect():
+    image = torch.zeros(1, 3, 40, 80)
+    image[:, :, 19:21, 56:60] = 1.0  # 18 pixels right of the centre
+    turned = Augmentation(rotation=30.0)(image.expand(50, -1, -1, -1), chance())
+
+    ys, xs = torch.meshgrid(torch.arange(40) + 0.5 - 20, torch.arange(80) + 0.5 - 40, indexing="ij")
+    mass = turned[:, 0].sum((1, 2))
+    x, y = (turned[:, 0] * xs).sum((1, 2)) / mass, (turned[:, 0] * ys).sum((1, 2)) / mass
+    assert torch.allclose(torch.hypot(x, y), torch.tensor(18.0), atol=0.2)
+    angle = torch.atan2(y, x) * 180 / math.pi
+    assert angle.abs().max() <= 30.5
+    assert angle.min() < -20
+    assert angle.max() > 20
+
+
+def test_zoom_and_shift_move_by_their_amounts():
+    ramp = torch.linspace(-1, 1, 101).expand(1, 3, 101, 101) / 4 + 0.5
+    doubled = Augmentation(zoom=(2.0, 2.0))(ramp, chance())
+    assert torch.allclose(doubled, (ramp - 0.5) / 2 + 0.5, atol=1e-4)
+
+    moved = Augmentation(shift=0.1)(ramp.expand(300, -1, -1, -1), chance())
+    by = (moved[:, 0, 50, 50] - 0.5) * 4 / 2  # in shares of the side
+    assert by.abs().max() <= 0.1 + 1e-3
+    assert by.min() < -0.09
+    assert by.max() > 0.09
+
+
+def test_the_grid_equals_the_librarys():
+    motion = torch.rand((5, 2, 3), generator=chance()) - 0.5
+    for h, w in ((8, 8), (6, 11)):
+        aspect = torch.tensor([[1.0, h / w, 1.0], [w / h, 1.0, 1.0]])
+        expected = F.affine_grid(motion * aspect, [5, 3, h, w], align_corners=False)
+        assert torch.allclose(_grid(motion, h, w), expected, atol=1e-6)
+
+
+def slow_recolour(image, gain, contrast, saturation):
+    """The same change, one step after the other, as its documentation says it."""
+    image = image * gain[:, None, None]
+    image = (image - image.mean()) * contrast + image.mean()
+    grey = image.mean(0, keepdim=True)
+    return (image - grey) * saturation + grey
+
+
+def test_colours_change_as_gain_then_contrast_then_saturation():
+    class Fixed:
+        """Draws that are known: brightness, white balance, contrast, saturation, in turn."""
+
+        def __init__(self):
+            self.values = [
+                torch.tensor([[0.9], [1.1]]),
+                torch.tensor([[0.95, 1.0, 1.05], [1.0, 0.9, 1.0]]),
+                torch.tensor([[0.8], [1.15]]),
+                torch.tensor([[0.5], [1.3]]),
+            ]
+
+        def factor(self, amount, channels):
+            return self.values.pop(0)
+
+    images = pictures(2) * 0.4 + 0.3
+    values = Fixed().values
+    matrix, offset = Augmentation()._colours(Fixed(), images.mean((2, 3)))
+    changed = torch.baddbmm(offset, matrix, images.flatten(2)).reshape(images.shape)
+    for i in range(2):
+        gain = values[0][i] * values[1][i]
+        expected = slow_recolour(images[i], gain, values[2][i], values[3][i])
+        assert torch.allclose(changed[i], expected, atol=1e-6)
+
+
+def test_streams_of_different_places_are_unrelated():
+    places = [(), (0,), (0, 0), (0, 1), (1, 0), (0, 0, 0), (1,)]
+    seeds = {stream(seed, *place) for seed in (0, 1) for place in places}
+    assert len(seeds) == 2 * len(places)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert stream(3, 1, 2) == stream(3, 1, 2)

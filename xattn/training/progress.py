@@ -1,0 +1,61 @@
+"""How far a training is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as pl
+
+from xattn.training.data import Progress
+
+
+class Reporter(pl.Callback):
+    """Tells how many batches of the whole training are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Report one batch more."""
+        per_epoch = int(trainer.num_training_batches)
+        done = trainer.current_epoch * per_epoch + batch_idx + 1
+        self._progress("train", done, per_epoch * (trainer.max_epochs or 1))
+
+
+@contextmanager
+def bar(progress: bool | Progress) -> Iterator[Progress | None]:
+    """Give the function that moves a progress bar, on stderr and only if that is a terminal.
+
+    Args:
+        progress: True for a bar, False for none, or a function to be given back.
+    """
+    if not isinstance(progress, bool):
+        yield progress
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if not (progress and console.is_terminal):
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bar(*columns, TimeRemainingColumn(), console=console) as shown:
+        tasks: dict[str, Any] = {}
+
+        def move(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage)
+            shown.update(tasks[stage], completed=done, total=total)
+
+        yield move

@@ -1,0 +1,209 @@
+"""A recipe: everything that decides how a model is trained, in one TOML file.
+
+Tables and keys are the field names of the classes below; `models/README.md` explains them.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from xattn.errors import XattnError, near
+from xattn.images.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+
+
+def _as_pair(value: Any) -> Any:
+    """Take one side for both, and a TOML array for the tuple it cannot write."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ValueError(f"expected a side in pixels or [height, width], but got {value!r}")
+    return tuple(pair)
+
+
+def _as_triple(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 3:
+        raise ValueError(f"expected [red, green, blue], but got {value!r}")
+    return tuple(value)
+
+
+Pixels = Annotated[int, Field(ge=1)]
+Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(_as_pair)]
+Colour = Annotated[tuple[float, float, float], BeforeValidator(_as_triple)]
+
+
+class _Table(BaseModel):
+    # Strict: `lr = "1e-3"` is a mistake to report, not a number.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ModelTable(_Table):
+    """[model]: what is trained."""
+
+    architecture: str
+    """A name that `xattn.models.build` knows."""
+    options: dict[str, Any] = {}
+    """Passed to `build`, for instance `stages` and `heads` of a hybrid."""
+
+
+class DataTable(_Table):
+    """[data]: how images become inputs, and how they are split."""
+
+    size: Size = (224, 224)
+    """(height, width) of the model's input in pixels; a recipe may give one number for both."""
+    mode: Literal["squash", "crop"] = "squash"
+    resize: Pixels | None = None
+    """Length of the shorter side before the crop; "crop" only."""
+    mean: Colour = IMAGENET_MEAN
+    std: Colour = IMAGENET_STD
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Share of the images that choose the best epoch."""
+    test: float = Field(default=0.15, ge=0, lt=1)
+    """Share of the images that are looked at once, at the end; 0 for none."""
+    split_seed: int = Field(default=0, ge=0)
+    """Kept apart from `seed`: trainings of several seeds are compared on the same images."""
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> DataTable:
+        if self.val + self.test >= 1:
+            raise ValueError(f"expected val + test to be below 1, but got {self.val} + {self.test}")
+        if min(self.std) <= 0:
+            raise ValueError(f"expected std above 0, but got {list(self.std)}")
+        return self
+
+
+class TrainTable(_Table):
+    """[train]: the optimisation, AdamW on cross-entropy."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(default=32, ge=2)
+    lr: float = Field(gt=0)
+    """Learning rate at its highest."""
+    weight_decay: float = Field(default=0.05, ge=0)
+    """Of weight matrices and kernels; biases, norms and gates are left out."""
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    """After the warm-up: down to 0 along a cosine; a tenth at 1/2 and again at 3/4; or nothing."""
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of the training over which the learning rate rises linearly to `lr`."""
+    class_weights: Literal["balanced", "none"] = "balanced"
+    """Weights of the loss: "balanced" is n / (classes x n of the class)."""
+    augment: Literal["none", "light", "dermoscopy"] = "dermoscopy"
+    clip: float = Field(default=1.0, ge=0)
+    """Largest norm of the gradient; 0 for no limit."""
+    patience: int = Field(default=0, ge=0)
+    """Epochs without a better balanced accuracy after which training stops; 0 for never."""
+    seed: int = Field(default=0, ge=0)
+    init: Path | None = Field(default=None, strict=False)
+    """Checkpoint whose weights the model starts from; relative to the recipe."""
+
+
+class Recipe(_Table):
+    """A validated recipe."""
+
+    model: ModelTable
+    data: DataTable = DataTable()
+    train: TrainTable
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images become inputs, as it will stand in the checkpoint."""
+        return Preprocessing(
+            size=self.data.size,
+            mode=self.data.mode,
+            resize=self.data.resize,
+            mean=self.data.mean,
+            std=self.data.std,
+        )
+
+    def with_train(self, **changes: Any) -> Recipe:
+        """Return the recipe with other values in [train], validated again.
+
+        Raises:
+            XattnError: a value is out of range.
+        """
+        values = self.model_dump()
+        return parse_recipe({**values, "train": {**values["train"], **changes}}, "the call")
+
+    def to_toml(self) -> str:
+        """Return TOML that reads back as this recipe; unset keys are left out."""
+        tables = self.model_dump(mode="json", exclude_none=True)
+        lines = []
+        for name, table in tables.items():
+            lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items()), ""]
+        return "\n".join(lines)
+
+
+def read_recipe(path: str | Path) -> Recipe:
+    """Read and validate a recipe.
+
+    Raises:
+        XattnError: there is no such file, it is no TOML, or keys or values are wrong; all faults
+            are named.
+    """
+    path = Path(path)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise XattnError(f"Expected a recipe at {path}, but got: {err.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise XattnError(f"Expected TOML in {path}, but got: {err}") from None
+    recipe = parse_recipe(values, str(path))
+    if recipe.train.init is None or recipe.train.init.is_absolute():
+        return recipe
+    return recipe.with_train(init=(path.parent / recipe.train.init).resolve())
+
+
+def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
+    """Validate the tables of a recipe.
+
+    Args:
+        values: table -> key -> value, as TOML is read.
+        source: what error messages call it, usually the file.
+
+    Raises:
+        XattnError: keys or values are wrong; all faults are named.
+    """
+    try:
+        recipe = Recipe.model_validate(values)
+        recipe.preprocessing  # noqa: B018 -- it checks how size, mode and resize go together
+    except ValidationError as err:
+        faults = "; ".join(_fault(error) for error in err.errors())
+        raise XattnError(f"Expected a valid recipe in {source}, but got {faults}") from None
+    except XattnError as err:
+        raise XattnError(f"Expected a valid recipe in {source}, but got data: {err}") from None
+    return recipe
+
+
+_TABLES: dict[str, type[BaseModel]] = {"model": ModelTable, "data": DataTable, "train": TrainTable}
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    """Turn one of pydantic's errors into "train.lr: what is wrong"."""
+    place = [str(part) for part in error["loc"]]
+    key = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        table = _TABLES[place[0]] if len(place) > 1 else Recipe
+        return f"{key}: unknown key{near(place[-1], table.model_fields)}"
+    if error["type"] == "missing":
+        return f"{key}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}" + _shown(error)
+
+
+def _shown(error: Mapping[str, Any]) -> str:
+    if error["type"] == "value_error":  # of ours, which show their values themselves
+        return ""
+    return f" (got {json.dumps(error['input'], default=str)})"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    # Strings, booleans and finite numbers look alike in both, but for one control character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,183 @@
+"""Splits in which no group, and no copy of a file, is on two sides."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.errors import XattnError, near
+from xattn.training.samples import Sample, count_labels, labels_of
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def make_splits(
+    samples: Sequence[Sample],
+    hashes: Mapping[str, str],
+    *,
+    val: float,
+    test: float,
+    seed: int,
+) -> dict[str, Split]:
+    """Divide samples into train, val and test: whole groups, every class in proportion.
+
+    Samples of one group and samples whose files hold the same bytes stay together. Groups are
+    dealt out one by one, the largest first and otherwise in random order, each to the split in
+    which it leaves the numbers of every class closest to their share. Groups of one image come out
+    within one image of every class's share; with large groups the shares are kept as well as whole
+    groups allow.
+
+    Args:
+        samples: labelled images.
+        hashes: sample id -> hash of its file's bytes.
+        val, test: shares of the images, each in [0, 1); the rest is train.
+        seed: of the order in which groups are dealt.
+
+    Returns:
+        Sample id -> split, in the order of the samples.
+    """
+    unit = _units(samples, hashes)
+    labels = labels_of(samples)
+    counts = np.zeros((unit.max() + 1, labels.max() + 1))
+    np.add.at(counts, (unit, labels), 1)
+
+    order = np.random.default_rng(seed).permutation(len(counts))
+    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
+    totals = np.maximum(counts.sum(0), 1)
+    # How far every split is from its share, as a fraction of each class: (splits, classes).
+    lacking = np.array([1 - val - test, val, test])[:, None] * counts.sum(0) / totals
+    home = np.empty(len(counts), dtype=np.intp)
+    for one in order:
+        part = counts[one] / totals
+        # What the squared distance to the shares grows by, if the group goes to each split.
+        growth = (part * (part - 2 * lacking)).sum(1)
+        home[one] = growth.argmin()
+        lacking[home[one]] -= part
+    return {s.id: SPLITS[home[u]] for s, u in zip(samples, unit, strict=True)}
+
+
+def check_splits(
+    samples: Sequence[Sample],
+    splits: Mapping[str, Split],
+    hashes: Mapping[str, str],
+    classes: Sequence[str],
+) -> None:
+    """Make sure that nothing leaks between splits and that each can be scored.
+
+    Args:
+        samples: those that are in a split.
+        splits: sample id -> split.
+        hashes: sample id -> hash of its file's bytes.
+        classes: names of the label indices.
+
+    Raises:
+        XattnError: a group or the same bytes are in two splits, or a class is missing from one.
+    """
+    _same_side("group", samples, splits, [s.group for s in samples])
+    _same_side("file content", samples, splits, [hashes[s.id] for s in samples])
+    for split in SPLITS:
+        inside = [s for s in samples if splits[s.id] == split]
+        if not inside and split == "test":
+            continue
+        counts = count_labels(inside, classes)
+        empty = [name for name, count in counts.items() if count == 0]
+        if empty:
+            shown = ", ".join(f"{count} {name}" for name, count in counts.items())
+            raise XattnError(
+                f"Expected images of every class in the split {split!r}, but got none of "
+                f"{', '.join(empty)} ({shown}); raise `{split}` under [data], or add images of "
+                "that class in groups of their own"
+            )
+
+
+def write_splits(splits: Mapping[str, Split]) -> str:
+    """Return splits as CSV text: image_id, split."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image_id", "split"))
+    writer.writerows(splits.items())
+    return text.getvalue()
+
+
+def read_splits(path: str | Path) -> dict[str, Split]:
+    """Read splits from a CSV with the columns image_id and split; other columns are passed over.
+
+    Raises:
+        XattnError: no such file, a column is missing, an unknown split, or an id twice.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
+        raise XattnError(f"Expected splits in {path}, but got: {err}") from None
+    for column in ("image_id", "split"):
+        if column not in columns:
+            raise XattnError(
+                f"Expected the columns image_id and split in {path}, but got {', '.join(columns)}"
+            )
+    splits: dict[str, Split] = {}
+    for line, row in enumerate(rows, start=2):
+        if row["split"] not in SPLITS:
+            raise XattnError(
+                f"Expected train, val or test in {path}, line {line}, but got {row['split']!r}"
+                f"{near(str(row['split']), SPLITS)}"
+            )
+        if row["image_id"] in splits:
+            raise XattnError(f"Expected every id once, but got {row['image_id']} twice in {path}")
+        splits[row["image_id"]] = row["split"]
+    return splits
+
+
+def _units(samples: Sequence[Sample], hashes: Mapping[str, str]) -> NDArray[np.intp]:
+    """Number (n,) the sets of samples that a shared group or the same bytes hold together."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(samples)
+    nodes: dict[tuple[str, str], int] = {}
+    edges = []
+    for i, sample in enumerate(samples):
+        tags = [("bytes", hashes[sample.id])]
+        tags += [("group", sample.group)] if sample.group is not None else []
+        edges += [(i, n + nodes.setdefault(tag, len(nodes))) for tag in tags]
+    rows, cols = np.array(edges).T
+    size = n + len(nodes)
+    graph = coo_array((np.ones(len(edges)), (rows, cols)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    _, unit = np.unique(component[:n], return_inverse=True)
+    return np.asarray(unit, dtype=np.intp)
+
+
+def _same_side(
+    what: str,
+    samples: Sequence[Sample],
+    splits: Mapping[str, Split],
+    keys: Sequence[str | None],
+) -> None:
+    """Refuse samples that share a key but not a split."""
+    first: dict[str, Sample] = {}
+    torn = []
+    for sample, key in zip(samples, keys, strict=True):
+        if key is None:
+            continue
+        other = first.setdefault(key, sample)
+        if splits[other.id] != splits[sample.id]:
+            torn.append((key, other, sample))
+    if torn:
+        key, a, b = torn[0]
+        name = f"{what} {key}" if what == "group" else what
+        more = f", and {len(torn) - 1} more pairs" if len(torn) > 1 else ""
+        raise XattnError(
+            f"Expected every {what} in one split, but {name} is in two: {a.id} in "
+            f"{splits[a.id]}, {b.id} in {splits[b.id]}{more}; a model is then tested on what it "
+            "was trained on: move them to one side, or leave the splits to `xattn train`"
+        )
