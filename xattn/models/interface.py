@@ -92,7 +92,8 @@ class Model:
 
         if not isinstance(image, Image.Image):
             image = Image.fromarray(np.asarray(image))
-        return self.normalise(torch.from_numpy(self.preprocessing.pixels(image.convert("RGB"))))
+        pixels = self.preprocessing.pixels(image.convert("RGB"))
+        return self.normalise(torch.tensor(pixels))  # a copy: Pillow's memory is read-only
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """Scale and normalise 8-bit pixels (..., height, width, 3) to (..., 3, height, width)."""

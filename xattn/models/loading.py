@@ -226,7 +226,11 @@ def _torchscript(
 def _same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int]) -> None:
     assert checkpoint.module is not None
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    scripted: Tensor = checkpoint.module.eval()(x)
+    scripted = checkpoint.module.eval()(x)
+    if not isinstance(scripted, Tensor):
+        raise CheckpointError(
+            f"Expected logits from {checkpoint.path}, but it gives a {type(scripted).__name__}"
+        )
     difference = float((scripted - module(x)).abs().max())
     if difference > 1e-3 * max(1.0, float(scripted.abs().max())):
         raise CheckpointError(
