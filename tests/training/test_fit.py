@@ -8,6 +8,7 @@ import random
 import signal
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,14 @@ import pytest
 import torch
 
 from tests.training.recipes import tiny_recipe
-from xattn.annotations import read_annotations
+from xattn.annotations import build_annotations, read_annotations
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.images import read_image
 from xattn.models import Model, load
 from xattn.training import fit
 from xattn.training.data import shuffled
 from xattn.training.fit import train
-from xattn.training.recipe import read_recipe
+from xattn.training.recipe import parse_recipe, read_recipe
 from xattn.training.scores import sensitivities
 
 B, M = "benign", "malignant"
@@ -374,3 +375,32 @@ def test_a_device_that_is_not_there_is_told(study, tmp_path: Path):
         run(study([B, M]), tmp_path / "out", device="mps")
     with pytest.raises(UsageError, match="Unknown device 'gpu'"):
         run(study([B, M], name="other"), tmp_path / "out", device="gpu")
+
+
+def test_a_training_can_run_in_a_thread(study, tmp_path: Path):
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(run, study([B, M] * 20), tmp_path / "out").result()
+    assert result.checkpoint.is_file()
+
+
+@pytest.mark.slow
+def test_a_recipe_of_the_study_trains_on_real_images(tmp_path: Path):
+    root = Path(__file__).parents[2]
+    data = root / ".." / "shared" / "data" / "isic2018"
+    if not data.is_dir():
+        pytest.skip("the ISIC-2018 images are not at ../shared/data")
+    whole = tmp_path / "isic_attributes.json"
+    build_annotations("isic2018", data, out=whole, flags=data / "artifact_flags.csv")
+    content = json.loads(whole.read_text())
+    of = {label: [i for i in content["images"] if i["label"] == label] for label in (B, M)}
+    content["images"] = of[B][:24] + of[M][:16]
+    whole.write_text(json.dumps(content))
+
+    recipe = read_recipe(root / "models" / "resnet18-ga.toml")
+    small = parse_recipe({**recipe.model_dump(), "data": {"size": 64, "val": 0.3}}, "the test")
+    result = run(whole, tmp_path / "out", recipe=small, epochs=1)
+
+    model = load(result.checkpoint)
+    assert model.architecture == "resnet18-ga"
+    assert [layer.name for layer in model.attention_layers] == ["layer3.ga", "layer4.ga"]
+    assert result.val.n == 12

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build
-from xattn.training.recipe import parse_recipe, read_recipe
+from xattn.training.augment import AUGMENTATIONS
+from xattn.training.recipe import DataTable, ModelTable, TrainTable, parse_recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 GOOD: dict[str, Any] = {
@@ -39,6 +40,14 @@ def test_every_recipe_of_the_models_folder_builds_its_architecture(path: Path):
 
     assert recipe.model.architecture == path.stem
     assert logits.shape == (1, 2)
+
+
+def test_every_key_and_recipe_stands_in_the_readme_of_the_folder():
+    text = (RECIPES[0].parent / "README.md").read_text()
+    keys = [key for table in (ModelTable, DataTable, TrainTable) for key in table.model_fields]
+    assert [key for key in keys if f"`{key}`" not in text] == []
+    assert [path.name for path in RECIPES if f"`{path.name}`" not in text] == []
+    assert [name for name in AUGMENTATIONS if f'`"{name}"`' not in text] == []
 
 
 @pytest.mark.parametrize(
