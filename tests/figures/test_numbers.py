@@ -87,10 +87,15 @@ def test_counts_carry_their_noun():
 
 @pytest.mark.parametrize(
     ("words", "text"),
-    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (list("abcd"), "a, b and 2 more")],
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
 )
-def test_long_lists_end_in_how_many_more(words, text):
-    assert listed(words, most=2) == text
+def test_lists_read_as_in_a_sentence(words, text):
+    assert listed(words) == text
+
+
+def test_long_lists_end_in_how_many_more():
+    assert listed(["a", "b"], total=1002) == "a, b and 1,000 more"
+    assert listed(["a", "b"], total=2) == "a and b"
 
 
 def test_names_lose_underscores_and_what_does_not_print():

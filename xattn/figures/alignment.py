@@ -52,6 +52,7 @@ def draw_alignment(run: RunFolder) -> Figure:
         raise RunError(f"Expected lifts over all labels in {run.path}/alignment.csv, but got none")
     methods = list(dict.fromkeys(table["method"]))
     rows = rows_by_kind(table, order_by="lift")
+    table = rows.kept(table)
     per_row = 2.2 + 2.4 * len(methods)
     fig = Figure(
         figsize=style.inches(style.TEXT_MM, 34 + per_row * rows.height), layout="constrained"

@@ -52,6 +52,7 @@ def draw_bias(run: RunFolder) -> Figure:
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
     rows = rows_by_kind(table, order_by="gap")
+    table = rows.kept(table)
     metrics = [m for m in METRICS if m in set(table["metric"])]
     metrics += sorted(set(table["metric"]) - set(metrics))
     across = min(len(metrics), _PANELS_A_ROW)

@@ -36,6 +36,11 @@ class Evidence:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
+    def table(self, name: str) -> pd.DataFrame | None:
+        """Read one of the run's CSV tables, or return None if it is absent or has no rows."""
+        table = self.run.table(name) if self.run.has_table(name) else None
+        return None if table is None or table.empty else table
+
     @property
     def alpha(self) -> float:
         """Level below which an adjusted p-value counts as significant."""
@@ -66,8 +71,8 @@ class Evidence:
         """Feature -> kind, controls included."""
         kinds = {} if self.features is None else self.features.kinds
         for name in ("alignment", "feature_usage"):
-            if self.run.has_table(name):
-                table = self.run.table(name).drop_duplicates("feature")
+            table = self.table(name)
+            if table is not None:
                 kinds |= dict(zip(table["feature"], table["kind"], strict=True))
         return kinds
 

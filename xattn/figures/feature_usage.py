@@ -50,6 +50,7 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     table = table.assign(evidence=-np.log10(table["p_adjusted"].clip(lower=1e-12)))
     effect = next((c for c in _EFFECTS if table[c].notna().any()), None)
     rows = rows_by_kind(table, order_by=effect or "evidence")
+    table = rows.kept(table)
     tests = list(dict.fromkeys(table["test"]))
     # The tests of one feature share its row.
     turn, of = (

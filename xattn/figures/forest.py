@@ -52,8 +52,12 @@ class Rows:
     height: float
     left_out: int
 
+    def kept(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of a table whose feature found a place."""
+        return table[table["feature"].isin(list(self.place))]
+
     def of(self, features: pd.Series[Any]) -> NDArray[np.float64]:
-        """Return the positions of a column of features, NaN for those left out."""
+        """Return the positions of a column of features, NaN for those without one."""
         return np.asarray(features.map(self.place), float)
 
 

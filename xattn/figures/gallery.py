@@ -24,6 +24,7 @@ MOST_BYTES = 10_000_000
 
 _SIDE = 256  # longest side of a picture in pixels
 _QUALITY = 80
+_FRAME = 2_000  # bytes of markup around the pictures of one tile
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Tile:
     def size(self) -> int:
         """Number of bytes this tile adds to the page."""
         texts = [self.picture, *(layer.uri for layer in self.layers)]
-        return sum(map(len, texts)) + sum(len(o.path) for o in self.outlines)
+        return _FRAME + sum(map(len, texts)) + sum(len(o.path) for o in self.outlines)
 
 
 @dataclass(frozen=True)

@@ -89,15 +89,15 @@ def count(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {noun}" if n else f"no {noun}"
 
 
-def listed(words: Sequence[str], most: int = 6) -> str:
-    """Join words as in a sentence, naming at most `most` of them.
+def listed(words: Sequence[str], total: int | None = None) -> str:
+    """Join words as in a sentence; with a larger total, say how many more there are.
 
-    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], most=2)
-    ('a, b and c', 'a, b and 1 more')
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], total=5)
+    ('a, b and c', 'a, b and 3 more')
     """
     shown = list(words)
-    if len(shown) > most:
-        shown = [*shown[:most], f"{len(words) - most} more"]
+    if total is not None and total > len(shown):
+        shown.append(f"{total - len(shown):,} more")
     if len(shown) < 2:
         return "".join(shown)
     return ", ".join(shown[:-1]) + " and " + shown[-1]

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import numpy as np
+import pandas as pd
 
 from xattn.analysis.scores import degenerate
 from xattn.errors import RunError
@@ -20,7 +21,7 @@ from xattn.figures.numbers import readable, unbroken
 from xattn.figures.performance import performance
 from xattn.figures.registry import FigureCard, known_figures
 from xattn.figures.reproduce import commands
-from xattn.figures.style import Theme, style
+from xattn.figures.style import for_dark_screens, style
 from xattn.figures.summary import summarise
 from xattn.figures.tables import Sheet, make_sheet
 from xattn.runs import RunFolder
@@ -128,7 +129,8 @@ def _content(run: RunFolder, gallery: int) -> dict[str, Any]:
     evidence = Evidence(run)
     scores = performance(run.predictions.assign(label=evidence.labels), run.classes)
     defects = {method: count_defects(run, method) for method in run.methods}
-    errors = run.table("errors").to_dict("records") if run.has_table("errors") else []
+    errors = evidence.table("errors")
+    errors = pd.DataFrame() if errors is None else errors
     return {
         "name": run.path.resolve().name,
         "model_name": _model_name(run),
@@ -138,7 +140,7 @@ def _content(run: RunFolder, gallery: int) -> dict[str, Any]:
         "card": model_card(run),
         "gallery": make_gallery(run, evidence, gallery),
         "sections": _sections(run, evidence),
-        "errors": errors[:MOST_ERRORS],
+        "errors": errors[:MOST_ERRORS].to_dict("records"),
         "errors_total": len(errors),
         "commands": commands(run, evidence),
         "settings": json.dumps(run.settings, indent=2, ensure_ascii=False),
@@ -170,10 +172,11 @@ def _sections(run: RunFolder, evidence: Evidence) -> list[Section]:
     cards = known_figures()
     sections = []
     for name, title, lead in _SECTIONS:
-        if run.has_table(name) and len(run.table(name)):
+        table = evidence.table(name)
+        if table is not None:
             card = cards.get(_FIGURE_OF.get(name, ""))
             plot = None if card is None else _plot(card, run)
-            sheet = make_sheet(name, run.table(name), evidence.permutations(name))
+            sheet = make_sheet(name, table, evidence.permutations(name))
             how = _how(evidence, name)
             sections.append(Section(name, title, lead, how, plot, sheet, ""))
         elif name in _ALWAYS:
@@ -208,22 +211,21 @@ def _why_missing(run: RunFolder, name: str) -> str:
 
 
 def _plot(card: FigureCard, run: RunFolder) -> Plot | None:
+    """Draw a figure; letters become outlines, the page brings no font."""
+    buffer = io.BytesIO()
     try:
-        light, width = _drawn(card, run, "light")
-        dark, _ = _drawn(card, run, "dark")
+        with style(svg__fonttype="path"):
+            figure = card.draw(run)
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
     except RunError:
         return None  # the table is there, but holds nothing that could be drawn
-    return Plot(light, dark, width, card.caption)
+    svg = buffer.getvalue().decode("utf-8")
+    width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
+    return Plot(_svg_uri(svg), _svg_uri(for_dark_screens(svg)), width, card.caption)
 
 
-def _drawn(card: FigureCard, run: RunFolder, theme: Theme) -> tuple[str, int]:
-    """Draw a figure as an SVG data URI; letters become outlines, the page brings no font."""
-    buffer = io.BytesIO()
-    with style(theme, svg__fonttype="path"):
-        figure = card.draw(run)
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    uri = "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-    return uri, round(figure.get_figwidth() * _PIXELS_PER_INCH)
+def _svg_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
 
 
 def count_defects(run: RunFolder, method: str) -> int:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import matplotlib as mpl
 
-Theme = Literal["light", "dark"]
 Dash = Literal["-", "--", ":"]
 
 _DASHES: tuple[Dash, ...] = ("-", "--", ":")
@@ -51,9 +50,8 @@ KIND_ORDER = tuple(KIND_COLOURS)
 
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "<", ">", "d", "8", "*")
 
-_INK: dict[Theme, str] = {"light": "#1b1b1b", "dark": "#e6e6e6"}
-_FAINT: dict[Theme, str] = {"light": "#d9d9d9", "dark": "#484b50"}
-_PAPER: dict[Theme, str] = {"light": "#ffffff", "dark": "#191b1f"}
+_INK, _FAINT, _PAPER = "#1b1b1b", "#d9d9d9", "#ffffff"
+_DARK = {_INK: "#e6e6e6", _FAINT: "#484b50", _PAPER: "#191b1f"}
 
 
 @dataclass(frozen=True)
@@ -110,15 +108,20 @@ def paper() -> str:
     return str(mpl.rcParams["axes.facecolor"])
 
 
+def for_dark_screens(svg: str) -> str:
+    """Turn ink, grid and ground of a figure saved as SVG into those of a dark page."""
+    for light, dark in _DARK.items():
+        svg = svg.replace(light, dark)
+    return svg
+
+
 @contextmanager
-def style(theme: Theme = "light", **changes: Any) -> Iterator[None]:
+def style(**changes: Any) -> Iterator[None]:
     """Draw and save inside this block to get the project's look; settings come back after it.
 
     Args:
-        theme: "light" for paper, "dark" for the report on a dark screen.
         changes: rcParams that differ, dots written as double underscores.
     """
-    ink, faint, paper = _INK[theme], _FAINT[theme], _PAPER[theme]
     settings: dict[str, Any] = {
         # Comes with matplotlib, so a file has the same bytes on every machine.
         "font.family": "DejaVu Sans",
@@ -135,19 +138,19 @@ def style(theme: Theme = "light", **changes: Any) -> Iterator[None]:
         "axes.spines.right": False,
         "axes.linewidth": 0.6,
         "axes.axisbelow": True,
-        "axes.edgecolor": ink,
-        "axes.labelcolor": ink,
-        "axes.facecolor": paper,
-        "figure.facecolor": paper,
-        "savefig.facecolor": paper,
-        "text.color": ink,
-        "xtick.color": ink,
-        "ytick.color": ink,
+        "axes.edgecolor": _INK,
+        "axes.labelcolor": _INK,
+        "axes.facecolor": _PAPER,
+        "figure.facecolor": _PAPER,
+        "savefig.facecolor": _PAPER,
+        "text.color": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
         "xtick.major.width": 0.6,
         "ytick.major.width": 0.6,
         "xtick.major.size": 2.5,
         "ytick.major.size": 0,
-        "grid.color": faint,
+        "grid.color": _FAINT,
         "grid.linewidth": 0.5,
         "lines.linewidth": 1.0,
         "hatch.linewidth": 0.5,

@@ -23,6 +23,8 @@ from xattn.figures.numbers import (
 )
 from xattn.figures.performance import Performance, Rate
 
+_MOST_NAMED = 5  # features in one sentence
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -63,15 +65,9 @@ class _Tables:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self.alignment = self._read("alignment")
-        self.usage = self._read("feature_usage")
-        self.bias = self._read("bias")
-
-    def _read(self, name: str) -> pd.DataFrame | None:
-        run = self.evidence.run
-        if not run.has_table(name) or not len(run.table(name)):
-            return None
-        return run.table(name)
+        self.alignment = evidence.table("alignment")
+        self.usage = evidence.table("feature_usage")
+        self.bias = evidence.table("bias")
 
     def ranked(self, method: str) -> pd.DataFrame:
         """Rows of one method over all labels, looked at most first, the lesion's apart."""
@@ -96,8 +92,9 @@ def _images(evidence: Evidence) -> Fact:
     labels = evidence.labels[evidence.labels != ""].value_counts().sort_index()
     shares = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
     note = shares or "without labels"
-    if run.has_table("errors") and len(run.table("errors")):
-        note += f"; {count(len(run.table('errors')), 'fault')}, see below"
+    errors = evidence.table("errors")
+    if errors is not None:
+        note += f"; {count(len(errors), 'fault')}, see below"
     return Fact("Images", f"{len(run.predictions):,}", note)
 
 
@@ -168,15 +165,15 @@ def _looked_at(tables: _Tables) -> Iterator[str]:
             )
 
 
-def _placed(rows: pd.DataFrame, most: int = 4) -> str:
+def _placed(rows: pd.DataFrame) -> str:
     """Name features with their lift, its chance level and the adjusted p-value."""
     return listed(
         [
             f"{readable(str(row['feature']))} (lift {_lift(row)}{_chance_of(row)}; "
             f"adjusted {p_phrase(float(row['p_adjusted']))})"
-            for _, row in rows.iterrows()
+            for _, row in rows.head(_MOST_NAMED).iterrows()
         ],
-        most,
+        len(rows),
     )
 
 
@@ -195,9 +192,11 @@ def _used(tables: _Tables) -> Iterator[str]:
         return
     alpha = tables.evidence.alpha
     used, tested = _used_rows(table), table[table["p_adjusted"].notna()]
+    seen = set(used["feature"])
     best = used.sort_values("p_adjusted", kind="stable").drop_duplicates("feature")
     if len(best):
-        names = listed([_with_effect(row) for _, row in best.iterrows()])
+        few = [_with_effect(row) for _, row in best.head(_MOST_NAMED).iterrows()]
+        names = listed(few, len(best))
         yield (
             "Given the label, predictions still depend on "
             f"{names} (adjusted p < {alpha:g}): the model uses them, or something that goes "
@@ -205,9 +204,9 @@ def _used(tables: _Tables) -> Iterator[str]:
         )
     else:
         yield f"No feature was shown to be used (no adjusted p < {alpha:g})."
-    others = [f for f in _features(tested) if f not in set(used["feature"])]
+    others = [f for f in _features(tested) if f not in seen]
     if others and len(best):
-        yield f"No use was shown for {listed([readable(f) for f in others], most=12)}."
+        yield f"No use was shown for {listed([readable(f) for f in others[:12]], len(others))}."
     failed = _features(_used_rows(table, controls=True), controls=True)
     if failed:
         yield (
