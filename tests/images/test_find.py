@@ -59,3 +59,17 @@ def test_an_empty_directory_says_what_was_looked_for(tmp_path):
 def test_a_path_where_nothing_is_says_so(tmp_path):
     with pytest.raises(UsageError, match="nowhere"):
         find_images(tmp_path / "nowhere")
+
+
+def test_what_lies_in_a_run_folder_is_no_input(folder):
+    overlay = folder / "b/xattn-run/overlays/gradcam/a.png"
+    overlay.parent.mkdir(parents=True)
+    overlay.write_bytes(b"x")
+    assert _ids(folder).count("a") == 2
+    (folder / "b/xattn-run/run.json").write_text("{}")
+    assert _ids(folder) == ["a", "1", "2"]
+
+
+def test_a_list_from_notepad_begins_with_a_mark_that_is_no_path(folder):
+    (folder / "list.txt").write_text("a.jpg\r\nb/1.jpeg\r\n", encoding="utf-8-sig")
+    assert _ids(folder / "list.txt") == ["a", "1"]

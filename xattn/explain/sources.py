@@ -89,7 +89,7 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
         fault = ""
         if image.id in first or other != file:
             fault = f"Expected one file per id, but {image.id!r} is also {other}; rename"
-        elif Path(image.id).name != image.id:
+        elif not image.id or Path(image.id).name != image.id:
             fault = f"Expected an id that can be a file name, but got {image.id!r}"
         else:
             first[image.id] = file

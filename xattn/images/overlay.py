@@ -98,4 +98,7 @@ def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ImageError(f"Expected to encode {path}, but OpenCV failed")
-    path.write_bytes(data.tobytes())
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as err:
+        raise ImageError(f"Expected to write {path}, but got: {err.strerror}") from err

@@ -1,0 +1,160 @@
+"""Overlays stay in register with the image and never make a picture out of nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from xattn.errors import ImageError
+from xattn.images import Preprocessing
+from xattn.images.overlay import degenerate, draw_overlay, thumbnail, write_picture
+
+GREY = np.full((64, 96, 3), 90, np.uint8)
+
+
+def peak_at(row: int, col: int, grid: tuple[int, int] = (4, 6)) -> np.ndarray:
+    values = np.zeros(grid, np.float32)
+    values[row, col] = 1
+    return values
+
+
+def brightest(picture: np.ndarray) -> tuple[float, float]:
+    """Centre (x, y) of the brightest pixels."""
+    light = picture.astype(int).sum(2)
+    rows, cols = np.nonzero(light > 0.98 * light.max())
+    return cols.mean() + 0.5, rows.mean() + 0.5
+
+
+class TestADegenerateMap:
+    @pytest.mark.parametrize(
+        ("values", "why"),
+        [
+            ([[0, 1], [np.nan, 1]], "nan"),
+            ([[0, 1], [np.inf, 1]], "nan"),
+            ([[0, 0], [0, 0]], "zero"),
+            ([[3, 3], [3, 3]], "constant"),
+            ([[-2, -2], [-2, -2]], "constant"),
+            ([[-1, -2], [0, -3]], "negative"),
+            ([[-1, 2], [0, 0]], ""),
+            ([[0, 1e-30], [0, 0]], ""),
+        ],
+    )
+    def test_is_named(self, values, why):
+        assert degenerate(np.array(values, np.float32)) == why
+
+    @pytest.mark.parametrize(
+        "values", [np.zeros((4, 6)), np.full((4, 6), 5), np.full((4, 6), np.nan), -np.eye(4, 6)]
+    )
+    def test_is_drawn_grey_and_not_stretched(self, values):
+        colourful = np.zeros((64, 96, 3), np.uint8)
+        colourful[:, :48] = (200, 40, 10)
+        view = Preprocessing((32, 48)).view(96, 64)
+        drawn = draw_overlay(colourful, values.astype(np.float32), view, (96, 64))
+        assert (drawn == drawn[..., :1]).all()
+        assert (drawn[:20] == 255).any()  # the reason is written on it
+        assert len(np.unique(drawn[32:])) == 2
+
+
+class TestRegister:
+    @pytest.mark.parametrize(("row", "col"), [(0, 0), (1, 4), (3, 5), (2, 1)])
+    def test_a_peak_is_where_its_cell_is_when_the_image_was_squashed(self, row, col):
+        view = Preprocessing((32, 32)).view(960, 640)
+        drawn = draw_overlay(GREY, peak_at(row, col), view, (960, 640))
+        x, y = brightest(drawn)
+        assert abs(x - (col + 0.5) * 16) < 4 or col in (0, 5)
+        assert col * 16 <= x <= (col + 1) * 16
+        assert row * 16 <= y <= (row + 1) * 16
+
+    def test_a_cropped_view_is_lit_and_the_rest_is_dimmed(self):
+        view = Preprocessing((32, 32), "crop", 32).view(96, 64)
+        assert view.box == (16, 0, 80, 64)
+        drawn = draw_overlay(GREY, peak_at(0, 0, (2, 2)), view, (96, 64))
+        assert (drawn[:, :16] == 30).all()
+        assert (drawn[:, 80:] == 30).all()
+        x, y = brightest(drawn)
+        assert (16 <= x <= 48, 0 <= y <= 32) == (True, True)
+
+    def test_is_bilinear_as_torch_does_it_without_aligned_corners(self):
+        """Trap 9: at strength 1 the picture is the colour map of the enlarged map."""
+        values = np.random.default_rng(0).random((4, 6)).astype(np.float32)
+        view = Preprocessing((32, 48)).view(96, 64)
+        drawn = draw_overlay(GREY, values, view, (96, 64), strength=1)
+        large = F.interpolate(
+            torch.tensor(values / values.max())[None, None], (64, 96), mode="bilinear"
+        )[0, 0].numpy()
+        # The colour map's red channel rises with the value.
+        order = np.argsort(large.ravel())
+        red = drawn[..., 0].ravel()[order].astype(int)
+        assert (np.diff(red) >= -3).all()
+        near = large.ravel()[order]
+        assert red[near > 0.95].min() > red[near < 0.5].max()
+
+    def test_nothing_stays_the_colour_of_nothing(self):
+        """Scaled by the maximum, never shifted: a map of 1 to 2 is warm everywhere."""
+        view = Preprocessing((32, 48)).view(96, 64)
+        shifted = 1 + peak_at(1, 1)
+        cold = draw_overlay(GREY, peak_at(1, 1), view, (96, 64), strength=1)
+        warm = draw_overlay(GREY, shifted, view, (96, 64), strength=1)
+        assert cold[60, 90].sum() < 20
+        assert warm[60, 90].sum() > 150
+
+    def test_red_is_red(self):
+        """Trap 12: at strength 0 the picture is the image."""
+        red = np.zeros((64, 96, 3), np.uint8)
+        red[..., 0] = 250
+        view = Preprocessing((32, 48)).view(96, 64)
+        assert (draw_overlay(red, peak_at(1, 1), view, (96, 64), strength=0) == red).all()
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(
+        width=st.integers(1, 5000),
+        height=st.integers(1, 5000),
+        crop=st.booleans(),
+        size=st.tuples(st.integers(8, 64), st.integers(8, 64)),
+    )
+    def test_images_of_any_shape_are_drawn(self, width, height, crop, size):
+        preprocessing = Preprocessing(size, "crop" if crop else "squash")
+        scale = min(1, 512 / max(width, height))
+        shape = (max(1, round(height * scale)), max(1, round(width * scale)), 3)
+        image = np.full(shape, 77, np.uint8)
+        view = preprocessing.view(width, height)
+        for values in (peak_at(1, 2), np.zeros((4, 6), np.float32)):
+            drawn = draw_overlay(image, values, view, (width, height))
+            assert drawn.shape == shape
+            assert drawn.dtype == np.uint8
+
+
+class TestAThumbnail:
+    @pytest.mark.parametrize(
+        ("size", "shape"),
+        [((1024, 512), (256, 512, 3)), ((100, 50), (50, 100, 3)), ((5000, 2), (1, 512, 3)),
+         ((3, 6000), (512, 1, 3))],
+    )  # fmt: skip
+    def test_keeps_the_proportions_and_is_never_enlarged(self, size, shape):
+        assert thumbnail(Image.new("RGB", size)).shape == shape
+
+    def test_stays_in_register(self):
+        pixels = np.zeros((1000, 2000, 3), np.uint8)
+        pixels[300:340, 1500:1540] = 255
+        x, y = brightest(thumbnail(Image.fromarray(pixels)))
+        assert abs(x - 1520 * 0.256) < 1
+        assert abs(y - 320 * 0.256) < 1
+
+
+class TestWriting:
+    @pytest.mark.parametrize(("ending", "tolerance"), [(".png", 0), (".jpg", 12)])
+    def test_gives_back_the_picture_in_the_right_colours(self, tmp_path, ending, tolerance):
+        picture = np.zeros((32, 48, 3), np.uint8)
+        picture[:, :24] = (250, 60, 10)
+        write_picture(tmp_path / f"a{ending}", picture)
+        read = np.asarray(Image.open(tmp_path / f"a{ending}"))[:, 4:20].astype(int)
+        assert abs(read - picture[:, 4:20]).max() <= tolerance
+
+    def test_to_where_it_cannot_be_says_so(self, tmp_path):
+        with pytest.raises(ImageError, match=r"Expected to write .*gone.*: No such file"):
+            write_picture(tmp_path / "gone" / "a.png", np.zeros((4, 4, 3), np.uint8))
