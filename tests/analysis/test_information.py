@@ -89,25 +89,3 @@ def test_categories_and_truth_values_are_their_own_bins():
     rows = np.arange(4)
     assert feature_bins(as_column([1, 0, 0, 1]), rows, label).tolist() == [1, 0, 0, 1]
     assert feature_bins(as_column(list("bcab")), rows, label).tolist() == [1, 2, 0, 1]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("strength", [0.0, 1.0])
-def test_estimate_is_unbiased_and_its_interval_covers(strength):
-    """Truth at strength 1 is taken from one very large sample cut into the same five bins."""
-    rng = np.random.default_rng(7)
-    truth = 0.0
-    if strength:
-        feature, prediction, label = planted(rng, 400_000, strength)
-        truth = slow_plug_in(feature, prediction, label, np.ones(400_000))
-    estimates, covered = [], 0
-    for seed in range(120):
-        feature, prediction, label = planted(rng, 1200, strength)
-        index = within_label_permutations(label, None, 60, seed).index
-        weights = group_weights(None, 1200, 200, seed)
-        found = conditional_information([feature], prediction, label, index, weights)
-        estimates.append(found.bits[0])
-        covered += found.low[0] <= truth <= found.high[0]
-    error = np.std(estimates) / np.sqrt(120)
-    assert abs(np.mean(estimates) - truth) < 4 * error
-    assert covered / 120 > 0.89

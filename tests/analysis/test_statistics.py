@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from xattn.analysis.columns import as_column
 from xattn.analysis.ranks import centred_within, ranks_within
@@ -33,6 +33,17 @@ def observed(name, feature, score, label=LABEL):
 def test_ranks_are_modified_ridits_within_each_label():
     ranks = ranks_within(np.array([3.0, 1.0, 3.0, 9.0]), np.array([0, 0, 0, 1]))
     assert ranks == pytest.approx([2.5 / 4, 1 / 4, 2.5 / 4, 1 / 2])
+
+
+def test_ranks_equal_scipys_label_by_label_with_ties():
+    rng = np.random.default_rng(9)
+    values, label = rng.integers(0, 5, (80, 2)).astype(float), rng.integers(0, 3, 80)
+    ranks = ranks_within(values, label)
+    for number in range(3):
+        some = label == number
+        expected = rankdata(values[some], axis=0) / (some.sum() + 1)
+        assert ranks[some] == pytest.approx(expected)
+    assert ranks_within(np.zeros((0, 2)), np.zeros(0, int)).shape == (0, 2)
 
 
 def test_centring_leaves_exact_zeros_where_nothing_varies():

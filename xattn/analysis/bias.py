@@ -12,7 +12,7 @@ given: a rate of two images is an anecdote.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,18 +122,20 @@ def _separate(metric: str) -> bool:
     return not metric.startswith("fpr")
 
 
-def _gaps(outcomes: Outcomes, present: Weights, weights: Weights) -> Array:
-    """Return the gaps under K weightings (K, metrics), of present and weights (K or 1, n)."""
-    k, n = max(len(present), len(weights)), len(outcomes.truth)
+def _gaps(outcomes: Outcomes, blocks: Iterable[tuple[Weights, Weights]]) -> Array:
+    """Return the gaps (K, metrics) of K weightings, given block by block.
+
+    Args:
+        outcomes: of n images.
+        blocks: (weights of the images with the artifact, of those without), each (some, n).
+    """
+    return np.concatenate([outcomes.weighted(a) - outcomes.weighted(b) for a, b in blocks])
+
+
+def _cut(k: int, n: int) -> Iterator[slice]:
+    """Cut K weightings of n images into blocks that fit the processor's cache."""
     size = max(1, _BLOCK // max(1, n))
-    blocks = []
-    for start in range(0, k, size):  # small enough for the processor's cache
-        some = slice(start, start + size)
-        with_it = present if len(present) == 1 else present[some]
-        weight = weights if len(weights) == 1 else weights[some]
-        both = weight * with_it
-        blocks.append(outcomes.weighted(both) - outcomes.weighted(weight - both))
-    return np.concatenate(blocks)
+    return (slice(start, start + size) for start in range(0, k, size))
 
 
 def _interval(
@@ -142,14 +144,17 @@ def _interval(
     if len(np.unique(group)) < FEWEST_GROUPS or bootstrap < 1:
         nothing = np.full(len(outcomes.metrics()), np.nan)
         return nothing, nothing
-    weights = group_weights(group, len(group), bootstrap, seed)
-    return percentile_interval(_gaps(outcomes, present[None], weights))
+    drawn = group_weights(group, len(group), bootstrap, seed)
+    parts = (drawn[some] for some in _cut(*drawn.shape))
+    return percentile_interval(
+        _gaps(outcomes, ((part * present, part * (1 - present)) for part in parts))
+    )
 
 
 def _p_values(
     outcomes: Outcomes, present: Weights, group: NDArray[np.intp], permutations: int, seed: int
 ) -> Array:
     drawn = within_label_permutations(outcomes.truth, group, permutations, seed)
-    kept = outcomes.subset(np.flatnonzero(drawn.kept))
-    moved = present[drawn.kept][drawn.of_kept()]
-    return two_sided_p(_gaps(kept, moved, np.ones((1, moved.shape[1]), dtype=np.float32)))
+    kept, own, index = np.flatnonzero(drawn.kept), present[drawn.kept], drawn.of_kept()
+    parts = (own[index[some]] for some in _cut(*index.shape))
+    return two_sided_p(_gaps(outcomes.subset(kept), ((part, 1 - part) for part in parts)))

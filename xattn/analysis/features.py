@@ -180,6 +180,8 @@ def _require_joinable(
     for name in annotations.features:
         if name in _RESERVED:
             raise AnnotationError(f"Expected another name for the feature {name!r}: it is reserved")
+        if name.startswith(".") or "/" in name or "\\" in name:  # it becomes the name of a folder
+            raise AnnotationError(f"Expected a feature name without / and \\, but got {name!r}")
     for image in known:
         if image is not None and image.label is not None and image.label not in run.classes:
             raise AnnotationError(

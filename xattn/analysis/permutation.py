@@ -51,32 +51,33 @@ class Permutations:
     """Random permutations of rows within strata.
 
     Attributes:
-        index: int32 (P, n); row r of permutation p takes what belonged to row index[p, r].
-            The identity is not put in on purpose (it may be drawn by chance).
+        with_identity: int32 (1 + P, n), the identity first: row r of permutation p takes what
+            belonged to row with_identity[p, r].
         kept: bool (n,), False for rows of dropped strata, which every permutation leaves alone.
         dropped: strata of a single block: nothing can take its place.
         smallest_p: the least p-value these permutations can give.
     """
 
-    index: NDArray[np.int32]
+    with_identity: NDArray[np.int32]
     kept: NDArray[np.bool_]
     dropped: tuple[Stratum, ...]
     smallest_p: float
 
-    def of_kept(self, with_identity: bool = True) -> NDArray[np.int32]:
-        """Return the permutations of the kept rows only, numbered anew: int32 (P [+ 1], kept).
+    @property
+    def index(self) -> NDArray[np.int32]:
+        """The drawn permutations, (P, n); the identity is among them only if it was drawn."""
+        return self.with_identity[1:]
 
-        Args:
-            with_identity: put the identity first, so that row 0 of a statistic is the observed one
-                and is computed by the very operations that compute its null.
+    def of_kept(self) -> NDArray[np.int32]:
+        """Return the permutations of the kept rows only, numbered anew: int32 (1 + P, kept).
+
+        The identity comes first, so that row 0 of a statistic is the observed one, computed by
+        the very operations that compute its null.
         """
-        moved = self.index
-        if not self.kept.all():
-            number = np.cumsum(self.kept, dtype=np.int32) - 1
-            moved = number[moved[:, self.kept]]
-        if not with_identity:
-            return moved
-        return np.concatenate([np.arange(moved.shape[1], dtype=np.int32)[None], moved])
+        if self.kept.all():
+            return self.with_identity
+        number = np.cumsum(self.kept, dtype=np.int32) - np.int32(1)
+        return number[self.with_identity[:, self.kept]]
 
 
 def within_label_permutations(
@@ -102,7 +103,7 @@ def within_label_permutations(
     group_code = group_codes(groups, len(label_codes))
     rng = np.random.default_rng(seed)
     n = len(label_codes)
-    index = np.tile(np.arange(n, dtype=np.int32), (n_permutations, 1))
+    index = np.tile(np.arange(n, dtype=np.int32), (1 + n_permutations, 1))
     kept = np.zeros(n, dtype=bool)
     dropped: list[Stratum] = []
     log_distinct = 0.0
@@ -115,7 +116,7 @@ def within_label_permutations(
         order = np.tile(np.arange(blocks, dtype=np.int32), (n_permutations, 1))
         rng.permuted(order, axis=1, out=order)
         for slot in range(size):
-            index[:, rows[:, slot]] = rows[order, slot]
+            index[1:, rows[:, slot]] = rows[order, slot]
         kept[rows] = True
         log_distinct += math.lgamma(blocks + 1)
     fewest = math.exp(-log_distinct) if kept.any() else 1.0

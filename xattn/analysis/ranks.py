@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 
 def ranks_within(values: NDArray[np.floating], label: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -17,11 +16,20 @@ def ranks_within(values: NDArray[np.floating], label: NDArray[np.intp]) -> NDArr
         values: (n,) or (n, k), ranked column by column.
         label: (n,) numbers from 0.
     """
-    result = np.empty(values.shape)
-    for number in np.unique(label):
-        rows = np.flatnonzero(label == number)
-        result[rows] = rankdata(values[rows], axis=0) / (len(rows) + 1)
-    return result
+    if values.ndim == 2:
+        return np.stack([ranks_within(column, label) for column in values.T], axis=1)
+    order = np.lexsort((values, label))
+    value, own = values[order], label[order]
+    new_label = np.diff(own, prepend=-1) != 0
+    new = new_label | (np.diff(value, prepend=np.nan) != 0)  # does a run of ties begin here?
+    first = np.flatnonzero(new)
+    after = np.append(first[1:], len(value))
+    middle = (first + after + 1) / 2  # mean rank of each run, counted over all labels
+    begins = np.flatnonzero(new_label)[np.cumsum(new_label) - 1]
+    ranks = np.empty(len(value))
+    ranks[order] = np.repeat(middle, after - first) - begins
+    ranks /= np.bincount(label)[label] + 1
+    return ranks
 
 
 def centred_within(values: NDArray[np.floating], label: NDArray[np.intp]) -> NDArray[np.float64]:
