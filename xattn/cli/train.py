@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=FILE)
 @click.option("--annotations", type=FILE, required=True, help="Images and labels.")
 @click.option("--out", type=PLACE, required=True, help="Folder for model.pt and its record.")
-@click.option("--images", type=PLACE, help="Folder of the images, if moved.")
+@click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--splits", type=FILE, help="splits.csv of another training, to use the same.")
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--seed", type=int, help="Instead of the recipe's.")
