@@ -106,7 +106,7 @@ def test_a_method_without_maps_is_a_control_and_grey(run):
     run.write_table("alignment", type(table)(np.vstack([table, control]), columns=table.columns))
     fig = drawn(draw_alignment, run)
     handles = {h.get_label(): to_hex(h.get_color()) for h in fig.legends[0].legend_handles}
-    assert handles["centre-prior (95 % interval)"] == style.KIND_COLOURS["control"]
+    assert handles["centre-prior (control)"] == style.KIND_COLOURS["control"]
     assert handles["gradcam (95 % interval)"] == style.OKABE_ITO["blue"].lower()
 
 

@@ -51,11 +51,11 @@ def draw_alignment(run: RunFolder) -> Figure:
     if not table["lift"].notna().any():
         raise RunError(f"Expected lifts over all labels in {run.path}/alignment.csv, but got none")
     methods = list(dict.fromkeys(table["method"]))
-    rows = rows_by_kind(table, order_by="lift")
+    row_mm = 2.2 + 2.4 * len(methods)
+    rows = rows_by_kind(table, "lift", row_mm)
     table = rows.kept(table)
-    per_row = 2.2 + 2.4 * len(methods)
     fig = Figure(
-        figsize=style.inches(style.TEXT_MM, 34 + per_row * rows.height), layout="constrained"
+        figsize=style.inches(style.TEXT_MM, 34 + row_mm * rows.height), layout="constrained"
     )
     ax = fig.add_subplot()
     counts = table.groupby("feature")["n"].max()
@@ -73,7 +73,7 @@ def draw_alignment(run: RunFolder) -> Figure:
     ax.set_xlabel("lift (attribution inside the mask / share of area); 1 = spread evenly")
     ax.set_title("Feature (number of images with it)", fontsize=7, fontweight="normal", loc="left")
     handles = [
-        key(colours[m], style.MARKERS[i % len(style.MARKERS)], f"{m} (95 % interval)")
+        key(colours[m], style.MARKERS[i % len(style.MARKERS)], _named(m, run))
         for i, m in enumerate(methods)
     ]
     if "chance_lift" in table:
@@ -86,6 +86,10 @@ def draw_alignment(run: RunFolder) -> Figure:
         fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
                      "table", fontsize=7)  # fmt: skip
     return fig
+
+
+def _named(method: str, run: RunFolder) -> str:
+    return f"{method} (95 % interval)" if method in run.methods else f"{method} (control)"
 
 
 def _draw_method(

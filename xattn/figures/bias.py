@@ -37,6 +37,7 @@ METRICS = {
 """Names of the metrics as readers know them."""
 
 _PANELS_A_ROW = 4
+_ROW_MM = 4.6
 
 
 @figure(
@@ -51,13 +52,13 @@ def draw_bias(run: RunFolder) -> Figure:
     table = run.table("bias")
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
-    rows = rows_by_kind(table, order_by="gap")
+    rows = rows_by_kind(table, "gap", _ROW_MM)
     table = rows.kept(table)
     metrics = [m for m in METRICS if m in set(table["metric"])]
     metrics += sorted(set(table["metric"]) - set(metrics))
     across = min(len(metrics), _PANELS_A_ROW)
     down = math.ceil(len(metrics) / across)
-    height = 24 + down * (12 + 4.4 * rows.height)
+    height = 24 + down * (12 + _ROW_MM * rows.height)
     fig = Figure(figsize=style.inches(style.PAGE_MM, height), layout="constrained")
     panels = fig.subplots(down, across, sharey=True, sharex=False, squeeze=False)
     sizes = table.drop_duplicates("feature").set_index("feature")

@@ -49,18 +49,15 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     table = run.table("feature_usage")
     table = table.assign(evidence=-np.log10(table["p_adjusted"].clip(lower=1e-12)))
     effect = next((c for c in _EFFECTS if table[c].notna().any()), None)
-    rows = rows_by_kind(table, order_by=effect or "evidence")
+    by_feature = table.groupby("feature")
+    turn, size = by_feature.cumcount(), by_feature["test"].transform("size")
+    row_mm = 2.2 + 2.4 * int(size.max())  # the tests of a feature share its row
+    table = table.assign(offset=[spread_out(n)[i] for i, n in zip(turn, size, strict=True)])
+    rows = rows_by_kind(table, effect or "evidence", row_mm)
     table = rows.kept(table)
     tests = list(dict.fromkeys(table["test"]))
-    # The tests of one feature share its row.
-    turn, of = (
-        table.groupby("feature").cumcount(),
-        table.groupby("feature")["test"].transform("size"),
-    )
-    table = table.assign(offset=[spread_out(n)[i] for i, n in zip(turn, of, strict=True)])
-    per_row = 2.0 + 2.4 * int(of.max())
     fig = Figure(
-        figsize=style.inches(style.PAGE_MM, 34 + per_row * rows.height), layout="constrained"
+        figsize=style.inches(style.PAGE_MM, 34 + row_mm * rows.height), layout="constrained"
     )
     columns = 1 if effect is None else 2
     axes = fig.subplots(1, columns, sharey=True, squeeze=False, width_ratios=[1.5, 1][-columns:])[0]

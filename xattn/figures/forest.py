@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_FEATURES = 60
 """More rows than this fit no page; the figure then shows the most significant ones and says so."""
 
+_HEADING_MM, _GAP_MM = 5.0, 2.0
+
 _PLURAL = {
     "structure": "Structures",
     "artifact": "Artifacts",
@@ -61,12 +63,13 @@ class Rows:
         return np.asarray(features.map(self.place), float)
 
 
-def rows_by_kind(table: pd.DataFrame, order_by: str) -> Rows:
+def rows_by_kind(table: pd.DataFrame, order_by: str, row_mm: float) -> Rows:
     """Give each feature of a table its row: kinds together, the largest `order_by` on top.
 
     Args:
         table: tidy, with columns feature, kind, p_adjusted and `order_by`.
         order_by: a column; a feature is judged by its mean over the table's rows.
+        row_mm: height of a feature's row; headings keep theirs.
     """
     grouped = table.groupby("feature", sort=True)
     chosen = grouped["p_adjusted"].min().sort_values(kind="stable").index[:MOST_FEATURES]
@@ -74,14 +77,13 @@ def rows_by_kind(table: pd.DataFrame, order_by: str) -> Rows:
     kinds = dict(zip(table["feature"], table["kind"], strict=True))
     place: dict[str, float] = {}
     headings: dict[float, str] = {}
-    position = 0.0
+    top = 0.0
     for kind, features in by_kind(list(means.index), kinds):
-        headings[position] = heading(kind)
-        for feature in features:
-            position += 1
-            place[feature] = position
-        position += 1.4
-    return Rows(place, headings, position - 0.4, grouped.ngroups - len(place))
+        headings[top + _HEADING_MM / 2 / row_mm] = heading(kind)
+        top += _HEADING_MM / row_mm
+        place |= {feature: top + i + 0.5 for i, feature in enumerate(features)}
+        top += len(features) + _GAP_MM / row_mm
+    return Rows(place, headings, top, grouped.ngroups - len(place))
 
 
 def label_rows(ax: Axes, rows: Rows, notes: dict[str, str]) -> None:
@@ -96,7 +98,7 @@ def label_rows(ax: Axes, rows: Rows, notes: dict[str, str]) -> None:
     for y, text in zip(positions, ax.get_yticklabels(), strict=True):
         if y in rows.headings:
             text.set_fontweight("bold")
-    ax.set_ylim(rows.height, -0.7)
+    ax.set_ylim(rows.height, 0)
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     shade_rows(ax, rows)
