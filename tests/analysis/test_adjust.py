@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.adjust import enough_permutations, holm, two_sided_p, upper_p
+from xattn.analysis.adjust import enough_permutations, holm, minimum_p, two_sided_p, upper_p
 
 
 def test_upper_p_counts_the_observed_statistic_among_the_permuted():
@@ -25,6 +25,14 @@ def test_two_sided_p_finds_both_sides(sign):
 def test_p_of_nothing_is_nan():
     assert np.isnan(upper_p(np.full(5, np.nan)))
     assert np.isnan(two_sided_p(np.array([1.0, np.nan])))
+
+
+def test_minimum_p_ranks_the_least_p_among_those_of_all_permutations():
+    values = np.array([[3.0, 0.0], [2.0, 1.0], [1.0, 2.0], [0.0, 3.0]])
+    each, combined = minimum_p(values)
+    assert each == [0.25, 1.0]
+    assert combined == 0.5  # the last row's least p is 1/4 as well
+    assert minimum_p(values[:, :1]) == ([0.25], 0.25)
 
 
 def test_holm_equals_its_definition_and_passes_nan_through():

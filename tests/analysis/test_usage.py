@@ -1,10 +1,11 @@
 import dataclasses
+import doctest
 
 import numpy as np
 import pytest
 
 from xattn.analysis.columns import as_column
-from xattn.analysis.usage import minimum_p, usage_test, usage_tests
+from xattn.analysis.usage import usage_test, usage_tests
 from xattn.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -138,12 +139,11 @@ def test_several_tests_are_combined_into_one_p_value():
     assert result.p_value <= 3 / 200
 
 
-def test_minimum_p_ranks_the_least_p_among_those_of_all_permutations():
-    values = np.array([[3.0, 0.0], [2.0, 1.0], [1.0, 2.0], [0.0, 3.0]])
-    each, combined = minimum_p(values)
-    assert each == [0.25, 1.0]
-    assert combined == 0.5  # the last row's least p is 1/4 as well
-    assert minimum_p(values[:, :1]) == ([0.25], 0.25)
+def test_the_example_in_the_docstring_holds():
+    found = doctest.DocTestFinder().find(usage_test, globs={"np": np, "usage_test": usage_test})
+    assert sum(len(example.examples) for example in found) == 4
+    for example in found:
+        assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
 
 
 def test_the_result_is_frozen():

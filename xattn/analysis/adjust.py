@@ -36,6 +36,26 @@ def two_sided_p(statistics: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.where(np.isnan(values).any(axis=0), np.nan, p)
 
 
+def minimum_p(values: NDArray[np.float64]) -> tuple[list[float], float]:
+    """Return each statistic's p-value, and the exact p-value of the least of them.
+
+    Every permutation is treated as the observation would be: it gets a p-value for each statistic
+    among all rows, and the least of those; the observed least is ranked among these. The
+    statistics may depend on each other in any way.
+
+    Args:
+        values: (1 + P, statistics), the observed ones first; large means dependent.
+    """
+    from scipy.stats import rankdata
+
+    each = upper_p(values)
+    if values.shape[1] == 1:
+        return [float(each[0])], float(each[0])
+    rounded = np.round(values / np.abs(values).max(axis=0), 9)  # ties are ties, see `upper_p`
+    ranked = rankdata(-rounded, method="max", axis=0) / len(values)
+    return [float(p) for p in each], float(upper_p(-ranked.min(axis=1)))
+
+
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Return Holm's adjusted p-values over all that are not NaN (Holm 1979); NaN stays NaN."""
     from statsmodels.stats.multitest import multipletests

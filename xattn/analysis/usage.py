@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
-from xattn.analysis.adjust import upper_p
+from xattn.analysis.adjust import minimum_p
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import Column, as_column
 from xattn.analysis.effects import main_direction, rank_effect
@@ -123,7 +122,7 @@ def usage_test(
         tests: names of statistics; with several, the p-value is that of their minimum p, exact
             on shared permutations (no further correction is needed for having tried several).
         permutations: number drawn; the p-value is at least 1 / (1 + permutations).
-        bootstrap: replicates for the interval of `effect_bits`.
+        bootstrap: replicates for the interval of `effect_bits`; 0 for none.
         seed: same seed, same result.
 
     Raises:
@@ -294,24 +293,6 @@ _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
     ("statistic", "p_value", "effect_bits", "effect_low", "effect_high", "rank_effect"),
     float("nan"),
 )
-
-
-def minimum_p(values: Array) -> tuple[list[float], float]:
-    """Return each statistic's p-value, and the exact p-value of the least of them.
-
-    Every permutation is treated as the observation would be: it gets a p-value for each statistic
-    among all rows, and the least of those; the observed least is ranked among these. The
-    statistics may depend on each other in any way.
-
-    Args:
-        values: (1 + P, statistics), the observed ones first; large means dependent.
-    """
-    each = upper_p(values)
-    if values.shape[1] == 1:
-        return [float(each[0])], float(each[0])
-    rounded = np.round(values / np.abs(values).max(axis=0), 9)  # ties are ties, see `upper_p`
-    ranked = rankdata(-rounded, method="max", axis=0) / len(values)
-    return [float(p) for p in each], float(upper_p(-ranked.min(axis=1)))
 
 
 def _scores(prediction: ArrayLike) -> Array:
