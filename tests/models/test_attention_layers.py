@@ -229,15 +229,22 @@ def test_reading_the_map_needs_nobody_to_train(name):
 
 
 def test_attention_that_folds_its_windows_into_the_batch_is_not_read():
-    """As mobilevit does: its maps would not be one per image."""
+    """As mobilevit does: its maps would not be one per image, though they would fit a grid."""
 
     class Folding(Tokens):
-        def attend(self, x: Tensor) -> Tensor:
-            halves = x[:, 1:].reshape(2 * len(x), 12, -1)
-            mixed = self.attention(halves, halves, halves)[0]
-            return torch.cat([x[:, :1], mixed.reshape(len(x), 24, -1)], 1)
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine = nn.Conv2d(3, 8, 4, 4)
 
-    assert wrapped(Folding()).attention_layers == ()
+        def forward(self, x: Tensor) -> Tensor:
+            fine = self.fine(x).flatten(2).transpose(1, 2)  # 96 positions
+            windows = fine.reshape(4 * len(x), 24, -1)  # 24, as the patches have
+            mixed = self.attend(windows).reshape(len(x), 96, -1)
+            return self.head(mixed.mean(1) + self.tokens(x).mean(1))
+
+    model = wrapped(Folding())
+    assert model.attention_layers == ()
+    assert model.target_layer == "patches"
 
 
 def test_attention_that_runs_twice_is_not_read():

@@ -26,26 +26,6 @@ CANDIDATES = (
 """Architectures beside the registered ones that a checkpoint without a name is compared with."""
 
 
-def strip_prefixes(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
-    """Remove the prefixes that training frameworks add.
-
-    A prefix goes if most keys carry it; keys without it then belong to something else (a loss,
-    an average of weights) and are dropped.
-
-    Returns:
-        The state dict under bare keys, and the keys that were dropped.
-    """
-    kept = dict(state)
-    dropped: list[str] = []
-    while True:
-        shares = {p: sum(k.startswith(p) for k in kept) for p in PREFIXES}
-        prefix = max(shares, key=lambda p: shares[p])
-        if 2 * shares[prefix] <= len(kept):
-            return kept, dropped
-        dropped += [k for k in kept if not k.startswith(prefix)]
-        kept = {k.removeprefix(prefix): v for k, v in kept.items() if k.startswith(prefix)}
-
-
 @dataclass(frozen=True)
 class Match:
     """How a state dict fits an architecture: key names, the misfits with both shapes."""

@@ -11,7 +11,7 @@ from torch import nn
 from xattn.errors import CheckpointError
 from xattn.models import build
 from xattn.models.checkpoint import read_checkpoint
-from xattn.models.state import compare, strip_prefixes
+from xattn.models.state import best_reading, compare
 from xattn.training.augment import stream
 from xattn.training.recipe import Recipe
 
@@ -48,8 +48,8 @@ def start_from(network: nn.Module, path: Path) -> dict[str, Any]:
         CheckpointError: the file cannot be read or belongs to another network.
     """
     checkpoint = read_checkpoint(path)
-    given, _ = strip_prefixes(checkpoint.state)
     own = network.state_dict()
+    given = best_reading(checkpoint.state, own)
     classifier = _classifier(network)
     kept = {
         key: value
