@@ -317,6 +317,19 @@ class TestBadFiles:
             explain(bright(), tmp_path / "images", out=tmp_path / "run")
         assert "images/zero.png,decode" in (tmp_path / "run" / "errors.csv").read_text()
 
+    def test_names_of_files_may_be_odd(self, tmp_path):
+        odd = ['ü, "q"', "two  blanks ", "a;b", "NA", "x.y.z", "-1", "#hash", "line\nbreak"]
+        for name in odd:
+            noise(tmp_path / "im, ages" / f"{name}.png")
+            (tmp_path / "im, ages" / f"bad {name}.png").write_bytes(b"")
+        run = explain(bright(), tmp_path / "im, ages", out=tmp_path / "run")
+        assert set(run.predictions["image_id"]) == set(odd)
+        assert set(run.table("errors")["file"]) == {f"im, ages/bad {name}.png" for name in odd}
+        before = tables(run)
+        assert tables(explain(bright(), tmp_path / "im, ages", out=tmp_path / "run")) == before
+        for i in range(len(odd)):
+            assert run.image_path(i).is_file()
+
     def test_an_empty_directory_says_what_was_looked_for_and_writes_nothing(self, tmp_path):
         (tmp_path / "images").mkdir()
         with pytest.raises(XattnError, match="found none; endings looked for"):

@@ -365,6 +365,19 @@ class TestTorchScript:
         with pytest.raises(CheckpointError, match=r"Expected logits from .*, but it gives a tuple"):
             load(path, arch=ARCH, classes=CLASSES)
 
+    def test_that_takes_another_size_than_the_architecture_is_refused(self, tmp_path, net):
+        class Fixed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = net
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.model(x + torch.zeros(64, 64))
+
+        path = torchscript(Fixed().eval(), "traced", tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match=r"to take inputs of \(2, 3, 160, 160\)"):
+            load(path, arch=ARCH, classes=CLASSES)
+
     def test_needs_classes(self, tmp_path, net):
         path = torchscript(net, "traced", tmp_path / "model.pt")
         with pytest.raises(CheckpointError, match="--classes with the names of its 2 classes"):

@@ -227,6 +227,15 @@ class TestAModelThatCannotBeExplained:
         with pytest.raises(MethodError, match=rf"\(n, classes\), but the model gives {got}"):
             _ = wrapped(Odd()).target_layer
 
+    @pytest.mark.parametrize(
+        ("net", "size"), [(lambda: vit((32, 48)), (40, 40)), (lambda: nn.Conv2d(1, 2, 3), SIZE)],
+        ids=["fixed size", "one channel"],
+    )  # fmt: skip
+    def test_because_it_takes_other_inputs_says_so_in_one_line(self, net, size):
+        with pytest.raises(MethodError, match="is another --size meant") as error:
+            _ = wrapped(net(), size).target_layer
+        assert "\n" not in str(error.value)
+
     def test_because_it_was_made_under_inference_mode_says_so(self):
         with torch.inference_mode():
             net = Conv()

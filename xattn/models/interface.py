@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xattn.errors import CheckpointError, MethodError, UsageError
+from xattn.errors import CheckpointError, MethodError, UsageError, XattnError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention_layers import AttentionLayer, reader_of
 from xattn.models.probe import (
@@ -118,7 +118,8 @@ class Model:
         """Every layer of one probing forward pass, in order.
 
         Raises:
-            MethodError: nothing in the model can be looked at or differentiated.
+            MethodError: nothing in the model can be looked at or differentiated, or it does not
+                take inputs of this size.
             CheckpointError: it gives another number of logits than there are classes.
         """
         if isinstance(self.module, torch.jit.ScriptModule):
@@ -131,7 +132,17 @@ class Model:
                 "Expected weights that gradients can pass, but the model was made under "
                 "torch.inference_mode; make it outside"
             )
-        seen = probe(self.module, self.preprocessing.size)
+        try:
+            seen = probe(self.module, self.preprocessing.size)
+        except XattnError:
+            raise
+        except Exception as err:  # whatever a foreign forward may raise
+            h, w = self.preprocessing.size
+            first = (str(err).splitlines() or [""])[0]
+            raise MethodError(
+                f"Expected a model of inputs (n, 3, {h}, {w}), but its forward raised "
+                f"{type(err).__name__}: {first}; is another --size meant?"
+            ) from err
         self._check_classes()
         return seen
 

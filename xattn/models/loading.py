@@ -226,7 +226,13 @@ def _torchscript(
 def _same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int]) -> None:
     assert checkpoint.module is not None
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    scripted = checkpoint.module.eval()(x)
+    try:
+        scripted = checkpoint.module.eval()(x)
+    except RuntimeError as err:
+        raise CheckpointError(
+            f"Expected {checkpoint.path} to take inputs of {tuple(x.shape)} as its architecture "
+            "does, but its forward raised; load the original module instead"
+        ) from err
     if not isinstance(scripted, Tensor):
         raise CheckpointError(
             f"Expected logits from {checkpoint.path}, but it gives a {type(scripted).__name__}"
