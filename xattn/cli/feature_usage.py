@@ -104,10 +104,11 @@ def command(
 def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     """Print the part of the tables that answers the question."""
     alignment = tables["alignment"]
-    shown = ["method", "feature", "n", "lift", "lift_low", "lift_high", "auc", "p_adjusted"]
+    shown = ["method", "feature", "n", "lift", "lift_low", "lift_high", "chance_lift", "p_adjusted"]
     terminal.table(
         alignment.loc[alignment["label"] == "all", shown],
-        "Do the maps fall on the features? (lift 1 = as much as their area)",
+        "Do the maps fall on the features? (lift 1: as much as their area; chance_lift: on other "
+        "images' masks)",
     )
     usage = tables["feature_usage"]
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]

@@ -61,7 +61,9 @@ class Terminal:
         for row in frame.itertuples(index=False):
             cells = zip(frame.columns, row, strict=True)
             shown.add_row(*(_cell(value, formats.get(str(column))) for column, value in cells))
-        Console().print(shown)
+        console = Console()
+        # A pipe has no width; a table cut to 80 columns would lose its numbers there.
+        console.print(shown, width=None if console.is_terminal else 120, soft_wrap=False)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:
