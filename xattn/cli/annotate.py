@@ -59,11 +59,14 @@ def build(
 def check(file: Path, quiet: bool, as_json: bool, debug: bool) -> int:
     """Check an annotation file: every key, every label, every image and mask."""
     from xattn.annotations import check_annotations
+    from xattn.errors import AnnotationError
 
+    if not file.is_file():
+        raise AnnotationError(f"Expected an annotation file at {file}, but got nothing there")
     terminal = Terminal(quiet, as_json)
     faults = check_annotations(file)
     for fault in faults:
-        terminal.fault(fault)
+        terminal.fault(fault if fault.image else f"{file}: {fault}")
     terminal.say(f"{file}: {len(faults)} faults" if faults else f"{file}: no faults")
     terminal.summary({"file": str(file), "faults": [str(f) for f in faults]})
     return 1 if faults else 0
