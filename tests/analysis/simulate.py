@@ -27,9 +27,13 @@ TESTS = ("rank", "dcor", "hsic")
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"]
 
 
-def band(alpha: float, repetitions: int) -> tuple[float, float]:
-    """Rates of rejection that a test of exact level keeps to in 99 of 100 simulations."""
-    low, high = binom.ppf([0.005, 0.995], repetitions, alpha) / repetitions
+def band(alpha: float, repetitions: int, checks: int = 1) -> tuple[float, float]:
+    """Rates of rejection that `checks` tests of exact level all keep to in 99 of 100 simulations.
+
+    The share of misses is divided by the number of checks (Bonferroni).
+    """
+    tail = 0.005 / checks
+    low, high = binom.ppf([tail, 1 - tail], repetitions, alpha) / repetitions
     return float(low), float(high)
 
 
