@@ -50,7 +50,8 @@ def build(
         labels=labels,
     )
     terminal.say(str(built))
-    terminal.summary({"file": str(out), **built.summary.to_dict(), "notes": list(built.notes)})
+    counts = built.summary.to_dict() if built.summary else {}
+    terminal.summary({"file": str(out), **counts, "notes": list(built.notes)})
 
 
 @command.command()
