@@ -19,7 +19,7 @@ class Ratio:
 
 
 def interleave(
-    baseline: str, candidates: Mapping[str, Callable[[], object]], rounds: int = 9, warmup: int = 2
+    baseline: str, candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
 ) -> list[Ratio]:
     """Run all candidates in turn, round after round, and compare each with the baseline.
 
