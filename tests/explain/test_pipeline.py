@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from torch import Tensor, nn
 
 from tests.models.nets import CLASSES, SIZE, Brightness, Conv, Tokens, plain, vit, wrapped
 from xattn.errors import MethodError, RunError, UsageError, XattnError
+from xattn.explain import batch
 from xattn.explain.pipeline import explain
 from xattn.images import Preprocessing
 from xattn.models import Model, wrap
 from xattn.runs import RunFolder
+from xattn.runs.writer import RunWriter
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
@@ -352,25 +355,25 @@ class TestBadFiles:
 
 
 class Fussy(Brightness):
-    """Gives NaN for images brighter than 0.6."""
+    """Gives NaN for images whose mean brightness is above 0.3."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits = super().forward(x)
-        return torch.where(logits[:, :1] > 0.6, torch.nan, logits)
+        return torch.where(logits[:, :1] > 0.3, torch.nan, logits)
 
 
 class TestNumbersThatAreNone:
     def test_nan_logits_are_an_error_of_that_image(self, tmp_path):
-        for level in (100, 200, 50):
-            spot(tmp_path / "images" / f"{level:03}.png", (48, 32), (0, 0, 48, 32), level)
+        for name, level in (("a", 100), ("b", 200), ("c", 50)):
+            spot(tmp_path / "images" / f"{name}.png", (48, 32), (0, 0, 24, 32), level)
         run = explain(wrapped(Fussy()), tmp_path / "images", out=tmp_path / "run")
-        assert list(run.predictions["image_id"]) == ["050", "100"]
-        assert len(run.maps("gradcam")) == 2
+        assert list(run.predictions["image_id"]) == ["a", "c"]
+        assert run.maps("gradcam")[0].max() == pytest.approx(2 * run.maps("gradcam")[1].max())
         errors = run.table("errors")
-        assert list(errors["file"]) == ["images/200.png"]
+        assert list(errors["file"]) == ["images/b.png"]
         assert list(errors["stage"]) == ["predict"]
         assert "NaN or infinity" in errors["error"][0]
-        assert not (run.path / "overlays/gradcam/200.png").exists()
+        assert not (run.path / "overlays/gradcam/b.png").exists()
 
     def test_a_map_without_a_picture_is_flagged_and_drawn_grey(self, tmp_path):
         spot(tmp_path / "images" / "black.png", (48, 32), (0, 0, 0, 0))
@@ -387,7 +390,7 @@ class TestNumbersThatAreNone:
 class TestTheTarget:
     @pytest.fixture
     def annotations(self, images) -> Path:
-        labels = ["benign", "malignant", None, "benign", "malignant", "benign", "malignant"]
+        labels = ["benign", "malignant", None, "benign", "malignant", "malignant", "benign"]
         entries = [{"id": f"img_{i}", "file": f"images/img_{i}.png"} for i in range(7)]
         for entry, label in zip(entries, labels, strict=True):
             if label:
@@ -413,7 +416,7 @@ class TestTheTarget:
         )  # fmt: skip
         rows = run.predictions
         assert list(rows["explained"]) == [
-            "benign", "malignant", "benign", "benign", "malignant", "benign", "malignant",
+            "benign", "malignant", "benign", "benign", "malignant", "malignant", "benign",
         ]  # fmt: skip
         assert rows["label"].isna().tolist() == [False, False, True, *[False] * 4]
         assert (run.maps("gradcam").max((1, 2)) > 0).tolist() == [
@@ -544,6 +547,28 @@ class TestASecondCall:
         with pytest.raises(RunError, match=f"Expected {key} .*; name another folder with --out"):
             explain(**{"model": model, "images": images, "out": out, **change()})
         assert tables(RunFolder.open(out)) == before
+
+    def test_counts_on_overlays_for_a_batch_is_done_only_with_its_pictures(
+        self, images, monkeypatch
+    ):
+        out = images.parent / "run"
+        paint, commit = batch.write_picture, RunWriter.commit
+        checked: list[str] = []
+
+        def slowly(path: Path, drawn: np.ndarray) -> None:
+            time.sleep(0.02)
+            paint(path, drawn)
+
+        def checking(self: RunWriter, rows: Any, *rest: Any) -> None:
+            for row in rows:
+                assert (out / "overlays/gradcam" / f"{row['image_id']}.png").is_file()
+                checked.append(row["image_id"])
+            commit(self, rows, *rest)
+
+        monkeypatch.setattr(batch, "write_picture", slowly)
+        monkeypatch.setattr(RunWriter, "commit", checking)
+        explain(bright(), images, out=out, batch_size=3, workers=1)
+        assert len(checked) == 7
 
     def test_survives_sigkill_in_the_middle(self, images):
         """A real kill of a real process, by itself, while batches are in flight."""

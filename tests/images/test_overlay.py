@@ -103,6 +103,14 @@ class TestRegister:
         assert cold[60, 90].sum() < 20
         assert warm[60, 90].sum() > 150
 
+    def test_much_is_yellow_and_some_is_red_not_blue(self):
+        view = Preprocessing((32, 48)).view(96, 64)
+        values = np.tile(np.array([1, 0.6], np.float32).repeat(3), (4, 1))
+        drawn = draw_overlay(GREY, values, view, (96, 64), strength=1).astype(int)
+        much, some = drawn[32, 20], drawn[32, 80]
+        assert min(much[:2]) > much[2] + 50
+        assert some[0] > some[2] + 50
+
     def test_red_is_red(self):
         """Trap 12: at strength 0 the picture is the image."""
         red = np.zeros((64, 96, 3), np.uint8)

@@ -87,6 +87,12 @@ def test_what_was_committed_is_gathered_in_order(tmp_path):
     assert not (run.path / ".progress").exists()
 
 
+def test_a_batch_must_have_a_map_of_each_method_per_row(tmp_path):
+    writer = RunWriter.start(tmp_path / "run", SETTINGS)
+    with pytest.raises(ValueError, match=r"Expected 1 maps of each method, but got .*'gradcam': 2"):
+        writer.commit([row(FILES[0])], maps(FILES[:2]))
+
+
 def test_labels_may_be_missing_from_a_batch_or_from_all(tmp_path):
     run = do(tmp_path / "run", ["images/1.png", "images/3.png", "images/4.png"])
     assert run.predictions["label"].isna().tolist() == [True, True, False]

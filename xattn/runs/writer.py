@@ -82,6 +82,9 @@ class RunWriter:
             maps: method -> float32 (len(rows), h, w), unnormalised.
             errors: mappings with file, stage and error, one per image that could not be done.
         """
+        counts = {method: len(values) for method, values in maps.items()}
+        if any(count != len(rows) for count in counts.values()):
+            raise ValueError(f"Expected {len(rows)} maps of each method, but got {counts}")
         stem = self._progress / f"batch-{self._next:06d}"
         if rows:
             with replacing(stem.with_suffix(".npz")) as scratch, scratch.open("wb") as f:
