@@ -291,6 +291,18 @@ def test_alignment_of_many_methods_still_tells_them_apart(tmp_path):
     assert len(set(np.round(places, 9))) == 8
 
 
+def test_the_legend_of_many_features_stays_on_the_page(tmp_path):
+    features = {f"feature_number_{i:02}": "artifact" for i in range(20)}
+    run = populated_run(tmp_path, n=12, features=features)
+    fig = drawn(draw_attribution_grid, run)
+    legend, page = fig.legends[0].get_window_extent(), fig.bbox
+    assert len(fig.legends[0].legend_handles) == 21
+    assert legend.x1 <= page.x1
+    assert legend.y0 >= page.y0
+    panels = min(ax.get_window_extent().y0 for ax in fig.axes[:-1])
+    assert legend.y1 < panels
+
+
 def test_masks_that_touch_the_border_have_closed_outlines(tmp_path):
     run = explained_run(tmp_path, n=4, methods=("gradcam",))
     write_masks(run, {"ruler": np.ones((4, 32, 32), bool)})

@@ -42,6 +42,22 @@ def test_brighter_means_more_in_grey_too():
     assert lightness[-1] - lightness[0] > 200
 
 
+def test_a_mesh_is_outlined_as_one_region_and_far_parts_stay_apart():
+    mask = np.zeros((96, 96), bool)
+    mask[10:40, 10:40:3] = mask[10:40:3, 10:40] = True
+    mask[70:80, 70:80] = True
+    closed = compose.envelope(mask)
+    assert closed[10:38, 10:38].all()
+    assert closed.sum() <= 900 + 100
+    assert (closed | mask == closed).all()
+
+
+def test_a_solid_mask_is_its_own_envelope():
+    mask = np.zeros((96, 128), bool)
+    mask[20:50, :30] = True
+    np.testing.assert_array_equal(compose.envelope(mask), mask)
+
+
 def test_opacity_runs_from_the_picture_to_the_map():
     picture = np.full((2, 2, 3), 200, np.uint8)
     colours = np.full((2, 2, 3), 100, np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ MOST_ROWS = 8
 """Images shown; more would not fit a page."""
 
 _MOST_WITH_NATIVE = 3  # with more methods, the overlays alone fill the page
-_LABELS_MM, _GAP_MM, _HEAD_MM, _FOOT_MM = 30.0, 1.2, 7.0, 11.0
+_LABELS_MM, _GAP_MM, _HEAD_MM = 30.0, 1.2, 7.0
+_LEGEND_MM, _LINE_MM = 36.0, 3.6
 _OPACITY = 0.55
 _EDGE = [Stroke(linewidth=1.7, foreground="#000000", alpha=0.6), Normal()]
 
@@ -45,10 +47,10 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
     """Draw the chosen images as rows, and per method its overlay and its native map as columns."""
     evidence = Evidence(run)
     chosen = rows_shown(run, evidence)
-    grid = _Grid.of(run, len(chosen))
-    fig = Figure(figsize=style.inches(style.PAGE_MM, grid.height))
     masks = evidence.masks(chosen["row"].tolist())
     present = [name for name in evidence.masked if any(name in found for found in masks)]
+    grid = _Grid.of(run, len(chosen), present)
+    fig = Figure(figsize=style.inches(style.PAGE_MM, grid.height))
     outlines = evidence.strokes
     for i, (_, image) in enumerate(chosen.iterrows()):
         row = int(image["row"])
@@ -90,22 +92,24 @@ class _Grid:
     """Where the panels are, in mm from the top left corner."""
 
     rows: int
+    foot: float
     native: bool
     cell_w: float
     cell_h: float
 
     @classmethod
-    def of(cls, run: RunFolder, rows: int) -> _Grid:
+    def of(cls, run: RunFolder, rows: int, outlines: list[str]) -> _Grid:
         methods = len(run.methods)
         native = methods <= _MOST_WITH_NATIVE
         columns = 1 + methods * (2 if native else 1)
         height, width = run.preprocessing.size
         cell_w = min(28.0, (style.PAGE_MM - _LABELS_MM) / columns - _GAP_MM)
-        return cls(rows, native, cell_w, cell_w * height / width)
+        foot = max(11.0, 5.0 + _LINE_MM * math.ceil(len(outlines) / _legend_columns(outlines)))
+        return cls(rows, foot, native, cell_w, cell_w * height / width)
 
     @property
     def height(self) -> float:
-        return _HEAD_MM + self.rows * (self.cell_h + _GAP_MM) + _FOOT_MM
+        return _HEAD_MM + self.rows * (self.cell_h + _GAP_MM) + self.foot
 
     def left(self, column: int) -> float:
         return _LABELS_MM + column * (self.cell_w + _GAP_MM)
@@ -168,7 +172,7 @@ def _announce(ax: Axes, words: str) -> None:
 def _outline(ax: Axes, mask: NDArray[np.bool_], stroke: style.Stroke) -> None:
     """Outline a mask (h, w) in its colour, with a dark edge that shows on any skin."""
     # A margin of zeros closes outlines at the picture's edge.
-    padded = np.pad(mask, 1).astype(np.float32)
+    padded = np.pad(compose.envelope(mask), 1).astype(np.float32)
     y, x = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
     lines = ax.contour(x, y, padded, levels=[0.5], colors=[stroke.colour], linewidths=0.9,
                        linestyles=[stroke.dash])  # fmt: skip
@@ -206,10 +210,21 @@ def _head(fig: Figure, grid: _Grid, run: RunFolder) -> None:
         fig.text(x, y, text, ha="center", va="bottom", fontsize=size)
 
 
+def _legend_name(feature: str) -> str:
+    return shortened(readable(feature), 18)
+
+
+def _legend_columns(features: list[str]) -> int:
+    """Return how many names of these lengths stand beside each other on the page."""
+    longest = max((len(_legend_name(f)) for f in features), default=0)
+    column_mm = 7.5 + 1.3 * longest  # stroke and gaps, and a letter of 6.2 points
+    return max(1, int((style.PAGE_MM - _LABELS_MM - _LEGEND_MM) / column_mm))
+
+
 def _foot(fig: Figure, grid: _Grid, outlines: dict[str, style.Stroke]) -> None:
     """Put the scale of the maps and the legend of the outlines below."""
     bar = fig.add_axes(
-        (_LABELS_MM / style.PAGE_MM, (_FOOT_MM - 5.0) / grid.height, 28 / style.PAGE_MM,
+        (_LABELS_MM / style.PAGE_MM, (grid.foot - 5.0) / grid.height, 28 / style.PAGE_MM,
          2.0 / grid.height)
     )  # fmt: skip
     scale = ScalarMappable(cmap=colormaps[style.MAP_COLOURS])
@@ -225,12 +240,13 @@ def _foot(fig: Figure, grid: _Grid, outlines: dict[str, style.Stroke]) -> None:
             color=s.colour,
             linestyle=s.dash,
             linewidth=1.2,
-            label=readable(name),
+            label=_legend_name(name),
             path_effects=[Stroke(linewidth=2.2, foreground="#000000", alpha=0.6), Normal()],
         )
         for name, s in outlines.items()
     ]
     if handles:
-        x = (_LABELS_MM + 42) / style.PAGE_MM
-        fig.legend(handles=handles, loc="upper left", ncols=5, fontsize=6.2, handlelength=1.6,
-                   bbox_to_anchor=(x, (_FOOT_MM - 2.0) / grid.height), borderaxespad=0)  # fmt: skip
+        x = (_LABELS_MM + _LEGEND_MM) / style.PAGE_MM
+        fig.legend(handles=handles, loc="upper left", ncols=_legend_columns(list(outlines)),
+                   fontsize=6.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.4, borderaxespad=0,
+                   bbox_to_anchor=(x, (grid.foot - 2.0) / grid.height))  # fmt: skip

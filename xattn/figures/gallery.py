@@ -62,7 +62,7 @@ class Tile:
         aspect: width / height of the part the model saw, in the original image.
         picture: data URI, "" if the file cannot be read.
         layers: one per method.
-        outlines: one per mask that is not empty.
+        outlines: one per mask that is not empty, narrow gaps closed.
     """
 
     image_id: str
@@ -146,7 +146,7 @@ def _tiles(run: RunFolder, evidence: Evidence, chosen: pd.DataFrame) -> Iterator
             picture="" if picture is None else as_uri(picture),
             layers=[_layer(m, stack[i], run.preprocessing.size) for m, stack in maps.items()],
             outlines=[
-                Outline(evidence.masked.index(name), name, outline_path(mask))
+                Outline(evidence.masked.index(name), name, outline_path(compose.envelope(mask)))
                 for name, mask in masks[i].items()
             ],
         )

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xattn.analysis.features import LESION
 from xattn.figures.alignment import ALL_LABELS
 from xattn.figures.bias import METRICS
 from xattn.figures.evidence import Evidence
@@ -70,11 +69,11 @@ class _Tables:
         self.bias = evidence.table("bias")
 
     def ranked(self, method: str) -> pd.DataFrame:
-        """Rows of one method over all labels, looked at most first, the lesion's apart."""
+        """Rows of one method over all labels, the largest lift over chance first."""
         assert self.alignment is not None
         table = self.alignment
         rows = table[(table["method"] == method) & (table["label"] == ALL_LABELS)]
-        rows = rows[rows["lift"].notna() & (rows["feature"] != LESION)]
+        rows = rows[rows["lift"].notna()]
         chance = rows["chance_lift"] if "chance_lift" in rows else pd.Series(1.0, rows.index)
         over = rows["lift_over_chance"] if "lift_over_chance" in rows else rows["lift"] / chance
         rows = rows.assign(over=over.fillna(rows["lift"]))
@@ -193,7 +192,8 @@ def _used(tables: _Tables) -> Iterator[str]:
     alpha = tables.evidence.alpha
     used, tested = _used_rows(table), table[table["p_adjusted"].notna()]
     seen = set(used["feature"])
-    best = used.sort_values("p_adjusted", kind="stable").drop_duplicates("feature")
+    by_effect = used.sort_values("effect_bits", ascending=False, kind="stable")
+    best = by_effect.drop_duplicates("feature")
     if len(best):
         few = [_with_effect(row) for _, row in best.head(_MOST_NAMED).iterrows()]
         names = listed(few, len(best))
