@@ -246,7 +246,7 @@ def _foot(fig: Figure, grid: _Grid, outlines: dict[str, style.Stroke]) -> None:
         for name, s in outlines.items()
     ]
     if handles:
-        x = (_LABELS_MM + _LEGEND_MM) / style.PAGE_MM
+        corner = ((_LABELS_MM + _LEGEND_MM) / style.PAGE_MM, (grid.foot - 2.0) / grid.height)
         fig.legend(handles=handles, loc="upper left", ncols=_legend_columns(list(outlines)),
-                   fontsize=6.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.4, borderaxespad=0,
-                   bbox_to_anchor=(x, (grid.foot - 2.0) / grid.height))  # fmt: skip
+                   fontsize=6.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.4,
+                   borderaxespad=0, bbox_to_anchor=corner)  # fmt: skip
