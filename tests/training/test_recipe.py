@@ -12,7 +12,8 @@ from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build
 from xattn.training.augment import AUGMENTATIONS
-from xattn.training.recipe import DataTable, ModelTable, TrainTable, parse_recipe, read_recipe
+from xattn.training.data_table import DataTable
+from xattn.training.recipe import ModelTable, TrainTable, parse_recipe, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 GOOD: dict[str, Any] = {

@@ -61,6 +61,8 @@ def command(
     for split, scores in (("validation", result.val), ("test", result.test)):
         if scores is not None:
             terminal.say(f"{split}: {_sentence(scores)}")
+    for note in result.notes:
+        terminal.say(f"note: {note}")
     terminal.say(f"{result.checkpoint}, from epoch {result.best.epoch}")
     terminal.summary({"checkpoint": str(result.checkpoint), "metrics": result.metrics})
 

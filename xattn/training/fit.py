@@ -34,7 +34,7 @@ from xattn.training.record import (
 )
 from xattn.training.samples import Failure
 from xattn.training.scores import Scores, score
-from xattn.training.splits import SPLITS, Split, read_splits, write_splits
+from xattn.training.splits import SPLITS, Split, write_splits
 from xattn.training.start import build_network
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class TrainResult:
         val: scores there; that epoch was chosen by them, so they flatter it.
         test: scores on images that had no part in the training; None if the recipe has none.
         skipped: files that could not be used.
+        notes: what a person should know of the splits.
     """
 
     out: Path
@@ -62,6 +63,7 @@ class TrainResult:
     val: Scores
     test: Scores | None
     skipped: tuple[Failure, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -128,15 +130,12 @@ def train(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_fault=on_fault)
-    given = None if splits is None else read_splits(splits)
-    samples, left_out = choose(annotations, images, given)
+    samples, left_out = choose(annotations, images, recipe.data, splits)
 
     with bar(progress) as move, isolated_chance(place):
         # Before the images: a wrong name should not wait for them.
         network, init = build_network(recipe, len(annotations.labels))
-        material = prepare(
-            samples, annotations.labels, recipe, splits=given, workers=workers, progress=move
-        )
+        material = prepare(samples, annotations.labels, recipe, workers=workers, progress=move)
         unused = (*left_out, *material.cache.failures)
         if on_fault is not None:
             for failure in unused:
@@ -159,6 +158,7 @@ def train(
         val=scores["val"],
         test=scores.get("test"),
         skipped=skipped,
+        notes=material.notes,
     )
     write_json(
         folder / "train.json",
@@ -170,6 +170,7 @@ def train(
             "classes": material.classes,
             "splits": material.describe(),
             "splits_sha256": splits_sha256,
+            "notes": material.notes,
             "skipped": len(skipped),
             "init": init,
             "checkpoint": "model.pt",
@@ -272,7 +273,7 @@ def _write_inputs(
         (folder / stale).unlink(missing_ok=True)
     write_text(folder / "recipe.toml", recipe.to_toml())
     write_errors(folder, skipped)
-    return write_text(folder / "splits.csv", write_splits(material.splits))
+    return write_text(folder / "splits.csv", write_splits(material.splits, material.domains))
 
 
 def _as_failures(annotations: Annotations) -> list[Failure]:

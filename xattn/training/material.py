@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from xattn.errors import XattnError
 from xattn.training.data import ImageCache, Progress, decode_all
+from xattn.training.data_table import DataTable
 from xattn.training.recipe import Recipe
 from xattn.training.samples import Failure, Sample, check_classes, labels_of, select_samples
-from xattn.training.splits import SPLITS, Split, check_splits, make_splits
+from xattn.training.splits import (
+    SPLITS,
+    Split,
+    check_splits,
+    make_splits,
+    read_domains,
+    read_splits,
+)
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -30,11 +38,18 @@ class Material:
         classes: names, in the order of the logits.
         cache: the decoded images.
         splits: image id -> split, in the order of the cache.
+        notes: a line for everything about the splits that a person should know.
     """
 
     classes: tuple[str, ...]
     cache: ImageCache
     splits: Mapping[str, Split]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def domains(self) -> dict[str, str]:
+        """Image id -> where it comes from, of those of which that is known."""
+        return {s.id: s.domain for s in self.cache.samples if s.domain is not None}
 
     def rows(self, split: Split) -> NDArray[np.intp]:
         """Return the rows of the cache that are in a split."""
@@ -66,25 +81,35 @@ class Material:
 
 
 def choose(
-    annotations: Annotations, images: Images, splits: Mapping[str, Split] | None
+    annotations: Annotations,
+    images: Images,
+    data: DataTable,
+    splits: str | Path | None = None,
 ) -> tuple[list[Sample], list[Failure]]:
     """Take the samples of an annotation file that can and shall be used, and say what cannot.
 
     Args:
         annotations: as read by `read_annotations`.
         images: where the files are instead, see `select_samples`.
-        splits: image id -> split; images that are in none are left out without a word.
+        data: how the recipe wants them split.
+        splits: splits.csv of another training, which binds the images to their split; those that
+            are not in it are left out without a word.
 
     Raises:
-        XattnError: nothing is left, or not every class occurs.
+        XattnError: nothing is left, not every class occurs, or the splits cannot be read.
     """
     samples, unlabelled = select_samples(annotations, images)
     if splits is not None:
-        inside = [sample for sample in samples if sample.id in splits]
+        given, domains = read_splits(splits), read_domains(splits)
+        inside = [
+            replace(sample, split=given[sample.id], domain=domains.get(sample.id))
+            for sample in samples
+            if sample.id in given
+        ]
         if not inside:
             raise XattnError(
                 f"Expected splits of the images of {annotations.path}, but they share no id: "
-                f"{samples[0].id} here, {next(iter(splits), 'none at all')} there"
+                f"{samples[0].id} here, {next(iter(given), 'none at all')} there"
             )
         samples = inside
     check_classes(samples, annotations.labels)
@@ -96,28 +121,24 @@ def prepare(
     classes: tuple[str, ...],
     recipe: Recipe,
     *,
-    splits: Mapping[str, Split] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Material:
     """Decode samples and divide them.
 
     Args:
-        samples: labelled images.
+        samples: labelled images; those that are not bound to a split are dealt to one.
         classes: names of the label indices.
         recipe: says size, mode, and shares.
-        splits: of another training, to be used again; else they are made.
         workers, progress: see `decode_all`.
 
     Raises:
         XattnError: nothing could be read, splits leak, or a class is missing from one.
     """
     cache = decode_all(samples, recipe.preprocessing, workers=workers, progress=progress)
-    if splits is None:
-        data = recipe.data
-        splits = make_splits(
-            cache.samples, cache.hashes, val=data.val, test=data.test, seed=data.split_seed
-        )
-    used = {sample.id: splits[sample.id] for sample in cache.samples}
-    check_splits(cache.samples, used, cache.hashes, classes)
-    return Material(classes, cache, used)
+    data = recipe.data
+    splits = make_splits(
+        cache.samples, cache.hashes, val=data.val, test=data.test, seed=data.split_seed
+    )
+    check_splits(cache.samples, splits, cache.hashes, classes)
+    return Material(classes, cache, splits)

@@ -9,74 +9,25 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
 from xattn.errors import XattnError, near
-from xattn.images.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from xattn.images.preprocessing import Preprocessing
+from xattn.training.data_table import DataTable, Table
 
 
-def _as_pair(value: Any) -> Any:
-    """Take one side for both, and a TOML array for the tuple it cannot write."""
-    pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
-        raise ValueError(f"expected a side in pixels or [height, width], but got {value!r}")
-    return tuple(pair)
-
-
-def _as_triple(value: Any) -> Any:
-    if not isinstance(value, list | tuple) or len(value) != 3:
-        raise ValueError(f"expected [red, green, blue], but got {value!r}")
-    return tuple(value)
-
-
-Pixels = Annotated[int, Field(ge=1)]
-Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(_as_pair)]
-Colour = Annotated[tuple[float, float, float], BeforeValidator(_as_triple)]
-
-
-class _Table(BaseModel):
-    # Strict: `lr = "1e-3"` is a mistake to report, not a number.
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class ModelTable(_Table):
+class ModelTable(Table):
     """[model]: what is trained."""
 
     architecture: str
     """A name that `xattn.models.build` knows."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Passed to `build`, for instance `stages` and `heads` of a hybrid."""
 
 
-class DataTable(_Table):
-    """[data]: how images become inputs, and how they are split."""
-
-    size: Size = (224, 224)
-    """(height, width) of the model's input in pixels; a recipe may give one number for both."""
-    mode: Literal["squash", "crop"] = "squash"
-    resize: Pixels | None = None
-    """Length of the shorter side before the crop; "crop" only."""
-    mean: Colour = IMAGENET_MEAN
-    std: Colour = IMAGENET_STD
-    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of the images that choose the best epoch."""
-    test: float = Field(default=0.15, ge=0, lt=1)
-    """Share of the images that are looked at once, at the end; 0 for none."""
-    split_seed: int = Field(default=0, ge=0)
-    """Kept apart from `seed`: trainings of several seeds are compared on the same images."""
-
-    @model_validator(mode="after")
-    def _something_is_left_to_train_on(self) -> DataTable:
-        if self.val + self.test >= 1:
-            raise ValueError(f"expected val + test to be below 1, but got {self.val} + {self.test}")
-        if min(self.std) <= 0:
-            raise ValueError(f"expected std above 0, but got {list(self.std)}")
-        return self
-
-
-class TrainTable(_Table):
+class TrainTable(Table):
     """[train]: the optimisation, AdamW on cross-entropy."""
 
     epochs: int = Field(ge=1)
@@ -101,7 +52,7 @@ class TrainTable(_Table):
     """Checkpoint whose weights the model starts from; relative to the recipe."""
 
 
-class Recipe(_Table):
+class Recipe(Table):
     """A validated recipe."""
 
     model: ModelTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ from xattn.images.find import find_images
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
+
+Split = Literal["train", "val", "test", "ood"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+"""In `train` weights are fitted, `val` chooses among them, `test` and `ood` (of other origin) are
+looked at once; those two may be empty."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +31,16 @@ class Sample:
         file: where it is read from.
         label: index of its class.
         group: what must not be torn apart (a lesion, a patient, a slide); None if it stands alone.
+        domain: where it comes from (a site, a centre), as text; None if that is not known.
+        split: the split it is bound to, by a file or by metadata; None if it is dealt to one.
     """
 
     id: str
     file: Path
     label: int
     group: str | None = None
+    domain: str | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True)

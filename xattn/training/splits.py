@@ -6,16 +6,23 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError, near
-from xattn.training.samples import Sample, count_labels, labels_of
+from xattn.training.samples import SPLITS, Sample, Split, count_labels, labels_of
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
+__all__ = [
+    "SPLITS",
+    "Split",
+    "check_splits",
+    "make_splits",
+    "read_domains",
+    "read_splits",
+    "write_splits",
+]
 
 
 def make_splits(
@@ -32,17 +39,29 @@ def make_splits(
     dealt out one by one, the largest first and otherwise in random order, each to the split in
     which it leaves the numbers of every class closest to their share. Groups of one image come out
     within one image of every class's share; with large groups the shares are kept as well as whole
-    groups allow.
+    groups allow. A sample that is bound to a split goes there, and takes no other with it.
 
     Args:
         samples: labelled images.
         hashes: sample id -> hash of its file's bytes.
-        val, test: shares of the images, each in [0, 1); the rest is train.
+        val, test: shares of the images that are not bound, each in [0, 1); the rest is train.
         seed: of the order in which groups are dealt.
 
     Returns:
         Sample id -> split, in the order of the samples.
     """
+    free = [sample for sample in samples if sample.split is None]
+    dealt = _deal(free, hashes, (1 - val - test, val, test), seed) if free else {}
+    return {s.id: s.split if s.split is not None else dealt[s.id] for s in samples}
+
+
+def _deal(
+    samples: Sequence[Sample],
+    hashes: Mapping[str, str],
+    shares: tuple[float, float, float],
+    seed: int,
+) -> dict[str, Split]:
+    """Divide samples that are free to go into train, val or test."""
     unit = _units(samples, hashes)
     labels = labels_of(samples)
     counts = np.zeros((unit.max() + 1, labels.max() + 1))
@@ -52,7 +71,7 @@ def make_splits(
     order = order[np.argsort(-counts[order].sum(1), kind="stable")]
     totals = np.maximum(counts.sum(0), 1)
     # How far every split is from its share, as a fraction of each class: (splits, classes).
-    lacking = np.array([1 - val - test, val, test])[:, None] * counts.sum(0) / totals
+    lacking = np.array(shares)[:, None] * counts.sum(0) / totals
     home = np.empty(len(counts), dtype=np.intp)
     for one in order:
         part = counts[one] / totals
@@ -84,7 +103,7 @@ def check_splits(
     _same_side("file content", samples, splits, [hashes[s.id] for s in samples])
     for split in SPLITS:
         inside = [s for s in samples if splits[s.id] == split]
-        if not inside and split == "test":
+        if not inside and split in ("test", "ood"):
             continue
         counts = count_labels(inside, classes)
         empty = [name for name, count in counts.items() if count == 0]
@@ -97,12 +116,13 @@ def check_splits(
             )
 
 
-def write_splits(splits: Mapping[str, Split]) -> str:
-    """Return splits as CSV text: image_id, split."""
+def write_splits(splits: Mapping[str, Split], domains: Mapping[str, str] | None = None) -> str:
+    """Return splits as CSV text: image_id, split, domain ("" where it is not known)."""
+    known = domains or {}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image_id", "split"))
-    writer.writerows(splits.items())
+    writer.writerow(("image_id", "split", "domain"))
+    writer.writerows((one, split, known.get(one, "")) for one, split in splits.items())
     return text.getvalue()
 
 
@@ -112,8 +132,31 @@ def read_splits(path: str | Path) -> dict[str, Split]:
     Raises:
         XattnError: no such file, a column is missing, an unknown split, or an id twice.
     """
+    splits: dict[str, Split] = {}
+    for line, row in enumerate(_rows(path), start=2):
+        if row["split"] not in SPLITS:
+            raise XattnError(
+                f"Expected {', '.join(SPLITS[:-1])} or {SPLITS[-1]} in {path}, line {line}, "
+                f"but got {row['split']!r}{near(str(row['split']), SPLITS)}"
+            )
+        if row["image_id"] in splits:
+            raise XattnError(f"Expected every id once, but got {row['image_id']} twice in {path}")
+        splits[row["image_id"]] = row["split"]
+    return splits
+
+
+def read_domains(path: str | Path) -> dict[str, str]:
+    """Read image id -> domain from a CSV of splits; ids without one, or all of them, are left out.
+
+    Raises:
+        XattnError: no such file, or a column is missing.
+    """
+    return {row["image_id"]: row["domain"] for row in _rows(path) if row.get("domain")}
+
+
+def _rows(path: str | Path) -> list[dict[str, Any]]:
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
             rows = list(reader)
@@ -124,17 +167,7 @@ def read_splits(path: str | Path) -> dict[str, Split]:
             raise XattnError(
                 f"Expected the columns image_id and split in {path}, but got {', '.join(columns)}"
             )
-    splits: dict[str, Split] = {}
-    for line, row in enumerate(rows, start=2):
-        if row["split"] not in SPLITS:
-            raise XattnError(
-                f"Expected train, val or test in {path}, line {line}, but got {row['split']!r}"
-                f"{near(str(row['split']), SPLITS)}"
-            )
-        if row["image_id"] in splits:
-            raise XattnError(f"Expected every id once, but got {row['image_id']} twice in {path}")
-        splits[row["image_id"]] = row["split"]
-    return splits
+    return rows
 
 
 def _units(samples: Sequence[Sample], hashes: Mapping[str, str]) -> NDArray[np.intp]:
