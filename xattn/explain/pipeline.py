@@ -50,7 +50,7 @@ def explain(
         images: a directory (recursive), a glob, a file, a `.txt` list, or several of these;
             default is the images of `annotations`.
         methods: names, see `xattn models --methods`; default gradcam, and attention for models
-            that have attention layers.
+            that have attention layers. None at all gives the predictions alone.
         out: the run folder.
         target: the class to explain: "predicted", "label" (needs `annotations`), a class's name
             or its index.
@@ -103,7 +103,7 @@ def explain(
 
 
 def _choose_methods(model: Model, names: Sequence[str] | None) -> list[type[Method]]:
-    if not names:
+    if names is None:
         names = ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
     chosen = get_methods(list(names))
     for method in chosen:

@@ -1,7 +1,8 @@
 """The figures by name, and saving them.
 
-A new figure is a function from a run folder to a matplotlib `Figure`, decorated with `@figure`,
-in a module listed in `_MODULES`; the command, the report and the tests then know it.
+A new figure is a function from a folder to a matplotlib `Figure`, decorated with `@figure`, in a
+module listed in `_MODULES`; the command, the report and the tests then know it. The folder is a
+run's, or, where the decorator says so, one of another kind.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.errors import RunError, UsageError, near
-from xattn.runs import RunFolder
+from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.columns import WRITTEN_BY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Draw = Callable[[RunFolder], "Figure"]
+Draw = Callable[[Any], "Figure"]
+Folder = TableFolder | str | Path
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -33,23 +36,24 @@ class FigureCard:
     Attributes:
         name: as on the command line.
         caption: one sentence that says what is shown and what marks and intervals mean.
-        tables: the run's CSV tables without which it cannot be drawn.
+        tables: the folder's CSV tables without which it cannot be drawn.
         draw: makes the figure; call it inside `style.style()`.
+        of: the kind of folder that `draw` takes.
     """
 
     name: str
     caption: str
     tables: tuple[str, ...]
     draw: Draw
+    of: type[TableFolder] = RunFolder
 
-    def why_not(self, run: RunFolder) -> str:
-        """Say why this figure cannot be drawn from the run, or return ""."""
+    def why_not(self, run: TableFolder) -> str:
+        """Say why this figure cannot be drawn from the folder, or return ""."""
+        if not isinstance(run, self.of):
+            return f"it is drawn from a {self.of.__name__}, not a {type(run).__name__}"
         for table in self.tables:
             if not run.has_table(table):
-                return (
-                    f"{table}.csv is not there; write it with "
-                    "`xattn feature-usage --annotations isic_attributes.json`"
-                )
+                return f"{table}.csv is not there; write it with `{WRITTEN_BY[table]}`"
             if not len(run.table(table)):
                 return f"{table}.csv has no rows"
         return ""
@@ -58,11 +62,13 @@ class FigureCard:
 FIGURES: dict[str, FigureCard] = {}
 
 
-def figure(name: str, caption: str, tables: Sequence[str] = ()) -> Callable[[Draw], Draw]:
+def figure(
+    name: str, caption: str, tables: Sequence[str] = (), of: type[TableFolder] = RunFolder
+) -> Callable[[Draw], Draw]:
     """Register a function as the figure `name`; see `FigureCard` for the arguments."""
 
     def register(draw: Draw) -> Draw:
-        FIGURES[name] = FigureCard(name, caption, tuple(tables), draw)
+        FIGURES[name] = FigureCard(name, caption, tuple(tables), draw, of)
         return draw
 
     return register
@@ -76,7 +82,7 @@ def known_figures() -> dict[str, FigureCard]:
 
 
 def save_figures(
-    runs: RunFolder | str | Path | Sequence[RunFolder | str | Path],
+    runs: Folder | Sequence[Folder],
     only: str | Sequence[str] | None = None,
     formats: str | Sequence[str] = ("png",),
     out: str | Path | None = None,
@@ -87,7 +93,7 @@ def save_figures(
     `FigureCard.why_not` says what is lacking.
 
     Args:
-        runs: run folders, or their paths.
+        runs: run folders or comparisons, or their paths.
         only: names of figures; default all.
         formats: "png" (300 dpi), "pdf" or "svg" (both with text as text).
         out: folder for the files; default RUN/figures. With several runs each gets a folder of
@@ -128,17 +134,18 @@ def _chosen(only: str | Sequence[str] | None) -> list[FigureCard]:
     return [cards[name] for name in dict.fromkeys(names)]
 
 
-def _listed(
-    runs: RunFolder | str | Path | Sequence[RunFolder | str | Path],
-) -> Sequence[RunFolder | str | Path]:
-    return [runs] if isinstance(runs, RunFolder | str | Path) else runs
+def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
+    return [runs] if isinstance(runs, TableFolder | str | Path) else runs
 
 
-def _opened(run: RunFolder | str | Path) -> RunFolder:
-    return run if isinstance(run, RunFolder) else RunFolder.open(run)
+def _opened(run: Folder) -> TableFolder:
+    if isinstance(run, TableFolder):
+        return run
+    comparison = ComparisonFolder(Path(run))
+    return comparison if comparison.is_there else RunFolder.open(run)
 
 
-def _targets(runs: Sequence[RunFolder], out: str | Path | None) -> list[Path]:
+def _targets(runs: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
     if out is None:
         return [run.path / "figures" for run in runs]
     if len(runs) == 1:
@@ -151,7 +158,7 @@ def _targets(runs: Sequence[RunFolder], out: str | Path | None) -> list[Path]:
     return targets
 
 
-def _save(card: FigureCard, run: RunFolder, target: Path, formats: Sequence[str]) -> list[Path]:
+def _save(card: FigureCard, run: TableFolder, target: Path, formats: Sequence[str]) -> list[Path]:
     from xattn.figures.style import style
 
     target.mkdir(parents=True, exist_ok=True)

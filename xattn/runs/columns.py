@@ -23,4 +23,31 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "metric", "n_present", "n_absent", "present", "absent", "gap", "gap_low",
         "gap_high", "p_value", "p_adjusted",
     ),
+    "performance": (
+        "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
+    ),
+    "reliability": (
+        "split", "domain", "bins", "bin", "n", "confidence", "accuracy", "low", "high",
+        "expected_low", "expected_high",
+    ),
+    "comparison_runs": ("model", "seed", "split", "metric", "value"),
+    "comparison": (
+        "a", "b", "test", "split", "metric", "difference", "low", "high", "statistic", "p_value",
+        "p_adjusted", "n", "effect", "effect_low", "effect_high", "verdict", "conclusion",
+    ),
+    "ranks": (
+        "split", "metric", "model", "rank", "blocks", "statistic", "p_value",
+        "critical_difference",
+    ),
 }  # fmt: skip
+
+_USAGE = "xattn feature-usage --annotations isic_attributes.json"
+_EVALUATE = "xattn evaluate --ckpt model.pt --annotations isic_attributes.json"
+_COMPARE = "xattn compare RUN..."
+
+WRITTEN_BY: dict[str, str] = {
+    **dict.fromkeys(("alignment", "feature_usage", "interventions", "bias"), _USAGE),
+    **dict.fromkeys(("performance", "reliability"), _EVALUATE),
+    **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
+}
+"""The command that writes each table, for the messages about one that is not there."""

@@ -12,7 +12,7 @@ from xattn.errors import RunError, near
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import COLUMNS
+from xattn.runs.columns import COLUMNS, WRITTEN_BY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,13 +24,57 @@ DEFAULT_RUN = "xattn-run"
 
 
 @dataclass(frozen=True)
-class RunFolder:
+class TableFolder:
+    """A folder of CSV tables with promised columns.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read one of the CSV tables.
+
+        Raises:
+            RunError: it was not written yet.
+        """
+        import pandas as pd
+
+        path = self.path / f"{name}.csv"
+        if not path.is_file():
+            raise RunError(
+                f"Expected {path}, but it is not there"
+                f"; write it with `{WRITTEN_BY.get(name, 'xattn')}`"
+            )
+        # "None" and "NA" are honest names for features and labels, not missing values.
+        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+    def has_table(self, name: str) -> bool:
+        """Say whether a CSV table was written."""
+        return (self.path / f"{name}.csv").is_file()
+
+    def write_table(self, name: str, table: pd.DataFrame) -> Path:
+        """Write one of the CSV tables whole or not at all; the promised columns come first."""
+        promised = COLUMNS[name]
+        missing = [c for c in promised if c not in table.columns]
+        if missing:
+            raise ValueError(
+                f"Expected the columns {promised} in {name}, but {missing} are missing"
+            )
+        more = [c for c in table.columns if c not in promised]
+        path = self.path / f"{name}.csv"
+        with replacing(path) as scratch:
+            table[[*promised, *more]].to_csv(scratch, index=False, lineterminator="\n")
+        return path
+
+
+@dataclass(frozen=True)
+class RunFolder(TableFolder):
     """A finished run on disk.
 
     `predictions` row i, `maps(method)[i]` and `view(i)` speak of the same image.
     """
-
-    path: Path
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -108,40 +152,35 @@ class RunFolder:
         base: str = self.settings["base"]
         return self.path / base / str(self.predictions["file"].iloc[row])
 
-    def table(self, name: str) -> pd.DataFrame:
-        """Read one of the CSV tables.
+
+@dataclass(frozen=True)
+class ComparisonFolder(TableFolder):
+    """What `xattn compare` left on disk."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> ComparisonFolder:
+        """Open the comparison at `path`.
 
         Raises:
-            RunError: it was not written yet.
+            RunError: there is none.
         """
-        import pandas as pd
-
-        path = self.path / f"{name}.csv"
-        if not path.is_file():
+        folder = cls(Path(path))
+        if not folder.is_there:
             raise RunError(
-                f"Expected {path}, but it is not there"
-                "; write it with `xattn feature-usage --annotations isic_attributes.json`"
+                f"Expected a comparison at {path}, but got no comparison.json there"
+                f"; make one with `{WRITTEN_BY['comparison']}`"
             )
-        # "None" and "NA" are honest names for features and labels, not missing values.
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return folder
 
-    def has_table(self, name: str) -> bool:
-        """Say whether a CSV table was written."""
-        return (self.path / f"{name}.csv").is_file()
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder holds a finished comparison."""
+        return (self.path / "comparison.json").is_file()
 
-    def write_table(self, name: str, table: pd.DataFrame) -> Path:
-        """Write one of the CSV tables whole or not at all; the promised columns come first."""
-        promised = COLUMNS[name]
-        missing = [c for c in promised if c not in table.columns]
-        if missing:
-            raise ValueError(
-                f"Expected the columns {promised} in {name}, but {missing} are missing"
-            )
-        more = [c for c in table.columns if c not in promised]
-        path = self.path / f"{name}.csv"
-        with replacing(path) as scratch:
-            table[[*promised, *more]].to_csv(scratch, index=False, lineterminator="\n")
-        return path
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Content of comparison.json."""
+        return read_settings(self.path / "comparison.json")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
