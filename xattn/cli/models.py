@@ -54,7 +54,10 @@ def _method_rows() -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            "family": method.card.family,
+            "models": method.card.models,
             "needs": ", ".join(sorted(method.card.needs)),
+            "cost": method.card.cost,
             "resolution": method.card.resolution,
             "signed": "yes" if method.card.signed else "no",
             "source": method.card.source,

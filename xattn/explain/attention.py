@@ -20,10 +20,14 @@ class Attention(Method):
 
     card = Card(
         name="attention",
+        family="attention",
         source="Vaswani et al. 2017, arXiv:1706.03762; Dosovitskiy et al. 2021, arXiv:2010.11929",
         needs=frozenset({"attention"}),
         resolution="grid of the last attention layer",
         signed=False,
+        cost="the one pass",
+        by_class=False,
+        models="with attention layers that can be read",
     )
 
     @staticmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -25,12 +25,14 @@ from xattn.models.probe import evaluating
 
 @dataclass
 class Evidence:
-    """What one pass over a batch of n images left behind.
+    """What one pass over a batch of n images left behind, for one target class of each.
 
     Attributes:
         logits: (n, classes), detached.
         targets: (n,), the explained class of each image.
-        activations: explained layer's output as (n, C, h, w), or None if nobody needs it.
+        inputs: (n, 3, height, width), what the model was given.
+        outputs: the explained layer's output as it is, or None if nobody needs it.
+        activations: the same as (n, C, h, w), tokens off the grid left out.
         gradients: of each image's target logit by `activations`, same shape, or None.
         heard: per attention layer its scaled queries and keys, (n, heads, positions, d) each.
     """
@@ -40,6 +42,8 @@ class Evidence:
     activations: Tensor | None = None
     gradients: Tensor | None = None
     heard: dict[AttentionLayer, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    inputs: Tensor | None = None
+    outputs: Tensor | None = None
 
     def at_layer(self) -> tuple[Tensor, Tensor]:
         """Return activations and gradients at the explained layer, each (n, C, h, w)."""
@@ -54,6 +58,7 @@ def gather(
     targets: Tensor | None = None,
     *,
     gradients: bool = True,
+    activations: bool = False,
     attention: Sequence[AttentionLayer] = (),
 ) -> Evidence:
     """Run one forward pass, and one backward through what follows the explained layer.
@@ -63,51 +68,104 @@ def gather(
         batch: inputs (n, 3, height, width).
         targets: class index per image, (n,); the predicted one where it is -1, or if None.
         gradients: whether activations and gradients at the explained layer are needed.
+        activations: whether its activations are needed though no gradients are.
         attention: the attention layers to listen to.
 
     Raises:
         MethodError: the explained layer did not run, or the logits do not depend on it.
     """
-    start = _GraphStart()
+    (evidence,) = gather_each(
+        model,
+        batch,
+        [targets],
+        gradients=gradients,
+        activations=activations,
+        attention=attention,
+    )
+    return evidence
+
+
+def gather_each(
+    model: Model,
+    batch: Tensor,
+    targets: Sequence[Tensor | None],
+    *,
+    gradients: bool = True,
+    activations: bool = False,
+    attention: Sequence[AttentionLayer] = (),
+) -> list[Evidence]:
+    """As `gather`, for several targets of each image: one forward, and one short backward each.
+
+    Returns:
+        Evidence per entry of `targets`; all but targets and gradients is shared between them.
+    """
+    start = _GraphStart(recording=gradients)
     with ExitStack() as stack:
         # Left last: the hook below switches autograd on inside, these put the caller's mode back.
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
         heard = _listen(stack, model, attention)
-        if gradients:
+        if gradients or activations:
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
-        logits: Tensor = model.module(batch.to(model.device))
-        chosen = logits.detach().argmax(1)
-        if targets is not None:
-            wanted = targets.to(chosen)
-            chosen = torch.where(wanted < 0, chosen, wanted)
-        evidence = Evidence(logits.detach(), chosen)
+        inputs = batch.to(model.device)
+        logits: Tensor = model.module(inputs)
+        queries_keys = {}
         with torch.no_grad():
             for attended, (reader, notes) in heard.items():
-                evidence.heard[attended] = reader.queries_keys(notes)
-        if gradients:
+                queries_keys[attended] = reader.queries_keys(notes)
+        first = Evidence(logits.detach(), _chosen(logits, None), heard=queries_keys, inputs=inputs)
+        if gradients or activations:
             leaf = start.leaf_of(logits, model.target_layer)
-            picked = logits.gather(1, chosen[:, None]).sum()
-            (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True)
-            if gradient is None:
-                raise _detached(model.target_layer)
-            layout = model.target_layout
-            evidence.activations = layout.spatial(leaf.detach())
-            evidence.gradients = layout.spatial(gradient)
-    return evidence
+            first.outputs = leaf.detach()
+            first.activations = model.target_layout.spatial(first.outputs)
+        found: list[Evidence] = []
+        for i, wanted in enumerate(targets):
+            one = replace(first, targets=_chosen(logits, wanted))
+            if gradients:
+                same = [e for e in found if torch.equal(e.targets, one.targets)]
+                last = i == len(targets) - 1
+                one.gradients = (
+                    same[0].gradients if same else _differentiate(model, logits, leaf, one, last)
+                )
+            found.append(one)
+    return found
+
+
+def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
+    """Fill in the predicted class where none is wanted."""
+    predicted = logits.detach().argmax(1)
+    if wanted is None:
+        return predicted
+    wanted = wanted.to(predicted)
+    return torch.where(wanted < 0, predicted, wanted)
+
+
+def _differentiate(
+    model: Model, logits: Tensor, leaf: Tensor, evidence: Evidence, last: bool
+) -> Tensor:
+    """Differentiate each image's target logit by the leaf; the graph is freed after the last."""
+    picked = logits.gather(1, evidence.targets[:, None]).sum()
+    (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True, retain_graph=not last)
+    if gradient is None:
+        raise _detached(model.target_layer)
+    return model.target_layout.spatial(gradient)
 
 
 class _GraphStart:
-    """Makes one layer's output the leaf at which the recorded graph begins."""
+    """Makes one layer's output the leaf at which the recorded graph begins, or only keeps it."""
 
-    def __init__(self) -> None:
+    def __init__(self, recording: bool) -> None:
+        self.recording = recording
         self.leaf: Tensor | None = None
 
     def hook(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
         # torch.nn.MultiheadAttention gives (output, weights).
         first, *others = output if isinstance(output, tuple) else (output,)
+        if not self.recording:
+            self.leaf = first.detach().clone()
+            return None
         self.leaf = first.detach().requires_grad_(True)
         torch.set_grad_enabled(True)
         # A copy goes on, for an in-place ReLU right after would overwrite the activation.
@@ -117,7 +175,7 @@ class _GraphStart:
     def leaf_of(self, logits: Tensor, name: str) -> Tensor:
         if self.leaf is None:
             raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
-        if not logits.requires_grad:
+        if self.recording and not logits.requires_grad:
             raise _detached(name)
         return self.leaf
 

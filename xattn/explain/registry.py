@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,8 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
+_HOMES = ("xattn.explain.cam", "xattn.explain.attention")
+
 
 @dataclass(frozen=True)
 class Card:
@@ -21,17 +24,26 @@ class Card:
 
     Attributes:
         name: as users type it.
+        family: "cam", "attention", "pixel" or "relevance".
         source: paper.
-        needs: of "gradients" (activations and gradients at the explained layer) and "attention".
+        needs: of "activations" and "gradients" (of the explained layer), "attention", and "model"
+            (runs it again, or changes it for a while).
         resolution: where the map's grid comes from.
         signed: whether values below 0 occur.
+        cost: beyond the one pass that all methods share, in forward passes per image.
+        by_class: whether the map depends on the class it is made for.
+        models: which models it works on.
     """
 
     name: str
+    family: str
     source: str
     needs: frozenset[str]
     resolution: str
     signed: bool
+    cost: str
+    by_class: bool = True
+    models: str = "all"
 
 
 class Method(ABC):
@@ -47,7 +59,7 @@ class Method(ABC):
                 f"Method {cls.card.name!r} needs attention layers, but {model.architecture} has "
                 "none that can be read; use gradcam"
             )
-        if "gradients" in cls.card.needs:
+        if cls.card.needs & {"activations", "gradients"}:
             _ = model.target_layer  # finds it, or says why not
 
     @staticmethod
@@ -70,9 +82,8 @@ def get_methods(names: list[str] | tuple[str, ...]) -> list[type[Method]]:
     Raises:
         UsageError: a name is unknown.
     """
-    import xattn.explain.attention
-    import xattn.explain.cam  # noqa: F401 -- importing registers
-
+    for module in _HOMES:
+        importlib.import_module(module)  # importing registers
     for name in names:
         if name not in METHODS:
             raise UsageError(f"Unknown method {name!r}{near(name, METHODS)}")
