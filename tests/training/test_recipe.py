@@ -67,6 +67,12 @@ def test_every_key_and_recipe_stands_in_the_readme_of_the_folder():
         ("data", "val", 0.85, 0.84),
         ("data", "test", -0.1, 0.0),
         ("data", "resize", 0, 300),
+        ("data", "ood_column", 1, None),
+        ("data", "ood_column", "site", None),  # without ood_values
+        ("data", "ood_values", [1, "x"], []),  # without ood_column
+        ("data", "ood_values", "x", []),
+        ("data", "split_values", {"0": "train"}, {}),  # without split_column
+        ("data", "split_column", 3, "fold"),
         ("train", "epochs", 0, 1),
         ("train", "epochs", 2.5, 2),
         ("train", "batch_size", 1, 2),

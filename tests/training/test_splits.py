@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 
 from xattn.errors import XattnError
 from xattn.training.samples import Sample
-from xattn.training.splits import check_splits, make_splits, read_splits, write_splits
+from xattn.training.splits import (
+    check_splits,
+    make_splits,
+    read_domains,
+    read_splits,
+    write_splits,
+)
 
 CLASSES = ("benign", "malignant")
 
@@ -133,6 +140,38 @@ def test_splits_that_are_written_read_back_the_same(tmp_path: Path):
     path = tmp_path / "splits.csv"
     path.write_text(write_splits(splits), encoding="utf-8", newline="")
     assert read_splits(path) == splits
+    assert read_domains(path) == {}
+
+
+def test_domains_are_written_beside_the_splits_and_read_back(tmp_path: Path):
+    splits = {"a": "train", "b": "ood", "c": "test"}
+    path = tmp_path / "splits.csv"
+    path.write_text(write_splits(splits, {"a": "Vienna, 1", "b": "2"}), encoding="utf-8")
+    assert path.read_text().splitlines()[0] == "image_id,split,domain"
+    assert read_splits(path) == splits
+    assert read_domains(path) == {"a": "Vienna, 1", "b": "2"}
+
+
+def test_splits_saved_by_a_spreadsheet_are_read(tmp_path: Path):
+    (tmp_path / "s.csv").write_bytes(b"\xef\xbb\xbfimage_id,split\r\na,val\r\n")
+    assert read_splits(tmp_path / "s.csv") == {"a": "val"}
+    assert read_domains(tmp_path / "s.csv") == {}
+
+
+def test_bound_samples_go_where_they_are_bound_and_shares_are_of_the_others():
+    samples = [
+        replace(s, split="ood" if i < 10 else "test" if i < 20 else None)
+        for i, s in enumerate(samples_of([0, 1] * 30))
+    ]
+    splits = make_splits(samples, own_bytes(samples), val=0.25, test=0, seed=0)
+    assert Counter(splits.values()) == {"ood": 10, "test": 10, "train": 30, "val": 10}
+    assert {splits[s.id] for s in samples[:10]} == {"ood"}
+    assert list(splits) == [s.id for s in samples]
+
+
+def test_only_bound_samples_need_no_dealing():
+    samples = [replace(s, split="ood") for s in samples_of([0, 1])]
+    assert make_splits(samples, {}, val=0.1, test=0.1, seed=0) == {"i0": "ood", "i1": "ood"}
 
 
 @pytest.mark.parametrize(

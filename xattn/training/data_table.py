@@ -23,6 +23,30 @@ def _as_triple(value: Any) -> Any:
     return tuple(value)
 
 
+def _as_texts(value: Any) -> Any:
+    if isinstance(value, str | int | float) or not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list of texts or numbers, but got {value!r}")
+    if not all(isinstance(one, str | int | float) for one in value):
+        raise ValueError(f"expected texts or numbers in the list, but got {value!r}")
+    return tuple(value)
+
+
+def value_text(value: str | int | float) -> str:
+    """Return a metadata value as text, in which 2 and 2.0 are the same.
+
+    >>> value_text(2), value_text(2.0), value_text("rosendahl"), value_text(True)
+    ('2', '2', 'rosendahl', 'true')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
+
+
+Destination = Literal["train", "val", "test", "ood", "none"]
+"""A split, or "none": left out."""
+Values = Annotated[tuple[str | int | float | bool, ...], BeforeValidator(_as_texts)]
 Pixels = Annotated[int, Field(ge=1)]
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(_as_pair)]
 Colour = Annotated[tuple[float, float, float], BeforeValidator(_as_triple)]
@@ -49,6 +73,14 @@ class DataTable(Table):
     """Share of the images that choose the best epoch."""
     test: float = Field(default=0.15, ge=0, lt=1)
     """Share of the images that are looked at once, at the end; 0 for none."""
+    ood_column: str | None = None
+    """Metadata column that says where an image comes from."""
+    ood_values: Values = ()
+    """Its values whose images are the test set of other origin, kept out of the other splits."""
+    split_column: str | None = None
+    """Metadata column that says the split of every image, in place of `val` and `test`."""
+    split_values: dict[str, Destination] = Field(default_factory=dict)
+    """Its values and the split of each; needed if they are not train, val, test and ood."""
     split_seed: int = Field(default=0, ge=0)
     """Kept apart from `seed`: trainings of several seeds are compared on the same images."""
 
@@ -58,4 +90,15 @@ class DataTable(Table):
             raise ValueError(f"expected val + test to be below 1, but got {self.val} + {self.test}")
         if min(self.std) <= 0:
             raise ValueError(f"expected std above 0, but got {list(self.std)}")
+        return self
+
+    @model_validator(mode="after")
+    def _columns_have_values(self) -> DataTable:
+        if (self.ood_column is None) != (not self.ood_values):
+            raise ValueError(
+                "expected ood_column and ood_values together, but got "
+                f"{'ood_values' if self.ood_column is None else 'ood_column'} alone"
+            )
+        if self.split_column is None and self.split_values:
+            raise ValueError("expected split_values with a split_column, but got them alone")
         return self

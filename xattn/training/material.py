@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError
+from xattn.training.binding import bind_by_metadata, describe_origin
 from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.data_table import DataTable
 from xattn.training.recipe import Recipe
@@ -91,15 +92,16 @@ def choose(
     Args:
         annotations: as read by `read_annotations`.
         images: where the files are instead, see `select_samples`.
-        data: how the recipe wants them split.
-        splits: splits.csv of another training, which binds the images to their split; those that
-            are not in it are left out without a word.
+        data: how the recipe wants them split; see `bind_by_metadata`.
+        splits: splits.csv of another training, which binds the images to their split in place of
+            `split_column`; those that are not in it are left out without a word.
 
     Raises:
         XattnError: nothing is left, not every class occurs, or the splits cannot be read.
     """
-    samples, unlabelled = select_samples(annotations, images)
+    samples, left_out = select_samples(annotations, images)
     if splits is not None:
+        data = data.model_copy(update={"split_column": None, "split_values": {}})
         given, domains = read_splits(splits), read_domains(splits)
         inside = [
             replace(sample, split=given[sample.id], domain=domains.get(sample.id))
@@ -112,8 +114,9 @@ def choose(
                 f"{samples[0].id} here, {next(iter(given), 'none at all')} there"
             )
         samples = inside
+    samples, without_split = bind_by_metadata(samples, annotations, data)
     check_classes(samples, annotations.labels)
-    return samples, unlabelled
+    return samples, [*left_out, *without_split]
 
 
 def prepare(
@@ -141,4 +144,4 @@ def prepare(
         cache.samples, cache.hashes, val=data.val, test=data.test, seed=data.split_seed
     )
     check_splits(cache.samples, splits, cache.hashes, classes)
-    return Material(classes, cache, splits)
+    return Material(classes, cache, splits, tuple(describe_origin(cache.samples, data)))

@@ -111,8 +111,7 @@ def check_splits(
             shown = ", ".join(f"{count} {name}" for name, count in counts.items())
             raise XattnError(
                 f"Expected images of every class in the split {split!r}, but got none of "
-                f"{', '.join(empty)} ({shown}); raise `{split}` under [data], or add images of "
-                "that class in groups of their own"
+                f"{', '.join(empty)} ({shown}); {_more_of(split)}"
             )
 
 
@@ -212,5 +211,22 @@ def _same_side(
         raise XattnError(
             f"Expected every {what} in one split, but {name} is in two: {a.id} in "
             f"{splits[a.id]}, {b.id} in {splits[b.id]}{more}; a model is then tested on what it "
-            "was trained on: move them to one side, or leave the splits to `xattn train`"
+            f"was trained on: {_together(a, b)}"
         )
+
+
+def _together(a: Sample, b: Sample) -> str:
+    """Say how two samples come to one side."""
+    if "ood" in (a.split, b.split):
+        return (
+            "choose `ood_values` that hold whole groups, or leave out the images of one side "
+            "(a splits.csv without them, given with --splits)"
+        )
+    return "move them to one side, or leave the splits to `xattn train`"
+
+
+def _more_of(split: Split) -> str:
+    """Say how a split comes to images of another class."""
+    if split == "ood":
+        return "choose other `ood_values` under [data], or none"
+    return f"raise `{split}` under [data], or add images of that class in groups of their own"
