@@ -50,6 +50,18 @@ def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, table
         )
 
 
+def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):
+    run = plant(tmp_path, 120)
+    found = feature_usage(run.run, run.annotations, decision="majority", cross_check=True, **QUICK)[
+        "feature_usage"
+    ]
+    assert found["test"].str.startswith("majority(").all()
+    p = found.set_index("feature")["p_kci"]
+    assert p["ruler"].max() < 0.01 < p["control-noise"]
+    assert facts(run.run)["usage_adjusted"] == "Holm"
+    assert facts(planted.run)["usage_adjusted"] == "Westfall-Young"
+
+
 def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     recorded = facts(planted.run)
     content = planted.annotations.read_bytes()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import chi2_contingency, rankdata, spearmanr
 
 from xattn.analysis.columns import as_column
 from xattn.analysis.ranks import centred_within, ranks_within
@@ -8,7 +8,6 @@ from xattn.analysis.statistics import (
     STATISTICS,
     feature_embedding,
     find_statistic,
-    permuted_statistics,
     prediction_embedding,
 )
 from xattn.errors import UsageError
@@ -22,12 +21,10 @@ def centring(n):
 
 
 def observed(name, feature, score, label=LABEL):
-    stat = find_statistic(name)
     rows = np.arange(len(label))
-    target = prediction_embedding(stat, np.asarray(score, float).reshape(len(label), -1), label)
-    embedded = feature_embedding(stat, as_column(feature), rows, label)
+    scores = np.asarray(score, float).reshape(len(label), -1)
     identity = rows[None].astype(np.int32)
-    return permuted_statistics(stat, [embedded], target, label, identity)[0, 0]
+    return find_statistic(name).permuted([as_column(feature)], rows, scores, label, identity)[0, 0]
 
 
 def test_ranks_are_modified_ridits_within_each_label():
@@ -100,13 +97,12 @@ def test_permuting_rows_of_the_prediction_equals_computing_from_permuted_scores(
     rng = np.random.default_rng(3)
     score = rng.normal(size=(65, 2))
     feature = [rng.normal(size=65), rng.integers(0, 2, 65), rng.choice(list("abc"), 65)]
+    feature.append(rng.normal(size=(65, 3)))
     index = np.array(
         [np.concatenate([rng.permutation(40), 40 + rng.permutation(25)]) for _ in "12"]
     )
-    stat = find_statistic(name)
-    target = prediction_embedding(stat, score, LABEL)
-    embedded = [feature_embedding(stat, as_column(f), ROWS, LABEL) for f in feature]
-    fast = permuted_statistics(stat, embedded, target, LABEL, index.astype(np.int32))
+    columns = [as_column(f) for f in feature]
+    fast = find_statistic(name).permuted(columns, ROWS, score, LABEL, index.astype(np.int32))
     for p, order in enumerate(index):
         for f, values in enumerate(feature):
             assert fast[p, f] == pytest.approx(observed(name, values, score[order]))
@@ -119,6 +115,40 @@ def test_statistics_lie_between_none_and_one_and_ignore_monotone_changes(name):
     assert 0 <= observed(name, x, y) < 0.5
     assert observed(name, x, x) == pytest.approx(1)
     assert observed(name, np.exp(x), y**3) == pytest.approx(observed(name, x, y))
+
+
+def test_chi2_of_one_label_is_pearsons_statistic_up_to_a_constant():
+    rng = np.random.default_rng(7)
+    x, y, label = rng.integers(0, 2, 65), rng.normal(size=65), np.zeros(65, int)
+    index = np.array([rng.permutation(65) for _ in range(5)], np.int32)
+    found = find_statistic("chi2").permuted([as_column(x)], ROWS, y[:, None], label, index)[:, 0]
+    quarter = (ranks_within(y, label) * 4).astype(int)
+    wanted = [
+        chi2_contingency(np.histogram2d(x, quarter[order], (2, 4))[0], correction=False).statistic
+        for order in index
+    ]
+    assert found / found[0] == pytest.approx(np.array(wanted) / wanted[0])
+
+
+def test_shared_neighbours_are_counted_edge_by_edge():
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=(2, 65))
+    both = all_edges = 0
+    for label in (0, 1):
+        some = np.flatnonzero(label == LABEL)
+        u, v = (ranks_within(z, LABEL)[some] for z in (x, y))
+        for i in range(len(some)):
+            near_v = np.lexsort((np.arange(len(some)), np.abs(v - v[i])))
+            near_v = [j for j in near_v if j != i][:10]
+            d = np.delete(np.abs(u - u[i]), i)
+            last = np.sort(d)[9]
+            for j in near_v:
+                far = abs(u[j] - u[i])
+                tied = np.isclose(d, last).sum()
+                share = (10 - (d < last - 1e-9).sum()) / tied
+                both += 1 if far < last - 1e-9 else share if np.isclose(far, last) else 0
+                all_edges += 1
+    assert observed("nearest-neighbour", x, y) == pytest.approx(both / all_edges, rel=0.02)
 
 
 @pytest.mark.parametrize("name", sorted(STATISTICS))

@@ -23,7 +23,8 @@ def test_a_feature_that_moves_the_score_is_found():
     assert result.rank_effect > 0.3
     assert 0 < result.effect_low < result.effect_bits < result.effect_high
     assert result.n == result.groups == N
-    assert result.test == "rank(presence)"
+    assert result.test == "min-p(presence)"
+    assert 0 < result.variance_low < result.variance_share < result.variance_high < 1
 
 
 def test_a_feature_known_only_through_the_label_is_not():
@@ -109,8 +110,8 @@ def test_features_tested_together_come_out_as_each_alone():
 
 def test_order_of_rows_changes_nothing_but_the_draw():
     order = RNG.permutation(N)
-    first = usage_test(RULER, SCORE, LABEL, **QUICK)
-    other = usage_test(RULER[order], SCORE[order], LABEL[order], **QUICK)
+    first = usage_test(RULER, SCORE, LABEL, tests=("rank",), **QUICK)
+    other = usage_test(RULER[order], SCORE[order], LABEL[order], tests=("rank",), **QUICK)
     assert first.statistic == pytest.approx(other.statistic)
     assert first.rank_effect == pytest.approx(other.rank_effect)
 
@@ -139,6 +140,40 @@ def test_several_tests_are_combined_into_one_p_value():
     assert result.p_value <= 3 / 200
 
 
+def test_a_feature_of_several_numbers_is_tested_as_one():
+    colours = RNG.normal(size=(N, 3))
+    moved = usage_test(colours, SCORE + 0.7 * colours[:, 1], LABEL, **QUICK)
+    assert (moved.test, moved.p_value) == ("min-p(value)", 1 / 200)
+    assert usage_test(colours, SCORE, LABEL, **QUICK).p_value > 0.01
+    colours[:30, 2] = np.nan
+    assert usage_test(colours, SCORE, LABEL, **QUICK).n == N - 30
+
+
+def test_a_majority_of_tests_rejects_where_their_median_p_value_does():
+    result = usage_test(RULER, SCORE + RULER, LABEL, decision="majority", **QUICK)
+    assert result.test == "majority(presence)"
+    assert set(result.p_by_test) == {"hsic", "random-feature", "nearest-neighbour"}
+    assert result.p_value == np.median(list(result.p_by_test.values()))
+
+
+@pytest.mark.parametrize("feature", [RULER, NOISE, np.ones(N)], ids=["used", "noise", "constant"])
+def test_early_stopping_ends_where_a_slow_loop_would(feature):
+    full = usage_test(feature, SCORE + RULER, LABEL, tests=("rank",), **QUICK)
+    early = usage_test(feature, SCORE + RULER, LABEL, tests=("rank",), early_stopping=10, **QUICK)
+    assert early.statistic == pytest.approx(full.statistic, nan_ok=True)
+    if full.p_value * 200 <= 10:  # never stopped: the observed one counts among the 200
+        assert early.p_value == full.p_value
+    elif full.p_value > 0:
+        assert early.p_value == pytest.approx(full.p_value, abs=0.25)
+        assert (10 / early.p_value) % 1 == pytest.approx(0, abs=1e-6)
+    assert early.effect_bits == pytest.approx(full.effect_bits, nan_ok=True)
+
+
+def test_early_stopping_of_several_tests_is_refused():
+    with pytest.raises(UsageError, match="name one"):
+        usage_test(RULER, SCORE, LABEL, early_stopping=10)
+
+
 def test_the_example_in_the_docstring_holds():
     found = doctest.DocTestFinder().find(usage_test, globs={"np": np, "usage_test": usage_test})
     assert sum(len(example.examples) for example in found) == 4
@@ -153,6 +188,8 @@ def test_the_result_is_frozen():
 
 
 def test_wrong_arguments_are_named():
+    with pytest.raises(UsageError, match="did you mean 'majority'"):
+        usage_test(RULER, SCORE, LABEL, decision="majorty")
     with pytest.raises(UsageError, match="Unknown test"):
         usage_test(RULER, SCORE, LABEL, tests=("rnk",))
     with pytest.raises(ValueError, match="one a label, but got 3"):

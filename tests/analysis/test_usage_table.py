@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xattn.analysis.adjust import holm
+from xattn.analysis.adjust import benjamini_hochberg, holm
 from xattn.analysis.columns import as_column
 from xattn.analysis.usage_table import negative_controls, usage_table
 from xattn.runs import COLUMNS
@@ -32,13 +32,13 @@ def table():
 def test_there_is_a_row_per_feature_and_aspect_and_two_controls(table):
     rows = list(zip(table["feature"], table["kind"], table["test"], strict=True))
     assert rows == [
-        ("ruler", "artifact", "rank(presence)"),
-        ("network", "metadata", "rank(presence)"),
-        ("network", "metadata", "rank(area)"),
-        ("site", "metadata", "rank(value)"),
-        ("flat", "metadata", "rank(presence)"),
-        ("control-noise", "control", "rank(value)"),
-        ("control-label-noise", "control", "rank(presence)"),
+        ("ruler", "artifact", "min-p(presence)"),
+        ("network", "metadata", "min-p(presence)"),
+        ("network", "metadata", "min-p(area)"),
+        ("site", "metadata", "min-p(value)"),
+        ("flat", "metadata", "min-p(presence)"),
+        ("control-noise", "control", "min-p(value)"),
+        ("control-label-noise", "control", "min-p(presence)"),
     ]
     assert set(COLUMNS["feature_usage"]) <= set(table.columns)
 
@@ -48,9 +48,12 @@ def test_only_the_planted_feature_is_used(table):
 
 
 def test_p_values_are_adjusted_over_all_rows_that_have_one(table):
-    assert table["p_adjusted"].to_numpy() == pytest.approx(
-        holm(table["p_value"].to_numpy()), nan_ok=True
-    )
+    p = table["p_value"].to_numpy()
+    assert table["p_holm"].to_numpy() == pytest.approx(holm(p), nan_ok=True)
+    assert table["p_bh"].to_numpy() == pytest.approx(benjamini_hochberg(p), nan_ok=True)
+    assert table.attrs["adjusted"] == "Westfall-Young"
+    tested = table[table["p_value"].notna()]
+    assert (tested["p_adjusted"] >= tested["p_value"]).all()
     flat = table[table["feature"] == "flat"].iloc[0]
     assert np.isnan(flat["p_adjusted"])
     assert not flat["used"]
@@ -60,6 +63,28 @@ def test_p_values_are_adjusted_over_all_rows_that_have_one(table):
 def test_more_permutations_are_drawn_when_the_table_is_long(table):
     assert table.attrs["permutations"] == 4 * 7 / 0.05 - 1
     assert table["smallest_p"].min() * 7 < 0.05
+
+
+@pytest.mark.parametrize(
+    "choice", [{"decision": "majority"}, {"tests": ("rank",), "early_stopping": 20}], ids=str
+)
+def test_without_shared_permutations_holms_method_adjusts(choice):
+    table = usage_table(
+        FEATURES[["ruler", "site"]], SCORE, LABEL, permutations=99, bootstrap=9, **choice
+    )
+    assert table.attrs["adjusted"] == "Holm"
+    assert table["p_adjusted"].to_numpy() == pytest.approx(table["p_holm"].to_numpy())
+    assert table.loc[table["used"], "feature"].tolist() == ["ruler"]
+
+
+def test_that_a_value_is_missing_is_tested_as_a_feature():
+    age = np.where(RNG.random(N) < 0.3 + 0.5 * (FEATURES["ruler"] == 1), np.nan, 50.0)
+    table = usage_table(
+        pd.DataFrame({"age": age}), SCORE, LABEL, permutations=99, bootstrap=9
+    ).set_index(["feature", "test"])
+    assert table.loc[("age", "min-p(missing)"), "used"]
+    assert table.loc[("age", "min-p(missing)"), "n"] == N
+    assert "constant" in table.loc[("age", "min-p(value)"), "note"]
 
 
 def test_the_label_control_follows_the_label_and_nothing_else():

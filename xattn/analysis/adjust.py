@@ -36,35 +36,84 @@ def two_sided_p(statistics: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.where(np.isnan(values).any(axis=0), np.nan, p)
 
 
-def minimum_p(values: NDArray[np.float64]) -> tuple[list[float], float]:
-    """Return each statistic's p-value, and the exact p-value of the least of them.
-
-    Every permutation is treated as the observation would be: it gets a p-value for each statistic
-    among all rows, and the least of those; the observed least is ranked among these. The
-    statistics may depend on each other in any way.
+def permuted_p(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the p-value that each row would have, had it been the observed one: (1 + P, ...).
 
     Args:
-        values: (1 + P, statistics), the observed ones first; large means dependent.
+        values: (1 + P, ...), the observed ones first; large means dependent.
     """
     from scipy.stats import rankdata
 
-    each = upper_p(values)
-    if values.shape[1] == 1:
-        return [float(each[0])], float(each[0])
-    rounded = np.round(values / np.abs(values).max(axis=0), 9)  # ties are ties, see `upper_p`
-    ranked = rankdata(-rounded, method="max", axis=0) / len(values)
-    return [float(p) for p in each], float(upper_p(-ranked.min(axis=1)))
+    largest = np.abs(values).max(axis=0)
+    rounded = np.round(values / np.where(largest > 0, largest, 1.0), 9)  # see `upper_p` on ties
+    ranked: NDArray[np.float64] = rankdata(-rounded, method="max", axis=0) / len(values)
+    return ranked
+
+
+def minimum_p(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the exact p-value of the least of several statistics' p-values, for each row.
+
+    Every permutation is treated as the observation is: it gets a p-value for each statistic among
+    all rows, and the least of those; these are ranked among each other. The statistics may depend
+    on each other in any way.
+
+    Args:
+        values: (1 + P, statistics), the observed ones first; large means dependent.
+
+    Returns:
+        (1 + P,), the observed one first.
+    """
+    each = permuted_p(values)
+    return each[:, 0] if values.shape[1] == 1 else permuted_p(-each.min(axis=1))
+
+
+def westfall_young(p_values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return p-values adjusted for all features at once by the permutations themselves: (m,).
+
+    Step-down minP (Westfall and Young 1993, algorithm 2.8): the chance that the least of this and
+    all larger p-values would be as small. Features that go together cost less than by Holm's
+    method, which has to fear the worst; the familywise error rate is kept as exactly.
+
+    Args:
+        p_values: (1 + P, m), of every feature under every permutation, the observed ones first, as
+            from `minimum_p`. NaN where a feature could not be tested; that stays NaN.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    tested = np.flatnonzero(~np.isnan(values).any(axis=0))
+    adjusted = np.full(values.shape[1], np.nan)
+    if len(tested):
+        order = tested[np.argsort(values[0, tested], kind="stable")]
+        # From the largest to the smallest: the least p-value among those not yet rejected.
+        least = np.minimum.accumulate(values[:, order[::-1]], axis=1)[:, ::-1]
+        raw = (least <= values[0, order] * (1 + 1e-9)).mean(axis=0)
+        adjusted[order] = np.maximum.accumulate(raw)
+    return adjusted
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Return Holm's adjusted p-values over all that are not NaN (Holm 1979); NaN stays NaN."""
+    """Return Holm's adjusted p-values over all that are not NaN (Holm 1979); NaN stays NaN.
+
+    Keeps the chance of a single false finding, however the tests depend on each other.
+    """
+    return _adjusted(p_values, "holm")
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Return p-values adjusted for the false discovery rate (Benjamini, Hochberg 1995).
+
+    Keeps the expected share of false findings among all, if tests are independent or go together.
+    """
+    return _adjusted(p_values, "fdr_bh")
+
+
+def _adjusted(p_values: ArrayLike, method: str) -> NDArray[np.float64]:
     from statsmodels.stats.multitest import multipletests
 
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
     tested = ~np.isnan(p)
     if tested.any():
-        adjusted[tested] = multipletests(p[tested], method="holm")[1]
+        adjusted[tested] = multipletests(p[tested], method=method)[1]
     return adjusted
 
 

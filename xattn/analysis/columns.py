@@ -20,7 +20,8 @@ class Column:
         feature: its name.
         kind: structure, artifact, metadata, computed or control.
         aspect: what of it was measured: presence, area or value.
-        values: float64 (n,), NaN where unknown. For a nominal feature the number of its category.
+        values: float64 (n,), or (n, d) for a feature of several numbers; NaN where unknown. For a
+            nominal feature the number of its category.
         categories: names of the categories of a nominal feature, else None.
     """
 
@@ -33,7 +34,8 @@ class Column:
     @cached_property
     def known(self) -> NDArray[np.bool_]:
         """Where the value is known, (n,)."""
-        return ~np.isnan(self.values)
+        missing = np.isnan(self.values.reshape(len(self.values), -1))
+        return np.asarray(~missing.any(axis=1))
 
     @property
     def nominal(self) -> bool:
@@ -44,11 +46,15 @@ class Column:
 def as_column(
     values: ArrayLike, feature: str = "", kind: str = "metadata", aspect: str | None = None
 ) -> Column:
-    """Read values of any kind: numbers, booleans, or names (which become nominal).
+    """Read values of any kind: numbers, booleans, names (which become nominal), or (n, d) numbers.
 
     Missing values (None, NaN, NA) stay missing; infinities count as missing. The aspect, if not
     given, is presence for yes/no values and else value.
     """
+    if isinstance(values, pd.DataFrame) or np.ndim(values) == 2:
+        several = np.asarray(values, dtype=np.float64)
+        several = np.where(np.isfinite(several), several, np.nan)
+        return Column(feature, kind, aspect or "value", several)
     series = pd.Series(values)
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(object)

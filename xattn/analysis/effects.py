@@ -7,9 +7,16 @@ from numpy.typing import NDArray
 
 from xattn.analysis.columns import Column
 from xattn.analysis.ranks import centred_within, ranks_within
-from xattn.analysis.statistics import feature_embedding, find_statistic, prediction_embedding
+from xattn.analysis.statistics import (
+    Statistic,
+    feature_embedding,
+    prediction_embedding,
+    rank_embedding,
+)
 
 Array = NDArray[np.float64]
+
+_RANK = Statistic("rank", rank_embedding, per_label=False)
 
 
 def rank_effect(
@@ -21,8 +28,8 @@ def rank_effect(
       with the feature scores higher than one of the same label without it, minus the reverse
       (van Elteren's weights over labels);
     - number: Spearman's correlation within labels;
-    - nominal feature, or several prediction columns: the largest absolute correlation between a
-      category (or the number) and a column; without sign.
+    - nominal feature, or several columns of feature or prediction: the largest absolute correlation
+      between a column (or category) of one and a column of the other; without sign.
 
     Args:
         column: the feature.
@@ -30,11 +37,10 @@ def rank_effect(
         prediction: (n, q).
         label: (n,) numbers.
     """
-    rank = find_statistic("rank")
-    feature = feature_embedding(rank, column, rows, label)
-    target = prediction_embedding(rank, prediction, label)
+    feature = feature_embedding(_RANK, column, rows, label)
+    target = prediction_embedding(_RANK, prediction, label)
     cross = feature.T @ target
-    yes_no = len(np.unique(column.values[rows])) == 2
+    yes_no = column.values.ndim == 1 and len(np.unique(column.values[rows])) == 2
     if cross.size == 1 and yes_no:
         return _rank_biserial(column.values[rows], target[:, 0], label)
     norms = np.linalg.norm(feature, axis=0)[:, None] * np.linalg.norm(target, axis=0)

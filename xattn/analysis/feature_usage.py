@@ -19,6 +19,7 @@ from xattn.analysis.alignment import alignment_table
 from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import positions
 from xattn.analysis.columns import as_column
+from xattn.analysis.decisions import find_decision
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.mask_scores import per_image_table, score_masks
 from xattn.analysis.rates import Outcomes
@@ -40,6 +41,8 @@ def feature_usage(
     alpha: float = 0.05,
     seed: int = 0,
     positive: str | None = None,
+    decision: str = "min-p",
+    cross_check: bool = False,
     workers: int = 2,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -60,6 +63,8 @@ def feature_usage(
         alpha: level of `used` and of the adjusted p-values.
         seed: same seed, same tables.
         positive: class that tpr and fpr speak of if there are two; default the last one.
+        decision: how the statistics of the dependence test decide, see `usage_test`.
+        cross_check: add causal-learn's KCI to the dependence tests.
         workers: threads that read masks.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
@@ -86,10 +91,12 @@ def feature_usage(
     with clock("alignment"):
         tables = {"alignment": alignment_table(scored, features, folder.classes, **vars(settings))}
     with clock("feature_usage"):
-        tables["feature_usage"] = _usage(folder, features, positive, settings)
+        battery = {"decision": find_decision(decision).name, "cross_check": cross_check}
+        tables["feature_usage"] = _usage(folder, features, positive, {**vars(settings), **battery})
     with clock("bias"):
         tables["bias"] = _bias(folder, features, positive, settings)
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
+    adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: _presentable(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         folder.write_table(name, table)
@@ -99,6 +106,9 @@ def feature_usage(
     facts = {
         "schema": "xattn-analysis/1",
         **vars(settings),
+        **battery,
+        "tests": find_decision(decision).tests,
+        "usage_adjusted": adjusted,
         "permutations_drawn": drawn,
         "positive": positive,
         "annotations": str(known.path),
@@ -149,12 +159,14 @@ def decision_scores(run: RunFolder, positive: str) -> NDArray[np.float64]:
     return difference.to_numpy(dtype=np.float64)
 
 
-def _usage(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:
+def _usage(
+    run: RunFolder, features: FeatureSet, positive: str, settings: dict[str, Any]
+) -> pd.DataFrame:
     columns = measured_columns(features)
     if not columns or not features.labelled:
         return pd.DataFrame()
     label, group = features.table["label"], features.table["group"]
-    return usage_table(columns, decision_scores(run, positive), label, group, **vars(settings))
+    return usage_table(columns, decision_scores(run, positive), label, group, **settings)
 
 
 def _bias(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from scipy.special import xlogy
 
 from xattn.analysis.codes import label_slices
 from xattn.analysis.columns import Column
+from xattn.analysis.effects import main_direction
 from xattn.analysis.ranks import ranks_within
 from xattn.analysis.resampling import percentile_interval
 
@@ -39,8 +40,13 @@ class Information:
 
 
 def feature_bins(column: Column, rows: Codes, label: Codes) -> Codes:
-    """Return the bin of some rows: the categories there are, else within-label quantiles."""
+    """Return the bin of some rows: the categories there are, else within-label quantiles.
+
+    Of a feature of several numbers, quantiles along the direction in which it varies most.
+    """
     values = column.values[rows]
+    if values.ndim == 2:
+        return quantile_bins(main_direction(values, label), label)
     kinds, number = np.unique(values, return_inverse=True)
     if column.nominal or len(kinds) <= 2:
         return number.reshape(-1)

@@ -1,13 +1,15 @@
-"""Statistics of conditional dependence, all of one form: sums of squared cross products.
+"""Statistics of conditional dependence, nearly all of one form: sums of squared cross products.
 
-A statistic says how to describe a quantity by a few columns (its *embedding*): A for the feature,
-B for the prediction, both centred within each label. The statistic is the squared size of A' B,
-scaled to [0, 1]. Under a permutation only B's rows move, so one matrix product per chunk of
+Such a statistic says how to describe a quantity by a few columns (its *embedding*): A for the
+feature, B for the prediction, both centred within each label. The statistic is the squared size of
+A' B, scaled to [0, 1]. Under a permutation only B's rows move, so one matrix product per chunk of
 permutations serves all features at once. To add a statistic, write its embedding:
 
     @statistic("my-name", per_label=True)
     def my_embedding(u):
         '''Columns (n, K) for within-label ranks u (n,) in (0, 1).'''
+
+One of another form has a `name` and a method `permuted`, see `Measure` and `neighbours`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +32,41 @@ Embedding = Callable[[Array], Array]
 
 _PRODUCT = 2**23
 _TERMS = 6
+_QUARTERS = 4
+_FOURIER = 5
+
+
+class Measure(Protocol):
+    """One way to measure dependence within labels."""
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+
+    def permuted(
+        self,
+        columns: Sequence[Column],
+        rows: NDArray[np.intp],
+        prediction: Array,
+        label: NDArray[np.intp],
+        index: NDArray[np.int32],
+    ) -> Array:
+        """Return the statistic of each feature under each permutation: (P, features).
+
+        Args:
+            columns: the features.
+            rows: (n,) which of their values.
+            prediction: (n, q) scores of these rows.
+            label: (n,) numbers, ascending.
+            index: (P, n) rows of the prediction that take the places of rows 0 to n - 1.
+
+        In [0, 1], large where dependent; NaN for what never varies within a label.
+        """
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """One way to measure dependence within labels.
+    """A sum of squared cross products.
 
     Attributes:
         name: what users call it.
@@ -46,8 +79,21 @@ class Statistic:
     embed: Embedding
     per_label: bool
 
+    def permuted(
+        self,
+        columns: Sequence[Column],
+        rows: NDArray[np.intp],
+        prediction: Array,
+        label: NDArray[np.intp],
+        index: NDArray[np.int32],
+    ) -> Array:
+        """Return the statistic of each feature under each permutation, see `Measure`."""
+        features = [feature_embedding(self, c, rows, label) for c in columns]
+        target = prediction_embedding(self, prediction, label)
+        return permuted_statistics(self, features, target, label, index)
 
-STATISTICS: dict[str, Statistic] = {}
+
+STATISTICS: dict[str, Measure] = {}
 """Every statistic by name."""
 
 
@@ -61,12 +107,14 @@ def statistic(name: str, per_label: bool) -> Callable[[Embedding], Embedding]:
     return register
 
 
-def find_statistic(name: str) -> Statistic:
+def find_statistic(name: str) -> Measure:
     """Return the statistic of this name.
 
     Raises:
         UsageError: there is none.
     """
+    import xattn.analysis.neighbours  # noqa: F401 -- importing registers
+
     if name not in STATISTICS:
         raise UsageError(f"Unknown test {name!r}{near(name, STATISTICS)}")
     return STATISTICS[name]
@@ -101,6 +149,32 @@ def gaussian_embedding(u: Array) -> Array:
     return _gaussian(u, grid) @ functions
 
 
+@statistic("chi2", per_label=True)
+def quarter_embedding(u: Array) -> Array:
+    """Pearson's chi-square of counts: numbers and scores cut into quarters, categories as kept.
+
+    The sum over labels of each label's chi-square; with a yes/no feature, of its 2 x 4 tables.
+    """
+    quarter = np.minimum((u * _QUARTERS).astype(np.intp), _QUARTERS - 1)
+    counts = np.bincount(quarter, minlength=_QUARTERS)
+    columns: Array = np.eye(_QUARTERS)[quarter] / np.sqrt(np.maximum(counts, 1))
+    return columns
+
+
+@statistic("random-feature", per_label=True)
+def fourier_embedding(u: Array) -> Array:
+    """Five random Fourier features of normal scores, as RCIT uses (Strobl et al. 2019).
+
+    The same five for everybody, so that a p-value depends on nothing but data and seed.
+    """
+    from scipy.special import ndtri
+
+    rng = np.random.default_rng(5)
+    turns = rng.normal(size=_FOURIER) / 0.954  # the median distance of two normal scores
+    columns: Array = np.cos(ndtri(u)[:, None] * turns + rng.uniform(0, 2 * np.pi, _FOURIER))
+    return columns
+
+
 def _gaussian(u: Array, v: Array) -> Array:
     kernel: Array = np.exp(-0.5 * np.square((u[:, None] - v) / (1 - np.sqrt(0.5))))
     return kernel
@@ -120,9 +194,13 @@ def feature_embedding(
     """Return A (n, K) for some rows of a feature, centred within labels.
 
     Yes/no features are described by their indicator, and nominal ones by one indicator a category
-    over the root of its size (Kruskal and Wallis' weights), whatever the statistic.
+    over the root of its size (Kruskal and Wallis' weights), whatever the statistic. Features of
+    several columns are described column by column, side by side, as predictions are.
     """
     values = column.values[rows]
+    if values.ndim == 2:
+        parts = [stat.embed(u) for u in ranks_within(values, label).T]
+        return centred_within(np.concatenate(parts, axis=1), label)
     kinds = np.unique(values)
     if len(kinds) < 2:
         return np.zeros((len(rows), 1))

@@ -8,7 +8,8 @@ Within a label, a dependence can still come through a correlate of the feature: 
 the prediction carries the feature's information, not that the feature is its cause.
 
 The p-value comes from permuting predictions within each label, groups kept together, and is exact
-(see `permutation`). All features with the same images known share their permutations.
+(see `permutation`); how several statistics decide together:
+`decisions`. All features with the same images known share their permutations.
 """
 
 from __future__ import annotations
@@ -20,27 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.adjust import minimum_p
+from xattn.analysis.adjust import permuted_p
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import Column, as_column
-from xattn.analysis.effects import main_direction, rank_effect
-from xattn.analysis.information import (
-    Information,
-    conditional_information,
-    feature_bins,
-    quantile_bins,
-)
-from xattn.analysis.permutation import Stratum, within_label_permutations
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights
-from xattn.analysis.statistics import (
-    Statistic,
-    feature_embedding,
-    find_statistic,
-    permuted_statistics,
-    prediction_embedding,
-)
-
-_EXCESS_PERMUTATIONS = 200
+from xattn.analysis.decisions import find_decision
+from xattn.analysis.permutation import Stratum
+from xattn.analysis.sample import Sample
+from xattn.analysis.statistics import Measure, find_statistic
+from xattn.errors import UsageError
 
 Array = NDArray[np.float64]
 
@@ -51,7 +39,7 @@ class UsageResult:
 
     Attributes:
         feature, kind: what was tested.
-        test: statistic(aspect), e.g. "rank(presence)"; "min-p(...)" for several at once.
+        test: statistic(aspect), e.g. "rank(presence)"; of several the decision, "min-p(presence)".
         n: images tested: label, prediction and feature known, and their group exchangeable.
         groups: number of groups among them.
         strata_dropped: groups whose make-up no other group shares, which cannot be permuted.
@@ -60,8 +48,13 @@ class UsageResult:
         effect_bits: I(prediction; feature | label) in bits, its excess by chance subtracted.
         effect_low, effect_high: 95 % bootstrap interval over groups.
         rank_effect: in [-1, 1], see `effects.rank_effect`.
+        variance_share: of the variance of the prediction's ranks within labels, what the feature
+            explains; at most 1, see `variance`.
+        variance_low, variance_high: 95 % bootstrap interval over groups.
         smallest_p: the least p-value that could have come out.
         p_by_test: p-value of each statistic by itself.
+        p_permuted: (1 + P,) the p-value that each permutation would have had, the observed first;
+            NaN if there are none or the drawing stopped early.
         note: why there is no result, else empty.
     """
 
@@ -77,28 +70,19 @@ class UsageResult:
     effect_low: float
     effect_high: float
     rank_effect: float
+    variance_share: float
+    variance_low: float
+    variance_high: float
     smallest_p: float
     p_by_test: dict[str, float] = field(default_factory=dict)
+    p_permuted: Array = field(default_factory=lambda: np.full(1, np.nan), repr=False, compare=False)
     note: str = ""
 
     def to_row(self) -> dict[str, Any]:
         """Return the row for feature_usage.csv, all but what needs the whole table."""
-        return {
-            "feature": self.feature,
-            "kind": self.kind,
-            "test": self.test,
-            "n": self.n,
-            "groups": self.groups,
-            "strata_dropped": len(self.strata_dropped),
-            "statistic": self.statistic,
-            "p_value": self.p_value,
-            "effect_bits": self.effect_bits,
-            "effect_low": self.effect_low,
-            "effect_high": self.effect_high,
-            "rank_effect": self.rank_effect,
-            "smallest_p": self.smallest_p,
-            "note": self.note or None,
-        }
+        left_out = ("p_by_test", "p_permuted")
+        row = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**row, "strata_dropped": len(self.strata_dropped), "note": self.note or None}
 
 
 def usage_test(
@@ -107,26 +91,31 @@ def usage_test(
     label: ArrayLike,
     groups: ArrayLike | None = None,
     *,
-    tests: Sequence[str] = ("rank",),
+    tests: Sequence[str] | None = None,
+    decision: str = "min-p",
     permutations: int = 999,
+    early_stopping: int | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> UsageResult:
     """Test whether predictions depend on one feature given the label.
 
     Args:
-        feature: (n,) numbers, yes/no, or names; missing where unknown.
+        feature: (n,) numbers, yes/no, or names, or (n, d) numbers; missing where unknown.
         prediction: (n,) a score such as the logit difference, or (n, classes) probabilities.
         label: (n,) reference labels of any kind; missing where unknown.
         groups: (n,) lesion, patient or slide, whose images are not independent.
-        tests: names of statistics; with several, the p-value is that of their minimum p, exact
-            on shared permutations (no further correction is needed for having tried several).
+        tests: names of statistics; default those of the decision.
+        decision: how several statistics decide: "min-p" (their least p-value, exact on shared
+            permutations: nothing more is to be corrected for having tried several) or "majority".
         permutations: number drawn; the p-value is at least 1 / (1 + permutations).
-        bootstrap: replicates for the interval of `effect_bits`; 0 for none.
+        early_stopping: stop drawing when so many permutations have reached the statistic (Besag
+            and Clifford 1991): as exact, quicker where there is nothing. For one statistic only.
+        bootstrap: replicates for the intervals; 0 for none.
         seed: same seed, same result.
 
     Raises:
-        UsageError: a test is unknown.
+        UsageError: a test or decision is unknown, or early stopping asked for with several tests.
         ValueError: lengths differ.
 
     >>> label = np.repeat(["benign", "malignant"], 50)
@@ -142,7 +131,9 @@ def usage_test(
         label,
         groups,
         tests=tests,
+        decision=decision,
         permutations=permutations,
+        early_stopping=early_stopping,
         bootstrap=bootstrap,
         seed=seed,
     )[0]
@@ -154,8 +145,10 @@ def usage_tests(
     label: ArrayLike,
     groups: ArrayLike | None = None,
     *,
-    tests: Sequence[str] = ("rank",),
+    tests: Sequence[str] | None = None,
+    decision: str = "min-p",
     permutations: int = 999,
+    early_stopping: int | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> list[UsageResult]:
@@ -163,6 +156,7 @@ def usage_tests(
 
     Arguments as `usage_test`. Returns one result per column, in order.
     """
+    battery = _Battery.of(tests, decision, early_stopping)
     scores = _scores(prediction)
     label_code, names = codes(label)
     group = group_codes(groups, len(label_code))
@@ -177,120 +171,116 @@ def usage_tests(
     results: dict[int, UsageResult] = {}
     for mine in patterns.values():
         rows = np.flatnonzero(known & columns[mine[0]].known)
-        sample = _Sample.of(rows, scores, label_code, names, group, permutations, seed)
-        found = sample.test([columns[i] for i in mine], tests, bootstrap, seed)
+        sample = Sample.of(rows, scores, label_code, names, group, permutations, seed)
+        found = battery.test(sample, [columns[i] for i in mine], bootstrap, seed)
         results |= dict(zip(mine, found, strict=True))
     return [results[i] for i in range(len(columns))]
 
 
 @dataclass(frozen=True)
-class _Sample:
-    """The images on which some features are tested, sorted by label.
+class _Battery:
+    """The statistics that are asked for, and how they decide."""
 
-    Attributes:
-        rows: (n,) their numbers in the whole table.
-        index: (1 + P, n) permutations, the identity first.
-    """
-
-    rows: NDArray[np.intp]
-    prediction: Array
-    label: NDArray[np.intp]
-    group: NDArray[np.intp]
-    index: NDArray[np.int32]
-    dropped: tuple[Stratum, ...]
-    smallest_p: float
+    measures: tuple[Measure, ...]
+    decision: str
+    early_stopping: int | None
 
     @classmethod
-    def of(
-        cls,
-        rows: NDArray[np.intp],
-        prediction: Array,
-        label: NDArray[np.intp],
-        names: NDArray[Any],
-        group: NDArray[np.intp],
-        permutations: int,
-        seed: int,
-    ) -> _Sample:
-        rows = rows[np.argsort(label[rows], kind="stable")]
-        drawn = within_label_permutations(names[label[rows]], group[rows], permutations, seed)
-        kept = rows[drawn.kept]
-        return cls(
-            kept,
-            prediction[kept],
-            label[kept],
-            group[kept],
-            drawn.of_kept(),
-            drawn.dropped,
-            drawn.smallest_p,
-        )
+    def of(cls, tests: Sequence[str] | None, decision: str, early: int | None) -> _Battery:
+        names = find_decision(decision).tests if tests is None else tests
+        if early is not None and (early < 1 or len(names) != 1):
+            raise UsageError(
+                "Expected early stopping after at least 1 exceedance and for one test, but got "
+                f"{early} for {', '.join(names)}; the least of several p-values needs every "
+                'permutation: name one, such as tests=("rank",)'
+            )
+        return cls(tuple(find_statistic(name) for name in names), decision, early)
 
     def test(
-        self, columns: Sequence[Column], tests: Sequence[str], bootstrap: int, seed: int
+        self, sample: Sample, columns: Sequence[Column], bootstrap: int, seed: int
     ) -> list[UsageResult]:
         """Test features known for all these images."""
-        statistics = [find_statistic(name) for name in tests]
-        if not len(self.rows):
-            return [
-                self._nothing(c, tests, "no group can take the place of another") for c in columns
-            ]
-        values = np.stack([self._statistics(stat, columns) for stat in statistics], axis=2)
-        bits = self._information(columns, bootstrap, seed)
-        results = []
-        for i, column in enumerate(columns):
+        if not len(sample.rows):
+            why = "no group can take the place of another"
+            return [self._nothing(sample, column, why) for column in columns]
+        find = self._all if self.early_stopping is None else self._early
+        outcomes = find(sample, columns)
+        varying = [i for i, outcome in enumerate(outcomes) if outcome]
+        effects = sample.effects([columns[i] for i in varying], bootstrap, seed) if varying else []
+        effect = dict(zip(varying, effects, strict=True))
+        return [
+            UsageResult(**self._facts(sample, column), **outcome, **effect[i])
+            if outcome
+            else self._nothing(sample, column, "constant within every label")
+            for i, (column, outcome) in enumerate(zip(columns, outcomes, strict=True))
+        ]
+
+    def _all(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+        """Return statistic and p-values of each feature; nothing for one that never varies."""
+        combine = find_decision(self.decision).combine
+        values = sample.permuted(self.measures, columns)
+        found: list[dict[str, Any]] = []
+        for i in range(len(columns)):
             if np.isnan(values[:, i]).any():
-                results.append(self._nothing(column, tests, "constant within every label"))
+                found.append({})
                 continue
-            each, combined = minimum_p(values[:, i])
-            results.append(
-                UsageResult(
-                    **self._facts(column, tests),
-                    statistic=float(np.sqrt(values[0, i, 0])) if len(tests) == 1 else min(each),
-                    p_value=combined,
-                    effect_bits=float(bits.bits[i]),
-                    effect_low=float(bits.low[i]),
-                    effect_high=float(bits.high[i]),
-                    rank_effect=rank_effect(column, self.rows, self.prediction, self.label),
-                    p_by_test=dict(zip(tests, each, strict=True)),
-                )
+            each, every = permuted_p(values[:, i])[0], combine(values[:, i])
+            several = len(self.measures) > 1
+            found.append(
+                {
+                    "statistic": float(each.min() if several else np.sqrt(values[0, i, 0])),
+                    "p_value": float(every[0]),
+                    "p_by_test": self._named(each),
+                    "p_permuted": every,
+                }
             )
-        return results
+        return found
 
-    def _statistics(self, stat: Statistic, columns: Sequence[Column]) -> Array:
-        """Return one statistic of each feature, observed and permuted: (1 + P, features)."""
-        features = [feature_embedding(stat, c, self.rows, self.label) for c in columns]
-        prediction = prediction_embedding(stat, self.prediction, self.label)
-        return permuted_statistics(stat, features, prediction, self.label, self.index)
+    def _early(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+        assert self.early_stopping is not None
+        seen, p = sample.sequential(self.measures[0], columns, self.early_stopping)
+        return [
+            {}
+            if np.isnan(value)
+            else {
+                "statistic": float(np.sqrt(value)),
+                "p_value": float(mine),
+                "p_by_test": self._named([mine]),
+            }
+            for value, mine in zip(seen, p, strict=True)
+        ]
 
-    def _information(self, columns: Sequence[Column], bootstrap: int, seed: int) -> Information:
-        weights = None
-        if len(np.unique(self.group)) >= FEWEST_GROUPS and bootstrap > 0:
-            weights = group_weights(self.group, len(self.rows), bootstrap, seed)
-        return conditional_information(
-            [feature_bins(c, self.rows, self.label) for c in columns],
-            quantile_bins(main_direction(self.prediction, self.label), self.label),
-            self.label,
-            self.index[1 : 1 + _EXCESS_PERMUTATIONS],
-            weights,
-        )
+    def _named(self, values: Sequence[float] | Array) -> dict[str, float]:
+        return {m.name: float(p) for m, p in zip(self.measures, values, strict=True)}
 
-    def _facts(self, column: Column, tests: Sequence[str]) -> dict[str, Any]:
-        name = tests[0] if len(tests) == 1 else "min-p"
+    def _facts(self, sample: Sample, column: Column) -> dict[str, Any]:
+        name = self.measures[0].name if len(self.measures) == 1 else self.decision
         return {
             "feature": column.feature,
             "kind": column.kind,
             "test": f"{name}({column.aspect})",
-            "n": len(self.rows),
-            "groups": len(np.unique(self.group)),
-            "strata_dropped": self.dropped,
-            "smallest_p": self.smallest_p,
+            "n": len(sample.rows),
+            "groups": sample.groups,
+            "strata_dropped": sample.dropped,
+            "smallest_p": sample.smallest_p,
         }
 
-    def _nothing(self, column: Column, tests: Sequence[str], note: str) -> UsageResult:
-        return UsageResult(**self._facts(column, tests), **_NO_NUMBERS, note=note)
+    def _nothing(self, sample: Sample, column: Column, note: str) -> UsageResult:
+        return UsageResult(**self._facts(sample, column), **_NO_NUMBERS, note=note)
 
 
 _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
-    ("statistic", "p_value", "effect_bits", "effect_low", "effect_high", "rank_effect"),
+    (
+        "statistic",
+        "p_value",
+        "effect_bits",
+        "effect_low",
+        "effect_high",
+        "rank_effect",
+        "variance_share",
+        "variance_low",
+        "variance_high",
+    ),
     float("nan"),
 )
 

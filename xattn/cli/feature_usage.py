@@ -28,6 +28,14 @@ from xattn.cli.terminal import Terminal
 @click.option("--bootstrap", type=click.IntRange(99), default=1000, show_default=True)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.05, show_default=True)
 @click.option("--positive", help="Class that tpr and fpr speak of; default the last.")
+@click.option(
+    "--decision",
+    type=click.Choice(["min-p", "majority"]),
+    default="min-p",
+    show_default=True,
+    help="How the statistics of the dependence test decide.",
+)
+@click.option("--cross-check", is_flag=True, help="Add causal-learn's KCI test; slow.")
 @seed_option
 @computing
 @strict_option
@@ -41,6 +49,8 @@ def command(
     bootstrap: int,
     alpha: float,
     positive: str | None,
+    decision: str,
+    cross_check: bool,
     seed: int,
     device: str,
     batch_size: int,
@@ -88,6 +98,8 @@ def command(
             alpha=alpha,
             seed=seed,
             positive=positive,
+            decision=decision,
+            cross_check=cross_check,
             progress=progress,
             on_note=notes.append,
         )
@@ -114,7 +126,7 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
     terminal.table(
         usage[shown].sort_values("p_adjusted"),
-        f"Does the prediction depend on the feature, given the label? (Holm, alpha {alpha:g})",
+        f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
     )
     bias = tables["bias"]
     shown = ["feature", "metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]

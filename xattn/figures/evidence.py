@@ -52,6 +52,11 @@ class Evidence:
         value = drawn or self.analysis.get("permutations")
         return None if value is None else int(value)
 
+    def adjusted(self, table: str) -> str:
+        """Return whose method adjusted the p-values of a table."""
+        name = self.analysis.get("usage_adjusted") if table == "feature_usage" else None
+        return str(name or "Holm").replace("-", " and ")
+
     @cached_property
     def features(self) -> FeatureSet | None:
         """Features and masks of the images, or None before the analysis."""

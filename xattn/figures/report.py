@@ -190,7 +190,8 @@ def _how(evidence: Evidence, table: str) -> str:
     facts, parts = evidence.analysis, []
     permutations = evidence.permutations(table)
     if permutations is not None:
-        parts.append(f"p-values from {permutations:,} permutations, adjusted by Holm's method")
+        method = evidence.adjusted(table)
+        parts.append(f"p-values from {permutations:,} permutations, adjusted by {method}'s method")
     if "bootstrap" in facts:
         parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
     if table == "bias" and "positive" in facts:

@@ -152,7 +152,7 @@ def _feature_usage(table: pd.DataFrame, smallest: float | None) -> list[_Column 
         _interval("effect, bits", keys, "95 % interval; chance: 0"),
         _number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
         _p("p", "p_value", "permutations within label", smallest),
-        _p("adjusted p", "p_adjusted", "Holm, whole table"),
+        _p("adjusted p", "p_adjusted", "whole table"),
         _used(),
     ]
 
