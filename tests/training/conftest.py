@@ -26,22 +26,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def build_tiny(n_classes: int, width: int = 8) -> nn.Module:
+    """Return everything a training has to deal with, in 300 parameters."""
+    return nn.Sequential(
+        nn.Conv2d(3, width, 3, stride=2),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(0.1),
+        nn.Linear(width, n_classes),
+    )
+
+
 @pytest.fixture(autouse=True)
 def tiny_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Register "tiny": everything a training has to deal with, in 300 parameters."""
-
-    def build(n_classes: int, width: int = 8) -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(3, width, 3, stride=2),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Dropout(0.1),
-            nn.Linear(width, n_classes),
-        )
-
-    monkeypatch.setitem(ARCHITECTURES, "tiny", Architecture("tiny", "convolutional", build, ""))
+    """Register "tiny"."""
+    tiny = Architecture("tiny", "convolutional", build_tiny, "")
+    monkeypatch.setitem(ARCHITECTURES, "tiny", tiny)
 
 
 @pytest.fixture

@@ -13,3 +13,9 @@ def tiny_recipe(*, architecture: str = "tiny", size: int = 16, **changes: object
         (data if key in ("val", "test", "mode", "split_seed") else train)[key] = value
     tables = {"model": {"architecture": architecture}, "data": data, "train": train}
     return parse_recipe(tables, "the test")
+
+
+def resumed_recipe(**changes: object) -> Recipe:
+    """Return a recipe with all that has a state: schedule, patience, augmentation, dropout."""
+    given = {"epochs": 5, "patience": 4, "warmup": 0.2, "schedule": "cosine", **changes}
+    return tiny_recipe(augment="dermoscopy", **given)

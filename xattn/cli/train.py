@@ -58,13 +58,15 @@ def command(
         progress=not (quiet or as_json),
         on_fault=terminal.fault,
     )
-    for split, scores in (("validation", result.val), ("test", result.test)):
-        if scores is not None:
-            terminal.say(f"{split}: {_sentence(scores)}")
+    for split, scores in result.scores.items():
+        terminal.say(f"{_SPLITS[split]}: {_sentence(scores)}")
     for note in result.notes:
         terminal.say(f"note: {note}")
     terminal.say(f"{result.checkpoint}, from epoch {result.best.epoch}")
     terminal.summary({"checkpoint": str(result.checkpoint), "metrics": result.metrics})
+
+
+_SPLITS = {"val": "validation", "test": "test", "ood": "of other origin"}
 
 
 def _sentence(scores: Scores) -> str:

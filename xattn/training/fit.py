@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
 from xattn.models.device import resolve_device
 from xattn.training.data import Progress
-from xattn.training.history import Epoch, Keeper
+from xattn.training.history import Epoch, Keeper, write_history
+from xattn.training.loop import Hardware, fit_module, logits_of
 from xattn.training.material import Images, Material, choose, prepare
 from xattn.training.module import Classifier
-from xattn.training.progress import Reporter, bar
-from xattn.training.quiet import isolated_chance, quiet_library
+from xattn.training.predictions import prediction_table, write_predictions
+from xattn.training.progress import bar
+from xattn.training.quiet import isolated_chance
 from xattn.training.recipe import Recipe, read_recipe
 from xattn.training.record import (
     SCHEMA,
@@ -32,49 +33,44 @@ from xattn.training.record import (
     write_json,
     write_text,
 )
-from xattn.training.samples import Failure
+from xattn.training.result import TrainResult
+from xattn.training.resume import Bookmark
+from xattn.training.samples import SPLITS, Failure, Sample, Split
 from xattn.training.scores import Scores, score
-from xattn.training.splits import SPLITS, Split, write_splits
+from xattn.training.splits import write_splits
 from xattn.training.start import build_network
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
 
+__all__ = ["Inputs", "TrainResult", "fit", "train"]
+
 
 @dataclass(frozen=True)
-class TrainResult:
-    """A finished training.
+class Inputs:
+    """What a network is trained on, ready to be used, once or many times.
 
     Attributes:
-        out: its folder.
-        checkpoint: the weights of the best epoch, for `xattn.load`.
-        history: all epochs.
-        best: the epoch with the highest balanced accuracy on the validation images.
-        val: scores there; that epoch was chosen by them, so they flatter it.
-        test: scores on images that had no part in the training; None if the recipe has none.
+        annotations: the file that the labels are from.
+        material: decoded images in their splits.
         skipped: files that could not be used.
-        notes: what a person should know of the splits.
+        seconds: that decoding took.
     """
 
-    out: Path
-    checkpoint: Path
-    history: tuple[Epoch, ...]
-    best: Epoch
-    val: Scores
-    test: Scores | None
+    annotations: Annotations
+    material: Material
     skipped: tuple[Failure, ...]
-    notes: tuple[str, ...] = ()
+    seconds: float
 
     @property
-    def metrics(self) -> dict[str, float]:
-        """All scores as one flat row: val_balanced_accuracy, test_auc_low, ..."""
-        parts = {"val": self.val, "test": self.test}
-        return {
-            f"{split}_{name}": value
-            for split, scores in parts.items()
-            if scores is not None
-            for name, value in scores.to_row().items()
-        }
+    def images_sha256(self) -> str:
+        """Hash of all that the images say: ids, bytes, labels, groups and splits."""
+        material = self.material
+        facts = [
+            (s.id, material.cache.hashes[s.id], s.label, s.group, material.splits[s.id])
+            for s in material.cache.samples
+        ]
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def train(
@@ -96,8 +92,11 @@ def train(
 
     Writes OUT/model.pt (the best epoch by balanced accuracy on the validation images; what it was
     trained with stands in it), history.csv, splits.csv, recipe.toml, errors.csv and, at the end,
-    train.json. Each is there whole or not at all. On a CPU, the same arguments give the same
-    weights, bit for bit; torch's global generators come back as they were.
+    predictions.parquet and train.json. Each is there whole or not at all. On a CPU, the same
+    arguments give the same weights, bit for bit; torch's global generators come back as they were.
+
+    A training that was killed goes on after its last finished epoch if it is called again with
+    the same arguments, and ends as it would have without the kill.
 
     Args:
         recipe: a TOML file, or one that was read.
@@ -110,133 +109,183 @@ def train(
         device: "auto", "cpu", "cuda" or "mps".
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
-        on_epoch: called after every epoch; what it raises ends the training.
+        on_epoch: called after every epoch; what it raises ends the training, and the next call
+            goes on after that epoch. After a kill it may be told of the last epoch again.
         on_fault: called with everything that is left out.
 
     Raises:
         XattnError: the recipe, the annotation file or the splits are wrong, a class has too few
             images, or the loss became infinite.
-        RunError: `out` holds a finished training.
+        RunError: `out` holds a finished training, or an unfinished one of other arguments.
         UsageError: the architecture is unknown, or the device is not there.
         CheckpointError: the weights to start from do not fit.
     """
-    began = time.perf_counter()
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     changes = {"epochs": epochs, "seed": seed}
     recipe = recipe.with_train(**{k: v for k, v in changes.items() if v is not None})
-    place = resolve_device(device)
+    hardware = Hardware(resolve_device(device))
     folder = _vacant(Path(out))
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_fault=on_fault)
-    samples, left_out = choose(annotations, images, recipe.data, splits)
+    Bookmark(folder).check(**_arguments(recipe, annotations, hardware))
+    chosen = choose(annotations, images, recipe.data, splits)
 
-    with bar(progress) as move, isolated_chance(place):
+    with bar(progress) as move, isolated_chance(hardware.device):
         # Before the images: a wrong name should not wait for them.
         network, init = build_network(recipe, len(annotations.labels))
-        material = prepare(samples, annotations.labels, recipe, workers=workers, progress=move)
-        unused = (*left_out, *material.cache.failures)
+        inputs = gather(annotations, recipe, chosen, workers=workers, progress=move)
         if on_fault is not None:
-            for failure in unused:
+            for failure in inputs.skipped[len(annotations.faults) :]:
                 on_fault(failure)
-        skipped = (*_as_failures(annotations), *unused)
-        splits_sha256 = _write_inputs(folder, recipe, material, skipped)
-        decoded = time.perf_counter()
+        return fit(
+            network, recipe, inputs, folder, hardware, init=init, progress=move, on_epoch=on_epoch
+        )
 
-        def save(epoch: Epoch) -> None:
-            _save(folder / "model.pt", network, recipe, material, epoch, splits_sha256)
 
-        keeper = Keeper(folder, save, on_epoch)
-        scores = _fit(network, recipe, material, place, keeper, move)
+def gather(
+    annotations: Annotations,
+    recipe: Recipe,
+    chosen: tuple[list[Sample], list[Failure]],
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Inputs:
+    """Decode the images that were chosen and divide them.
 
+    Args:
+        annotations: where they are from.
+        recipe: says size, mode and shares.
+        chosen: what `choose` returned.
+        workers, progress: see `decode_all`.
+
+    Raises:
+        XattnError: nothing could be read, splits leak, or a class is missing from one.
+    """
+    began = time.perf_counter()
+    samples, left_out = chosen
+    material = prepare(samples, annotations.labels, recipe, workers=workers, progress=progress)
+    faults = [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
+    skipped = (*faults, *left_out, *material.cache.failures)
+    return Inputs(annotations, material, skipped, time.perf_counter() - began)
+
+
+def fit(
+    network: nn.Module,
+    recipe: Recipe,
+    inputs: Inputs,
+    folder: Path,
+    hardware: Hardware,
+    *,
+    init: dict[str, Any] | None = None,
+    scored: tuple[Split, ...] = SPLITS[1:],
+    progress: Progress | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> TrainResult:
+    """Train a network on what was gathered, or go on with its training, and write the record.
+
+    Args:
+        network: as `build_network` returned it; left with the best epoch's weights.
+        recipe: how it is trained.
+        inputs: what it is trained on.
+        folder: as `out` of `train`.
+        hardware: where to compute.
+        init: where the network's weights come from, for the record.
+        scored: splits whose images are looked at when the training is over.
+        progress, on_epoch: see `train`.
+    """
+    began = time.perf_counter()
+    material, bookmark = inputs.material, Bookmark(folder)
+    arguments = _arguments(recipe, inputs.annotations, hardware) | {"images": inputs.images_sha256}
+    bookmark.check(**arguments)
+    splits_sha256 = _write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
+    bookmark.begin(**arguments)
+
+    def save(epoch: Epoch) -> None:
+        _save(folder / "model.pt", network, recipe, material, epoch, splits_sha256)
+
+    keeper = Keeper(folder, bookmark.state, save, on_epoch, recipe.train.patience)
+    module = Classifier(network, recipe, material)
+    try:
+        fit_module(module, hardware, keeper, bookmark, progress)
+    except BaseException:
+        if not bookmark.pending:
+            bookmark.clear()
+        raise
+    if keeper.resumed_after:  # the file may be of an epoch after which the process was killed
+        save(keeper.best)
+        write_history(folder / "history.csv", keeper.history)
+
+    logits = logits_of(module, hardware, scored)
+    scores = {
+        split: score(values, material.labels(split), material.classes, material.groups(split))
+        for split, values in logits.items()
+    }
+    write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
     result = TrainResult(
         out=folder,
         checkpoint=folder / "model.pt",
         history=tuple(keeper.history),
         best=keeper.best,
-        val=scores["val"],
-        test=scores.get("test"),
-        skipped=skipped,
+        scores=scores,
+        skipped=inputs.skipped,
         notes=material.notes,
     )
-    write_json(
-        folder / "train.json",
-        {
-            "schema": SCHEMA,
-            "recipe": recipe.model_dump(mode="json"),
-            "annotations": relative(annotations.path, folder.parent),
-            "annotations_sha256": file_sha256(annotations.path),
-            "classes": material.classes,
-            "splits": material.describe(),
-            "splits_sha256": splits_sha256,
-            "notes": material.notes,
-            "skipped": len(skipped),
-            "init": init,
-            "checkpoint": "model.pt",
-            "checkpoint_sha256": file_sha256(result.checkpoint),
-            "epochs": len(result.history),
-            "best_epoch": result.best.epoch,
-            "val": result.val.to_row(),
-            "test": None if result.test is None else result.test.to_row(),
-            "device": str(place),
-            "threads": torch.get_num_threads(),
-            "versions": versions(),
-            "timings": {
-                "prepare_seconds": round(decoded - began, 3),
-                "total_seconds": round(time.perf_counter() - began, 3),
-                "epoch_seconds": keeper.seconds,
-            },
-        },
-    )
+    seconds = {
+        "prepare_seconds": round(inputs.seconds, 3),
+        "total_seconds": round(inputs.seconds + time.perf_counter() - began, 3),
+        "epoch_seconds": keeper.seconds,
+    }
+    facts = {
+        **_about_inputs(recipe, inputs, folder),
+        "splits_sha256": splits_sha256,
+        "init": init,
+        **_about_result(result),
+        "device": hardware.describe(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+        "resumed_after": keeper.resumed_after,
+        "timings": seconds,
+    }
+    write_json(folder / "train.json", facts)
+    bookmark.clear()
     return result
 
 
-def _fit(
-    network: nn.Module,
-    recipe: Recipe,
-    material: Material,
-    device: torch.device,
-    keeper: Keeper,
-    progress: Progress | None,
-) -> dict[Split, Scores]:
-    """Train, go back to the best weights, and score them on what was not trained on."""
-    callbacks: list[pl.Callback] = [keeper]
-    if progress is not None:
-        callbacks.append(Reporter(progress))
-    if recipe.train.patience:
-        stop = EarlyStopping("val_balanced_accuracy", patience=recipe.train.patience, mode="max")
-        callbacks.append(stop)
-    module = Classifier(network, recipe, material)
-    with quiet_library():
-        trainer = pl.Trainer(
-            accelerator=device.type,
-            devices=1,
-            max_epochs=recipe.train.epochs,
-            gradient_clip_val=recipe.train.clip or None,
-            callbacks=callbacks,
-            # The order of the images is new in every epoch.
-            reload_dataloaders_every_n_epochs=1,
-            num_sanity_val_steps=0,
-            # Files are the keeper's business, and the caller's folder is nobody else's.
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        trainer.fit(module)
-        network.load_state_dict(keeper.weights)
-        return {
-            split: _score(trainer, module, material, split)
-            for split in SPLITS
-            if split != "train" and len(material.rows(split))
-        }
+def _about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any]:
+    material = inputs.material
+    return {
+        "schema": SCHEMA,
+        "recipe": recipe.model_dump(mode="json"),
+        "annotations": relative(inputs.annotations.path, folder.parent),
+        "annotations_sha256": file_sha256(inputs.annotations.path),
+        "classes": material.classes,
+        "splits": material.describe(),
+        "notes": material.notes,
+        "skipped": len(inputs.skipped),
+    }
 
 
-def _score(trainer: pl.Trainer, module: Classifier, material: Material, split: Split) -> Scores:
-    parts: list[Any] = trainer.predict(module, module.batches(material.rows(split))) or []
-    logits = torch.cat(parts).double().numpy()
-    return score(logits, material.labels(split), material.classes, material.groups(split))
+def _about_result(result: TrainResult) -> dict[str, Any]:
+    scores: Mapping[Split, Scores] = result.scores
+    return {
+        "checkpoint": result.checkpoint.name,
+        "checkpoint_sha256": file_sha256(result.checkpoint),
+        "epochs": len(result.history),
+        "best_epoch": result.best.epoch,
+        "best": asdict(result.best),
+        **{split: scores[split].to_row() if split in scores else None for split in SPLITS[1:]},
+    }
+
+
+def _arguments(recipe: Recipe, annotations: Annotations, hardware: Hardware) -> dict[str, Any]:
+    """Return what a training must be called with again to go on, and is known before it decodes."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "annotations": file_sha256(annotations.path),
+        "device": hardware.describe(),
+    }
 
 
 def _save(
@@ -264,27 +313,23 @@ def _save(
     )
 
 
-def _write_inputs(
-    folder: Path, recipe: Recipe, material: Material, skipped: Iterable[Failure]
-) -> str:
+def _write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -> str:
     """Put down what the training starts from; return the hash of splits.csv."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in ("model.pt", "history.csv"):  # of a training that was interrupted here
-        (folder / stale).unlink(missing_ok=True)
+    if fresh:
+        for stale in ("model.pt", "history.csv"):  # of a training that was given up here
+            (folder / stale).unlink(missing_ok=True)
     write_text(folder / "recipe.toml", recipe.to_toml())
-    write_errors(folder, skipped)
+    write_errors(folder, inputs.skipped)
+    material = inputs.material
     return write_text(folder / "splits.csv", write_splits(material.splits, material.domains))
-
-
-def _as_failures(annotations: Annotations) -> list[Failure]:
-    """Turn the faults of an annotation file into lines of errors.csv."""
-    return [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
 
 
 def _vacant(folder: Path) -> Path:
     if folder.exists() and not folder.is_dir():
         raise RunError(f"Expected a folder for the training, but got the file {folder}")
     if (folder / "train.json").exists():
+        Bookmark(folder).clear()  # killed in between, it was left behind
         raise RunError(
             f"Expected no finished training in {folder}, but got its train.json"
             "; name another folder with --out"

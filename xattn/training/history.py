@@ -1,7 +1,8 @@
-"""What every epoch came to, and the weights of the best one."""
+"""What every epoch came to, the weights of the best one, and where the training stands."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -41,30 +42,68 @@ class Epoch:
 
 
 class Keeper(pl.Callback):
-    """Writes history.csv after every epoch and keeps the weights of the best one.
+    """Writes history.csv after every epoch, keeps the best weights, and ends what has stalled.
+
+    After every epoch, all that is needed to go on from there is in one file. With several
+    processes only the first writes.
 
     Args:
         out: folder of the training.
+        state: file to go on from.
         save: writes the checkpoint; called whenever an epoch is the best so far.
-        on_epoch: told of every epoch, after it was written down.
+        on_epoch: told of every epoch, after it was written down. A training that is killed
+            meanwhile tells it of the same epoch again.
+        patience: epochs without a better balanced accuracy after which it ends; 0 for never.
     """
 
     def __init__(
         self,
         out: Path,
+        state: Path,
         save: Callable[[Epoch], None],
-        on_epoch: Callable[[Epoch], None] | None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+        patience: int = 0,
     ) -> None:
         self.history: list[Epoch] = []
         self.seconds: list[float] = []
         self.weights: dict[str, Tensor] = {}
-        self._out, self._save, self._on_epoch = out, save, on_epoch
+        self.resumed_after: list[int] = []
+        self._out, self._state, self._save, self._on_epoch = out, state, save, on_epoch
+        self._patience = patience
         self._rate = self._began = 0.0
 
     @property
     def best(self) -> Epoch:
         """The epoch whose weights are kept: the first among equals."""
         return max(self.history, key=lambda epoch: epoch.rank)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the patience is at its end; follows from the history alone."""
+        accuracies = [epoch.val_balanced_accuracy for epoch in self.history]
+        if not (self._patience and accuracies):
+            return False
+        return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= self._patience
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is known, for the file to go on from."""
+        return {
+            "history": [asdict(epoch) for epoch in self.history],
+            "seconds": self.seconds,
+            "weights": self.weights,
+            "resumed_after": self.resumed_after,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what another process knew."""
+        self.history = [Epoch(**values) for values in state_dict["history"]]
+        self.seconds = list(state_dict["seconds"])
+        self.weights = dict(state_dict["weights"])
+        self.resumed_after = [*state_dict["resumed_after"], len(self.history)]
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """End at once if all that was left to do is to stop."""
+        trainer.should_stop = self.stalled
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -77,7 +116,7 @@ class Keeper(pl.Callback):
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write the epoch down, and its weights if they are the best."""
+        """Write the epoch down, its weights if they are the best, and where the training stands."""
         assert isinstance(module, Classifier)
         self.seconds.append(round(perf_counter() - self._began, 3))
         measured = {
@@ -89,10 +128,23 @@ class Keeper(pl.Callback):
         if self.best is epoch:
             state = module.network.state_dict()
             self.weights = {key: value.detach().cpu().clone() for key, value in state.items()}
-            self._save(epoch)
-        write_history(self._out / "history.csv", self.history)
-        if self._on_epoch is not None:
-            self._on_epoch(epoch)
+            if trainer.is_global_zero:
+                self._save(epoch)
+        if trainer.is_global_zero:
+            write_history(self._out / "history.csv", self.history)
+        trainer.should_stop = self.stalled
+        try:
+            if self._on_epoch is not None:
+                self._on_epoch(epoch)
+        finally:  # what it raises ends the training, and the same call goes on after this epoch
+            self._put_down(trainer)
+
+    def _put_down(self, trainer: pl.Trainer) -> None:
+        """Write the file to go on from, whole or not at all; a matter of all processes at once."""
+        scratch = self._state.with_name(f".{self._state.name}.part")
+        trainer.save_checkpoint(scratch)
+        if trainer.is_global_zero:
+            os.replace(scratch, self._state)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

@@ -1,0 +1,55 @@
+"""predictions.parquet: what a trained model says of every image it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.runs.atomic import replacing
+from xattn.training.material import Material
+from xattn.training.samples import Split
+
+
+def prediction_table(
+    material: Material, logits: Mapping[Split, NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Return one row per image, split after split, in the order of the images.
+
+    Args:
+        material: the images.
+        logits: split -> (images of the split, classes).
+
+    Returns:
+        image_id, split, domain and group (None where not known), label and predicted (names of
+        classes), then logit_<class> and prob_<class> (softmax) for every class.
+    """
+    parts = [_rows(material, split, values) for split, values in logits.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def write_predictions(path: Path, table: pd.DataFrame) -> None:
+    """Write predictions.parquet whole or not at all."""
+    with replacing(path) as scratch:
+        table.to_parquet(scratch, index=False)
+
+
+def _rows(material: Material, split: Split, logits: NDArray[np.float64]) -> pd.DataFrame:
+    samples = [material.cache.samples[row] for row in material.rows(split)]
+    classes = np.array(material.classes, dtype=object)
+    shifted = np.exp(logits - logits.max(1, keepdims=True))
+    shares = shifted / shifted.sum(1, keepdims=True)
+    columns = {
+        "image_id": [sample.id for sample in samples],
+        "split": split,
+        "domain": pd.array([sample.domain for sample in samples], dtype="string"),
+        "group": pd.array([sample.group for sample in samples], dtype="string"),
+        "label": classes[[sample.label for sample in samples]],
+        "predicted": classes[logits.argmax(1)],
+    }
+    columns |= {f"logit_{name}": logits[:, i] for i, name in enumerate(classes)}
+    columns |= {f"prob_{name}": shares[:, i] for i, name in enumerate(classes)}
+    return pd.DataFrame(columns)

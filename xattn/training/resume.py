@@ -1,0 +1,91 @@
+"""Where an unfinished training stands, so that the same call can go on from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xattn.errors import RunError
+from xattn.training.record import write_json
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """OUT/.progress: the state after the last finished epoch, and what the training was begun with.
+
+    Attributes:
+        out: folder of the training.
+    """
+
+    out: Path
+
+    @property
+    def state(self) -> Path:
+        """Weights, optimiser, schedule and history after the last finished epoch."""
+        return self.out / ".progress" / "last.ckpt"
+
+    @property
+    def pending(self) -> bool:
+        """Whether an epoch was finished and the training was not."""
+        return self.state.is_file()
+
+    @property
+    def _arguments(self) -> Path:
+        return self.out / ".progress" / "arguments.json"
+
+    def check(self, **arguments: Any) -> None:
+        """Make sure that a training to go on with was begun with these arguments.
+
+        Args:
+            arguments: anything JSON can hold; those that are not named here are not compared.
+
+        Raises:
+            RunError: one differs; it is named.
+        """
+        if not self.pending:
+            return
+        try:
+            begun = json.loads(self._arguments.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as err:
+            raise RunError(
+                f"Expected what the training in {self.out} was begun with in {self._arguments}, "
+                f"but got: {err}; delete {self.state.parent} to begin anew"
+            ) from None
+        now = json.loads(json.dumps(arguments))
+        then = {key: begun.get(key) for key in now}
+        for key, old, new in _differences(then, now):
+            raise RunError(
+                f"Expected the arguments that the unfinished training in {self.out} was begun "
+                f"with, but got another {key} ({_shown(old)} then, {_shown(new)} now); repeat the "
+                f"first call to go on, name another folder with --out, or delete "
+                f"{self.state.parent} to begin anew"
+            )
+
+    def begin(self, **arguments: Any) -> None:
+        """Put down what the training is begun with, unless there is one to go on with."""
+        if not self.pending:
+            self.clear()
+            self._arguments.parent.mkdir(parents=True)
+            write_json(self._arguments, arguments)
+
+    def clear(self) -> None:
+        """Forget the training's progress."""
+        shutil.rmtree(self.state.parent, ignore_errors=True)
+
+
+def _differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted key, then, now) of every value that differs."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*then, *now]):
+            yield from _differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+    elif then != now:
+        yield place, then, now
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:39]}..."
