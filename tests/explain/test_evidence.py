@@ -22,7 +22,7 @@ from tests.models.nets import (
     wrapped,
 )
 from xattn.errors import MethodError
-from xattn.explain.evidence import Evidence, gather
+from xattn.explain.evidence import Evidence, gather, gather_each
 from xattn.models import Model
 
 
@@ -115,6 +115,24 @@ class TestThePass:
         together = gather(model, x, torch.tensor([0, 1, 0]))
         alone = gather(model, x[1:2], torch.tensor([1]))
         torch.testing.assert_close(together.gradients[1:2], alone.gradients, rtol=1e-9, atol=1e-12)
+
+    @pytest.mark.parametrize("name", MODELS)
+    def test_of_several_targets_gives_each_what_it_gets_alone(self, name):
+        model = double(MODELS[name]())
+        x = inputs(model)
+        wanted = [None, torch.tensor([0, 1, 1]), torch.tensor([1, 1, 1]), torch.tensor([0, -1, 0])]
+        for targets, found in zip(wanted, gather_each(model, x, wanted), strict=True):
+            alone = gather(model, x, targets)
+            assert torch.equal(found.targets, alone.targets)
+            torch.testing.assert_close(found.gradients, alone.gradients)
+            assert torch.equal(found.activations, alone.activations)
+
+    def test_can_keep_activations_without_gradients(self):
+        model = small_conv()  # its in-place ReLU would overwrite what was not copied
+        x = inputs(model)
+        found = gather(model, x, gradients=False, activations=True)
+        assert torch.equal(found.activations, gather(model, x).activations)
+        assert found.gradients is None
 
     def test_is_not_fooled_by_a_relu_that_overwrites_the_layer(self):
         """`bn2` is followed by an in-place ReLU: what it gave has negative values."""

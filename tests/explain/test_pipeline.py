@@ -19,7 +19,17 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor, nn
 
-from tests.models.nets import CLASSES, SIZE, Brightness, Conv, Tokens, plain, vit, wrapped
+from tests.models.nets import (
+    CLASSES,
+    SIZE,
+    Brightness,
+    Conv,
+    Tokens,
+    plain,
+    vit,
+    with_statistics,
+    wrapped,
+)
 from xattn.errors import MethodError, RunError, UsageError, XattnError
 from xattn.explain import batch
 from xattn.explain.pipeline import explain
@@ -447,6 +457,70 @@ class TestTheTarget:
         assert not (images.parent / "run").exists()
 
 
+class TestSeveralTargets:
+    METHODS = ("gradcam", "hirescam", "eigencam")
+
+    @pytest.fixture
+    def annotations(self, images) -> Path:
+        entries = [
+            {"id": f"img_{i}", "file": f"images/img_{i}.png", "label": CLASSES[i % 2]}
+            for i in range(7)
+        ]
+        path = images.parent / "isic_attributes.json"
+        content = {"schema": "xattn-annotations/1", "labels": CLASSES, "features": {}}
+        path.write_text(json.dumps({**content, "images": entries}))
+        return path
+
+    def run(self, model: Model, annotations: Path, out: str, *targets: str) -> RunFolder:
+        return explain(
+            model, annotations=annotations, out=annotations.parent / out, target=targets,
+            methods=self.METHODS, batch_size=3,
+        )  # fmt: skip
+
+    def test_give_the_maps_that_each_gives_alone(self, annotations):
+        model = wrapped(with_statistics(Conv()).eval())
+        together = self.run(model, annotations, "both", "predicted", "label", "malignant")
+        for target in ("predicted", "label", "malignant"):
+            alone = self.run(model, annotations, target, target)
+            for method in ("gradcam", "hirescam"):
+                name = method if target == "predicted" else f"{method}@{target}"
+                np.testing.assert_array_equal(together.maps(name), alone.maps(method))
+                assert len(list((together.path / "overlays" / name).iterdir())) == 7
+                assert f"degenerate_{name}" in together.predictions
+        assert "eigencam@label" not in together.methods
+        assert list(together.predictions["explained@label"]) == [CLASSES[i % 2] for i in range(7)]
+        assert together.settings["targets"] == ["predicted", "label", "malignant"]
+
+    def test_share_the_forward_pass(self, annotations):
+        passes: list[int] = []
+
+        class Counting(Conv):
+            def forward(self, x: Tensor) -> Tensor:
+                passes.append(len(x))
+                return super().forward(x)
+
+        model = wrapped(Counting().eval())
+        _ = model.attention_layers
+        passes.clear()
+        explain(model, annotations=annotations, out=annotations.parent / "run", target="all",
+                methods=["gradcam", "layercam"], batch_size=7)  # fmt: skip
+        assert passes == [7]
+
+    def test_are_made_again_from_the_names_in_the_run_folder(self, annotations):
+        model = wrapped(with_statistics(Conv()).eval())
+        run = self.run(model, annotations, "run", "predicted", "malignant")
+        before = tables(run)
+        again = explain(model, annotations=annotations, out=run.path, methods=run.methods,
+                        target=run.settings["target"], batch_size=3)  # fmt: skip
+        assert tables(again) == before
+
+    def test_of_classes_with_odd_names_are_stored_by_index(self, images):
+        model = wrap(Brightness(), classes=["a/b", "../c"], preprocessing=plain())
+        run = explain(model, images, out=images.parent / "run", target="all")
+        assert run.methods == ["gradcam", "gradcam@0", "gradcam@1"]
+        assert sorted(p.name for p in (run.path / "overlays").iterdir()) == run.methods
+
+
 class TestTheOrderAndTheWorkers:
     def test_do_not_change_a_byte(self, images):
         model = wrapped(Conv().eval())
@@ -575,7 +649,7 @@ class TestASecondCall:
         script = textwrap.dedent(f"""
             import os, signal, sys
             import torch
-            from tests.models.nets import Brightness, wrapped
+            from nets import Brightness, wrapped
             from xattn.explain.pipeline import explain
 
             def stop(done, total):
@@ -585,7 +659,9 @@ class TestASecondCall:
             explain(wrapped(Brightness()), {str(images)!r}, out={str(images.parent / "killed")!r},
                     batch_size=2, progress=stop)
         """)
-        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True)
+        # From beside its module: some libraries install a package named tests that hides ours.
+        beside = ROOT / "tests" / "models"
+        done = subprocess.run([sys.executable, "-c", script], cwd=beside, capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()[-2000:]
         assert not (images.parent / "killed" / "predictions.parquet").exists()
         model = wrapped(Brightness())

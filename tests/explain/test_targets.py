@@ -6,7 +6,7 @@ import pytest
 
 from tests.models.nets import Conv, plain
 from xattn.errors import UsageError
-from xattn.explain.targets import target_rule
+from xattn.explain.targets import list_targets, target_rule
 from xattn.models import wrap
 
 
@@ -55,3 +55,39 @@ class TestTheLabel:
     def test_must_be_a_class_for_some_image(self):
         with pytest.raises(UsageError, match=r"classes benign, malignant .* but got MEL, NV"):
             target_rule(model(), "label", {"a": "NV", "b": "MEL"})
+
+
+class TestSeveralTargets:
+    def stored(self, wanted: list[str], *classes: str) -> list[str]:
+        labels = {"a": "malignant"}
+        return [t.stored("m") for t in list_targets(model(*classes), wanted, labels)]
+
+    def test_the_first_gives_the_plain_name_and_others_a_suffix(self):
+        assert self.stored(["label", "predicted", "1"]) == ["m", "m@predicted", "m@malignant"]
+
+    def test_each_is_there_once_whatever_it_is_called(self):
+        assert self.stored(["malignant", "1", "malignant"]) == ["m"]
+
+    def test_all_is_every_class_after_the_predicted_one(self):
+        assert self.stored(["all"]) == ["m", "m@benign", "m@malignant"]
+
+    def test_all_comes_after_what_was_named_first(self):
+        assert self.stored(["malignant", "all"]) == ["m", "m@benign"]
+
+    def test_a_class_called_all_is_that_class(self):
+        assert self.stored(["benign", "all"], "benign", "all", "other") == ["m", "m@all"]
+
+    @pytest.mark.parametrize("odd", ["a/b", "..", "a@b", "a\\b", "x\ny", " "])
+    def test_a_name_that_no_folder_can_bear_is_an_index(self, odd):
+        assert self.stored(["predicted", odd], "benign", odd) == ["m", "m@1"]
+
+    def test_names_that_differ_in_case_alone_are_indices(self):
+        assert self.stored(["all"], "NV", "nv", "MEL") == ["m", "m@0", "m@1", "m@MEL"]
+
+    def test_none_is_refused(self):
+        with pytest.raises(UsageError, match="Expected a target, but got none"):
+            self.stored([])
+
+    def test_the_rule_is_that_of_the_target(self):
+        first, second = list_targets(model(), ["predicted", "malignant"], {})
+        assert (first.rule("a"), second.rule("a")) == (None, 1)

@@ -25,9 +25,11 @@ from xattn.cli.terminal import Terminal
 @click.option("--method", "-m", "methods", multiple=True, help="Repeatable; see `xattn models`.")
 @click.option(
     "--target",
-    default="predicted",
+    "targets",
+    multiple=True,
+    default=["predicted"],
     show_default=True,
-    help="Class to explain: predicted, label, a class's name or index.",
+    help="Class to explain: predicted, label, a class's name or index, or all; repeatable.",
 )
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
 @click.option(
@@ -40,7 +42,7 @@ def command(
     images: tuple[str, ...],
     annotations: Path | None,
     methods: tuple[str, ...],
-    target: str,
+    targets: tuple[str, ...],
     out: Path,
     overlay: Any,
     batch_size: int,
@@ -74,7 +76,7 @@ def command(
             images or None,
             methods=methods or None,
             out=out,
-            target=target,
+            target=targets,
             annotations=known,
             batch_size=batch_size,
             workers=workers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xattn.explain.evidence import gather
-from xattn.explain.registry import Method
+from xattn.explain.evidence import gather_each
+from xattn.explain.plan import Plan
 from xattn.explain.sources import Failure, Picture
-from xattn.explain.targets import TargetRule
+from xattn.explain.targets import Target
 from xattn.images.overlay import degenerate, draw_overlay, write_picture
 from xattn.models.interface import Model
 
@@ -39,21 +39,17 @@ class Worker:
     def __init__(
         self,
         model: Model,
-        methods: Sequence[type[Method]],
-        target_of: TargetRule,
+        plan: Plan,
         labels: Mapping[str, str | None],
         out: Path,
         overlay: str,
     ) -> None:
         self.model = model
-        self.methods = methods
-        self.target_of = target_of
+        self.plan = plan
         self.labels = labels
-        self.folders = {m.card.name: out / "overlays" / m.card.name for m in methods}
+        self.folders = {name: out / "overlays" / name for name in plan.jobs}
         self.ending = ENDINGS[overlay]
-        needs = frozenset[str]().union(*(m.card.needs for m in methods))
-        self.gradients = "gradients" in needs
-        self.attention = model.attention_layers[-1:] if "attention" in needs else ()
+        self.attention = model.attention_layers[-1:] if plan.needs("attention") else ()
         if self.ending:
             for folder in self.folders.values():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +69,7 @@ class Worker:
         ]
         kept = [p for p, ok in zip(good, finite, strict=True) if ok]
         maps = {name: m[finite] for name, m in maps.items()}
-        rows = self._rows(kept, logits[finite], explained[finite], maps)
+        rows = self._rows(kept, logits[finite], explained[:, finite], maps)
         paintings = [
             painters.submit(self._paint, picture, name, values[i])
             for i, picture in enumerate(kept)
@@ -85,19 +81,27 @@ class Worker:
     def _forward(
         self, pictures: list[Picture]
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]], NDArray[np.int64]]:
+        """Return logits (n, classes), the maps, and the explained classes (targets, n)."""
         pixels = torch.from_numpy(np.stack([p.pixels for p in pictures]))
         batch = self.model.normalise(pixels.to(self.model.device))
-        wanted = [self.target_of(p.named.id) for p in pictures]
-        targets = torch.tensor([-1 if w is None else w for w in wanted], device=batch.device)
-        evidence = gather(
-            self.model, batch, targets, gradients=self.gradients, attention=self.attention
+        evidence = gather_each(
+            self.model,
+            batch,
+            [self._wanted(target, pictures) for target in self.plan.targets],
+            gradients=self.plan.needs("gradients"),
+            activations=self.plan.needs("activations"),
+            attention=self.attention,
         )
         maps = {
-            m.card.name: m.maps(self.model, evidence).to("cpu", torch.float32).numpy()
-            for m in self.methods
+            name: method.maps(self.model, evidence[i]).to("cpu", torch.float32).numpy()
+            for name, (method, i) in self.plan.jobs.items()
         }
-        logits = evidence.logits.to("cpu", torch.float64).numpy()
-        return logits, maps, evidence.targets.cpu().numpy()
+        logits = evidence[0].logits.to("cpu", torch.float64).numpy()
+        return logits, maps, np.stack([e.targets.cpu().numpy() for e in evidence])
+
+    def _wanted(self, target: Target, pictures: list[Picture]) -> torch.Tensor:
+        wanted = [target.rule(p.named.id) for p in pictures]
+        return torch.tensor([-1 if w is None else w for w in wanted], device=self.model.device)
 
     def _rows(
         self,
@@ -121,8 +125,13 @@ class Worker:
             }
             row |= {f"logit_{c}": float(v) for c, v in zip(classes, logits[i], strict=True)}
             row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}
-            row["explained"] = classes[int(explained[i])]
+            row["explained"] = classes[int(explained[0, i])]
             row["converted"] = picture.note
+            row |= {
+                target.stored("explained"): classes[int(explained[j, i])]
+                for j, target in enumerate(self.plan.targets)
+                if j and target.name in ("predicted", "label")
+            }
             row |= {f"degenerate_{name}": degenerate(m[i]) for name, m in maps.items()}
             rows.append(row)
         return rows

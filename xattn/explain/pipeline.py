@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Literal
 
 from xattn.errors import UsageError, near
 from xattn.explain.batch import ENDINGS, Batch, Worker
+from xattn.explain.plan import make_plan
 from xattn.explain.provenance import describe_run
-from xattn.explain.registry import Method, get_methods
 from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
-from xattn.explain.targets import target_rule
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
@@ -32,7 +31,7 @@ def explain(
     *,
     methods: Sequence[str] | None = None,
     out: str | Path = DEFAULT_RUN,
-    target: str = "predicted",
+    target: str | Sequence[str] = "predicted",
     annotations: Annotations | str | Path | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -49,11 +48,13 @@ def explain(
         model: from `xattn.load` or `xattn.wrap`; comes back as it was.
         images: a directory (recursive), a glob, a file, a `.txt` list, or several of these;
             default is the images of `annotations`.
-        methods: names, see `xattn models --methods`; default gradcam, and attention for models
-            that have attention layers. None at all gives the predictions alone.
+        methods: names, see `xattn models --methods`, or `METHOD@TARGET`; default gradcam, and
+            attention for models that have attention layers; an empty list gives the predictions
+            alone.
         out: the run folder.
         target: the class to explain: "predicted", "label" (needs `annotations`), a class's name
-            or its index.
+            or its index; "all" for each class; or several of these. They share the forward pass;
+            maps of the first are stored as `METHOD`, of others as `METHOD@TARGET`.
         annotations: gives the labels, and the ids of its images.
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
@@ -71,16 +72,16 @@ def explain(
         raise UsageError(f"Unknown overlay {overlay!r}{near(overlay, ENDINGS)}")
     if batch_size < 1:
         raise UsageError(f"Expected a batch_size of at least 1, but got {batch_size}")
-    chosen = _choose_methods(model, methods)
     known = _read_annotations(annotations)
     files = list_images(images, known)
     labels = {i.id: i.label for i in known.images} if known else {}
-    target_of = target_rule(model, target, labels)
+    wanted = [target] if isinstance(target, str) else list(target)
+    plan = make_plan(model, _choose_methods(model, methods), wanted, labels)
 
     out = Path(out)
-    writer = RunWriter.start(
-        out, describe_run(model, [m.card.name for m in chosen], target, batch_size)
-    )
+    settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
+    settings["targets"] = [t.name for t in plan.targets]
+    writer = RunWriter.start(out, settings)
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
     named = name_images(files, out, writer.ids_done)
     todo = [one for one in named if one.file not in writer.files_done]
@@ -88,7 +89,7 @@ def explain(
     done = total - len(todo)
     if progress:
         progress(done, total)
-    worker = Worker(model, chosen, target_of, labels, out, overlay)
+    worker = Worker(model, plan, labels, out, overlay)
     decoded = prefetch(
         partial(decode, preprocessing=model.preprocessing), todo, threads, ahead=3 * batch_size
     )
@@ -102,13 +103,10 @@ def explain(
     return writer.finish(timings={"explain_seconds": round(seconds, 3), "images": len(todo)})
 
 
-def _choose_methods(model: Model, names: Sequence[str] | None) -> list[type[Method]]:
-    if names is None:
-        names = ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
-    chosen = get_methods(list(names))
-    for method in chosen:
-        method.check(model)
-    return chosen
+def _choose_methods(model: Model, names: Sequence[str] | None) -> Sequence[str]:
+    if names is not None:
+        return names
+    return ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
 
 
 def _read_annotations(annotations: Annotations | str | Path | None) -> Annotations | None:

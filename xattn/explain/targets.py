@@ -1,14 +1,76 @@
-"""Which class a map explains."""
+"""Which classes maps explain, and what the maps of each are called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from xattn.errors import UsageError, near
 from xattn.models.interface import Model
 
 TargetRule = Callable[[str], int | None]
 """Says for an image id which class to explain; None means the predicted one."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One choice of classes to explain.
+
+    Attributes:
+        name: "predicted", "label", or the class's name.
+        suffix: of the maps' names: "" for the first target, "@name" for further ones.
+        rule: the class of each image.
+    """
+
+    name: str
+    suffix: str
+    rule: TargetRule
+
+    def stored(self, method: str) -> str:
+        """Return the name under which a method's maps of this target are stored."""
+        return method + self.suffix
+
+
+def list_targets(
+    model: Model, wanted: Sequence[str], labels: Mapping[str, str | None]
+) -> tuple[Target, ...]:
+    """Read targets as users type them, each once.
+
+    Args:
+        model: has the classes.
+        wanted: "predicted", "label", a class's name or its index; "all" stands for each class,
+            after the predicted one if it comes first.
+        labels: reference class by image id.
+
+    Raises:
+        UsageError: there is none, or as `target_rule`.
+    """
+    if not wanted:
+        raise UsageError("Expected a target, but got none; predicted is the usual one")
+    names: dict[str, None] = {}
+    for target in wanted:
+        if target == "all" and "all" not in model.classes:
+            names |= dict.fromkeys([*(names or ["predicted"]), *model.classes])
+        else:
+            rule = target_rule(model, target, labels)
+            index = rule("") if target not in ("predicted", "label") else None
+            names[target if index is None else model.classes[index]] = None
+    return tuple(
+        Target(name, f"@{_file_name(model, name)}" if i else "", target_rule(model, name, labels))
+        for i, name in enumerate(names)
+    )
+
+
+def _file_name(model: Model, name: str) -> str:
+    """Maps and overlays are stored by name: a class that no folder can be named after is counted.
+
+    Two classes that differ in case alone are one folder on some disks.
+    """
+    odd = set(name) & set('/\\:*?"<>|@') or not name.strip(". ") or not name.isprintable()
+    alike = [c for c in model.classes if c.casefold() == name.casefold()]
+    if name in model.classes and (odd or len(alike) > 1):
+        return str(model.classes.index(name))
+    return name
 
 
 def target_rule(model: Model, target: str, labels: Mapping[str, str | None]) -> TargetRule:
@@ -27,7 +89,7 @@ def target_rule(model: Model, target: str, labels: Mapping[str, str | None]) -> 
         return _label_rule(model, labels)
     index = _class_index(model, target)
     if index is None:
-        names = near(target, ["predicted", "label", *model.classes])
+        names = near(target, ["predicted", "label", "all", *model.classes])
         raise UsageError(f"Unknown target {target!r}{names}")
     return lambda _id: index
 

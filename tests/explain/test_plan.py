@@ -1,0 +1,53 @@
+"""Methods for targets, and the names their maps are stored by."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.models.nets import Conv, vit, wrapped
+from xattn.errors import MethodError, UsageError
+from xattn.explain.plan import make_plan
+
+
+def names(methods: list[str], targets: list[str]) -> list[str]:
+    return list(make_plan(wrapped(vit()), methods, targets, {"a": "benign"}).jobs)
+
+
+def test_each_method_is_made_for_each_target():
+    found = names(["gradcam", "layercam"], ["predicted", "malignant"])
+    assert found == ["gradcam", "layercam", "gradcam@malignant", "layercam@malignant"]
+
+
+def test_maps_of_no_class_are_made_once():
+    found = names(["gradcam", "attention", "eigencam"], ["predicted", "malignant"])
+    assert found == ["gradcam", "attention", "eigencam", "gradcam@malignant"]
+
+
+def test_a_method_can_be_asked_for_one_further_target():
+    found = names(["gradcam", "layercam", "layercam@1"], ["predicted"])
+    assert found == ["gradcam", "layercam", "layercam@malignant"]
+
+
+@pytest.mark.parametrize("targets", [["predicted"], ["label", "all"], ["1", "predicted", "benign"]])
+def test_stored_names_make_the_same_plan_again(targets):
+    first = names(["xgradcam", "eigencam", "gradcam"], targets)
+    assert names(first, targets[:1]) == first
+
+
+def test_a_targets_own_maps_are_the_plain_ones():
+    assert names(["gradcam@predicted", "gradcam"], ["predicted"]) == ["gradcam"]
+
+
+def test_no_methods_are_no_jobs():
+    assert names([], ["predicted", "malignant"]) == []
+
+
+@pytest.mark.parametrize("name", ["gradcm", "gradcm@benign", "gradcam@melanoma", "gradcam@"])
+def test_an_unknown_name_is_refused(name):
+    with pytest.raises(UsageError, match="Unknown"):
+        names([name], ["predicted"])
+
+
+def test_a_method_that_makes_no_sense_is_refused():
+    with pytest.raises(MethodError, match="needs attention layers"):
+        make_plan(wrapped(Conv()), ["gradcam", "attention"], ["predicted"], {})
