@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xattn._version import __version__
 
 if TYPE_CHECKING:
+    from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.usage import UsageResult, usage_test
     from xattn.annotations import build_annotations, read_annotations
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from xattn.training.fit import train
 
 _HOMES = {
+    "Evaluation": "xattn.analysis.evaluation.evaluate",
     "Model": "xattn.models",
     "RunFolder": "xattn.runs",
     "UsageResult": "xattn.analysis.usage",
     "build_annotations": "xattn.annotations",
+    "evaluate": "xattn.analysis.evaluation.evaluate",
     "explain": "xattn.explain.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
     "load": "xattn.models",
@@ -44,11 +47,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Evaluation",
     "Model",
     "RunFolder",
     "UsageResult",
     "__version__",
     "build_annotations",
+    "evaluate",
     "explain",
     "feature_usage",
     "load",

@@ -12,7 +12,17 @@ from collections.abc import Sequence
 import rich_click as click
 
 from xattn._version import __version__
-from xattn.cli import annotate, demo, explain, feature_usage, models, report, synthesize, train
+from xattn.cli import (
+    annotate,
+    demo,
+    evaluate,
+    explain,
+    feature_usage,
+    models,
+    report,
+    synthesize,
+    train,
+)
 from xattn.errors import XattnError
 
 click.rich_click.TEXT_MARKUP = "rich"
@@ -20,7 +30,7 @@ click.rich_click.MAX_WIDTH = 100
 click.rich_click.COMMAND_GROUPS = {
     "xattn": [
         {"name": "The main job", "commands": ["explain", "feature-usage", "report", "figures"]},
-        {"name": "Models", "commands": ["models", "inspect", "train"]},
+        {"name": "Models", "commands": ["models", "inspect", "train", "evaluate"]},
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -44,6 +54,7 @@ COMMANDS = (
     models.models_command,
     models.inspect_command,
     train.command,
+    evaluate.command,
     annotate.command,
     synthesize.command,
     demo.command,

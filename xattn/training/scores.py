@@ -128,17 +128,19 @@ def auc(logits: Floats, labels: NDArray[np.intp], weights: Floats) -> Floats:
     """
     n_classes = logits.shape[1]
     wanted = [1] if n_classes == 2 else range(n_classes)
-    each = [_auc_of(_margin(logits, c), labels == c, weights) for c in wanted]
+    each = [auc_of(margin(logits, c), labels == c, weights) for c in wanted]
     area: Floats = np.mean(each, axis=0)
     return area
 
 
-def _margin(logits: Floats, c: int) -> Floats:
+def margin(logits: Floats, c: int) -> Floats:
+    """Return a class's logit minus the log-sum-exp of the others, (n,): its log-odds."""
     others = np.delete(logits, c, axis=1)
     return np.asarray(logits[:, c] - np.logaddexp.reduce(others, axis=1))
 
 
-def _auc_of(values: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
+def auc_of(values: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
+    """Return the area under the ROC curve (b,) of values (n,) under weights (b, n)."""
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order], prepend=-np.inf))  # of runs of equal values
     ranked = weights[:, order]

@@ -1,0 +1,273 @@
+"""`evaluate`: predictions of the images that had no part in the training, and how good they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from xattn.analysis.evaluation.sentences import performance_sentences
+from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.errors import RunError, UsageError, XattnError, near
+from xattn.explain.pipeline import explain
+from xattn.images.find import find_images
+from xattn.models.interface import Model
+from xattn.runs.atomic import replacing
+from xattn.runs.folder import DEFAULT_RUN, RunFolder
+from xattn.training.membership import Membership, membership
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+HELD_OUT = ("test", "ood")
+"""What is evaluated unless something else is asked for: images that nothing was chosen by."""
+
+SPLITS_TO_EVALUATE = ("val", *HELD_OUT)
+"""Training images are not among them: how well they are remembered is no result."""
+
+UNKNOWN = "all"
+"""In place of a split where the training's splits are not known."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is.
+
+    Attributes:
+        run: the run folder with predictions, performance.csv and reliability.csv.
+        performance: one row per split, domain, metric and class.
+        reliability: accuracy against confidence, one row per split and bin.
+        sentences: the main results in words.
+        notes: what must be known to read them.
+    """
+
+    run: RunFolder
+    performance: pd.DataFrame
+    reliability: pd.DataFrame
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def evaluate(
+    model: Model,
+    annotations: Annotations | str | Path,
+    out: str | Path = DEFAULT_RUN,
+    *,
+    images: str | Path | Iterable[str | Path] | None = None,
+    splits: str | Path | None = None,
+    split: Sequence[str] | None = None,
+    domain: str | None = None,
+    bootstrap: int = 2000,
+    seed: int = 0,
+    batch_size: int = 16,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Predict labelled images and say how good the predictions are, i.d. and o.o.d.
+
+    Evaluated are the images that the checkpoint's own splits.csv calls test and ood, and never
+    those it was trained on. Where no splits are known, or none of the images is in them, all are
+    evaluated and a note says so. Predictions go into a run folder as those of `explain` do; a
+    call that was stopped goes on where it was, and a run of the same checkpoint with maps is
+    taken as it is.
+
+    Args:
+        model: from `xattn.load`.
+        annotations: labels, groups and files.
+        out: the run folder.
+        images: where the files are instead, by id; others are left out.
+        splits: a splits.csv instead of the one beside the checkpoint.
+        split: which splits, of val, test and ood; default test and ood.
+        domain: feature of the annotation file whose values are evaluated one by one; default the
+            domains of splits.csv.
+        bootstrap: replicates behind each interval; whole groups are drawn.
+        seed: same seed, same tables.
+        batch_size: images per forward pass.
+        workers: threads for decoding.
+        progress: called with (images done, images in all).
+
+    Raises:
+        UsageError: a split or the domain is unknown, or an argument is out of range.
+        XattnError: no labelled image is left to evaluate, or splits cannot be read.
+        RunError: `out` holds a run of another checkpoint, or not one image could be done.
+    """
+    wanted = _wanted(split)
+    if bootstrap < 99:
+        raise UsageError(f"Expected a bootstrap of at least 99 replicates, but got {bootstrap}")
+    known = _read(annotations)
+    member = membership(model.source, splits)
+    chosen, of_split, notes = _choose(known, images, model, member, wanted, asked=split is not None)
+    domains = _domains(chosen, member, domain)
+
+    before = _stored(Path(out))
+    run = explain(
+        model,
+        out=out,
+        methods=before.get("methods", []),
+        target=before.get("target", "predicted"),
+        annotations=chosen,
+        overlay="none",
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
+    )
+    table = _with_facts(run.predictions, known, of_split, member, domains)
+    _write_predictions(run, table)
+    run = RunFolder.open(run.path)
+    scored = table[table["image_id"].isin(list(of_split)) & table["label"].isin(model.classes)]
+    scored = scored.assign(split=scored["image_id"].map(of_split))
+    scored = scored.sort_values("split", key=lambda s: s.map(_order), kind="stable")
+    unread = len(chosen.images) - len(scored)
+    if unread:
+        notes.append(f"{unread} images could not be read or predicted, see errors.csv")
+    performance = performance_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
+    reliability = reliability_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
+    run.write_table("performance", performance)
+    run.write_table("reliability", reliability)
+    sentences = performance_sentences(performance)
+    facts = {
+        "schema": "xattn-evaluation/1",
+        "splits": None if member.file is None else member.file.name,
+        "evaluated": scored["split"].value_counts().to_dict(),
+        "domain": domain,
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "annotations": known.path.name,
+        "sentences": list(sentences),
+        "notes": notes,
+    }
+    with replacing(run.path / "evaluation.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return Evaluation(run, performance, reliability, sentences, tuple(notes))
+
+
+def _order(name: str) -> int:
+    return {"val": 0, "test": 1, "ood": 2}.get(name, 3)
+
+
+def _wanted(split: Sequence[str] | None) -> tuple[str, ...]:
+    for name in split or ():
+        if name == "train":
+            raise UsageError(
+                "Expected a split that was not trained on, but got 'train': how well a model "
+                "remembers its training images is no result"
+            )
+        if name not in SPLITS_TO_EVALUATE:
+            raise UsageError(f"Unknown split {name!r}{near(name, SPLITS_TO_EVALUATE)}")
+    return tuple(dict.fromkeys(split)) if split else HELD_OUT
+
+
+def _read(annotations: Annotations | str | Path) -> Annotations:
+    if not isinstance(annotations, str | Path):
+        return annotations
+    from xattn.annotations import read_annotations
+
+    return read_annotations(annotations)
+
+
+def _choose(
+    known: Annotations,
+    images: str | Path | Iterable[str | Path] | None,
+    model: Model,
+    member: Membership,
+    wanted: Sequence[str],
+    *,
+    asked: bool,
+) -> tuple[Annotations, dict[str, str], list[str]]:
+    """Return the images to predict, the split of each, and what was left out or is uncertain."""
+    notes = [f"Uncertain splits: {member.caveat}"] if member.caveat and member.known else []
+    there = list(known.images)
+    if images is not None:
+        files = {found.id: found.path for found in find_images(images)}
+        there = [replace(i, file=files[i.id]) for i in there if i.id in files]
+    labelled = [i for i in there if i.label in model.classes]
+    if not labelled:
+        raise XattnError(
+            f"Expected images with a label among {', '.join(model.classes)}, but none of "
+            f"{len(there)} has one; name their folder with --images, or label them in {known.path}"
+        )
+    if len(labelled) < len(there):
+        notes.append(f"{len(there) - len(labelled)} images without a label of the model's classes")
+    of_split = {i.id: str(member.splits[i.id]) for i in labelled if i.id in member.splits}
+    if of_split:
+        left = len(labelled) - len(of_split)
+        kept = {id_: name for id_, name in of_split.items() if name in wanted}
+        if not kept:
+            raise XattnError(
+                f"Expected images of {' or '.join(wanted)} in {member.file}, but all "
+                f"{len(of_split)} are of {', '.join(sorted(set(of_split.values())))}"
+                "; evaluate other images, or choose with --split"
+            )
+        if left:
+            notes.append(f"{left} images that are in none of the splits are left out")
+        if "val" in wanted:
+            notes.append("The checkpoint was chosen by its validation images: they flatter it")
+    elif asked:
+        reason = member.caveat or f"none of the images is in {member.file}"
+        raise XattnError(f"Expected splits to choose {' and '.join(wanted)} from, but {reason}")
+    else:
+        kept = dict.fromkeys((i.id for i in labelled), UNKNOWN)
+        notes.append(_unknown_note(member, len(labelled)))
+    chosen = [i for i in labelled if i.id in kept]
+    return replace(known, images=tuple(chosen)), kept, notes
+
+
+def _unknown_note(member: Membership, n: int) -> str:
+    if member.known:
+        return (
+            f"None of the {n} images is in {member.file} by its id: they are taken as images "
+            "that the model was not trained on"
+        )
+    return (
+        f"All {n} images are evaluated, for {member.caveat}: some may have been trained on, and "
+        "the numbers then flatter the model"
+    )
+
+
+def _domains(chosen: Annotations, member: Membership, domain: str | None) -> Mapping[str, str]:
+    if domain is None:
+        return member.domains
+    values = {i.id: i.values.get(domain) for i in chosen.images}
+    if domain not in chosen.features and all(v is None for v in values.values()):
+        raise UsageError(
+            f"Unknown domain {domain!r} in {chosen.path}{near(domain, chosen.features)}"
+        )
+    return {id_: str(value) for id_, value in values.items() if value is not None}
+
+
+def _stored(out: Path) -> dict[str, Any]:
+    """Return the settings of a run that is there already."""
+    try:
+        return RunFolder.open(out).settings
+    except RunError:
+        return {}
+
+
+def _with_facts(
+    table: pd.DataFrame,
+    known: Annotations,
+    of_split: Mapping[str, str],
+    member: Membership,
+    domains: Mapping[str, str],
+) -> pd.DataFrame:
+    """Add split, domain and group; "" where one is not known, and no group for the lone."""
+    ids = table["image_id"]
+    images = known.by_id
+    split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
+    labels = [images[i].label if i in images else None for i in ids]
+    groups = [images[i].group if i in images else None for i in ids]
+    return table.assign(
+        label=pd.Series(labels, index=table.index, dtype=object),
+        split=["" if name == UNKNOWN else name for name in split],
+        domain=[domains.get(i, "") for i in ids],
+        group=pd.Series(groups, index=table.index, dtype=object),
+    )
+
+
+def _write_predictions(run: RunFolder, table: pd.DataFrame) -> None:
+    with replacing(run.path / "predictions.parquet") as part:
+        table.to_parquet(part, index=False)

@@ -1,0 +1,199 @@
+"""Every metric of a classifier under many weightings of the same images at once.
+
+A bootstrap replicate is a weighting, so all intervals come from matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.analysis.evaluation.calibration import Binned, calibration_error, equal_mass, equal_width
+from xattn.training.scores import auc_of, margin
+
+Floats = NDArray[np.float64]
+
+ALL = "all"
+"""In place of a class: the metric is of all classes together."""
+
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece", "ece_adaptive"})
+
+PLUG_IN_BIAS = frozenset({"ece", "ece_adaptive"})
+"""Metrics that chance drives up, in the sample and again in every replicate."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of n images, and what they are.
+
+    Attributes:
+        logits: (n, classes).
+        truth: (n,) class numbers.
+        classes: names, in the order of the logits.
+    """
+
+    logits: Floats
+    truth: NDArray[np.intp]
+    classes: tuple[str, ...]
+
+    @cached_property
+    def log_probabilities(self) -> Floats:
+        """(n, classes)."""
+        values: Floats = self.logits - np.logaddexp.reduce(self.logits, axis=1, keepdims=True)
+        return values
+
+    @cached_property
+    def predicted(self) -> NDArray[np.intp]:
+        """Class of the largest logit, (n,)."""
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.intp)
+
+    @cached_property
+    def hit(self) -> NDArray[np.bool_]:
+        """Whether the prediction is right, (n,)."""
+        return np.asarray(self.predicted == self.truth)
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """Probability of the predicted class, (n,)."""
+        return np.asarray(np.exp(self.log_probabilities.max(axis=1)))
+
+    @cached_property
+    def binned(self) -> dict[str, Binned]:
+        """The images in bins of equal width and of equal mass."""
+        return {
+            "ece": equal_width(self.confidence, self.hit),
+            "ece_adaptive": equal_mass(self.confidence, self.hit),
+        }
+
+    @cached_property
+    def frequencies(self) -> Floats:
+        """Share of each class among the images, (classes,)."""
+        return np.bincount(self.truth, minlength=len(self.classes)) / max(1, len(self.truth))
+
+    @cached_property
+    def _is_class(self) -> NDArray[np.bool_]:
+        return np.asarray(self.truth[:, None] == np.arange(len(self.classes)))
+
+    @property
+    def _ranked(self) -> list[int]:
+        """Classes with a ranking of their own: of two classes one is the mirror of the other."""
+        return [1] if len(self.classes) == 2 else list(range(len(self.classes)))
+
+    @property
+    def names(self) -> list[tuple[str, str]]:
+        """(metric, class) of the columns of `weighted`."""
+        each = [(m, c) for m in ("sensitivity", "specificity") for c in self.classes]
+        ranks = [("auc", ALL)]
+        if len(self._ranked) == 1:
+            ranks += [("average_precision", self.classes[1])]
+        else:
+            ranks += [("average_precision", ALL)]
+            ranks += [(m, c) for m in ("auc", "average_precision") for c in self.classes]
+        single = ("accuracy", "brier", "log_loss", "ece", "ece_adaptive")
+        return [("balanced_accuracy", ALL), *ranks, *each, *((m, ALL) for m in single)]
+
+    def weighted(self, weights: NDArray[np.floating]) -> Floats:
+        """Return all metrics under each weighting, in the order of `names`: (K, metrics).
+
+        Args:
+            weights: (K, n), not negative. A class without weight gives NaN where it is needed.
+        """
+        w = np.asarray(weights, dtype=np.float64)
+        sums = self._sums(w)
+        total = w.sum(axis=1)
+        of_class = sums["of_class"]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sensitivity = sums["right"] / of_class
+            rest = total[:, None] - of_class
+            specificity = 1 - (sums["said"] - sums["right"]) / rest
+            losses = [sums["losses"][:, i] / total for i in range(sums["losses"].shape[1])]
+        columns = [sensitivity.mean(axis=1), *self._ranking(w), *sensitivity.T, *specificity.T]
+        errors = [calibration_error(sums[name], total) for name in self.binned]
+        return np.stack([*columns, *losses, *errors], axis=1)
+
+    def chance(self, seed: int = 0) -> Floats:
+        """Return what each metric is without any knowledge of the image, (metrics,).
+
+        Sensitivity and specificity: the same predictions, dealt out to images at random. Average
+        precision: share of the class. Brier score and log loss: always giving the classes'
+        frequencies as probabilities. Calibration errors: a calibrated model, on as many images.
+        """
+        said = np.bincount(self.predicted, minlength=len(self.classes)) / max(1, len(self.truth))
+        q, k = self.frequencies, len(self.classes)
+        ranks = [0.5, q[1]] if k == 2 else [0.5, 1 / k, *[0.5] * k, *q]
+        entropy = -float((q[q > 0] * np.log(q[q > 0])).sum())
+        brier = float(1 - (q**2).sum()) / (2 if k == 2 else 1)
+        errors = [binned.expected_errors(seed).mean() for binned in self.binned.values()]
+        guess = float(said @ q)
+        return np.array([1 / k, *ranks, *said, *(1 - said), guess, brier, entropy, *errors])
+
+    def calibrated(self, seed: int = 0) -> NDArray[np.bool_]:
+        """Say which metrics are errors that a calibrated model might show as well, (metrics,).
+
+        True for a calibration error below the 97.5 % quantile of what such a model shows.
+        """
+        errors = self.weighted(np.ones((1, len(self.truth))))[0]
+        limits = {
+            name: np.quantile(binned.expected_errors(seed), 0.975)
+            for name, binned in self.binned.items()
+        }
+        return np.array(
+            [e <= limits.get(m, -np.inf) for e, (m, _) in zip(errors, self.names, strict=True)]
+        )
+
+    @cached_property
+    def _per_image(self) -> dict[str, Floats]:
+        """What is summed over images, by name, (n, some)."""
+        said = self.predicted[:, None] == np.arange(len(self.classes))
+        own = self.log_probabilities[np.arange(len(self.truth)), self.truth]
+        squares = np.square(np.exp(self.log_probabilities) - self._is_class).sum(axis=1)
+        brier = squares / (2 if len(self.classes) == 2 else 1)
+        parts = {
+            "of_class": self._is_class,
+            "right": self._is_class & self.hit[:, None],
+            "said": said,
+            "losses": np.stack([self.hit, brier, -own], axis=1),
+            **{name: binned.excess for name, binned in self.binned.items()},
+        }
+        return {name: np.asarray(part, dtype=np.float64) for name, part in parts.items()}
+
+    def _sums(self, weights: Floats) -> dict[str, Floats]:
+        parts = self._per_image
+        together = weights @ np.concatenate(list(parts.values()), axis=1)
+        ends = np.cumsum([part.shape[1] for part in parts.values()])[:-1]
+        return dict(zip(parts, np.split(together, ends, axis=1), strict=True))
+
+    def _ranking(self, weights: Floats) -> list[Floats]:
+        """Return the columns of AUC and average precision, in the order of `names`."""
+        values = {c: margin(self.logits, c) for c in self._ranked}
+        areas = [auc_of(v, self.truth == c, weights) for c, v in values.items()]
+        precisions = [average_precision(v, self.truth == c, weights) for c, v in values.items()]
+        if len(values) == 1:
+            return [*areas, *precisions]
+        return [np.mean(areas, axis=0), np.mean(precisions, axis=0), *areas, *precisions]
+
+
+def average_precision(
+    values: Floats, positive: NDArray[np.bool_], weights: NDArray[np.floating]
+) -> Floats:
+    """Return the average precision (K,): precision at each threshold, weighted by recall gained.
+
+    Equal values are passed at once; nothing is interpolated.
+
+    Args:
+        values: (n,), large means positive.
+        positive: (n,).
+        weights: (K, n), not negative. Without weight on a positive the result is NaN.
+    """
+    order = np.argsort(-values, kind="stable")
+    starts = np.flatnonzero(np.diff(-values[order], prepend=-np.inf))  # of runs of equal values
+    ranked = np.asarray(weights, dtype=np.float64)[:, order]
+    gained = np.add.reduceat(ranked * positive[order], starts, axis=1)
+    taken = np.cumsum(np.add.reduceat(ranked, starts, axis=1), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(taken > 0, np.cumsum(gained, axis=1) / taken, 0.0)
+        result: Floats = (gained * precision).sum(axis=1) / gained.sum(axis=1)
+    return result

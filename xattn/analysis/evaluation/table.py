@@ -1,0 +1,239 @@
+"""performance.csv and reliability.csv: every metric with its interval and its level of chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.analysis.codes import group_codes, positions
+from xattn.analysis.evaluation.metrics import ALL, PLUG_IN_BIAS, Predictions
+from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+
+Floats = NDArray[np.float64]
+
+GAP = "ood-test"
+"""In place of a split: the metric o.o.d. minus the same i.d."""
+
+_BLOCK = 2**20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All metrics on one set of images.
+
+    Attributes:
+        split, domain: which images.
+        n, groups: their number, and that of the groups that were resampled.
+        names: (metric, class) of each metric.
+        values: (metrics,).
+        replicates: (K, metrics); no rows where the groups are too few for intervals.
+        chance: (metrics,).
+        calibrated: (metrics,) which are errors that a calibrated model might show as well.
+    """
+
+    split: str
+    domain: str
+    n: int
+    groups: int
+    names: tuple[tuple[str, str], ...]
+    values: Floats
+    replicates: Floats
+    chance: Floats
+    calibrated: NDArray[np.bool_]
+
+    def minus(self, other: Measured) -> Measured:
+        """Return the difference; the two sets of images share no group."""
+        k = min(len(self.replicates), len(other.replicates))
+        return Measured(
+            GAP,
+            self.domain,
+            self.n + other.n,
+            self.groups + other.groups,
+            self.names,
+            self.values - other.values,
+            self.replicates[:k] - other.replicates[:k],
+            self.chance - other.chance,
+            np.zeros(len(self.names), dtype=bool),
+        )
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Give the rows of performance.csv."""
+        low, high = self._interval()
+        for i, (metric, name) in enumerate(self.names):
+            yield {
+                "split": self.split,
+                "domain": self.domain,
+                "metric": metric,
+                "class": name,
+                "n": self.n,
+                "groups": self.groups,
+                "value": self.values[i],
+                "low": low[i],
+                "high": high[i],
+                "chance": self.chance[i],
+            }
+
+    def _interval(self) -> tuple[Floats, Floats]:
+        if not len(self.replicates):
+            nothing = np.full(len(self.names), np.nan)
+            return nothing, nothing
+        low, high = percentile_interval(self.replicates)
+        biased = np.array([metric in PLUG_IN_BIAS for metric, _ in self.names])
+        turned = _turned(self, low, high)
+        return np.where(biased, turned[0], low), np.where(biased, turned[1], high)
+
+
+def _turned(measured: Measured, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the intervals of metrics that chance drives up in the sample and again in replicates.
+
+    Turned round (the basic bootstrap) they take that bias off instead of adding it again. Where a
+    calibrated model might show the same, the interval goes from 0 to the value at least.
+    """
+    value = measured.values
+    least = -np.inf if measured.split == GAP else 0.0
+    low, high = np.maximum(2 * value - high, least), np.maximum(2 * value - low, least)
+    fine = measured.calibrated
+    return np.where(fine, 0.0, low), np.where(fine, np.maximum(high, value), high)
+
+
+def performance_table(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return performance.csv: one row per split, domain, metric and class.
+
+    Intervals hold 95 % and come from a bootstrap over groups, each split and domain on its own;
+    they are NaN with fewer than five groups, and where a class is missing in more than a
+    twentieth of the replicates. If there are the splits test and ood, rows of the split
+    `ood-test` give ood - test, and each domain of ood minus all of test.
+
+    Args:
+        predictions: columns split, domain ("" where unknown), group (missing: the image stands
+            alone), label, logit_<class>; every label is one of the classes.
+        classes: in the order of the logits.
+        bootstrap: replicates.
+        seed: same seed, same table.
+    """
+    sets = [
+        _measure(part, split, domain, classes, bootstrap, [seed, i])
+        for i, (split, domain, part) in enumerate(_parts(predictions))
+    ]
+    test = next((m for m in sets if (m.split, m.domain) == ("test", ALL)), None)
+    if test is not None:
+        sets += [m.minus(test) for m in sets if m.split == "ood"]
+    return pd.DataFrame([row for measured in sets for row in measured.rows()])
+
+
+def reliability_table(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return reliability.csv: accuracy against confidence, one row per split and bin.
+
+    low and high are the 95 % interval of the accuracy (bootstrap over groups); expected_low and
+    expected_high hold 95 % of the accuracies that a calibrated model would show in that bin.
+    Empty bins are left out.
+
+    Args:
+        predictions, classes, bootstrap, seed: as for `performance_table`.
+    """
+    rows: list[dict[str, Any]] = []
+    for i, (split, domain, part) in enumerate(_parts(predictions)):
+        if domain == ALL:
+            rows += _reliability(part, split, classes, bootstrap, [seed, i])
+    return pd.DataFrame(rows)
+
+
+def as_predictions(part: pd.DataFrame, classes: Sequence[str]) -> Predictions:
+    """Read the columns label and logit_<class>."""
+    logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
+    return Predictions(logits, positions(part["label"], list(classes)), tuple(classes))
+
+
+def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    for split in dict.fromkeys(predictions["split"]):
+        part = predictions[predictions["split"] == split]
+        yield str(split), ALL, part
+        for domain in sorted(set(part["domain"]) - {""}):
+            yield str(split), str(domain), part[part["domain"] == domain]
+
+
+def _measure(
+    part: pd.DataFrame,
+    split: str,
+    domain: str,
+    classes: Sequence[str],
+    bootstrap: int,
+    seed: list[int],
+) -> Measured:
+    said = as_predictions(part, classes)
+    n, group = len(part), group_codes(part["group"], len(part))
+    groups = int(group.max()) + 1
+    enough = groups >= FEWEST_GROUPS
+    names = tuple(said.names)
+    replicates = np.empty((0, len(names)))
+    if enough:
+        weights = group_weights(group, n, bootstrap, _number(seed))
+        step = max(1, _BLOCK // n)
+        blocks = [said.weighted(weights[k : k + step]) for k in range(0, bootstrap, step)]
+        replicates = np.concatenate(blocks)
+    values = said.weighted(np.ones((1, n)))[0]
+    number = _number(seed)
+    chance, fine = said.chance(number), said.calibrated(number)
+    return Measured(split, domain, n, groups, names, values, replicates, chance, fine)
+
+
+def _reliability(
+    part: pd.DataFrame, split: str, classes: Sequence[str], bootstrap: int, seed: list[int]
+) -> Iterator[dict[str, Any]]:
+    said = as_predictions(part, classes)
+    group = group_codes(part["group"], len(part))
+    enough = int(group.max()) + 1 >= FEWEST_GROUPS
+    weights = group_weights(group, len(part), bootstrap if enough else 1, _number(seed))
+    kinds = {"ece": "equal width", "ece_adaptive": "equal mass"}
+    for name, binned in said.binned.items():
+        member = binned.member.astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            drawn = (weights @ (member * binned.hit[:, None])) / (weights @ member)
+        # A bin that some replicates left empty still has an interval, from the others.
+        low, high = (np.full(member.shape[1], np.nan),) * 2
+        filled = ~np.isnan(drawn).all(axis=0)
+        if enough:
+            low, high = low.copy(), high.copy()
+            low[filled], high[filled] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0)
+        expected = binned.expected(_number(seed))
+        count = binned.member.sum(axis=0)
+        for b in np.flatnonzero(count):
+            inside = binned.member[:, b]
+            band = np.quantile(expected[:, b], [0.025, 0.975])
+            yield {
+                "split": split,
+                "domain": ALL,
+                "bins": kinds[name],
+                "bin": int(b),
+                "n": int(count[b]),
+                "confidence": float(binned.confidence[inside].mean()),
+                "accuracy": float(binned.hit[inside].mean()),
+                "low": float(low[b]),
+                "high": float(high[b]),
+                "expected_low": float(band[0]),
+                "expected_high": float(band[1]),
+                "from": float(binned.edges[b]),
+                "to": float(binned.edges[b + 1]),
+            }
+
+
+def _number(seed: list[int]) -> int:
+    """Make one seed of several, the same every time."""
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])

@@ -1,0 +1,94 @@
+"""`xattn evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from xattn.cli.options import (
+    FILE,
+    PLACE,
+    common,
+    computing,
+    model_options,
+    seed_option,
+    strict_option,
+)
+from xattn.cli.terminal import Terminal
+
+
+@click.command("evaluate")
+@model_options(required=True)
+@click.option("--annotations", type=FILE, required=True, help="Images, labels and groups.")
+@click.option("--images", "-i", multiple=True, help="Only the images found here, by id.")
+@click.option("--splits", type=FILE, help="splits.csv; default the one beside the checkpoint.")
+@click.option("--split", multiple=True, help="val, test or ood; repeatable; default test and ood.")
+@click.option("--domain", help="Feature of the annotation file to break the results down by.")
+@click.option("--bootstrap", type=click.IntRange(99), default=2000, show_default=True)
+@click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
+@seed_option
+@computing
+@strict_option
+@common
+def command(
+    annotations: Path,
+    images: tuple[str, ...],
+    splits: Path | None,
+    split: tuple[str, ...],
+    domain: str | None,
+    bootstrap: int,
+    out: Path,
+    seed: int,
+    batch_size: int,
+    workers: int | None,
+    strict: bool,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+    **model_choice: Any,
+) -> int:
+    """Measure a model on images that it was not trained on, i.d. and o.o.d. side by side.
+
+    Every number comes with a bootstrap interval over groups and its level of chance.
+    """
+    from xattn.analysis.evaluation.evaluate import evaluate
+    from xattn.annotations import read_annotations
+    from xattn.cli.loading import load_model
+
+    terminal = Terminal(quiet, as_json)
+    known = read_annotations(annotations, on_fault=terminal.fault)
+    with terminal.progress("evaluate") as progress:
+        result = evaluate(
+            load_model(**model_choice),
+            known,
+            out,
+            images=images or None,
+            splits=splits,
+            split=split or None,
+            domain=domain,
+            bootstrap=bootstrap,
+            seed=seed,
+            batch_size=batch_size,
+            workers=workers,
+            progress=progress,
+        )
+    table = result.performance
+    shown = table[table["domain"] == "all"].drop(columns=["domain", "groups"])
+    terminal.table(shown, "How good is the model? (95 % intervals over groups; beside chance)")
+    for sentence in result.sentences:
+        terminal.say(sentence)
+    for note in result.notes:
+        terminal.say(f"Note: {note}")
+    terminal.say(f"performance.csv and reliability.csv in {result.run.path}")
+    terminal.summary(
+        {
+            "run": str(result.run.path),
+            "performance": table.to_dict("records"),
+            "sentences": list(result.sentences),
+            "notes": list(result.notes),
+        }
+    )
+    skipped = result.run.settings["counts"]["skipped"]
+    return 3 if strict and (terminal.faults or skipped) else 0
