@@ -15,7 +15,7 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
-_HOMES = ("xattn.explain.cam", "xattn.explain.attention")
+_HOMES = ("xattn.explain.cam", "xattn.explain.perturbing_cam", "xattn.explain.attention")
 
 
 @dataclass(frozen=True)
