@@ -1,19 +1,30 @@
 """Annotation files: labels, groups, masks and values of images, read, checked, built, written."""
 
-from xattn.annotations.build import BuiltAnnotations, build_annotations
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from xattn.annotations.faults import Fault
-from xattn.annotations.layouts import LAYOUTS
+from xattn.annotations.layouts import Columns
 from xattn.annotations.read import check_annotations, read_annotations
 from xattn.annotations.records import AnnotatedImage, Annotations
 from xattn.annotations.schema import Feature, Rle
 from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
 
+if TYPE_CHECKING:
+    from xattn.annotations.build import LAYOUTS, BuiltAnnotations, build_annotations
+
+_BUILDING = ("LAYOUTS", "BuiltAnnotations", "build_annotations")
+"""Fetched when first used: who only reads a file needs no tables."""
+
 __all__ = [
     "LAYOUTS",
     "AnnotatedImage",
     "Annotations",
     "BuiltAnnotations",
+    "Columns",
     "Fault",
     "Feature",
     "Rle",
@@ -24,3 +35,11 @@ __all__ = [
     "summarise",
     "write_annotations",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _BUILDING:
+        raise AttributeError(f"module 'xattn.annotations' has no attribute {name!r}")
+    value = getattr(importlib.import_module("xattn.annotations.build"), name)
+    globals()[name] = value
+    return value

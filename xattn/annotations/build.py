@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from xattn.annotations import isic2018  # noqa: F401 -- registers its layout
-from xattn.annotations.layouts import LAYOUTS, Sources
+# Imported for what they register.
+from xattn.annotations import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
+from xattn.annotations.layouts import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
 from xattn.annotations.read import read_annotations
 from xattn.annotations.records import Annotations
 from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
 from xattn.errors import UsageError, near
+
+__all__ = ["LAYOUTS", "BuiltAnnotations", "as_binary", "build_annotations"]
 
 
 @dataclass(frozen=True)
@@ -34,44 +38,62 @@ class BuiltAnnotations(Annotations):
 
 
 def build_annotations(
-    layout: str,
-    root: str | Path,
+    layout: str | None,
+    root: str | Path | None,
     out: str | Path = "isic_attributes.json",
     *,
     artifact_masks: str | Path | None = None,
     flags: str | Path | None = None,
     metadata: str | Path | None = None,
     labels: str | Path | None = None,
+    csv: str | Path | None = None,
+    columns: Columns | None = None,
+    positive: Sequence[str] = (),
+    names: tuple[str, str] | None = None,
 ) -> BuiltAnnotations:
     """Write an annotation file for a data set as people have it, and read it back.
 
     Args:
-        layout: how the data set lies on disk; `LAYOUTS` has the names.
-        root: its folder.
+        layout: how the data set lies on disk; `LAYOUTS` has the names, None goes by its looks.
+        root: its folder; None for that of `csv`.
         out: the file to write.
         artifact_masks: folder of pixel masks of artifacts.
         flags: CSV of human presence flags of artifacts (and, unless `labels` is given, classes).
         metadata: CSV of age, sex, site and lesion ids.
         labels: CSV of the reference classes.
+        csv: the table of the layout "csv".
+        columns: what columns mean; `Columns.group` for most layouts, all of it for "csv".
+        positive: classes to be told from all others; () keeps the classes as they are.
+        names: of the others and of the positive; "other" and their names joined if None.
 
     Returns:
         The annotations, with a summary to print: `str(built)`.
 
     Raises:
-        UsageError: the layout is unknown.
+        UsageError: the layout is unknown, or one of the sources is not for it; a class is unknown.
         AnnotationError: there are no images under `root`, or a table cannot be read.
     """
-    if layout not in LAYOUTS:
-        raise UsageError(f"Unknown layout {layout!r}{near(layout, LAYOUTS)}")
+    if root is None and csv is None:
+        raise UsageError("Expected the folder of a data set, but got neither it nor a table (csv)")
     sources = Sources(
-        Path(root),
+        Path(root) if root is not None else Path(str(csv)).parent,
         artifact_masks=_path(artifact_masks),
         flags=_path(flags),
         metadata=_path(metadata),
         labels=_path(labels),
+        csv=_path(csv),
+        columns=columns or Columns(),
     )
     notes: list[str] = []
-    draft = LAYOUTS[layout](sources, notes.append)
+    if layout is None and csv is not None:
+        layout = "csv"
+    chosen = find_layout(layout, sources.root, notes.append)
+    _expect_taken(chosen, sources)
+    draft = chosen.read(sources, notes.append)
+    if positive:
+        draft = as_binary(draft, positive, names)
+    elif names is not None:
+        raise UsageError("Expected names of two classes with --positive, but got them alone")
     write_annotations(out, draft.images, labels=draft.labels, features=draft.features)
     read = read_annotations(out, strict=True)
     return BuiltAnnotations(
@@ -82,6 +104,48 @@ def build_annotations(
         summary=summarise(read),
         notes=tuple(notes),
     )
+
+
+def as_binary(draft: Draft, positive: Sequence[str], names: tuple[str, str] | None = None) -> Draft:
+    """Tell some classes from all others; images without a label stay without one.
+
+    Args:
+        draft: with its classes.
+        positive: classes of it.
+        names: of the others and of the positive.
+
+    Raises:
+        UsageError: a class is unknown, none or all are positive, or the names are one.
+    """
+    for name in positive:
+        if name not in draft.labels:
+            raise UsageError(f"Unknown class {name!r}{near(name, draft.labels)}")
+    if set(positive) >= set(draft.labels):
+        raise UsageError(f"Expected some classes as positive, but got all: {', '.join(positive)}")
+    other, joined = names or ("other", "+".join(dict.fromkeys(positive)))
+    if other == joined:
+        raise UsageError(f"Expected two names of classes, but got {other!r} twice")
+    images = tuple(
+        image
+        if image.label is None
+        else replace(image, label=joined if image.label in positive else other)
+        for image in draft.images
+    )
+    return Draft((other, joined), draft.features, images)
+
+
+def _expect_taken(layout: Layout, sources: Sources) -> None:
+    """Refuse sources that the layout does not read: they would be lost without a word."""
+    given = {f.name for f in fields(sources) if getattr(sources, f.name) is not None}
+    given |= {f"columns.{f.name}" for f in fields(Columns) if getattr(sources.columns, f.name)}
+    unused = sorted(given - layout.takes - {"root", "columns"})
+    if unused:
+        words = {name: f"--{name.replace('_', '-')}" for name in unused}
+        words |= {f"columns.{f.name}": f"--{f.name}-column" for f in fields(Columns)}
+        raise UsageError(
+            f"Expected what the layout {layout.name} reads, but got "
+            f"{', '.join(words[name] for name in unused)}, which it does not"
+        )
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -29,7 +29,17 @@ _LESION_NAME = r"(ISIC_\d+)_segmentation\.png"
 _ATTRIBUTE_NAME = r"(ISIC_\d+)_attribute_{}\.png"
 
 
-@layout("isic2018")
+def _looks_like(root: Path) -> bool:
+    return any(_matching(root, _ATTRIBUTES, r"ISIC_\d+_attribute_\w+\.png"))
+
+
+# Of rank 2: where there are masks, they are meant, whatever tables lie beside them.
+@layout(
+    "isic2018",
+    detect=_looks_like,
+    takes=("artifact_masks", "flags", "metadata", "labels"),
+    rank=2,
+)
 def isic2018(sources: Sources, note: Note) -> Draft:
     """Read the official folders, or the same files under short folder names.
 

@@ -9,6 +9,23 @@ from typing import TypeAlias
 
 from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import Kind
+from xattn.errors import AnnotationError, UsageError, near
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table mean, where the user says so.
+
+    Attributes:
+        file, id, label: names of columns, or None for what the layout takes.
+        group: images that share a value in any of these are one group; ("none",) for no groups,
+            () for what the layout takes.
+    """
+
+    file: str | None = None
+    id: str | None = None
+    label: str | None = None
+    group: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,8 @@ class Sources:
         flags: CSV of human presence flags of artifacts, or None.
         metadata: CSV of patient and acquisition data, or None.
         labels: CSV of reference classes, or None.
+        csv: table of the layout "csv", or None.
+        columns: what its columns mean.
     """
 
     root: Path
@@ -28,6 +47,8 @@ class Sources:
     flags: Path | None = None
     metadata: Path | None = None
     labels: Path | None = None
+    csv: Path | None = None
+    columns: Columns = Columns()
 
 
 @dataclass(frozen=True)
@@ -42,16 +63,70 @@ class Draft:
 Note: TypeAlias = Callable[[str], None]
 """Takes a line about what was dropped or not found."""
 
-Layout: TypeAlias = Callable[[Sources, Note], Draft]
+Read: TypeAlias = Callable[[Sources, Note], Draft]
+Detect: TypeAlias = Callable[[Path], bool]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which a data set lies on disk.
+
+    Attributes:
+        name: as the user says it.
+        read: makes a draft of it.
+        detect: says whether a folder looks like it; None if that cannot be seen.
+        takes: fields of `Sources` that it reads, beside the root.
+        rank: of several layouts that a folder looks like, the highest is meant.
+    """
+
+    name: str
+    read: Read
+    detect: Detect | None = None
+    takes: frozenset[str] = frozenset()
+    rank: int = 1
+
 
 LAYOUTS: dict[str, Layout] = {}
 
 
-def layout(name: str) -> Callable[[Layout], Layout]:
-    """Register a layout under a name: `@layout("isic2018")` on its function."""
+def layout(
+    name: str, *, detect: Detect | None = None, takes: tuple[str, ...] = (), rank: int = 1
+) -> Callable[[Read], Read]:
+    """Register a layout under a name: `@layout("isic2018", detect=...)` on its function."""
 
-    def register(read: Layout) -> Layout:
-        LAYOUTS[name] = read
+    def register(read: Read) -> Read:
+        LAYOUTS[name] = Layout(name, read, detect, frozenset(takes), rank)
         return read
 
     return register
+
+
+def find_layout(name: str | None, root: Path, note: Note) -> Layout:
+    """Return a layout by its name, or the one that a folder looks like.
+
+    Raises:
+        UsageError: the name is unknown, or the folder looks like several.
+        AnnotationError: the folder is not there, or looks like none.
+    """
+    if name is not None:
+        if name not in LAYOUTS:
+            raise UsageError(f"Unknown layout {name!r}{near(name, LAYOUTS)}")
+        return LAYOUTS[name]
+    if not root.is_dir():
+        raise AnnotationError(f"Expected a folder at {root}, but got nothing there")
+    best: list[Layout] = []
+    for rank in sorted({one.rank for one in LAYOUTS.values()}, reverse=True):
+        peers = [one for one in LAYOUTS.values() if one.rank == rank]
+        best = best or [one for one in peers if one.detect is not None and one.detect(root)]
+    if not best:
+        raise AnnotationError(
+            f"Expected a data set of a known layout in {root}, but it looks like none of "
+            f"{', '.join(sorted(LAYOUTS))}; name its layout with --layout"
+        )
+    if len(best) > 1:
+        raise UsageError(
+            f"Expected a data set of one layout in {root}, but it looks like "
+            f"{' and '.join(one.name for one in best)}; name one with --layout"
+        )
+    note(f"layout: {best[0].name}, as the folder looks")
+    return best[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from xattn.annotations.faults import Fault, describe
 from xattn.annotations.headers import read_header
+from xattn.annotations.listing import Listing
 from xattn.annotations.records import (
     LESION,
     AnnotatedImage,
@@ -34,6 +34,7 @@ from xattn.annotations.schema import (
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images.prefetch import prefetch
 
+_METADATA = Feature(kind="metadata")
 _Image = tuple[AnnotatedImage, list[Fault]]
 
 
@@ -70,7 +71,7 @@ def read_annotations(
     return annotations
 
 
-def check_annotations(path: str | Path, *, workers: int = 4) -> list[Fault]:
+def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = True) -> list[Fault]:
     """Find everything that is wrong with an annotation file, its images and its masks.
 
     Beyond what `read_annotations` finds, the header of every image and mask is read: files that
@@ -79,6 +80,7 @@ def check_annotations(path: str | Path, *, workers: int = 4) -> list[Fault]:
     Args:
         path: the file.
         workers: threads that read headers.
+        headers: False opens no file and finds no more than `read_annotations` does.
 
     Returns:
         The faults in the order of the file; empty if all is well.
@@ -88,6 +90,8 @@ def check_annotations(path: str | Path, *, workers: int = 4) -> list[Fault]:
     if file is None:
         return faults
     annotations = _assemble(path, file)
+    if not headers:
+        return list(annotations.faults)
     opened = prefetch(_open_headers, annotations.images, workers)
     return [*annotations.faults, *(fault for found in opened for fault in found)]
 
@@ -121,6 +125,7 @@ def _assemble(path: Path, file: AnnotationFile) -> Annotations:
     """Check the images one by one, then against each other."""
     features = dict(file.features)
     read: list[_Image] = []
+    listing = Listing()
     seen: dict[str, int] = {}
     for i, raw in enumerate(file.images):
         try:
@@ -131,13 +136,14 @@ def _assemble(path: Path, file: AnnotationFile) -> Annotations:
             read.append((AnnotatedImage(name, path), faults))
             continue
         image, faults = _image(entry, path.parent), list(_entry_faults(entry, file))
-        faults += _missing_files(image)
+        faults += _missing_files(image, listing)
         if image.id in seen:
             first = f"images[{seen[image.id]}]"
             faults.insert(0, Fault(image.id, "id", f"Expected every id once, but {first} has it"))
         seen.setdefault(image.id, i)
-        for name in image.values if not faults else ():
-            features.setdefault(name, Feature(kind="metadata"))
+        if not faults:
+            undeclared = image.values.keys() - features.keys()
+            features |= {name: _METADATA for name in image.values if name in undeclared}
         read.append((image, faults))
     _mark_mixed_types(read)
     good = tuple(image for image, faults in read if not faults)
@@ -197,11 +203,11 @@ def _mistyped(name: str, known: tuple[str, ...]) -> bool:
     return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.85))
 
 
-def _missing_files(image: AnnotatedImage) -> Iterator[Fault]:
+def _missing_files(image: AnnotatedImage, listing: Listing) -> Iterator[Fault]:
     places: list[tuple[str, Path | Rle | None]] = [("file", image.file), (LESION, image.lesion)]
     places += [(mask_key(name), mask) for name, mask in image.masks.items()]
     for key, place in places:
-        if isinstance(place, Path) and not os.path.isfile(place):
+        if isinstance(place, Path) and not listing.has(place):
             message = f"Expected a file at {place}, but got nothing there"
             yield Fault(image.id, key, message)
 

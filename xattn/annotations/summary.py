@@ -97,6 +97,7 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
     """
     images, features = annotations.images, annotations.features
     unreadable: list[str] = []
+    shown = [name for name, feature in features.items() if feature.kind != "metadata"]
 
     def presence(image: AnnotatedImage, name: str) -> bool | None:
         try:
@@ -106,11 +107,12 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
             return None
 
     def presences(image: AnnotatedImage) -> dict[str, bool | None]:
-        return {name: presence(image, name) for name in features}
+        return {name: presence(image, name) for name in shown}
 
     known: Counter[tuple[str, str]] = Counter()
     present: Counter[tuple[str, str]] = Counter()
-    for image, found in zip(images, prefetch(presences, images, workers), strict=True):
+    asked = images if shown else ()
+    for image, found in zip(asked, prefetch(presences, asked, workers), strict=True):
         label = image.label or ""
         known.update((name, label) for name, there in found.items() if there is not None)
         present.update((name, label) for name, there in found.items() if there)

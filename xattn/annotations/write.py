@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -61,14 +62,18 @@ class _Relative:
 
     def __init__(self, folder: Path) -> None:
         self._folder = os.path.realpath(folder)
-        self._real = cache(os.path.realpath)
+        self._seen = cache(self._as_seen)
 
     def __call__(self, path: Path) -> str:
-        place = os.path.join(self._real(os.path.dirname(path) or "."), os.path.basename(path))
-        try:
-            return Path(os.path.relpath(place, self._folder)).as_posix()
-        except ValueError:  # another drive
-            return Path(place).as_posix()
+        folder, name = os.path.split(path)
+        return self._seen(folder) + name
+
+    def _as_seen(self, folder: str) -> str:
+        """Return the beginning of the paths of files in a folder."""
+        place = os.path.realpath(folder or ".")
+        with suppress(ValueError):  # another drive
+            place = os.path.relpath(place, self._folder)
+        return "" if place == "." else Path(place, "x").as_posix()[:-1]
 
 
 def _entry(image: AnnotatedImage, relative: _Relative) -> dict[str, Any]:

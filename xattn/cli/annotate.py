@@ -1,4 +1,4 @@
-"""`xattn annotations build` and `check`."""
+"""`xattn annotations build`, `check` and `split`."""
 
 from __future__ import annotations
 
@@ -12,42 +12,67 @@ from xattn.cli.terminal import Terminal
 
 @click.group("annotations")
 def command() -> None:
-    """Make an annotation file from the layouts people have, or check one."""
+    """Make an annotation file from the layouts people have, check one, or split its images."""
 
 
 @command.command()
-@click.option("--layout", default="isic2018", show_default=True, help="Folder layout.")
-@click.option("--root", type=PLACE, required=True, help="Folder with images and masks.")
+@click.argument("folder", type=PLACE, required=False)
+@click.option("--layout", help="Folder layout; by its looks otherwise.")
+@click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
 @click.option("--out", type=FILE, default=Path("isic_attributes.json"), show_default=True)
 @click.option("--artifact-masks", type=PLACE, help="Folder with pixel masks of artifacts.")
 @click.option("--flags", type=FILE, help="CSV of human artifact flags, 0 or 1.")
 @click.option("--metadata", type=FILE, help="CSV with age, sex, site, lesion_id.")
 @click.option("--labels", type=FILE, help="CSV with the labels; default those of the flags.")
+@click.option("--csv", type=FILE, help="Table of the layout csv, a row per image.")
+@click.option("--file-column", help="Its column of files, relative to the folder.")
+@click.option("--id-column", help="Its column of ids; default the file's name.")
+@click.option("--label-column", help="Its column of classes.")
+@click.option(
+    "--group-column", multiple=True, help="Column of lesions, patients or slides, or none."
+)
+@click.option("--positive", help="Classes, by commas, to be told from all others.")
+@click.option("--names", help="Names of the others and of the positive, by a comma.")
 @common
 def build(
-    layout: str,
-    root: Path,
+    folder: Path | None,
+    layout: str | None,
+    root: Path | None,
     out: Path,
     artifact_masks: Path | None,
     flags: Path | None,
     metadata: Path | None,
     labels: Path | None,
+    csv: Path | None,
+    file_column: str | None,
+    id_column: str | None,
+    label_column: str | None,
+    group_column: tuple[str, ...],
+    positive: str | None,
+    names: str | None,
     quiet: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Write an annotation file from a folder layout."""
-    from xattn.annotations import build_annotations
+    """Write an annotation file from a data set as it was downloaded."""
+    from xattn.annotations import Columns, build_annotations
+    from xattn.errors import UsageError
 
+    if folder is not None and root is not None:
+        raise UsageError("Expected one folder, but got FOLDER and --root")
     terminal = Terminal(quiet, as_json)
     built = build_annotations(
         layout,
-        root,
+        folder or root,
         out,
         artifact_masks=artifact_masks,
         flags=flags,
         metadata=metadata,
         labels=labels,
+        csv=csv,
+        columns=Columns(file_column, id_column, label_column, group_column),
+        positive=_words(positive),
+        names=_two(names),
     )
     terminal.say(str(built))
     counts = built.summary.to_dict() if built.summary else {}
@@ -56,8 +81,9 @@ def build(
 
 @command.command()
 @click.argument("file", type=FILE)
+@click.option("--no-headers", is_flag=True, help="Open no image or mask; only see that it exists.")
 @common
-def check(file: Path, quiet: bool, as_json: bool, debug: bool) -> int:
+def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool) -> int:
     """Check an annotation file: every key, every label, every image and mask."""
     from xattn.annotations import check_annotations
     from xattn.errors import AnnotationError
@@ -65,9 +91,88 @@ def check(file: Path, quiet: bool, as_json: bool, debug: bool) -> int:
     if not file.is_file():
         raise AnnotationError(f"Expected an annotation file at {file}, but got nothing there")
     terminal = Terminal(quiet, as_json)
-    faults = check_annotations(file)
+    faults = check_annotations(file, headers=not no_headers)
     for fault in faults:
         terminal.fault(fault if fault.image else f"{file}: {fault}")
     terminal.say(f"{file}: {len(faults)} faults" if faults else f"{file}: no faults")
     terminal.summary({"file": str(file), "faults": [str(f) for f in faults]})
     return 1 if faults else 0
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option("--out", type=FILE, default=Path("splits.csv"), show_default=True)
+@click.option("--images", type=PLACE, help="Only the images found here, by id.")
+@click.option("--val", type=float, help="Share of validation images; 0.15 if not given.")
+@click.option("--test", type=float, help="Share of i.d. test images; 0.15 if not given.")
+@click.option("--seed", "split_seed", type=int, help="Of the division; 0 if not given.")
+@click.option("--ood-column", help="Metadata column that says where an image comes from.")
+@click.option("--ood-value", multiple=True, help="Its value of the o.o.d. test images; repeatable.")
+@click.option("--split-column", help="Metadata column that says the split.")
+@click.option("--split-value", multiple=True, metavar="VALUE=SPLIT", help="What its values mean.")
+@common
+def split(
+    file: Path,
+    out: Path,
+    images: Path | None,
+    val: float | None,
+    test: float | None,
+    split_seed: int | None,
+    ood_column: str | None,
+    ood_value: tuple[str, ...],
+    split_column: str | None,
+    split_value: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Divide the images of an annotation file as `xattn train` does, without training."""
+    from xattn.annotations import read_annotations
+    from xattn.training.divide import divide
+
+    terminal = Terminal(quiet, as_json)
+    given = {
+        "val": val,
+        "test": test,
+        "split_seed": split_seed,
+        "ood_column": ood_column,
+        "split_column": split_column,
+    }
+    division = divide(
+        read_annotations(file, on_fault=terminal.fault),
+        images=images,
+        data={
+            **{key: value for key, value in given.items() if value is not None},
+            "ood_values": list(ood_value),
+            "split_values": dict(_pair(one) for one in split_value),
+        },
+        on_fault=terminal.fault,
+    )
+    division.write(out)
+    terminal.say(f"{out}:")
+    terminal.say(str(division))
+    terminal.summary({"file": str(out), "splits": division.counts, "notes": division.notes})
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()] if text else []
+
+
+def _two(text: str | None) -> tuple[str, str] | None:
+    from xattn.errors import UsageError
+
+    if text is None:
+        return None
+    names = _words(text)
+    if len(names) != 2:
+        raise UsageError(f"Expected two names, by a comma, in --names, but got {text!r}")
+    return names[0], names[1]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from xattn.errors import UsageError
+
+    value, equals, name = text.rpartition("=")
+    if not equals:
+        raise UsageError(f"Expected VALUE=SPLIT in --split-value, but got {text!r}")
+    return value, name

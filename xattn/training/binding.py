@@ -1,21 +1,65 @@
-"""Which split a sample is bound to, by metadata: images of other origin, or a division that came
-with the data set."""
+"""Which images are used, and what binds some of them to a split: a file, or metadata.
+
+Metadata tell the images of other origin, or are the division that came with the data set.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from xattn.errors import XattnError, near
 from xattn.training.data_table import DataTable, Destination, value_text
-from xattn.training.samples import SPLITS, Failure, Sample
+from xattn.training.samples import SPLITS, Failure, Sample, check_classes, select_samples
+from xattn.training.splits import read_domains, read_splits
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
 
+Images = str | Path | Iterable[str | Path] | None
+
 _MOST_SHOWN = 8
+
+
+def choose(
+    annotations: Annotations,
+    images: Images,
+    data: DataTable,
+    splits: str | Path | None = None,
+) -> tuple[list[Sample], list[Failure]]:
+    """Take the samples of an annotation file that can and shall be used, and say what cannot.
+
+    Args:
+        annotations: as read by `read_annotations`.
+        images: where the files are instead, see `select_samples`.
+        data: how the recipe wants them split; see `bind_by_metadata`.
+        splits: splits.csv of another training, which binds the images to their split in place of
+            `split_column`; those that are not in it are left out without a word.
+
+    Raises:
+        XattnError: nothing is left, not every class occurs, or the splits cannot be read.
+    """
+    samples, left_out = select_samples(annotations, images)
+    if splits is not None:
+        data = data.model_copy(update={"split_column": None, "split_values": {}})
+        given, domains = read_splits(splits), read_domains(splits)
+        inside = [
+            replace(sample, split=given[sample.id], domain=domains.get(sample.id))
+            for sample in samples
+            if sample.id in given
+        ]
+        if not inside:
+            raise XattnError(
+                f"Expected splits of the images of {annotations.path}, but they share no id: "
+                f"{samples[0].id} here, {next(iter(given), 'none at all')} there"
+            )
+        samples = inside
+    samples, without_split = bind_by_metadata(samples, annotations, data)
+    check_classes(samples, annotations.labels)
+    return samples, [*left_out, *without_split]
 
 
 def bind_by_metadata(

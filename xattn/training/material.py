@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.errors import XattnError
-from xattn.training.binding import bind_by_metadata, describe_origin
+from xattn.training.binding import Images, choose, describe_origin
 from xattn.training.data import ImageCache, Progress, decode_all
-from xattn.training.data_table import DataTable
 from xattn.training.recipe import Recipe
-from xattn.training.samples import Failure, Sample, check_classes, labels_of, select_samples
-from xattn.training.splits import (
-    SPLITS,
-    Split,
-    check_splits,
-    make_splits,
-    read_domains,
-    read_splits,
-)
+from xattn.training.samples import Sample, Split, groups_of, labels_of
+from xattn.training.splits import check_splits, count_splits, make_splits
 
-if TYPE_CHECKING:
-    from xattn.annotations import Annotations
-
-Images = str | Path | Iterable[str | Path] | None
+__all__ = ["Images", "Material", "choose", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -63,60 +49,11 @@ class Material:
 
     def groups(self, split: Split) -> list[str]:
         """Return the group of each image of a split; one without is its own."""
-        samples = [self.cache.samples[row] for row in self.rows(split)]
-        return [f"group {s.group}" if s.group is not None else f"image {s.id}" for s in samples]
+        return groups_of([self.cache.samples[row] for row in self.rows(split)])
 
     def describe(self) -> dict[str, dict[str, int]]:
         """Return split -> number of images, groups, and images of each class."""
-        return {
-            split: {
-                "images": len(self.rows(split)),
-                "groups": len(set(self.groups(split))),
-                **{
-                    name: int((self.labels(split) == index).sum())
-                    for index, name in enumerate(self.classes)
-                },
-            }
-            for split in SPLITS
-        }
-
-
-def choose(
-    annotations: Annotations,
-    images: Images,
-    data: DataTable,
-    splits: str | Path | None = None,
-) -> tuple[list[Sample], list[Failure]]:
-    """Take the samples of an annotation file that can and shall be used, and say what cannot.
-
-    Args:
-        annotations: as read by `read_annotations`.
-        images: where the files are instead, see `select_samples`.
-        data: how the recipe wants them split; see `bind_by_metadata`.
-        splits: splits.csv of another training, which binds the images to their split in place of
-            `split_column`; those that are not in it are left out without a word.
-
-    Raises:
-        XattnError: nothing is left, not every class occurs, or the splits cannot be read.
-    """
-    samples, left_out = select_samples(annotations, images)
-    if splits is not None:
-        data = data.model_copy(update={"split_column": None, "split_values": {}})
-        given, domains = read_splits(splits), read_domains(splits)
-        inside = [
-            replace(sample, split=given[sample.id], domain=domains.get(sample.id))
-            for sample in samples
-            if sample.id in given
-        ]
-        if not inside:
-            raise XattnError(
-                f"Expected splits of the images of {annotations.path}, but they share no id: "
-                f"{samples[0].id} here, {next(iter(given), 'none at all')} there"
-            )
-        samples = inside
-    samples, without_split = bind_by_metadata(samples, annotations, data)
-    check_classes(samples, annotations.labels)
-    return samples, [*left_out, *without_split]
+        return count_splits(self.cache.samples, self.splits, self.classes)
 
 
 def prepare(

@@ -112,6 +112,11 @@ def labels_of(samples: Sequence[Sample]) -> NDArray[np.intp]:
     return np.array([s.label for s in samples], dtype=np.intp)
 
 
+def groups_of(samples: Sequence[Sample]) -> list[str]:
+    """Return the group of each sample; one without is its own."""
+    return [f"group {s.group}" if s.group is not None else f"image {s.id}" for s in samples]
+
+
 def check_classes(samples: Sequence[Sample], classes: Sequence[str]) -> None:
     """Make sure that there is something to tell apart.
 

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError, near
-from xattn.training.samples import SPLITS, Sample, Split, count_labels, labels_of
+from xattn.training.samples import SPLITS, Sample, Split, count_labels, groups_of, labels_of
 
 __all__ = [
     "SPLITS",
     "Split",
     "check_splits",
+    "count_splits",
     "make_splits",
     "read_domains",
     "read_splits",
@@ -113,6 +114,18 @@ def check_splits(
                 f"Expected images of every class in the split {split!r}, but got none of "
                 f"{', '.join(empty)} ({shown}); {_more_of(split)}"
             )
+
+
+def count_splits(
+    samples: Sequence[Sample], splits: Mapping[str, Split], classes: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Return split -> number of images, groups, and images of each class."""
+    counts: dict[str, dict[str, int]] = {}
+    for split in SPLITS:
+        inside = [sample for sample in samples if splits[sample.id] == split]
+        sizes = {"images": len(inside), "groups": len(set(groups_of(inside)))}
+        counts[split] = {**sizes, **count_labels(inside, classes)}
+    return counts
 
 
 def write_splits(splits: Mapping[str, Split], domains: Mapping[str, str] | None = None) -> str:
