@@ -18,7 +18,7 @@ def test_every_registered_architecture_is_built_with_the_classes_asked_for(name)
     with torch.no_grad():
         assert net(torch.zeros(1, 3, 224, 224)).shape == (1, 3)
     assert card.name == name
-    assert card.family in ("convolutional", "hybrid", "transformer")
+    assert card.family in ("convolutional", "hybrid", "control", "transformer")
     assert card.summary.endswith(".")
     assert "\n" not in card.summary
 
@@ -38,6 +38,9 @@ def test_two_architectures_of_one_name_are_a_mistake():
         ("resnet18", ["resnet18", "torchvision/resnet18"]),
         ("efficientnet_b0", ["efficientnet_b0", "torchvision/efficientnet_b0"]),
         ("resnet18-ga", ["resnet18-ga"]),
+        ("efficientnet_b0-ela", ["efficientnet_b0-ela"]),
+        ("convnext_tiny-la", ["convnext_tiny-la"]),
+        ("resnet18.a1_in1k-conv", ["resnet18.a1_in1k-conv"]),
         ("vit_b_16", ["torchvision/vit_b_16"]),
         ("test_vit", ["timm/test_vit"]),
         ("resnet18.a1_in1k", ["timm/resnet18.a1_in1k"]),
@@ -50,10 +53,34 @@ def test_a_name_stands_for_all_that_know_it_the_preferred_one_first(name, expect
 
 
 @pytest.mark.parametrize(
-    "name", ["", "resnet", "timm/resnet18-ga", "torchvision/test_vit", "hub/x"]
+    "name",
+    [
+        "",
+        "resnet",
+        "timm/resnet18-ga",
+        "torchvision/test_vit",
+        "hub/x",
+        "-la",
+        "resnet18-",
+        "vgg-ga",
+    ],
 )
 def test_a_name_that_nobody_knows_is_refused(name):
     with pytest.raises(UsageError, match=f"Unknown architecture {name!r}"):
+        variants(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("resnet18-gaa", "'resnet18-ga'"),
+        ("efficientnet_b0_ela", "'efficientnet_b0-ela'"),
+        ("convnext_tny-la", "'convnext_tiny-la'"),
+        ("vit_tiny_patch16", "'vit_tiny_patch16_224'"),
+    ],
+)
+def test_an_unknown_name_suggests_near_ones(name, meant):
+    with pytest.raises(UsageError, match=f"did you mean .*{meant}"):
         variants(name)
 
 
@@ -69,6 +96,17 @@ def test_options_reach_the_builder():
         ("resnet18-ga", {"head": 3}, r"cannot be built with \{'head': 3\}: .*'head'"),
         ("resnet18-ga", {"heads": 7}, "heads to divide 256 channels, but got 7"),
         ("resnet18-ga", {"heads": 0}, "heads to divide 256 channels, but got 0"),
+        ("resnet18-ga", {"position": "absolute"}, "position 'none' or 'relative', but got 'abs"),
+        ("resnet18-la", {"kernel": 4}, "an odd kernel, 1 or more, but got 4"),
+        ("resnet18-la", {"kernel": -1}, "an odd kernel, 1 or more, but got -1"),
+        ("resnet18-la", {"ratio": 4}, "cannot be built with"),
+        ("resnet18-la", {"position": "x"}, "position 'relative' or 'none', but got 'x'"),
+        ("resnet18-ela", {"ratio": 3}, "a ratio that divides 256 channels, but got 3"),
+        ("resnet18-ela", {"ratio": 0}, "a ratio that divides 256 channels, but got 0"),
+        ("resnet18-ela", {"heads": 48}, "heads to divide 64 channels, but got 48"),
+        ("resnet18-conv", {"match": "xa"}, "Unknown block to match 'xa'; known: ela, ga, la"),
+        ("vit_tiny_patch16_224-ga", {}, "with convolutional stages, but VisionTransformer has"),
+        ("swin_tiny_patch4_window7_224-la", {}, "stages, but SwinTransformer has none"),
         ("resnet18-ga", {"stages": [5]}, "stages 1 to 4, but got 5"),
         ("resnet18-ga", {"stages": [0]}, "stages 1 to 4, but got 0"),
         ("resnet18-ga", {"stages": [4, 4]}, "every stage once, but got"),

@@ -1,5 +1,6 @@
 """Trained models behind one interface: architectures, checkpoints, and what can be explained."""
 
+import xattn.models.study  # noqa: F401 -- importing registers
 from xattn.models.checkpoint import save_checkpoint
 from xattn.models.interface import Model, wrap
 from xattn.models.loading import load

@@ -7,11 +7,14 @@ SAGAN, for the gate).
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xattn.errors import UsageError
+from xattn.models.relative_position import RelativePositionBias
 
 
 class GlobalAttention(nn.Module):
@@ -26,23 +29,31 @@ class GlobalAttention(nn.Module):
     Args:
         channels: C of the (n, C, h, w) input and output.
         heads: number of heads; must divide `channels`.
+        position: "none", or "relative" for a bias of the logits by the offset of two positions.
+            The bias, (heads, h * w, h * w), is built; the weights of each image still are not.
     """
 
-    def __init__(self, channels: int, heads: int = 4) -> None:
+    def __init__(
+        self, channels: int, heads: int = 4, position: Literal["none", "relative"] = "none"
+    ) -> None:
         super().__init__()
         if heads < 1 or channels % heads:
             raise UsageError(f"Expected heads to divide {channels} channels, but got {heads}")
+        if position not in ("none", "relative"):
+            raise UsageError(f"Expected position 'none' or 'relative', but got {position!r}")
         self.heads = heads
         self.query = nn.Conv2d(channels, channels, 1)
         self.key = nn.Conv2d(channels, channels, 1)
         self.value = nn.Conv2d(channels, channels, 1)
         self.out = nn.Conv2d(channels, channels, 1)
+        self.relative = RelativePositionBias(heads) if position == "relative" else None
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, C, h, w) to the same shape."""
         q, k, v = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        bias = self.bias(*x.shape[2:])
+        mixed = F.scaled_dot_product_attention(q, k, v, None if bias is None else bias.to(q.dtype))
         mixed = mixed.transpose(-2, -1).reshape(x.shape)
         attended: Tensor = self.out(mixed)
         return x + self.gate * attended
@@ -52,6 +63,11 @@ class GlobalAttention(nn.Module):
         n, channels, h, w = x.shape
         return x.reshape(n, self.heads, channels // self.heads, h * w).transpose(-2, -1)
 
+    def bias(self, h: int, w: int) -> Tensor | None:
+        """Return what position adds to the logits, (heads, h * w, h * w); None for nothing."""
+        bias: Tensor | None = None if self.relative is None else self.relative(h, w)
+        return bias
+
     def attention_weights(self, query: Tensor, key: Tensor) -> Tensor:
         """Compute the weights the block used, from its `query` and `key` outputs (n, C, h, w).
 
@@ -60,4 +76,5 @@ class GlobalAttention(nn.Module):
         """
         q, k = self.split(query), self.split(key)
         scores: Tensor = q @ k.transpose(-2, -1) * float(q.shape[-1]) ** -0.5
-        return scores.softmax(dim=-1)
+        bias = self.bias(*query.shape[2:])
+        return (scores if bias is None else scores + bias).softmax(dim=-1)

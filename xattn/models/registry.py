@@ -1,7 +1,9 @@
 """Architectures by name: the study's own, and every one of timm and torchvision.
 
-The study's architectures are registered by a decorator; any other name is looked up in timm and
-torchvision. `timm/NAME` and `torchvision/NAME` say which of the two is meant where both have it.
+The study's architectures are registered by a decorator (`xattn.models.study`); any other name is
+looked up in timm and torchvision. `timm/NAME` and `torchvision/NAME` say which of the two is meant
+where both have it. A name of timm with a block's name after it, such as `convnext_tiny-la`, is a
+hybrid.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any, TypeVar
 from torch import nn
 
 from xattn.errors import UsageError, near
+from xattn.models.blocks import BLOCKS
+from xattn.models.hybrids import make_hybrid
 
 Builder = Callable[..., nn.Module]
 B = TypeVar("B", bound=Builder)
@@ -24,7 +28,7 @@ class Architecture:
 
     Attributes:
         name: as users type it.
-        family: "convolutional", "hybrid" or "transformer".
+        family: "convolutional", "hybrid", "control" or "transformer".
         build: `build(n_classes, **options)`, weights random.
         summary: one line.
     """
@@ -60,25 +64,49 @@ def variants(name: str) -> list[str]:
     Raises:
         UsageError: nobody knows the name.
     """
-    import timm
-    import torchvision
-
+    if name not in ARCHITECTURES and _as_hybrid(name):
+        return [name]
     library, _, bare = name.rpartition("/")
-    timm_has = timm.is_model(bare.split(".")[0])
-    in_torchvision = torchvision.models.list_models(module=torchvision.models)
-    torchvision_has = bare in in_torchvision
-    found = [
-        full
-        for full, has in ((f"timm/{bare}", timm_has), (f"torchvision/{bare}", torchvision_has))
-        if has and library in ("", full.split("/")[0])
-    ]
+    found = [full for full in _in_libraries(bare) if library in ("", full.split("/")[0])]
     if not library and name in ARCHITECTURES:
         others = [full for full in found if full != "timm/" + name]
         return [name, *others]
     if not found:
-        known = {*ARCHITECTURES, *timm.list_models(), *in_torchvision}
-        raise UsageError(f"Unknown architecture {name!r}{near(bare, known)}")
+        raise UsageError(f"Unknown architecture {name!r}{_near(bare)}")
     return found
+
+
+def _in_libraries(bare: str) -> list[str]:
+    """Return the full names of those libraries that have a model of this name."""
+    import timm
+    import torchvision
+
+    has = {
+        "timm": timm.is_model(bare.split(".")[0]),
+        "torchvision": bare in torchvision.models.list_models(module=torchvision.models),
+    }
+    return [f"{library}/{bare}" for library, there in has.items() if there]
+
+
+def _as_hybrid(name: str) -> tuple[str, str] | None:
+    """Split a hybrid's name into timm's name of the backbone and the block's."""
+    import timm
+
+    backbone, _, kind = name.rpartition("-")
+    known = kind in BLOCKS and timm.is_model(backbone.split(".")[0])
+    return (backbone, kind) if known else None
+
+
+def _near(name: str) -> str:
+    """Suggest names like an unknown one."""
+    import timm
+    import torchvision
+
+    backbone, _, kind = name.rpartition("-")
+    in_timm = timm.list_models()
+    in_torchvision = torchvision.models.list_models(module=torchvision.models)
+    hybrids = [f"{each}-{kind}" for each in in_timm] if backbone and kind in BLOCKS else []
+    return near(name, {*ARCHITECTURES, *in_timm, *in_torchvision, *hybrids})
 
 
 def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
@@ -87,7 +115,7 @@ def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
     Args:
         architecture: a registered name, or any name of timm or torchvision.
         n_classes: number of outputs.
-        options: passed to the builder, for instance `stages` and `heads` of a hybrid.
+        options: passed to the builder; for a hybrid `stages` and its blocks' own.
 
     Raises:
         UsageError: the name is unknown, or an option is, or its value makes no sense.
@@ -96,6 +124,8 @@ def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
     try:
         if full in ARCHITECTURES:
             return ARCHITECTURES[full].build(n_classes, **options)
+        if hybrid := _as_hybrid(full):
+            return build_hybrid(*hybrid, n_classes, **options)
         library, _, bare = full.rpartition("/")
         return _LIBRARIES[library](bare, n_classes, **options)
     except (TypeError, ValueError, RuntimeError, AssertionError) as err:
@@ -103,7 +133,13 @@ def build(architecture: str, n_classes: int, **options: Any) -> nn.Module:
         raise UsageError(f"Architecture {architecture!r} cannot be built{given}: {err}") from err
 
 
-def _from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:
+def build_hybrid(backbone: str, kind: str, n_classes: int, **options: Any) -> nn.Module:
+    """Build a backbone of timm with blocks after its stages; see `make_hybrid` for the options."""
+    return make_hybrid(from_timm(backbone, n_classes), kind, **options)
+
+
+def from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:
+    """Build a model of timm with random weights."""
     import timm
 
     module: nn.Module = timm.create_model(name, num_classes=n_classes, **options)
@@ -119,36 +155,4 @@ def _from_torchvision(name: str, n_classes: int, **options: Any) -> nn.Module:
     return module
 
 
-_LIBRARIES: dict[str, Builder] = {"timm": _from_timm, "torchvision": _from_torchvision}
-
-
-@architecture("resnet18", family="convolutional")
-def resnet18(n_classes: int, **options: Any) -> nn.Module:
-    """ResNet-18 (He et al. 2016), keys as in torchvision and timm."""
-    return _from_timm("resnet18", n_classes, **options)
-
-
-@architecture("efficientnet_b0", family="convolutional")
-def efficientnet_b0(n_classes: int, **options: Any) -> nn.Module:
-    """EfficientNet-B0 (Tan and Le 2019), keys as in timm."""
-    return _from_timm("efficientnet_b0", n_classes, **options)
-
-
-@architecture("vit_tiny_patch16_224", family="transformer")
-def vit_tiny(n_classes: int, **options: Any) -> nn.Module:
-    """ViT-Tiny/16 (Dosovitskiy et al. 2021; Touvron et al. 2021), keys as in timm."""
-    return _from_timm("vit_tiny_patch16_224", n_classes, **options)
-
-
-@architecture("resnet18-ga", family="hybrid")
-def resnet18_ga(
-    n_classes: int, *, stages: tuple[int, ...] | list[int] = (3, 4), heads: int = 4
-) -> nn.Module:
-    """ResNet-18 with a global self-attention block after chosen stages (1 to 4)."""
-    from xattn.models.global_attention import GlobalAttention
-    from xattn.models.hybrids import insert_after_stages
-
-    backbone = _from_timm("resnet18", n_classes)
-    return insert_after_stages(
-        backbone, "ga", lambda channels: GlobalAttention(channels, heads=heads), stages
-    )
+_LIBRARIES: dict[str, Builder] = {"timm": from_timm, "torchvision": _from_torchvision}

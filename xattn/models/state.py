@@ -20,8 +20,8 @@ CANDIDATES = (
     "torchvision/efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3",
     "torchvision/efficientnet_v2_s", "mobilenetv3_large_100", "torchvision/mobilenet_v2",
     "torchvision/mobilenet_v3_large", "convnext_tiny", "torchvision/convnext_tiny",
-    "swin_tiny_patch4_window7_224", "torchvision/swin_t", "vit_small_patch16_224",
-    "vit_base_patch16_224", "torchvision/vit_b_16", "inception_v3", "regnety_008",
+    "torchvision/swin_t", "vit_base_patch16_224", "torchvision/vit_b_16", "inception_v3",
+    "regnety_008",
 )  # fmt: skip
 """Architectures beside the registered ones that a checkpoint without a name is compared with."""
 

@@ -1,0 +1,128 @@
+"""Attention of every position to its k x k neighbourhood, as sums over shifted views.
+
+Unfolding keys and values copies each of them k * k times. Here one row of the window is taken at
+a time, k shifted views of the map, and the softmax runs along: its maximum and its sum so far are
+kept, and what was added up before is rescaled when the maximum rises (Milakov and Gimelshein 2018,
+as FlashAttention does with tiles of keys: Dao et al. 2022). The backward pass computes the weights
+again, row by row, from the logarithm of the sums. So nothing of size k * k is ever held: peak
+memory is that of a few maps, and of k logits per position and head.
+
+Shifts are slices of what overlaps: positions off the map take no part, so there is no padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Index = tuple[Any, ...]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Mix values over each position's neighbourhood, weighted by a softmax.
+
+    The logit of position p for the neighbour at offset (i, j) is q(p) . k(p + (i, j)) plus
+    `row[i]` and `column[j]` at p. Neighbours off the map have no weight. Half precision is summed
+    in float32, as fused attention does.
+
+    Args:
+        q, k, v: queries, already scaled, keys and values, each (n, d, h, w).
+        row, column: logits of the window's rows and columns, (n, side, h, w) with side odd.
+
+    Returns:
+        (n, d, h, w), of the type of `v`.
+    """
+    exact = torch.promote_types(v.dtype, torch.float32)
+    given = (x.to(exact) for x in (q, k, v, row, column))
+    mixed: Tensor = _Attend.apply(*given)
+    return mixed.to(v.dtype)
+
+
+def attention_weights(q: Tensor, k: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """Build the weights that `attend` uses without building them.
+
+    Returns:
+        (n, side, side, h, w): [:, i, j, y, x] is what position (y, x) gives to its neighbour at
+        (y + i - side // 2, x + j - side // 2). The sum over i and j is 1.
+    """
+    rows = range(row.shape[1])
+    logits = torch.stack([_logits(q, k, row, column, i) for i in rows], dim=1)
+    return logits.flatten(1, 2).softmax(dim=1).view_as(logits)
+
+
+class _Attend(torch.autograd.Function):
+    """`attend`, with its own backward pass: autograd would keep every shifted product."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
+        n, _, h, w = q.shape
+        side = row.shape[1]
+        peak = q.new_full((n, 1, h, w), torch.finfo(q.dtype).min)
+        total, mixed = torch.zeros_like(peak), torch.zeros_like(v)
+        for i in range(side):
+            logits = _logits(q, k, row, column, i)
+            higher = torch.maximum(peak, logits.amax(dim=1, keepdim=True))
+            weights = logits.sub_(higher).exp_()
+            fading = peak.sub_(higher).exp_()
+            total.mul_(fading).add_(weights.sum(dim=1, keepdim=True))
+            mixed.mul_(fading)
+            for j, here, there in _shifts(i, side, h, w):
+                mixed[here].addcmul_(weights[:, j, None][here], v[there])
+            peak = higher
+        mixed.div_(total)
+        ctx.save_for_backward(q, k, v, row, column, mixed, total.log_().add_(peak))
+        return mixed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        (g,) = gradients
+        q, k, v, row, column, mixed, log_total = ctx.saved_tensors
+        side, h, w = row.shape[1:]
+        # The softmax's derivative: d logit = weight * (d weight - sum of weight * d weight).
+        inner = (g * mixed).sum(dim=1, keepdim=True)
+        dq, dk, dv, dcolumn = (torch.zeros_like(x) for x in (q, k, v, column))
+        drow = torch.empty_like(row)
+        for i in range(side):
+            weights = _logits(q, k, row, column, i).sub_(log_total).exp_()
+            dlogits = _products(g, v, i, side, 0.0).sub_(inner).mul_(weights)
+            for j, here, there in _shifts(i, side, h, w):
+                weight, dlogit = weights[:, j, None][here], dlogits[:, j, None][here]
+                dv[there].addcmul_(weight, g[here])
+                dq[here].addcmul_(dlogit, k[there])
+                dk[there].addcmul_(dlogit, q[here])
+            drow[:, i] = dlogits.sum(dim=1)
+            dcolumn += dlogits
+        return dq, dk, dv, drow, dcolumn
+
+
+def _logits(q: Tensor, k: Tensor, row: Tensor, column: Tensor, i: int) -> Tensor:
+    """Logits for row i of the window, (n, side, h, w); minus infinity off the map."""
+    return _products(q, k, i, row.shape[1], -torch.inf).add_(row[:, i, None]).add_(column)
+
+
+def _products(a: Tensor, b: Tensor, i: int, side: int, off_map: float) -> Tensor:
+    """Scalar products of a with b shifted along row i of the window: (n, side, h, w)."""
+    n, _, h, w = a.shape
+    found = a.new_full((n, side, h, w), off_map)
+    for j, here, there in _shifts(i, side, h, w):
+        found[:, j][here] = (a[here] * b[there]).sum(dim=1)
+    return found
+
+
+def _shifts(i: int, side: int, h: int, w: int) -> Iterator[tuple[int, Index, Index]]:
+    """For row i of the window, walk its columns j: which positions see which."""
+    y_here, y_there = _overlap(i - side // 2, h)
+    for j in range(side):
+        x_here, x_there = _overlap(j - side // 2, w)
+        yield j, (..., y_here, x_here), (..., y_there, x_there)
+
+
+def _overlap(offset: int, size: int) -> tuple[slice, slice]:
+    """Positions whose neighbour at `offset` is on the map, and those neighbours."""
+    length = max(0, size - abs(offset))
+    return slice(max(0, -offset), max(0, -offset) + length), slice(
+        max(0, offset), max(0, offset) + length
+    )
