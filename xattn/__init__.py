@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xattn._version import __version__
 
 if TYPE_CHECKING:
+    from xattn.analysis.comparison.compare import Comparison, compare
     from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.usage import UsageResult, usage_test
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from xattn.training.fit import train
 
 _HOMES = {
+    "Comparison": "xattn.analysis.comparison.compare",
     "Evaluation": "xattn.analysis.evaluation.evaluate",
     "Model": "xattn.models",
     "RunFolder": "xattn.runs",
     "UsageResult": "xattn.analysis.usage",
     "build_annotations": "xattn.annotations",
+    "compare": "xattn.analysis.comparison.compare",
     "evaluate": "xattn.analysis.evaluation.evaluate",
     "explain": "xattn.explain.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
@@ -47,12 +50,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "Evaluation",
     "Model",
     "RunFolder",
     "UsageResult",
     "__version__",
     "build_annotations",
+    "compare",
     "evaluate",
     "explain",
     "feature_usage",

@@ -14,6 +14,7 @@ import rich_click as click
 from xattn._version import __version__
 from xattn.cli import (
     annotate,
+    compare,
     demo,
     evaluate,
     explain,
@@ -30,7 +31,7 @@ click.rich_click.MAX_WIDTH = 100
 click.rich_click.COMMAND_GROUPS = {
     "xattn": [
         {"name": "The main job", "commands": ["explain", "feature-usage", "report", "figures"]},
-        {"name": "Models", "commands": ["models", "inspect", "train", "evaluate"]},
+        {"name": "Models", "commands": ["models", "inspect", "train", "evaluate", "compare"]},
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -55,6 +56,7 @@ COMMANDS = (
     models.inspect_command,
     train.command,
     evaluate.command,
+    compare.command,
     annotate.command,
     synthesize.command,
     demo.command,

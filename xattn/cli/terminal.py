@@ -62,8 +62,9 @@ class Terminal:
             cells = zip(frame.columns, row, strict=True)
             shown.add_row(*(_cell(value, formats.get(str(column))) for column, value in cells))
         console = Console()
-        # A pipe has no width; a table cut to 80 columns would lose its numbers there.
-        console.print(shown, width=None if console.is_terminal else 120, soft_wrap=False)
+        if not console.is_terminal:  # a pipe has no width; cut to 80 columns, numbers would be lost
+            console = Console(width=120)
+        console.print(shown, soft_wrap=False)
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:

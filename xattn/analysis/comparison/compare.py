@@ -1,0 +1,247 @@
+"""`compare`: models x seeds in one table, and what can be concluded of each pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xattn.analysis.comparison.pairs import comparison_table, run_tests
+from xattn.analysis.comparison.ranks import rank_models
+from xattn.analysis.comparison.sources import Trained, read_trained, remarks
+from xattn.analysis.comparison.testsets import SharedImages, line_up
+from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
+from xattn.errors import UsageError, near
+from xattn.runs.atomic import replacing
+from xattn.runs.columns import COLUMNS
+from xattn.runs.folder import ComparisonFolder
+
+SCHEMA = "xattn-comparison/1"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of models.
+
+    Attributes:
+        folder: where its tables are.
+        runs: model, seed, split, metric, value.
+        pairs: one row per pair, test, split and metric.
+        ranks: mean rank of each model, per split and metric; without rows for fewer than three
+            models or two shared seeds.
+        sentences: what can be concluded of each pair on each split.
+        notes: what makes the comparison doubtful, and what could not be done.
+    """
+
+    folder: ComparisonFolder
+    runs: pd.DataFrame
+    pairs: pd.DataFrame
+    ranks: pd.DataFrame
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def compare(
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    baseline: str | None = None,
+    all_pairs: bool = False,
+    split: Sequence[str] | None = None,
+    metric: Sequence[str] = ("balanced_accuracy",),
+    rope: float = 0.01,
+    alpha: float = 0.05,
+) -> Comparison:
+    """Compare trained models over their seeds and on the same test images.
+
+    Writes comparison_runs.csv, comparison.csv, ranks.csv and comparison.json into `out`; what
+    their columns mean: docs/compare.md. A second call replaces them.
+
+    Args:
+        runs: folders of `xattn train` or `xattn evaluate`, or "NAME=folder".
+        out: the folder for the tables.
+        baseline: model that the others are compared with; default the first plain convolutional
+            one, else the first.
+        all_pairs: compare every model with every other.
+        split: splits; default test and ood, as far as all runs have them.
+        metric: metrics of `xattn evaluate` that are of all classes together.
+        rope: differences up to this one are equivalent for practical purposes.
+        alpha: level of the verdicts, after adjustment.
+
+    Raises:
+        UsageError: a name is unknown, a number out of range, or there are fewer than two models.
+        RunError: a folder is no finished training or run.
+        XattnError: runs that cannot be compared: other test images, labels or classes, or the
+            same model and seed twice.
+    """
+    if not (0 < alpha < 1 and rope >= 0):
+        raise UsageError(
+            f"Expected alpha in (0, 1) and rope of at least 0, but got alpha {alpha:g} and rope "
+            f"{rope:g}"
+        )
+    found = read_trained(runs)
+    pairs = _pairs(found, baseline, all_pairs)
+    sets = line_up(found, split)
+    values = {one.split: one.metrics() for one in sets}
+    metrics = _known_metrics(metric, values[sets[0].split])
+    tests = [
+        run_tests(found, one, values[one.split], metrics, pair, rope)
+        for one in sets
+        for pair in pairs
+    ]
+    table, sentences = comparison_table(tests, rope, alpha)
+    ranks = _ranks(found, values, metrics, alpha)
+    notes = (*remarks(found), *_few_seeds(found, pairs))
+
+    folder = ComparisonFolder(Path(out))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    tidy = _tidy(found, values)
+    folder.write_table("comparison_runs", tidy)
+    folder.write_table("comparison", table)
+    folder.write_table("ranks", ranks)
+    facts = {
+        "schema": SCHEMA,
+        "models": _models(found),
+        "baseline": None if all_pairs else pairs[0][1],
+        "splits": {one.split: _sizes(one) for one in sets},
+        "metrics": metrics,
+        "rope": rope,
+        "alpha": alpha,
+        "sentences": list(sentences),
+        "notes": list(notes),
+    }
+    with replacing(folder.path / "comparison.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return Comparison(folder, tidy, table[_ordered(table)], ranks, sentences, notes)
+
+
+def _ordered(table: pd.DataFrame) -> list[str]:
+    promised = list(COLUMNS["comparison"])
+    return [*promised, *(c for c in table.columns if c not in promised)]
+
+
+def _models(found: Sequence[Trained]) -> dict[str, list[int | None]]:
+    """Return each model's seeds, in the order the runs were named."""
+    models: dict[str, list[int | None]] = {}
+    for one in found:
+        models.setdefault(one.model, []).append(one.seed)
+    return models
+
+
+def _pairs(
+    found: Sequence[Trained], baseline: str | None, all_pairs: bool
+) -> list[tuple[str, str]]:
+    """Return (model, what it is compared with)."""
+    models = list(_models(found))
+    if baseline is not None and baseline not in models:
+        raise UsageError(f"Unknown baseline {baseline!r}{near(baseline, models)}")
+    if len(models) < 2:
+        raise UsageError(
+            f"Expected at least two models, but got only {', '.join(models) or 'none'}; tell runs "
+            "of one architecture apart as NAME=RUN"
+        )
+    base = baseline or _plain(found) or models[0]
+    ordered = [base, *(m for m in models if m != base)]
+    if all_pairs:
+        return [(b, a) for a, b in combinations(ordered, 2)]
+    return [(m, base) for m in ordered[1:]]
+
+
+def _plain(found: Sequence[Trained]) -> str | None:
+    """Return the first model that is convolutional, or that others extend."""
+    from xattn.models.registry import ARCHITECTURES
+
+    for one in found:
+        card = ARCHITECTURES.get(one.architecture)
+        family = card.family if card else ""
+        extended = any(o.architecture.startswith(f"{one.architecture}-") for o in found)
+        if extended or family == "convolutional":
+            return one.model
+    return None
+
+
+def _known_metrics(asked: Sequence[str], values: pd.DataFrame) -> list[str]:
+    if not asked:
+        raise UsageError("Expected at least one metric, but got none")
+    for name in asked:
+        if name not in values.columns:
+            raise UsageError(f"Unknown metric {name!r}{near(name, map(str, values.columns))}")
+    return list(dict.fromkeys(asked))
+
+
+def _ranks(
+    found: Sequence[Trained],
+    values: Mapping[str, pd.DataFrame],
+    metrics: Sequence[str],
+    alpha: float,
+) -> pd.DataFrame:
+    """Rank three models or more within the seeds that all of them share."""
+    seeds = _models(found)
+    shared = _shared(seeds)
+    if len(seeds) < 3 or len(shared) < 2:
+        return pd.DataFrame(columns=list(COLUMNS["ranks"]))
+    index = {(one.model, one.seed): i for i, one in enumerate(found)}
+    order = np.array([[index[model, seed] for model in seeds] for seed in shared])
+    tables = []
+    for split, table in values.items():
+        for metric in metrics:
+            block = table[metric].to_numpy(np.float64)[order]
+            ranks = rank_models(-block if metric in LOWER_IS_BETTER else block, alpha)
+            facts = {**vars(ranks), "split": split, "metric": metric}
+            tables.append(pd.DataFrame({"model": list(seeds), "rank": facts.pop("mean"), **facts}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _shared(seeds: Mapping[str, Sequence[int | None]]) -> list[int]:
+    """Return the seeds that every model was trained with."""
+    common = set.intersection(*(set(own) for own in seeds.values()))
+    return sorted(seed for seed in common if seed is not None)
+
+
+def _few_seeds(found: Sequence[Trained], pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Say what the number of seeds leaves open."""
+    seeds = _models(found)
+    notes = []
+    alone = [model for model, own in seeds.items() if len(own) < 2]
+    if alone:
+        notes.append(
+            f"Only one seed of {', '.join(alone)}: one seed cannot tell whether another training "
+            "would come out the same way"
+        )
+    if any(0 < len(_shared({m: seeds[m] for m in pair})) < 6 for pair in pairs):
+        notes.append(
+            "With fewer than six shared seeds Wilcoxon's test cannot reach p < 0.05, whatever the "
+            "difference"
+        )
+    if len(seeds) > 2 and len(_shared(seeds)) < 2:
+        notes.append(
+            "No ranks and no critical difference: they need two seeds that all models share"
+        )
+    return notes
+
+
+def _tidy(found: Sequence[Trained], values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return comparison_runs.csv: every metric of every network on every split."""
+    who = pd.DataFrame(
+        {
+            "model": [one.model for one in found],
+            "seed": pd.array([one.seed for one in found], dtype="Int64"),
+            "run": [one.path.resolve().name for one in found],
+        }
+    )
+    parts = [
+        pd.concat([who.assign(split=split), table], axis=1).melt(
+            ["model", "seed", "run", "split"], var_name="metric"
+        )
+        for split, table in values.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _sizes(one: SharedImages) -> dict[str, int]:
+    return {"images": len(one.truth), "groups": int(one.group.max()) + 1}

@@ -1,0 +1,174 @@
+"""The trained networks to compare, read from the folders of `xattn train` or `xattn evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from xattn.errors import RunError, XattnError
+from xattn.runs.folder import read_settings
+
+_REPEAT = "repeat its `xattn train`, or write it with `xattn evaluate`"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One trained network and what it predicts.
+
+    Attributes:
+        model: name of what was trained: the architecture, and the options in which it differs
+            from others of that architecture here.
+        seed: of the training; None if it is not known.
+        path: the folder.
+        classes: in the order of the logits.
+        predictions: image_id, split, group, label, logit_<class>.
+        architecture, options: as in the registry.
+        recipe: what it was trained by; empty if that is not known.
+        splits_sha256: hash of the splits it was trained with; "" if that is not known.
+    """
+
+    model: str
+    seed: int | None
+    path: Path
+    classes: tuple[str, ...]
+    predictions: pd.DataFrame
+    architecture: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    splits_sha256: str = ""
+
+
+def read_trained(runs: Sequence[str | Path]) -> list[Trained]:
+    """Read the folders that a user names, each a path or NAME=path.
+
+    Raises:
+        RunError: a folder is neither a finished training nor a run, or has no predictions.
+        XattnError: two folders hold the same model and seed, or their classes differ.
+    """
+    found = _named_apart([_read(one) for one in runs])
+    for first, other in pairwise(found):
+        if first.classes != other.classes:
+            raise XattnError(
+                f"Expected the same classes in all runs, but {first.path} has "
+                f"{', '.join(first.classes)} and {other.path} has {', '.join(other.classes)}"
+            )
+    seen: dict[tuple[str, int | None], Path] = {}
+    for one in found:
+        other_path = seen.setdefault((one.model, one.seed), one.path)
+        if other_path is not one.path:
+            seed = "without a known seed" if one.seed is None else f"with seed {one.seed}"
+            raise XattnError(
+                f"Expected every model and seed once, but {other_path} and {one.path} both hold "
+                f"{one.model} {seed}; tell them apart as NAME={one.path}, or leave one out"
+            )
+    return found
+
+
+def _read(run: str | Path) -> Trained:
+    text = str(run)
+    name, equals, rest = text.partition("=")
+    named = bool(equals) and not Path(text).exists()
+    path = Path(rest if named else text)
+    if (path / "train.json").is_file():
+        one = _from_training(path)
+    elif (path / "run.json").is_file():
+        one = _from_run(path)
+    else:
+        raise RunError(
+            f"Expected a training or a run folder at {path}, but got no train.json or run.json"
+            " there; a training that was interrupted is finished by repeating its command"
+        )
+    return replace(one, model=name if named else one.architecture)
+
+
+def _from_training(path: Path) -> Trained:
+    facts = read_settings(path / "train.json")
+    recipe = facts.get("recipe", {})
+    return _trained(path, facts["classes"], recipe, facts.get("splits_sha256"), recipe.get("model"))
+
+
+def _from_run(path: Path) -> Trained:
+    facts = read_settings(path / "run.json")
+    training = facts.get("training") or {}
+    return _trained(
+        path, facts["classes"], training.get("recipe", {}), training.get("splits_sha256"), facts
+    )
+
+
+def _trained(
+    path: Path,
+    classes: Sequence[str],
+    recipe: Mapping[str, Any],
+    splits_sha256: str | None,
+    model: Mapping[str, Any] | None,
+) -> Trained:
+    file = path / "predictions.parquet"
+    if not file.is_file():
+        raise RunError(f"Expected {file}, but it is not there; {_REPEAT}")
+    table = pd.read_parquet(file)
+    missing = [c for c in ("image_id", "label", *(f"logit_{c}" for c in classes)) if c not in table]
+    if missing:
+        raise RunError(f"Expected the columns {', '.join(missing)} in {file}; {_REPEAT}")
+    model = model or {}
+    return Trained(
+        model="",
+        seed=recipe.get("train", {}).get("seed"),
+        path=path,
+        classes=tuple(classes),
+        predictions=table,
+        architecture=str(model.get("architecture", path.name)),
+        options=model.get("options") or {},
+        recipe=recipe,
+        splits_sha256=splits_sha256 or "",
+    )
+
+
+def _named_apart(found: list[Trained]) -> list[Trained]:
+    """Add to a model's name the options in which it differs from others of the name."""
+    result = []
+    for one in found:
+        peers = [p.options for p in found if p.model == one.model]
+        keys = sorted({key for options in peers for key in options})
+        differ = [k for k in keys if any(p.get(k) != one.options.get(k) for p in peers)]
+        more = ", ".join(f"{k}={_short(one.options.get(k, 'default'))}" for k in differ)
+        result.append(replace(one, model=f"{one.model} ({more})") if more else one)
+    return result
+
+
+def remarks(found: Sequence[Trained]) -> list[str]:
+    """Say what about the trainings makes their comparison doubtful."""
+    notes = []
+    for model in dict.fromkeys(one.model for one in found):
+        recipes = [_without_seed(one.recipe) for one in found if one.model == model]
+        differ = sorted({k for r in recipes for k in r if any(r[k] != p.get(k) for p in recipes)})
+        if differ:
+            notes.append(f"The seeds of {model} differ in more than the seed: {', '.join(differ)}")
+    if len({one.splits_sha256 for one in found}) > 1:
+        notes.append(
+            "The networks were not all trained with the same splits.csv: some may have been "
+            "trained on images that they are tested on here"
+        )
+    return notes
+
+
+def _without_seed(recipe: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys of a recipe as table.key, all but the seed."""
+    flat = {
+        f"{table}.{key}": json.dumps(value, sort_keys=True, default=str)
+        for table, values in recipe.items()
+        if isinstance(values, Mapping)
+        for key, value in values.items()
+    }
+    flat.pop("train.seed", None)
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 24 else text[:21] + "..."

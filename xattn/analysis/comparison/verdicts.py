@@ -1,0 +1,139 @@
+"""What can and cannot be concluded of a pair of models, in a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from xattn.analysis.comparison.seeds import Belief, Outcome
+
+SURE = 0.95
+"""Probability from which the posterior decides."""
+
+_TESTS = {"mcnemar": "McNemar", "delong": "DeLong"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is known of one pair on one split, for one metric.
+
+    Attributes:
+        a, b, split, metric: what was compared.
+        seeds: number of seeds of a and of b.
+        welch: the test over seeds.
+        p_adjusted: its p-value after Holm's adjustment.
+        smallest: the difference that these seeds find with 80 % power; NaN if not known.
+        belief: posterior of the difference, or None.
+        rope: half-width of the region of practical equivalence.
+        over_images: name -> test on the same images, and its adjusted p-value.
+        alpha: level.
+        lower_is_better: of the metric.
+    """
+
+    a: str
+    b: str
+    split: str
+    metric: str
+    seeds: tuple[int, int]
+    welch: Outcome
+    p_adjusted: float
+    smallest: float
+    belief: Belief | None
+    rope: float
+    over_images: Mapping[str, tuple[Outcome, float]]
+    alpha: float
+    lower_is_better: bool = False
+
+
+def verdict(difference: float, p_adjusted: float, alpha: float, lower_is_better: bool) -> str:
+    """Return better or worse (a than b), undecided, or untestable."""
+    if math.isnan(p_adjusted):
+        return "untestable"
+    if p_adjusted >= alpha or difference == 0:
+        return "undecided"
+    return "better" if (difference > 0) != lower_is_better else "worse"
+
+
+def verdict_of_belief(belief: Belief | None, lower_is_better: bool) -> str:
+    """Return better, worse, equivalent, undecided, or untestable."""
+    if belief is None:
+        return "untestable"
+    if belief.within >= SURE:
+        return "equivalent"
+    if max(belief.above, belief.below) < SURE:
+        return "undecided"
+    return "better" if (belief.above >= SURE) != lower_is_better else "worse"
+
+
+def sentence(finding: Finding) -> str:
+    """Say what the seeds tell of the architectures, then what the images tell of the networks."""
+    f = finding
+    way = "higher" if f.welch.difference >= 0 else "lower"
+    start = f"{f.a} against {f.b} on {f.split}: {readable(f.metric)} is"
+    return f"{start} {abs(f.welch.difference):.3f} {way}{_of_seeds(f)}; {_of_images(f)}."
+
+
+def _of_seeds(f: Finding) -> str:
+    if min(f.seeds) < 2:
+        return (
+            f", but {_seeds(f)} cannot tell whether that is the architecture's doing or the "
+            "seed's: train at least two of each"
+        )
+    if math.isnan(f.welch.p_value):
+        return ", but the seeds of each are all alike, so that nothing can be tested"
+    facts = (
+        f" (95 % interval {f.welch.low:.3f} to {f.welch.high:.3f}, adjusted p {_p(f.p_adjusted)}, "
+        f"{_seeds(f)})"
+    )
+    if f.p_adjusted < f.alpha:
+        better = verdict(f.welch.difference, f.p_adjusted, f.alpha, f.lower_is_better)
+        return (
+            f"{facts}: {f.a} is {better}, and would be expected to be if trained again on these "
+            f"data{_size(f)}"
+        )
+    if f.belief is not None and f.belief.within >= SURE:
+        return (
+            f"{facts}: the two are equivalent for practical purposes, within {f.rope:g} with "
+            f"probability {f.belief.within:.2f}"
+        )
+    return (
+        f"{facts}: not enough seeds to tell; at this spread they show a difference of "
+        f"{f.smallest:.3f} with 80 % power, and smaller ones less often"
+    )
+
+
+def _size(f: Finding) -> str:
+    if f.belief is None or not f.rope:
+        return ""
+    more = max(f.belief.above, f.belief.below)
+    return f", by more than {f.rope:g} with probability {more:.2f}"
+
+
+def _of_images(f: Finding) -> str:
+    told = " and ".join(f"{_TESTS[t]} p {_p(p)}" for t, (_, p) in f.over_images.items())
+    ways = {o.difference > 0 for o, p in f.over_images.values() if p < f.alpha}
+    if not ways:
+        return f"on these images the trained networks themselves do not differ for certain ({told})"
+    if len(ways) == 2:
+        return f"on these images one model's networks lead in accuracy, the other's in AUC ({told})"
+    name = f.a if ways.pop() else f.b
+    return f"on these images the trained networks of {name} are better ({told})"
+
+
+def _seeds(f: Finding) -> str:
+    a, b = f.seeds
+    if a == b:
+        return "one seed each" if a == 1 else f"{a} seeds each"
+    return f"{a} and {b} seeds"
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return "unknown"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def readable(metric: str) -> str:
+    """Return a metric's name as it stands in a text."""
+    return {"auc": "AUC", "ece": "calibration error"}.get(metric, metric.replace("_", " "))

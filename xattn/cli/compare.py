@@ -1,0 +1,116 @@
+"""`xattn compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from xattn.cli.options import PLACE, common
+from xattn.cli.terminal import Terminal
+
+
+@click.command("compare")
+@click.argument("runs", nargs=-1, required=True)
+@click.option("--baseline", help="Model to compare with; default the plain convolutional one.")
+@click.option("--all-pairs", is_flag=True, help="Compare every model with every other.")
+@click.option("--split", multiple=True, help="Repeatable; default test and ood.")
+@click.option(
+    "--metric",
+    multiple=True,
+    default=("balanced_accuracy",),
+    show_default=True,
+    help="A metric of `xattn evaluate`; repeatable.",
+)
+@click.option(
+    "--rope",
+    type=click.FloatRange(0),
+    default=0.01,
+    show_default=True,
+    help="Differences up to this one count as equivalent.",
+)
+@click.option("--alpha", type=click.FloatRange(0, 1, True, True), default=0.05, show_default=True)
+@click.option("--out", type=PLACE, required=True, help="Folder for the tables.")
+@common
+def command(
+    runs: tuple[str, ...],
+    baseline: str | None,
+    all_pairs: bool,
+    split: tuple[str, ...],
+    metric: tuple[str, ...],
+    rope: float,
+    alpha: float,
+    out: Path,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Compare trained models over seeds and images, and say what can be concluded.
+
+    RUNS are folders of `xattn train` or `xattn evaluate`, one a seed, or NAME=FOLDER.
+    """
+    from xattn.analysis.comparison.compare import compare
+
+    terminal = Terminal(quiet, as_json)
+    result = compare(
+        runs,
+        out,
+        baseline=baseline,
+        all_pairs=all_pairs,
+        split=split or None,
+        metric=metric,
+        rope=rope,
+        alpha=alpha,
+    )
+    means = result.runs[result.runs["metric"].isin(metric)].groupby(
+        ["split", "metric", "model"], sort=False
+    )["value"]
+    terminal.table(
+        means.agg(seeds="count", mean="mean", lowest="min", highest="max").reset_index(),
+        "Every model over its seeds",
+    )
+    terminal.table(
+        _side_by_side(result.pairs),
+        f"Is a another than b? ({', '.join(metric)}; interval over seeds; p-values after Holm)",
+        _FORMATS,
+    )
+    for sentence in result.sentences:
+        terminal.say(sentence)
+    for note in result.notes:
+        terminal.say(f"Note: {note}")
+    path = result.folder.path
+    terminal.say(f"Tables in {path}; figures of them: xattn figures {path}")
+    terminal.summary(
+        {
+            "out": str(path),
+            "pairs": result.pairs.to_dict("records"),
+            "ranks": result.ranks.to_dict("records"),
+            "sentences": list(result.sentences),
+            "notes": list(result.notes),
+        }
+    )
+
+
+def _side_by_side(pairs: Any) -> Any:
+    """Put the tests of a pair on one split into one row."""
+    pair = ["a", "b", "split"]
+    rows = pairs.loc[pairs["test"] == "welch", [*pair, "metric", "difference", "low", "high"]]
+    for test in _TESTS:
+        own = pairs[pairs["test"] == test].set_index(pair + ["metric"] * (test in _OVER_SEEDS))
+        values = own["p_adjusted"].rename(f"p {test}")
+        rows = rows.join(values, on=list(own.index.names))
+    bayes = pairs[pairs["test"] == "bayes"].set_index([*pair, "metric"])["p_better"]
+    rows = rows.join(bayes.rename("P(better)"), on=[*pair, "metric"])
+    alone = rows["metric"].nunique() == 1
+    rows = rows.drop(columns=["metric"] if alone else [])
+    return rows.rename(columns={"difference": "a - b"} | {f"p {t}": t for t in _TESTS})
+
+
+_OVER_SEEDS = ("welch", "wilcoxon")
+_TESTS = (*_OVER_SEEDS, "mcnemar", "delong")
+_FORMATS = (
+    dict.fromkeys(("a - b", "low", "high"), "+.3f")
+    | dict.fromkeys(_TESTS, ".3f")
+    | {"P(better)": ".2f"}
+)
