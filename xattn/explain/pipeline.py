@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from xattn.errors import UsageError, near
 from xattn.explain.batch import ENDINGS, Batch, Worker
 from xattn.explain.plan import make_plan
-from xattn.explain.provenance import describe_run
+from xattn.explain.provenance import describe_run, relative_checkpoint
 from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
@@ -81,6 +81,7 @@ def explain(
     out = Path(out)
     settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     settings["targets"] = [t.name for t in plan.targets]
+    settings["checkpoint_file"] = relative_checkpoint(model, out)
     writer = RunWriter.start(out, settings)
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
     named = name_images(files, out, writer.ids_done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +14,9 @@ import torch
 from torch import nn
 
 from xattn._version import __version__
+from xattn.errors import RunError
 from xattn.models.interface import Model
+from xattn.runs import RunFolder
 
 
 def describe_run(
@@ -42,6 +45,45 @@ def describe_run(
         "device": str(model.device),
         "versions": versions(),
     }
+
+
+def relative_checkpoint(model: Model, out: Path) -> str | None:
+    """Return where the checkpoint lies from the folder that holds the run; None if in memory."""
+    path = model.source.get("path")
+    if path is None:
+        return None
+    return Path(os.path.relpath(Path(path).absolute(), out.absolute().parent)).as_posix()
+
+
+def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
+    """Load the model that made a run, as the run used it.
+
+    Raises:
+        RunError: the run does not say where its checkpoint is, or another file is there now.
+        CheckpointError: the file cannot be loaded without a word from the user.
+    """
+    from xattn.models import load
+
+    settings, way_out = run.settings, "; name it with --ckpt, or pass the model"
+    file = settings.get("checkpoint_file")
+    if file is None:
+        raise RunError(f"Expected the run {run.path} to name its checkpoint, but got none{way_out}")
+    path = Path(os.path.normpath(run.path.absolute() / settings["base"] / file))
+    if not path.is_file():
+        raise RunError(f"Expected the checkpoint of {run.path} at {path}, but got none{way_out}")
+    model = load(
+        path,
+        arch=None if settings["checkpoint_format"] == "xattn" else settings["architecture"],
+        classes=run.classes,
+        preprocessing=run.preprocessing,
+        target_layer=settings["target_layer"],
+        device=device,
+    )
+    if model.source["sha256"] != settings["checkpoint_sha256"]:
+        raise RunError(
+            f"Expected the checkpoint that made {run.path}, but got another at {path}{way_out}"
+        )
+    return model
 
 
 def weights_sha256(module: nn.Module) -> str:

@@ -15,7 +15,9 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
-_HOMES = ("xattn.explain.cam", "xattn.explain.perturbing_cam", "xattn.explain.attention")
+_HOMES = tuple(
+    f"xattn.explain.{name}" for name in ("cam", "perturbing_cam", "attention", "pixel", "relevance")
+)
 
 
 @dataclass(frozen=True)
