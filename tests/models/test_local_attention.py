@@ -177,9 +177,8 @@ def test_position_embeddings_are_named_as_not_to_be_shrunk(kind):
     [
         ("la", {"heads": 3}, "heads to divide 16 channels, but got 3"),
         ("la", {"heads": 0}, "heads to divide 16 channels, but got 0"),
-        ("ela", {"heads": 8}, "heads to divide 4 channels, but got 8"),
-        ("ela", {"ratio": 5}, "a ratio that divides 16 channels, but got 5"),
-        ("ela", {"ratio": -4}, "a ratio that divides 16 channels, but got -4"),
+        ("ela", {"heads": 0}, "a ratio and heads of 1 or more, but got 4, 0"),
+        ("ela", {"ratio": -4}, "a ratio and heads of 1 or more, but got -4, 4"),
         ("la", {"kernel": 2}, "an odd kernel, 1 or more, but got 2"),
         ("ela", {"kernel": 0}, "an odd kernel, 1 or more, but got 0"),
         ("la", {"position": "absolute"}, "position 'relative' or 'none', but got 'absolute'"),
@@ -188,6 +187,15 @@ def test_position_embeddings_are_named_as_not_to_be_shrunk(kind):
 def test_parameters_that_make_no_sense_are_refused(kind, options, words):
     with pytest.raises(UsageError, match=words):
         KINDS[kind](16, **options)
+
+
+@pytest.mark.parametrize(
+    ("heads", "ratio", "width"), [(4, 4, 4), (4, 3, 8), (3, 1, 18), (8, 16, 8)]
+)
+def test_the_embedding_is_rounded_up_to_a_multiple_of_the_heads(heads, ratio, width):
+    made = EmbeddedLocalAttention(16, heads=heads, ratio=ratio)
+    assert made.embed[0].out_channels == made.query.out_channels == width
+    assert made(torch.randn(1, 16, 2, 3)).shape == (1, 16, 2, 3)
 
 
 @pytest.mark.parametrize("options", [{"heads": 16}, {"kernel": 1}, {"kernel": 21}])

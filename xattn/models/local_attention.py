@@ -7,6 +7,7 @@ Zhao et al. (2020, SAN) and Wang et al. (2018) embed theirs.
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Literal
 
 import torch
@@ -132,9 +133,9 @@ class EmbeddedLocalAttention(WindowedHeads):
 
     Args:
         channels: C of the (n, C, h, w) input and output.
-        heads: number of heads; must divide the embedding's channels.
+        heads: number of heads.
         kernel: k, the side of the window; odd. It may be larger than the map.
-        ratio: r; must divide `channels`.
+        ratio: r; C / r is rounded up to a multiple of `heads`.
         position: "relative" (row and column embeddings) or "none".
     """
 
@@ -146,9 +147,9 @@ class EmbeddedLocalAttention(WindowedHeads):
         ratio: int = 4,
         position: Position = "relative",
     ) -> None:
-        if ratio < 1 or channels % ratio:
-            raise UsageError(f"Expected a ratio that divides {channels} channels, but got {ratio}")
-        width = channels // ratio
+        if ratio < 1 or heads < 1:
+            raise UsageError(f"Expected a ratio and heads of 1 or more, but got {ratio}, {heads}")
+        width = heads * ceil(channels / (ratio * heads))
         super().__init__(width, channels, heads, kernel, position)
         self.embed = nn.Sequential(
             nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
