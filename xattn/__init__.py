@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
     from xattn.training.fit import train
+    from xattn.training.search import search
 
 _HOMES = {
     "Comparison": "xattn.analysis.comparison.compare",
@@ -43,6 +44,7 @@ _HOMES = {
     "load": "xattn.models",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.report",
+    "search": "xattn.training.search",
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",
     "usage_test": "xattn.analysis.usage",
@@ -64,6 +66,7 @@ __all__ = [
     "load",
     "read_annotations",
     "report",
+    "search",
     "synthesize",
     "train",
     "usage_test",

@@ -102,7 +102,7 @@ def test_a_bad_value_is_refused_by_its_key_and_its_good_neighbour_is_taken(table
         (changed("train", "epoch", 3), "train.epoch: unknown key; did you mean 'epochs'?"),
         (changed("data", "sise", 3), "data.sise: unknown key; did you mean 'size' or 'resize'?"),
         ({**GOOD, "trian": {}}, "trian: unknown key; did you mean 'train'?"),
-        ({**GOOD, "x": {}}, "x: unknown key; known: data, model, train"),
+        ({**GOOD, "x": {}}, "x: unknown key; known: data, model, search, train"),
         ({"model": {}, "train": {"epochs": 1, "lr": 1}}, "model.architecture: missing"),
         ({"model": {"architecture": "a"}}, "train: missing"),
     ],

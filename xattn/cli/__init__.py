@@ -21,6 +21,7 @@ from xattn.cli import (
     feature_usage,
     models,
     report,
+    search,
     synthesize,
     train,
 )
@@ -31,7 +32,10 @@ click.rich_click.MAX_WIDTH = 100
 click.rich_click.COMMAND_GROUPS = {
     "xattn": [
         {"name": "The main job", "commands": ["explain", "feature-usage", "report", "figures"]},
-        {"name": "Models", "commands": ["models", "inspect", "train", "evaluate", "compare"]},
+        {
+            "name": "Models",
+            "commands": ["models", "inspect", "train", "search", "evaluate", "compare"],
+        },
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -55,6 +59,7 @@ COMMANDS = (
     models.models_command,
     models.inspect_command,
     train.command,
+    search.command,
     evaluate.command,
     compare.command,
     annotate.command,

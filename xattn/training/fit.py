@@ -257,7 +257,7 @@ def _about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any
     material = inputs.material
     return {
         "schema": SCHEMA,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.to_record(),
         "annotations": relative(inputs.annotations.path, folder.parent),
         "annotations_sha256": file_sha256(inputs.annotations.path),
         "classes": material.classes,
@@ -282,7 +282,7 @@ def _about_result(result: TrainResult) -> dict[str, Any]:
 def _arguments(recipe: Recipe, annotations: Annotations, hardware: Hardware) -> dict[str, Any]:
     """Return what a training must be called with again to go on, and is known before it decodes."""
     return {
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": recipe.to_record(),
         "annotations": file_sha256(annotations.path),
         "device": hardware.describe(),
     }
@@ -305,7 +305,7 @@ def _save(
         classes=material.classes,
         preprocessing=recipe.preprocessing,
         extra={
-            "recipe": recipe.model_dump(mode="json"),
+            "recipe": recipe.to_record(),
             "splits": material.describe(),
             "splits_sha256": splits_sha256,
             "best": asdict(epoch),

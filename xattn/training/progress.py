@@ -17,6 +17,12 @@ class Reporter(pl.Callback):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Report what another process has done before."""
+        per_epoch, epochs = int(trainer.num_training_batches), trainer.max_epochs or 1
+        if trainer.current_epoch:
+            self._progress("train", trainer.current_epoch * per_epoch, epochs * per_epoch)
+
     def on_train_batch_end(
         self,
         trainer: pl.Trainer,
@@ -50,12 +56,18 @@ def bar(progress: bool | Progress) -> Iterator[Progress | None]:
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=console) as shown:
+    rest = TimeRemainingColumn(elapsed_when_finished=True)
+    # The rate is that of the whole stage: a step may take longer than a shorter memory.
+    with Bar(*columns, rest, console=console, speed_estimate_period=1e6) as shown:
         tasks: dict[str, Any] = {}
+        last: dict[str, int] = {}
 
         def move(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage)
+            if done < last.get(stage, 0):  # of another training
+                shown.remove_task(tasks.pop(stage))
+            if stage not in tasks:  # what was done before says nothing of the rate
+                tasks[stage] = shown.add_task(stage, completed=done, total=total)
             shown.update(tasks[stage], completed=done, total=total)
+            last[stage] = done
 
         yield move

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from xattn.errors import XattnError, near
 from xattn.images.preprocessing import Preprocessing
 from xattn.training.data_table import DataTable, Table
+from xattn.training.space import Axis, SearchTable
 
 
 class ModelTable(Table):
@@ -58,6 +59,8 @@ class Recipe(Table):
     model: ModelTable
     data: DataTable = DataTable()
     train: TrainTable
+    search: SearchTable | None = None
+    """What `xattn search` makes of the recipe; a training passes it over."""
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -79,6 +82,21 @@ class Recipe(Table):
         values = self.model_dump()
         return parse_recipe({**values, "train": {**values["train"], **changes}}, "the call")
 
+    def with_values(self, values: Mapping[str, Any]) -> Recipe:
+        """Return the recipe without [search] and with other values, validated again.
+
+        Args:
+            values: dotted key -> value, for instance {"train.lr": 0.1, "model.options.heads": 4}.
+
+        Raises:
+            XattnError: a key is unknown or a value is out of range.
+        """
+        return parse_recipe(self._changed(values), "the call")
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what decides a training, as JSON can hold it."""
+        return self.model_dump(mode="json", exclude={"search"})
+
     def to_toml(self) -> str:
         """Return TOML that reads back as this recipe; unset keys are left out."""
         tables = self.model_dump(mode="json", exclude_none=True)
@@ -86,6 +104,28 @@ class Recipe(Table):
         for name, table in tables.items():
             lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items()), ""]
         return "\n".join(lines)
+
+    def _changed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        tables = self.model_dump(exclude={"search"})
+        for place, value in values.items():
+            *path, key = place.split(".")
+            table: dict[str, Any] = tables
+            for part in path:
+                inner = table.get(part)
+                table[part] = dict(inner) if isinstance(inner, Mapping) else {}
+                table = table[part]
+            table[key] = value
+        return tables
+
+    def _space_faults(self) -> list[str]:
+        """Say which ends of the search's axes are no values of a recipe."""
+        axes = self.search.space if self.search is not None else {}
+        return [
+            f"search.space: {fault}"
+            for key, axis in axes.items()
+            for end in axis.ends
+            for fault in _faults(self._changed({key: end}))
+        ]
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -118,18 +158,36 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     Raises:
         XattnError: keys or values are wrong; all faults are named.
     """
+    if faults := _faults(values):
+        raise _invalid(source, faults)
+    recipe = Recipe.model_validate(values)
+    if faults := recipe._space_faults():
+        raise _invalid(source, faults)
+    return recipe
+
+
+def _invalid(source: str, faults: list[str]) -> XattnError:
+    return XattnError(f"Expected a valid recipe in {source}, but got {'; '.join(faults)}")
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "model": ModelTable,
+    "data": DataTable,
+    "train": TrainTable,
+    "search": SearchTable,
+}
+
+
+def _faults(values: Mapping[str, Any]) -> list[str]:
+    """Return all that is wrong with the tables of a recipe, but for its search space."""
     try:
         recipe = Recipe.model_validate(values)
         recipe.preprocessing  # noqa: B018 -- it checks how size, mode and resize go together
     except ValidationError as err:
-        faults = "; ".join(_fault(error) for error in err.errors())
-        raise XattnError(f"Expected a valid recipe in {source}, but got {faults}") from None
+        return [_fault(error) for error in err.errors()]
     except XattnError as err:
-        raise XattnError(f"Expected a valid recipe in {source}, but got data: {err}") from None
-    return recipe
-
-
-_TABLES: dict[str, type[BaseModel]] = {"model": ModelTable, "data": DataTable, "train": TrainTable}
+        return [f"data: {err}"]
+    return []
 
 
 def _fault(error: Mapping[str, Any]) -> str:
@@ -138,6 +196,7 @@ def _fault(error: Mapping[str, Any]) -> str:
     key = ".".join(place)
     if error["type"] == "extra_forbidden":
         table = _TABLES[place[0]] if len(place) > 1 else Recipe
+        table = Axis if len(place) > 3 else table  # search.space.KEY.unknown
         return f"{key}: unknown key{near(place[-1], table.model_fields)}"
     if error["type"] == "missing":
         return f"{key}: missing"

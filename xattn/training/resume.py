@@ -57,7 +57,7 @@ class Bookmark:
             ) from None
         now = json.loads(json.dumps(arguments))
         then = {key: begun.get(key) for key in now}
-        for key, old, new in _differences(then, now):
+        for key, old, new in differences(then, now):
             raise RunError(
                 f"Expected the arguments that the unfinished training in {self.out} was begun "
                 f"with, but got another {key} ({_shown(old)} then, {_shown(new)} now); repeat the "
@@ -77,11 +77,11 @@ class Bookmark:
         shutil.rmtree(self.state.parent, ignore_errors=True)
 
 
-def _differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield (dotted key, then, now) of every value that differs."""
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*then, *now]):
-            yield from _differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+            yield from differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
     elif then != now:
         yield place, then, now
 
