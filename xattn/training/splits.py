@@ -235,7 +235,9 @@ def _together(a: Sample, b: Sample) -> str:
             "choose `ood_values` that hold whole groups, or leave out the images of one side "
             "(a splits.csv without them, given with --splits)"
         )
-    return "move them to one side, or leave the splits to `xattn train`"
+    return (
+        "move them to one side, leave out those of one side, or leave the splits to `xattn train`"
+    )
 
 
 def _more_of(split: Split) -> str:
