@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 
 from tests.analysis.annotated import plant
+from tests.analysis.pictures import PATCH, pictures, sees
 from tests.fabricate import fabricate_run
 from xattn.analysis.feature_usage import decision_scores, feature_usage
+from xattn.analysis.verdicts import CHANGES, NO_EVIDENCE, NOT_TESTABLE
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import COLUMNS, RunFolder
 
 QUICK = {"permutations": 99, "bootstrap": 99}
-TABLES = ("alignment", "feature_usage", "bias")
+TABLES = ("alignment", "feature_usage", "interventions", "bias", "agreement", "verdicts")
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,25 @@ def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):
     assert facts(planted.run)["usage_adjusted"] == "Westfall-Young"
 
 
+def test_without_its_checkpoint_a_run_gets_no_interventions_and_is_told_why(planted):
+    assert planted.run.table("interventions").empty
+    assert any(
+        note.startswith("No interventions: Expected") for note in facts(planted.run)["notes"]
+    )
+
+
+def test_with_a_model_all_kinds_of_evidence_stand_together(tmp_path):
+    made = pictures(tmp_path / "root", 80)
+    tables = feature_usage(made.run, made.annotations, model=sees(PATCH), interventions=15, **QUICK)
+    verdicts = tables["verdicts"].set_index("feature")
+    assert verdicts.loc["patch", "verdict"] == CHANGES
+    assert verdicts.loc["dots", "verdict"] in (NO_EVIDENCE, NOT_TESTABLE)
+    assert "lift_over_chance_gradcam" in verdicts
+    assert tables["agreement"]["method_a"].tolist() == ["gradcam"]
+    assert facts(made.run)["intervention_images"] == 15
+    assert not facts(made.run)["notes"]
+
+
 def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     recorded = facts(planted.run)
     content = planted.annotations.read_bytes()
@@ -71,7 +92,7 @@ def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     assert recorded["counts"]["images"] == recorded["counts"]["annotated"] == 120
     assert sum(recorded["counts"]["labels"].values()) == 120
     assert recorded["counts"]["shown"]["network"] < recorded["counts"]["masks"]["network"] == 120
-    assert recorded["notes"] == recorded["faults"] == []
+    assert recorded["faults"] == []
     assert set(recorded["timings"]) == {"masks", "mask_scores", *TABLES}
     scores = pd.read_parquet(planted.run.path / "mask_scores.parquet")
     assert {"method", "feature", "image_id", "lift"} <= set(scores.columns)

@@ -57,6 +57,31 @@ def _rank_biserial(values: Array, ranks: Array, label: NDArray[np.intp]) -> floa
     return float(2 * ranks[present].sum() / pairs.sum())
 
 
+def rank_effect_error(
+    column: Column, rows: NDArray[np.intp], label: NDArray[np.intp], groups: int
+) -> float:
+    """Return the standard error that `rank_effect` has where nothing depends, roughly.
+
+    Of a yes/no feature that of the stratified Mann-Whitney statistic, (n + 1) / (3 n1 n0) summed
+    as inverse variances over labels; else 1 / sqrt(n - labels). Fewer groups than images widen it
+    by sqrt(n / groups), as if the images of a group were alike.
+
+    Args:
+        column: the feature.
+        rows: (n,) which of its values.
+        label: (n,) numbers.
+        groups: number of groups.
+    """
+    values, n = column.values[rows], np.bincount(label)
+    if values.ndim == 1 and len(np.unique(values)) == 2:
+        with_it = np.bincount(label, values == values.max(), minlength=len(n))
+        precision = float((3 * with_it * (n - with_it) / (n + 1)).sum())
+    else:
+        precision = float(len(rows) - (n > 0).sum())
+    wider = np.sqrt(len(rows) / max(1, groups))
+    return float(wider / np.sqrt(precision)) if precision > 0 else float("nan")
+
+
 def main_direction(prediction: Array, label: NDArray[np.intp]) -> Array:
     """Return the direction (n,) in which predictions (n, q) of one label differ most.
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.analysis.agreement import agreement_table
 from xattn.analysis.alignment import alignment_table
 from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import positions
@@ -22,14 +23,18 @@ from xattn.analysis.columns import as_column
 from xattn.analysis.decisions import find_decision
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.mask_scores import per_image_table, score_masks
+from xattn.analysis.notes import counts
+from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.rates import Outcomes
 from xattn.analysis.usage_table import measured_columns, usage_table
-from xattn.errors import UsageError, near
+from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
+from xattn.errors import UsageError, XattnError, near
 from xattn.runs import COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
+    from xattn.models.interface import Model
 
 
 def feature_usage(
@@ -43,16 +48,19 @@ def feature_usage(
     positive: str | None = None,
     decision: str = "min-p",
     cross_check: bool = False,
+    interventions: int = 100,
+    model: Model | None = None,
     workers: int = 2,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Measure which annotated features the model of a run uses, and how.
 
-    Writes into the run folder alignment.csv, feature_usage.csv and bias.csv (what their columns
-    mean: docs/feature-usage.md), features.parquet and masks.zarr (see `features`),
-    mask_scores.parquet (the scores of every image) and analysis.json (settings, counts, faults,
-    notes, timings). A second call replaces them.
+    Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, bias.csv,
+    agreement.csv and verdicts.csv (what their columns mean: docs/feature-usage.md),
+    features.parquet and masks.zarr (see `features`), mask_scores.parquet (the scores of every
+    image) and analysis.json (settings, counts, faults, notes, timings). A second call replaces
+    them.
 
     Args:
         run: a finished run folder.
@@ -65,12 +73,15 @@ def feature_usage(
         positive: class that tpr and fpr speak of if there are two; default the last one.
         decision: how the statistics of the dependence test decide, see `usage_test`.
         cross_check: add causal-learn's KCI to the dependence tests.
-        workers: threads that read masks.
+        interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
+            interventions.
+        model: the one that made the run; default loaded from the checkpoint that the run names.
+        workers: threads that read masks and edit.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
 
     Returns:
-        The tables alignment, feature_usage and bias, as they are on disk.
+        The tables by name, as they are on disk.
 
     Raises:
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
@@ -93,8 +104,19 @@ def feature_usage(
     with clock("feature_usage"):
         battery = {"decision": find_decision(decision).name, "cross_check": cross_check}
         tables["feature_usage"] = _usage(folder, features, positive, {**vars(settings), **battery})
+    with clock("interventions"):
+        tables["interventions"], unable = _interventions(
+            folder, features, model, positive, interventions, settings, workers
+        )
     with clock("bias"):
         tables["bias"] = _bias(folder, features, positive, settings)
+    with clock("agreement"):
+        known_as = features.table["label"], features.table["group"]
+        drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
+        tables["agreement"] = agreement_table(maps, *known_as, **drawing)
+    with clock("verdicts"):
+        sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
+        tables["verdicts"] = verdict_table(*sides, alpha=alpha)
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: _presentable(table, name) for name, table in tables.items()}
@@ -102,7 +124,7 @@ def feature_usage(
         folder.write_table(name, table)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
-    notes = _notes(folder, features)
+    notes = find_notes(folder, features) + unable
     facts = {
         "schema": "xattn-analysis/1",
         **vars(settings),
@@ -110,10 +132,13 @@ def feature_usage(
         "tests": find_decision(decision).tests,
         "usage_adjusted": adjusted,
         "permutations_drawn": drawn,
+        "intervention_images": interventions,
+        "smallest_change": SMALLEST_CHANGE,
+        "smallest_effect": SMALLEST_EFFECT,
         "positive": positive,
         "annotations": str(known.path),
         "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
-        "counts": _counts(features),
+        "counts": counts(features),
         "notes": notes,
         "faults": [vars(fault) for fault in features.faults],
         "timings": clock.seconds,
@@ -167,6 +192,32 @@ def _usage(
         return pd.DataFrame()
     label, group = features.table["label"], features.table["group"]
     return usage_table(columns, decision_scores(run, positive), label, group, **settings)
+
+
+def _interventions(
+    run: RunFolder,
+    features: FeatureSet,
+    model: Model | None,
+    positive: str,
+    images: int,
+    settings: Settings,
+    workers: int,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return interventions.csv, and a note if there are none although they were asked for."""
+    if not images or not features.masked:
+        return pd.DataFrame(), []
+    from xattn.analysis.interventions.table import interventions_table
+    from xattn.explain.provenance import model_of_run
+
+    try:
+        model = model or model_of_run(run)
+    except XattnError as err:
+        return pd.DataFrame(), [f"No interventions: {err}"]
+    drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
+    table = interventions_table(
+        run, features, model, positive=positive, images=images, workers=workers, **drawing
+    )
+    return table, []
 
 
 def _bias(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:
@@ -228,43 +279,6 @@ def _presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
         table[column] = [float(f"{value:.6g}") for value in table[column]]
     table.attrs = {}
     return table
-
-
-def _counts(features: FeatureSet) -> dict[str, Any]:
-    table = features.table
-    return {
-        "images": len(table),
-        "annotated": features.annotated,
-        "labelled": int(table["label"].notna().sum()),
-        "groups": int(table["group"].nunique()),
-        "labels": {str(k): int(v) for k, v in table["label"].value_counts().sort_index().items()},
-        "masks": {name: int(table[f"{name}.masked"].sum()) for name in features.masked},
-        "shown": {name: int((table[f"{name}.area"] > 0).sum()) for name in features.masked},
-    }
-
-
-def _notes(run: RunFolder, features: FeatureSet) -> list[str]:
-    """Say what could not be measured, and why; one line each."""
-    table, notes = features.table, []
-    missing, unlabelled = len(table) - features.annotated, int(table["label"].isna().sum())
-    if missing:
-        notes.append(f"{missing} of {len(table)} images of the run are not in the annotation file")
-    if features.faults:
-        notes.append(f"{len(features.faults)} masks could not be used, see errors.csv")
-    if not features.masked:
-        notes.append("No image has a mask: alignment.csv is empty")
-    if not features.labelled:
-        notes.append("No image has a label: feature_usage.csv and bias.csv are empty")
-    elif unlabelled:
-        notes.append(f"{unlabelled} images have no label and are left out")
-    labels = table["label"].dropna().unique()
-    if len(labels) == 1:
-        notes.append(f"All labels are {labels[0]!r}: usage is tested within it, bias needs two")
-    own = run.predictions["label"]
-    other = int((own.notna() & table["label"].notna() & (own != table["label"])).sum())
-    if other:
-        notes.append(f"{other} images have another label in the run: the annotation's is used")
-    return notes
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.columns import Column
-from xattn.analysis.effects import main_direction, rank_effect
+from xattn.analysis.effects import main_direction, rank_effect, rank_effect_error
 from xattn.analysis.information import conditional_information, feature_bins, quantile_bins
 from xattn.analysis.permutation import Stratum, within_label_permutations
 from xattn.analysis.ranks import ranks_within
@@ -127,6 +127,7 @@ class Sample:
                 "effect_low": float(bits.low[i]),
                 "effect_high": float(bits.high[i]),
                 "rank_effect": rank_effect(column, self.rows, self.prediction, self.label),
+                "rank_effect_error": rank_effect_error(column, self.rows, self.label, self.groups),
                 "variance_share": float(share.share[i]),
                 "variance_low": float(share.low[i]),
                 "variance_high": float(share.high[i]),

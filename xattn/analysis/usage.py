@@ -48,6 +48,7 @@ class UsageResult:
         effect_bits: I(prediction; feature | label) in bits, its excess by chance subtracted.
         effect_low, effect_high: 95 % bootstrap interval over groups.
         rank_effect: in [-1, 1], see `effects.rank_effect`.
+        rank_effect_error: about the standard error it would have if nothing depended.
         variance_share: of the variance of the prediction's ranks within labels, what the feature
             explains; at most 1, see `variance`.
         variance_low, variance_high: 95 % bootstrap interval over groups.
@@ -70,6 +71,7 @@ class UsageResult:
     effect_low: float
     effect_high: float
     rank_effect: float
+    rank_effect_error: float
     variance_share: float
     variance_low: float
     variance_high: float
@@ -277,6 +279,7 @@ _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
         "effect_low",
         "effect_high",
         "rank_effect",
+        "rank_effect_error",
         "variance_share",
         "variance_low",
         "variance_high",

@@ -35,6 +35,13 @@ from xattn.cli.terminal import Terminal
     show_default=True,
     help="How the statistics of the dependence test decide.",
 )
+@click.option(
+    "--interventions",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="Images edited for each feature and edit; 0 for none.",
+)
 @click.option("--cross-check", is_flag=True, help="Add causal-learn's KCI test; slow.")
 @seed_option
 @computing
@@ -50,6 +57,7 @@ def command(
     alpha: float,
     positive: str | None,
     decision: str,
+    interventions: int,
     cross_check: bool,
     seed: int,
     device: str,
@@ -71,6 +79,7 @@ def command(
 
     terminal = Terminal(quiet, as_json)
     known = read_annotations(annotations, on_fault=terminal.fault)
+    model = None
     if ckpt is not None:
         from xattn.cli.loading import load_model
         from xattn.explain.pipeline import explain
@@ -99,6 +108,8 @@ def command(
             seed=seed,
             positive=positive,
             decision=decision,
+            interventions=interventions,
+            model=model,
             cross_check=cross_check,
             progress=progress,
             on_note=notes.append,
@@ -128,9 +139,22 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
         usage[shown].sort_values("p_adjusted"),
         f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
     )
+    edits = tables["interventions"]
+    shown = ["feature", "intervention", "n", "delta_logit", "control_delta_logit", "flip_rate"]
+    shown += ["control_flip_rate", "p_adjusted"]
+    terminal.table(
+        edits[shown],
+        "What happens to the log odds when the feature is removed or inserted? (control: the same "
+        "edit where it is not)",
+    )
     bias = tables["bias"]
     shown = ["feature", "metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]
     terminal.table(
         bias.loc[bias["metric"] == "balanced_accuracy", shown],
         "Is the model better or worse where the artifact is?",
     )
+    agreement = tables["agreement"]
+    shown = ["method_a", "method_b", "n", "rank_correlation", "chance_rank_correlation"]
+    shown += ["overlap", "chance_overlap", "p_adjusted"]
+    terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
+    terminal.table(tables["verdicts"][["feature", "kind", "verdict"]], "What follows")

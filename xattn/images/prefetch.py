@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -14,7 +14,7 @@ B = TypeVar("B")
 
 def prefetch(
     work: Callable[[A], B], items: Iterable[A], workers: int, ahead: int | None = None
-) -> Iterator[B]:
+) -> Generator[B, None, None]:
     """Yield `work(item)` for each item in order, up to `ahead` of them in the making.
 
     Decoding releases the interpreter's lock, so threads are enough and nothing is pickled.

@@ -19,6 +19,16 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "intervention", "n", "delta_logit", "delta_low", "delta_high", "flip_rate",
         "control_delta_logit", "control_flip_rate", "p_value", "p_adjusted",
     ),
+    "verdicts": (
+        "feature", "kind", "verdict", "test", "p_adjusted", "used", "rank_effect",
+        "detectable_effect", "intervention", "excess_logit", "excess_low", "excess_high",
+        "flip_rate", "control_flip_rate", "intervention_p",
+    ),
+    "agreement": (
+        "method_a", "method_b", "n", "rank_correlation", "rank_correlation_low",
+        "rank_correlation_high", "chance_rank_correlation", "overlap", "overlap_low",
+        "overlap_high", "chance_overlap", "p_value", "p_adjusted",
+    ),
     "bias": (
         "feature", "metric", "n_present", "n_absent", "present", "absent", "gap", "gap_low",
         "gap_high", "p_value", "p_adjusted",
@@ -46,7 +56,9 @@ _EVALUATE = "xattn evaluate --ckpt model.pt --annotations isic_attributes.json"
 _COMPARE = "xattn compare RUN..."
 
 WRITTEN_BY: dict[str, str] = {
-    **dict.fromkeys(("alignment", "feature_usage", "interventions", "bias"), _USAGE),
+    **dict.fromkeys(
+        ("alignment", "feature_usage", "interventions", "bias", "verdicts", "agreement"), _USAGE
+    ),
     **dict.fromkeys(("performance", "reliability"), _EVALUATE),
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from tests.analysis.pictures import DOT, PATCH, SKIN, pictures, sees
+from xattn.analysis.features import FeatureSet
+from xattn.analysis.interventions.editor import CONTROL
+from xattn.analysis.interventions.registry import INTERVENTIONS
+from xattn.analysis.interventions.table import interventions_table
+
+QUICK = {"permutations": 199, "bootstrap": 99, "positive": "malignant", "images": 20}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return pictures(tmp_path_factory.mktemp("pictures") / "root")
+
+
+def table(made, model, **changes):
+    found = interventions_table(made.run, made.features, model, **{**QUICK, **changes})
+    return found.set_index(["feature", "intervention"])
+
+
+@pytest.fixture(scope="module")
+def of_patches(made):
+    return table(made, sees(PATCH))
+
+
+def test_what_the_model_sees_changes_its_score_and_what_it_does_not_see_does_not(of_patches):
+    removed, inserted = of_patches.loc[("patch", "inpaint")], of_patches.loc[("patch", "insert")]
+    assert removed["excess_high"] < -0.5
+    assert inserted["excess_low"] > 0.5
+    assert max(removed["p_adjusted"], inserted["p_adjusted"]) < 0.05
+    assert removed["flip_rate"] > 0.5 > removed["control_flip_rate"] == 0
+    dots = of_patches.loc[("dots", "inpaint")]
+    assert abs(dots["excess_logit"]) < 0.01
+
+
+def test_another_model_another_feature(made):
+    found = table(made, sees(DOT, 400.0))
+    assert found.loc[("dots", "inpaint"), "p_adjusted"] < 0.05
+    assert abs(found.loc[("patch", "insert"), "excess_logit"]) < 0.01
+
+
+def test_there_is_a_row_for_every_edit_that_suits_a_feature(of_patches):
+    assert set(of_patches.index) == {
+        ("patch", "inpaint"),
+        ("patch", "insert"),
+        ("dots", "inpaint"),
+        ("lesion", "occlude"),
+        ("lesion", "occlude-surround"),
+        (CONTROL, "inpaint"),
+    }
+    assert {name for _, name in of_patches.index} == set(INTERVENTIONS)
+
+
+def test_patches_of_plain_skin_show_nothing_and_are_not_adjusted_for(of_patches):
+    control = of_patches.loc[(CONTROL, "inpaint")]
+    assert abs(control["excess_logit"]) < 0.05
+    assert control["flip_rate"] == control["control_flip_rate"] == 0
+    assert np.isnan(control["p_adjusted"])
+
+
+def test_what_has_no_control_has_no_p_value(of_patches):
+    surround = of_patches.loc[("lesion", "occlude-surround")]
+    assert surround["n"] == 20
+    assert surround["n_control"] == 0
+    assert np.isnan(surround["p_value"])
+    assert surround["note"] == "no room for a control"
+
+
+def test_occluding_the_lesion_changes_a_model_of_skin(made):
+    found = table(made, sees(SKIN, 10.0))
+    assert found.loc[("lesion", "occlude"), "delta_logit"] > 0.2
+
+
+def test_same_seed_same_table_and_any_batch_size_or_workers(made, of_patches):
+    again = table(made, sees(PATCH), batch_size=3, workers=0)
+    numbers = of_patches.select_dtypes("number")
+    assert np.allclose(again[numbers.columns], numbers, atol=1e-4, equal_nan=True)
+    other = table(made, sees(PATCH), seed=1)
+    assert (other["delta_logit"] != of_patches["delta_logit"]).any()
+
+
+def test_a_feature_that_no_image_shows_is_said_so(made):
+    empty = FeatureSet(made.run.path)
+    empty.table["patch.area"] = 0.0
+    found = interventions_table(made.run, empty, sees(PATCH), **QUICK)
+    found = found.set_index(["feature", "intervention"])
+    assert found.loc[("patch", "inpaint"), "note"] == "no images show it"
+    assert "can be lent" in found.loc[("patch", "insert"), "note"]
+    assert found.loc[("patch", "inpaint"), "n"] == 0
+
+
+def test_a_picture_that_is_gone_is_left_out(made, tmp_path_factory):
+    other = pictures(tmp_path_factory.mktemp("gone") / "root", 30)
+    for path in sorted((other.run.path.parent / "images").glob("*.png"))[::2]:
+        path.unlink()
+    found = interventions_table(other.run, other.features, sees(PATCH), **QUICK)
+    assert (found["n"] < found["available"]).all()
+
+
+def test_scores_of_several_classes_are_log_odds_of_the_predicted_one(made):
+    from xattn.analysis.interventions.passes import _log_odds
+
+    logits = np.random.default_rng(0).normal(size=(5, 3, 4))
+    p = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
+    best = logits[:, 0].argmax(1)
+    expected = [
+        [np.log(p[i, j, best[i]] / (1 - p[i, j, best[i]])) for j in range(3)] for i in range(5)
+    ]
+    assert _log_odds(logits, 0) == pytest.approx(np.array(expected))
+    two = logits[:, :, :2]
+    assert _log_odds(two, 1) == pytest.approx(two[:, :, 1] - two[:, :, 0])

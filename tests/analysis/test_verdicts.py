@@ -1,0 +1,86 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from xattn.analysis import verdicts
+from xattn.analysis.verdicts import verdict_table
+
+
+def usage(**changes):
+    row = {
+        "feature": "ruler", "kind": "artifact", "test": "min-p(presence)", "n": 1000,
+        "p_value": 0.001, "p_adjusted": 0.004, "used": True, "effect_bits": 0.1,
+        "rank_effect": 0.3, "rank_effect_error": 0.03,
+    }  # fmt: skip
+    return pd.DataFrame([{**row, **changes}])
+
+
+def edits(**changes):
+    row = {
+        "feature": "ruler", "kind": "artifact", "intervention": "inpaint", "n": 100,
+        "excess_logit": -0.5, "excess_low": -0.7, "excess_high": -0.3, "flip_rate": 0.2,
+        "control_flip_rate": 0.0, "p_value": 0.001, "p_adjusted": 0.01,
+    }  # fmt: skip
+    return pd.DataFrame([{**row, **changes}])
+
+
+NONE = pd.DataFrame()
+UNUSED = {"p_value": 0.5, "p_adjusted": 1.0, "used": False, "rank_effect": 0.0}
+NULL = {"excess_logit": 0.0, "p_value": 0.6, "p_adjusted": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("used", "edited", "verdict"),
+    [
+        (usage(), edits(), verdicts.CHANGES),
+        (usage(**UNUSED), edits(), verdicts.CHANGES),
+        (
+            usage(),
+            edits(excess_logit=-0.05, excess_low=-0.08, excess_high=-0.02),
+            verdicts.CORRELATE,
+        ),
+        (usage(**UNUSED), edits(excess_logit=-0.05), verdicts.NO_EVIDENCE),
+        (usage(), edits(**NULL, excess_low=-0.05, excess_high=0.05), verdicts.CORRELATE),
+        (usage(), edits(**NULL, excess_low=-0.5, excess_high=0.5), verdicts.UNCLEAR),
+        (usage(), NONE, verdicts.UNCLEAR),
+        (usage(**UNUSED), NONE, verdicts.NO_EVIDENCE),
+        (usage(**UNUSED, rank_effect_error=0.2), NONE, verdicts.NOT_TESTABLE),
+        (usage(p_value=np.nan, p_adjusted=np.nan, used=False), NONE, verdicts.NOT_TESTABLE),
+        (NONE, edits(), verdicts.CHANGES),
+        (NONE, edits(p_value=np.nan, p_adjusted=np.nan), verdicts.NOT_TESTABLE),
+    ],
+)
+def test_evidence_adds_up_to_a_verdict(used, edited, verdict):
+    assert verdict_table(used, edited, NONE)["verdict"].tolist() == [verdict]
+
+
+def test_the_strongest_test_and_edit_of_a_feature_stand_in_its_row():
+    used = pd.concat([usage(**UNUSED), usage(test="min-p(area)")], ignore_index=True)
+    edited = pd.concat([edits(**NULL), edits(intervention="insert")], ignore_index=True)
+    row = verdict_table(used, edited, NONE).iloc[0]
+    assert (row["test"], row["intervention"]) == ("min-p(area)", "insert")
+
+
+def test_what_could_have_been_found_grows_with_the_number_of_tests():
+    one = verdict_table(usage(), NONE, NONE)["detectable_effect"].iloc[0]
+    several = pd.concat([usage(feature=f"f{i}") for i in range(20)], ignore_index=True)
+    many = verdict_table(several, NONE, NONE)["detectable_effect"].iloc[0]
+    assert one == pytest.approx(0.03 * (1.96 + 0.8416), rel=1e-3)
+    assert many > one
+
+
+def test_controls_get_no_verdict_and_lifts_stand_beside():
+    used = pd.concat([usage(), usage(feature="control-noise", kind="control")], ignore_index=True)
+    alignment = pd.DataFrame(
+        {
+            "method": ["gradcam", "centre-prior"],
+            "feature": ["ruler", "ruler"],
+            "label": ["all", "all"],
+            "lift_over_chance": [2.0, 1.0],
+            "p_adjusted": [0.01, 1.0],
+        }
+    )
+    table = verdict_table(used, edits(), alignment)
+    assert table["feature"].tolist() == ["ruler"]
+    assert table["lift_over_chance_gradcam"].tolist() == [2.0]
+    assert "lift_p_centre-prior" not in table

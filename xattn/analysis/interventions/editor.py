@@ -1,0 +1,126 @@
+"""Reads pictures and masks of a run, and edits them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.analysis.features import LESION, FeatureSet
+from xattn.analysis.interventions.edits import Mask, Pixels, moved, shift_to_free, widened
+from xattn.analysis.interventions.registry import Case, Edited, Intervention, remove
+from xattn.errors import ImageError
+from xattn.images.decode import read_image
+from xattn.runs import RunFolder
+
+CONTROL = "control-patch"
+"""Feature whose row inpaints one patch of plain skin against another, and must show nothing."""
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One intervention on one feature, and the images it is done to.
+
+    Attributes:
+        feature, kind: what is edited.
+        intervention: how.
+        rows: all images that it could be done to, in the random order in which they are tried.
+        donors: images whose feature, or whose mask's shape, can be taken.
+    """
+
+    feature: str
+    kind: str
+    intervention: Intervention
+    rows: Rows
+    donors: Rows
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One image before and after."""
+
+    row: int
+    before: Pixels
+    edited: Edited
+
+
+def stream(seed: int, *names: str | int) -> np.random.Generator:
+    """Return a generator that depends on the seed and the names alone."""
+    keys = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
+    return np.random.default_rng([seed, *keys])
+
+
+class Editor:
+    """Does jobs, image by image; may be called from several threads."""
+
+    def __init__(self, run: RunFolder, features: FeatureSet, seed: int) -> None:
+        self.run, self.features, self.seed = run, features, seed
+        self.arrays = {name: features.masks(name) for name in features.masked}
+        artifacts = [n for n in features.masked if features.kinds[n] == "artifact"]
+        self.blocking = [n for n in (*artifacts, LESION) if n in self.arrays]
+        self.skin = lru_cache(maxsize=4096)(self._skin)
+
+    def trial(self, job: Job) -> Callable[[int], Trial | None]:
+        """Return the function that edits one image of a job, or gives None where it cannot."""
+        work = self._control if job.feature == CONTROL else self._trial
+        return lambda row: work(job, int(row))
+
+    def _trial(self, job: Job, row: int) -> Trial | None:
+        rng = stream(self.seed, job.feature, job.intervention.name, row)
+        picture = self._picture(row)
+        inserting = job.intervention.needs == "absent"
+        donor = int(rng.choice(job.donors)) if inserting and len(job.donors) else None
+        if picture is None or (inserting and donor is None):
+            return None
+        case = Case(
+            picture=picture,
+            mask=self.mask(job.feature, row if donor is None else donor),
+            lesion=self.mask(LESION, row) if LESION in self.arrays else None,
+            skin=self.skin(row),
+            inside=job.kind == "structure",
+            rng=rng,
+            donor=None if donor is None else self._picture(donor),
+            donor_skin=None if donor is None else self.skin(donor),
+        )
+        edited = job.intervention.edit(case)
+        return None if edited is None else Trial(row, picture, edited)
+
+    def _control(self, job: Job, row: int) -> Trial | None:
+        """Inpaint plain skin in the shape of some artifact, against the same elsewhere."""
+        rng = stream(self.seed, CONTROL, row)
+        picture, skin = self._picture(row), self.skin(row)
+        donor = int(rng.choice(job.donors))
+        shapes = [self.mask(n, donor) for n in self.blocking if n != LESION]
+        shape = next((s for s in rng.permutation(np.array(shapes)) if s.any()), None)
+        if picture is None or shape is None:
+            return None
+        shift = shift_to_free(shape, skin, rng)
+        if shift is None:
+            return None
+        patch = np.asarray(moved(shape, shift), dtype=bool)
+        edited = remove(Case(picture, patch, None, skin, inside=False, rng=rng))
+        return None if edited is None else Trial(row, picture, edited)
+
+    def mask(self, feature: str, row: int) -> Mask:
+        """Return one mask in the run's view."""
+        return np.asarray(self.arrays[feature][row], dtype=bool)
+
+    def _skin(self, row: int) -> Mask:
+        """Return where there is neither lesion nor artifact, with some room about both."""
+        blocked = np.zeros(self.run.preprocessing.size, dtype=bool)
+        for name in self.blocking:
+            blocked |= self.mask(name, row)
+        return ~widened(blocked)
+
+    def _picture(self, row: int) -> Pixels | None:
+        try:
+            decoded = read_image(self.run.image_path(row))
+            return np.asarray(self.run.preprocessing.pixels(decoded.image), dtype=np.uint8)
+        except ImageError:  # the folder lost a file since the run: its image is left out
+            return None

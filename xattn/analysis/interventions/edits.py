@@ -1,0 +1,77 @@
+"""Edits of 8-bit pictures (height, width, 3) under masks (height, width); each makes a new one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_MARGIN = 2
+_RADIUS = 3.0
+_FEATHER = 1.0
+
+
+def widened(mask: Mask, pixels: int = _MARGIN) -> Mask:
+    """Grow a mask by some pixels: outlines drawn by hand or resized miss the feature's rim."""
+    size = 2 * pixels + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
+
+
+def inpainted(picture: Pixels, mask: Mask) -> Pixels:
+    """Fill the widened mask from what surrounds it (Telea 2004, as in OpenCV).
+
+    Fills are smooth: inside a large mask the texture of skin is lost, which the control shares.
+    """
+    hole = widened(mask).astype(np.uint8)
+    if hole.all():
+        raise ValueError("Expected some of the picture outside the mask, but it covers all")
+    return np.asarray(cv2.inpaint(picture, hole, _RADIUS, cv2.INPAINT_TELEA), dtype=np.uint8)
+
+
+def pasted(picture: Pixels, donor: Pixels, mask: Mask) -> Pixels:
+    """Lay a donor's pixels over the picture inside the mask, its rim blended over some pixels."""
+    weight = cv2.GaussianBlur(widened(mask, 1).astype(np.float32), (0, 0), _FEATHER)[..., None]
+    mixed = picture * (1 - weight) + donor * weight
+    return np.asarray(np.rint(mixed), dtype=np.uint8)
+
+
+def occluded(picture: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
+    """Paint the mask in one colour (3,), 0 to 255."""
+    result = picture.copy()
+    result[mask] = np.rint(colour).astype(np.uint8)
+    return result
+
+
+def shift_to_free(
+    mask: Mask, free: Mask, rng: np.random.Generator, most_overlap: float = 0.05
+) -> tuple[int, int] | None:
+    """Find where else in the picture an equal patch fits: (rows, columns) to move the mask by.
+
+    One of the places at which least of the patch lies outside `free`, at random; none if that is
+    more than `most_overlap` of it. The patch stays whole inside the picture.
+
+    Args:
+        mask: the patch as it lies, not empty.
+        free: where it may go, such as plain skin.
+        rng: chooses among places that are equally good.
+        most_overlap: largest share of the patch that may lie elsewhere.
+    """
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(cols[0])
+    patch = mask[top : rows[-1] + 1, left : cols[-1] + 1].astype(np.float32)
+    taken = (~free).astype(np.float32)
+    overlap = np.rint(cv2.matchTemplate(taken, patch, cv2.TM_CCORR))
+    best = np.argwhere(overlap <= overlap.min())
+    row, col = best[rng.integers(len(best))]
+    if overlap.min() > most_overlap * patch.sum():
+        return None
+    return int(row) - top, int(col) - left
+
+
+def moved(array: NDArray[np.generic], shift: tuple[int, int]) -> NDArray[np.generic]:
+    """Move a mask or picture by (rows, columns); what leaves on one side enters on the other."""
+    return np.roll(array, shift, axis=(0, 1))

@@ -1,0 +1,126 @@
+"""What edits did to the scores, against what their controls did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.analysis.adjust import upper_p
+from xattn.analysis.codes import group_codes
+from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of n images before and after an edit, and after its control.
+
+    Attributes:
+        before, after, control: (n,) decision scores; `control` NaN where there was no room.
+        flipped, control_flipped: (n,) whether the predicted class changed.
+        groups: (n,) of any kind; images of one group count as dependent.
+    """
+
+    before: Array
+    after: Array
+    control: Array
+    flipped: NDArray[np.bool_]
+    control_flipped: NDArray[np.bool_]
+    groups: NDArray[Any]
+
+    def to_row(self, permutations: int, bootstrap: int, seed: int) -> dict[str, Any]:
+        """Return the numbers of a row of interventions.csv, all but the adjusted p-value.
+
+        `p_value` asks whether edit and control change the score alike: under that null, which of
+        the two is called the control is chance, so their difference may change its sign, group by
+        group (two-sided, on the mean). `p_mcnemar` asks the same of the flips (exact McNemar).
+        Both use the images that have a control.
+        """
+        change = self.after - self.before
+        control_change = self.control - self.before
+        paired = ~np.isnan(self.control)
+        low, high = self._interval(change, bootstrap, seed)
+        excess = (change - control_change)[paired]
+        number = group_codes(self.groups[paired], int(paired.sum()))
+        excess_low, excess_high = np.nan, np.nan
+        if paired.any():
+            excess_low, excess_high = _mean_interval(excess, number, bootstrap, seed)
+        return {
+            "n": len(change),
+            "n_control": int(paired.sum()),
+            "groups": len(np.unique(group_codes(self.groups, len(change)))),
+            "delta_logit": _mean(change),
+            "delta_low": low,
+            "delta_high": high,
+            "abs_delta_logit": _mean(np.abs(change)),
+            "flip_rate": _mean(self.flipped),
+            "control_delta_logit": _mean(control_change[paired]),
+            "control_abs_delta_logit": _mean(np.abs(control_change[paired])),
+            "control_flip_rate": _mean(self.control_flipped[paired]),
+            "excess_logit": _mean(excess),
+            "excess_low": excess_low,
+            "excess_high": excess_high,
+            "p_value": sign_flip_p(excess, number, permutations, seed),
+            "p_mcnemar": mcnemar_p(self.flipped[paired], self.control_flipped[paired]),
+        }
+
+    def _interval(self, values: Array, bootstrap: int, seed: int) -> tuple[float, float]:
+        return _mean_interval(values, group_codes(self.groups, len(values)), bootstrap, seed)
+
+
+def sign_flip_p(
+    difference: Array, group: NDArray[np.intp], permutations: int = 999, seed: int = 0
+) -> float:
+    """Return the two-sided p-value of a mean of 0, the signs of whole groups being exchangeable.
+
+    Exact under the null that each group's differences are as likely with the opposite sign
+    (Fisher's randomisation test). NaN below two groups.
+
+    Args:
+        difference: (n,).
+        group: (n,) numbers.
+        permutations: sign patterns drawn; p is at least 1 / (1 + permutations).
+        seed: same seed, same p.
+    """
+    _, number = np.unique(group, return_inverse=True)
+    groups = int(number.max()) + 1 if len(number) else 0
+    if groups < 2 or not np.any(difference):
+        return np.nan if groups < 2 else 1.0
+    sums = np.bincount(number.reshape(-1), difference)
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (permutations, groups))
+    means = np.abs(np.concatenate([[sums.sum()], signs @ sums]))
+    return float(upper_p(means))
+
+
+def mcnemar_p(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the exact McNemar p-value of two yes/no outcomes (n,) of the same images; NaN of none.
+
+    Takes images as independent.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    if not len(first):
+        return np.nan
+    table = np.zeros((2, 2), dtype=int)
+    np.add.at(table, (first.astype(int), second.astype(int)), 1)
+    return float(mcnemar(table, exact=True).pvalue)
+
+
+def _mean_interval(
+    values: Array, group: NDArray[np.intp], bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean, bootstrap over groups; NaN below five."""
+    if len(np.unique(group)) < FEWEST_GROUPS:
+        return np.nan, np.nan
+    weights = group_weights(group, len(values), bootstrap, seed)
+    means = (weights @ values) / weights.sum(axis=1)
+    low, high = percentile_interval(means)
+    return float(low), float(high)
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else np.nan

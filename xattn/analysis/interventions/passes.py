@@ -1,0 +1,81 @@
+"""Edited pictures through the model, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from xattn.analysis.interventions.editor import Trial
+from xattn.analysis.interventions.outcome import Scores
+from xattn.models.interface import Model
+
+Logits = NDArray[np.float64]
+
+
+def run_trials(
+    model: Model,
+    trials: Iterable[Trial],
+    groups: NDArray[Any],
+    positive: str,
+    batch_size: int,
+) -> Scores:
+    """Score pictures before and after an edit, and after its control.
+
+    All three go through the model in one batch, so that nothing but the edit differs.
+
+    Args:
+        model: stays as it is.
+        trials: what was edited.
+        groups: of every row of the run.
+        positive: class that the scores of two classes speak of.
+        batch_size: trials in a pass.
+    """
+    coming = iter(trials)
+    parts, rows = [], []
+    while batch := list(islice(coming, batch_size)):
+        parts.append(_logits(model, batch))
+        rows += [trial.row for trial in batch]
+    logits = np.concatenate([np.empty((0, 3, len(model.classes))), *parts])
+    log_odds = _log_odds(logits, model.classes.index(positive))
+    predicted = logits.argmax(axis=2)
+    before, after, control = log_odds.T
+    return Scores(
+        before=before,
+        after=after,
+        control=control,
+        flipped=predicted[:, 1] != predicted[:, 0],
+        control_flipped=(predicted[:, 2] != predicted[:, 0]) & ~np.isnan(control),
+        groups=groups[rows],
+    )
+
+
+def _logits(model: Model, batch: list[Trial]) -> Logits:
+    """Return logits (trials, 3, classes) before, after and of the control; NaN without one."""
+    pictures = [p for t in batch for p in (t.before, t.edited.treated, t.edited.control)]
+    given = [p is not None for p in pictures]
+    stack = torch.from_numpy(np.stack(list(_given(pictures))))
+    with torch.inference_mode():
+        found = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
+    every = np.full((len(pictures), found.shape[1]), np.nan)
+    every[given] = found
+    return every.reshape(len(batch), 3, -1)
+
+
+def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:
+    return (picture for picture in pictures if picture is not None)
+
+
+def _log_odds(logits: Logits, positive: int) -> Logits:
+    """Return the log odds (trials, 3) of the positive of two classes, or of the one predicted."""
+    n, _, classes = logits.shape
+    target = np.full(n, positive) if classes == 2 else logits[:, 0].argmax(axis=1)
+    mine = np.take_along_axis(logits, target[:, None, None], axis=2)[:, :, 0]
+    others = np.where(np.arange(classes) == target[:, None, None], -np.inf, logits)
+    with np.errstate(invalid="ignore"):  # NaN where there is no control
+        result: Logits = mine - np.logaddexp.reduce(others, axis=2)
+    return result

@@ -1,0 +1,155 @@
+"""interventions.csv: every edit of every feature with masks, on a sample of the run's images."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.analysis.adjust import holm
+from xattn.analysis.codes import group_codes
+from xattn.analysis.features import LESION, FeatureSet, Progress
+from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial, stream
+from xattn.analysis.interventions.outcome import Scores
+from xattn.analysis.interventions.passes import run_trials
+from xattn.analysis.interventions.registry import INTERVENTIONS
+from xattn.analysis.resampling import FEWEST_GROUPS
+from xattn.images.prefetch import prefetch
+from xattn.models.interface import Model
+from xattn.runs import RunFolder
+
+_ATTEMPTS = 3
+_SMALLEST, _LARGEST = 0.001, 0.5
+"""Share of the view that a feature must cover to be lent to another image."""
+
+
+def interventions_table(
+    run: RunFolder,
+    features: FeatureSet,
+    model: Model,
+    *,
+    positive: str,
+    images: int = 100,
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    batch_size: int = 16,
+    workers: int = 2,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Return interventions.csv: one row per feature and intervention.
+
+    Scores are log odds: of the positive class if there are two, else of the class that was
+    predicted before. Pictures are edited in the model's view, at its own size. A row named
+    `control-patch` inpaints a patch of plain skin against another one and must show nothing.
+
+    Args:
+        run: a finished run.
+        features: its masks, from `collect_features`.
+        model: the one of the run.
+        positive: class that the scores of two classes speak of.
+        images: at most so many a row, drawn at random among those with room for a control. Up
+            to three times as many are tried.
+        permutations, bootstrap, seed: of p-values, intervals, and all draws.
+        batch_size: edited pictures in one pass.
+        workers: threads that read and edit.
+        progress: called as progress(done, total) over rows of the table.
+    """
+    editor = Editor(run, features, seed)
+    jobs = _jobs(features, seed)
+    groups = group_codes(features.table["group"], len(features.table))
+    rows = []
+    for done, job in enumerate(jobs):
+        if progress is not None:
+            progress(done, len(jobs))
+        trials = _drawn(editor, job, images, workers)
+        scores = run_trials(model, trials, groups, positive, batch_size)
+        numbers = scores.to_row(permutations, bootstrap, seed)
+        rows.append({**_facts(job), **numbers, "note": _note(job, scores)})
+    if progress is not None:
+        progress(len(jobs), len(jobs))
+    table = pd.DataFrame(rows)
+    if len(table):
+        tested = table["p_value"].where(table["kind"] != "control")
+        place = list(table.columns).index("p_value") + 1
+        table.insert(place, "p_adjusted", holm(tested))
+    return table
+
+
+def _drawn(editor: Editor, job: Job, images: int, workers: int) -> list[Trial]:
+    """Edit images until enough have a control; without five such, take those without one too."""
+    with_control, without = [], []
+    attempts = job.rows[: _ATTEMPTS * images].tolist()
+    with closing(prefetch(editor.trial(job), attempts, workers)) as trials:
+        for trial in trials:
+            if trial is None:
+                continue
+            if trial.edited.control is None:
+                without.append(trial)
+            else:
+                with_control.append(trial)
+            if len(with_control) == images:
+                break
+    if len(with_control) >= FEWEST_GROUPS:
+        return with_control
+    return [*with_control, *without][:images]
+
+
+def _jobs(features: FeatureSet, seed: int) -> list[Job]:
+    """List what can be done, features in order, each with the images it could be done to."""
+    jobs = []
+    for feature in features.masked:
+        kind = "lesion" if feature == LESION else features.kinds[feature]
+        area = features.table[f"{feature}.area"].to_numpy(dtype=np.float64)
+        known = features.table[feature].to_numpy() if feature != LESION else None
+        present = np.flatnonzero(area > 0)
+        absent = np.flatnonzero(_absent(area, known))
+        donors = np.flatnonzero((area > _SMALLEST) & (area < _LARGEST))
+        for intervention in INTERVENTIONS.values():
+            if kind not in intervention.features:
+                continue
+            able = present if intervention.needs == "present" else absent
+            rows = stream(seed, feature, intervention.name).permutation(able)
+            jobs.append(Job(feature, features.kinds[feature], intervention, rows, donors))
+    artifacts = [j for j in jobs if j.kind == "artifact" and len(j.donors)]
+    if artifacts:
+        rows = stream(seed, CONTROL).permutation(len(features.table))
+        donors = np.unique(np.concatenate([j.donors for j in artifacts]))
+        inpaint = INTERVENTIONS["inpaint"]
+        jobs.append(Job(CONTROL, "control", inpaint, rows, donors))
+    return jobs
+
+
+def _absent(area: NDArray[np.float64], value: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Where the feature is known not to be: an empty mask, or no mask and the value 0."""
+    by_mask = np.asarray(area == 0)
+    if value is None or value.dtype == object:
+        return by_mask
+    said = np.asarray(value, dtype=np.float64)
+    return np.asarray(np.where(np.isnan(said), by_mask, (said == 0) & ~(area > 0)))
+
+
+def _facts(job: Job) -> dict[str, Any]:
+    return {
+        "feature": job.feature,
+        "kind": job.kind,
+        "intervention": job.intervention.name,
+        "available": len(job.rows),
+    }
+
+
+def _note(job: Job, scores: Scores) -> str | None:
+    """Say why numbers are missing."""
+    needs = "show it" if job.intervention.needs == "present" else "are known to be without it"
+    if not len(job.rows):
+        return f"no images {needs}"
+    if job.intervention.needs == "absent" and not len(job.donors):
+        return "no image has one of a size that can be lent"
+    if not len(scores.before):
+        return "no image could be edited"
+    if np.isnan(scores.control).all():
+        return "no room for a control"
+    return None

@@ -1,0 +1,46 @@
+"""What an analysis rests on, and what could not be measured: counts and notes for its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xattn.analysis.features import FeatureSet
+from xattn.runs import RunFolder
+
+
+def counts(features: FeatureSet) -> dict[str, Any]:
+    """Return how many images, labels, groups and masks there are."""
+    table = features.table
+    return {
+        "images": len(table),
+        "annotated": features.annotated,
+        "labelled": int(table["label"].notna().sum()),
+        "groups": int(table["group"].nunique()),
+        "labels": {str(k): int(v) for k, v in table["label"].value_counts().sort_index().items()},
+        "masks": {name: int(table[f"{name}.masked"].sum()) for name in features.masked},
+        "shown": {name: int((table[f"{name}.area"] > 0).sum()) for name in features.masked},
+    }
+
+
+def notes(run: RunFolder, features: FeatureSet) -> list[str]:
+    """Say what could not be measured, and why; one line each."""
+    table, found = features.table, []
+    missing, unlabelled = len(table) - features.annotated, int(table["label"].isna().sum())
+    if missing:
+        found.append(f"{missing} of {len(table)} images of the run are not in the annotation file")
+    if features.faults:
+        found.append(f"{len(features.faults)} masks could not be used, see errors.csv")
+    if not features.masked:
+        found.append("No image has a mask: alignment.csv is empty")
+    if not features.labelled:
+        found.append("No image has a label: feature_usage.csv and bias.csv are empty")
+    elif unlabelled:
+        found.append(f"{unlabelled} images have no label and are left out")
+    labels = table["label"].dropna().unique()
+    if len(labels) == 1:
+        found.append(f"All labels are {labels[0]!r}: usage is tested within it, bias needs two")
+    own = run.predictions["label"]
+    other = int((own.notna() & table["label"].notna() & (own != table["label"])).sum())
+    if other:
+        found.append(f"{other} images have another label in the run: the annotation's is used")
+    return found

@@ -1,0 +1,151 @@
+"""One line a feature: dependence, attention and intervention side by side, and what follows.
+
+A dependence within labels may come through a correlate, a map may fall on what the model ignores,
+and an edit leaves traces of its own. Where they agree a verdict is safe; where they do not, it
+says which is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+CHANGES = "used, and it changes decisions"
+CORRELATE = "used, through a correlate"
+UNCLEAR = "used; itself or a correlate, not told apart here"
+NO_EVIDENCE = "no evidence, and this effect could have been seen"
+NOT_TESTABLE = "not testable here"
+
+VERDICTS = (CHANGES, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+
+SMALLEST_CHANGE = 0.1
+"""Log odds; 0.1 is 2.5 points of a probability of one half."""
+SMALLEST_EFFECT = 0.3
+"""Rank effect; a usage test that could have seen this much may say that there is no evidence."""
+_POWER = 0.8
+
+
+def verdict_table(
+    usage: pd.DataFrame,
+    interventions: pd.DataFrame,
+    alignment: pd.DataFrame,
+    *,
+    alpha: float = 0.05,
+    smallest_change: float = SMALLEST_CHANGE,
+    smallest_effect: float = SMALLEST_EFFECT,
+) -> pd.DataFrame:
+    """Return verdicts.csv: one row per feature.
+
+    Rules, in this order, an edit being significant if its p_adjusted < alpha:
+
+    - an edit changes the log odds significantly and by at least `smallest_change` more than its
+      control does: it changes decisions (any edit of many images is significant in the end, so
+      the size has to count);
+    - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`:
+      through a correlate;
+    - dependent, and edits cannot tell (or there are none): itself or a correlate;
+    - not dependent, and a rank effect of `smallest_effect` would have been found in four of five
+      cases: no evidence;
+    - else not testable.
+
+    Args:
+        usage: feature_usage.csv.
+        interventions: interventions.csv, may be empty.
+        alignment: alignment.csv, may be empty; its lifts stand beside the rest.
+        alpha: level.
+        smallest_change: log odds below which a change does not matter.
+        smallest_effect: rank effect that counts as one that should have been seen.
+    """
+    usage = usage[usage["kind"] != "control"] if len(usage) else usage
+    names = dict.fromkeys([*usage.get("feature", []), *interventions.get("feature", [])])
+    rows = []
+    for name in names:
+        tested = usage[usage["feature"] == name] if len(usage) else usage
+        edits = interventions[interventions["feature"] == name] if len(interventions) else None
+        if edits is not None and (edits["kind"] == "control").any():
+            continue
+        row = {"feature": name, "kind": _kind(tested, edits)}
+        row |= _dependence(tested, alpha, int(usage["p_value"].notna().sum()) if len(usage) else 0)
+        row |= _intervention(edits)
+        row |= _attention(alignment, name)
+        row["verdict"] = _verdict(row, edits, alpha, smallest_change, smallest_effect)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _kind(tested: pd.DataFrame, edits: pd.DataFrame | None) -> str:
+    source = tested if len(tested) else edits
+    return str(source["kind"].iloc[0]) if source is not None else ""
+
+
+def _dependence(tested: pd.DataFrame, alpha: float, tests: int) -> dict[str, Any]:
+    """Return the row of the test with the least p-value, and what could have been found."""
+    known = tested[tested["p_value"].notna()] if len(tested) else tested
+    if not len(known):
+        return dict.fromkeys(
+            ("test", "n", "p_adjusted", "effect_bits", "rank_effect", "detectable_effect"), np.nan
+        ) | {"used": False}
+    best = known.sort_values(["p_adjusted", "p_value"], kind="stable").iloc[0]
+    needed = norm.isf(alpha / (2 * max(1, tests))) + norm.ppf(_POWER)
+    return {
+        "test": best["test"],
+        "n": int(best["n"]),
+        "p_adjusted": best["p_adjusted"],
+        "used": bool(best["used"]),
+        "effect_bits": best["effect_bits"],
+        "rank_effect": best["rank_effect"],
+        "detectable_effect": float(min(1.0, needed * best["rank_effect_error"])),
+    }
+
+
+def _intervention(edits: pd.DataFrame | None) -> dict[str, Any]:
+    """Return the edit with the least p-value."""
+    columns = ("excess_logit", "excess_low", "excess_high", "flip_rate", "control_flip_rate")
+    known = edits[edits["p_value"].notna()] if edits is not None else None
+    if known is None or not len(known):
+        return dict.fromkeys(("intervention", *columns, "intervention_p"), np.nan)
+    best = known.sort_values(["p_adjusted", "p_value"], kind="stable").iloc[0]
+    return {
+        "intervention": best["intervention"],
+        **{name: best[name] for name in columns},
+        "intervention_p": best["p_adjusted"],
+    }
+
+
+def _attention(alignment: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return each method's lift over what the masks of other images get, and its p-value."""
+    if not len(alignment):
+        return {}
+    rows = alignment[(alignment["feature"] == name) & (alignment["label"] == "all")]
+    every = alignment["method"].drop_duplicates()
+    found: dict[str, Any] = {}
+    for method in every[every != "centre-prior"]:
+        mine = rows[rows["method"] == method]
+        found[f"lift_over_chance_{method}"] = (
+            mine["lift_over_chance"].iloc[0] if len(mine) else None
+        )
+        found[f"lift_p_{method}"] = mine["p_adjusted"].iloc[0] if len(mine) else None
+    return found
+
+
+def _verdict(
+    row: dict[str, Any],
+    edits: pd.DataFrame | None,
+    alpha: float,
+    smallest_change: float,
+    smallest_effect: float,
+) -> str:
+    tested = edits[edits["p_value"].notna()] if edits is not None else pd.DataFrame()
+    if len(tested):
+        significant = tested[tested["p_adjusted"] < alpha]
+        if (significant["excess_logit"].abs() >= smallest_change).any():
+            return CHANGES
+    if row["used"]:
+        bounds = tested[["excess_low", "excess_high"]].abs() if len(tested) else None
+        settled = bounds is not None and bool((bounds < smallest_change).all(axis=None))
+        return CORRELATE if settled else UNCLEAR
+    seen = row["detectable_effect"] <= smallest_effect
+    return NO_EVIDENCE if seen else NOT_TESTABLE
