@@ -11,7 +11,7 @@ from tests.models.nets import SIZE, Conv, Tokens, torchvision_vit, vit, wrapped
 from xattn.errors import MethodError
 from xattn.explain.evidence import gather
 from xattn.models import Model, build
-from xattn.models.attention_layers import attention_map, is_attention
+from xattn.models.attention import attention_map, is_attention
 from xattn.models.global_attention import GlobalAttention
 
 
@@ -30,7 +30,7 @@ class Attending(Conv):
 def maps_of(model: Model, x: Tensor, layer: int = -1) -> Tensor:
     attended = model.attention_layers[layer]
     heard = gather(model, x, gradients=False, attention=[attended]).heard
-    return attention_map(attended, *heard[attended])
+    return attention_map(attended, heard[attended])
 
 
 def unfused(net: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from xattn.explain.evidence import Evidence
 from xattn.explain.registry import Card, Method, method
-from xattn.models.attention_layers import attention_map
+from xattn.models.attention import attention_map
 from xattn.models.interface import Model
 
 
@@ -14,8 +14,9 @@ from xattn.models.interface import Model
 class Attention(Method):
     """Weights of the last attention layer, averaged over heads.
 
-    GA: attention received per position, averaged over the positions that attend. ViT: the class
-    token's row. Independent of the target class.
+    The class token's row where the logits are read there (ViT). Elsewhere (GA, LA, ELA, Swin) the
+    attention that each position receives, averaged over the positions that attend, windows put
+    back to where they lie. Independent of the target class.
     """
 
     card = Card(
@@ -34,4 +35,4 @@ class Attention(Method):
     def maps(model: Model, evidence: Evidence) -> Tensor:
         """Return (n, h, w), values in [0, 1]; sums to 1 less what went to tokens off the grid."""
         layer = model.attention_layers[-1]
-        return attention_map(layer, *evidence.heard[layer])
+        return attention_map(layer, evidence.heard[layer])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from xattn.errors import MethodError
-from xattn.models.attention_layers import AttentionLayer, Reader, reader_of
+from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
 from xattn.models.interface import Model
 from xattn.models.probe import evaluating
 
@@ -34,14 +34,14 @@ class Evidence:
         outputs: the explained layer's output as it is, or None if nobody needs it.
         activations: the same as (n, C, h, w), tokens off the grid left out.
         gradients: of each image's target logit by `activations`, same shape, or None.
-        heard: per attention layer its scaled queries and keys, (n, heads, positions, d) each.
+        heard: who looks where, per attention layer.
     """
 
     logits: Tensor
     targets: Tensor
     activations: Tensor | None = None
     gradients: Tensor | None = None
-    heard: dict[AttentionLayer, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    heard: dict[AttentionLayer, Weights] = field(default_factory=dict)
     inputs: Tensor | None = None
     outputs: Tensor | None = None
 
@@ -111,11 +111,9 @@ def gather_each(
             stack.callback(layer.register_forward_hook(start.hook).remove)
         inputs = batch.to(model.device)
         logits: Tensor = model.module(inputs)
-        queries_keys = {}
         with torch.no_grad():
-            for attended, (reader, notes) in heard.items():
-                queries_keys[attended] = reader.queries_keys(notes)
-        first = Evidence(logits.detach(), _chosen(logits, None), heard=queries_keys, inputs=inputs)
+            weights = {layer: reader.weights(notes) for layer, (reader, notes) in heard.items()}
+        first = Evidence(logits.detach(), _chosen(logits, None), heard=weights, inputs=inputs)
         if gradients or activations:
             leaf = start.leaf_of(logits, model.target_layer)
             first.outputs = leaf.detach()

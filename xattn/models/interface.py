@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, MethodError, UsageError, XattnError
 from xattn.images.preprocessing import Preprocessing
-from xattn.models.attention_layers import AttentionLayer, reader_of
+from xattn.models.attention import AttentionLayer, reader_of
 from xattn.models.probe import (
     Layout,
     Seen,

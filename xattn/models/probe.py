@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from xattn.errors import MethodError, near
-from xattn.models.attention_layers import is_attention
+from xattn.models.attention import is_attention
 
 MAX_PREFIX = 16
 """Most tokens (class, distillation, registers) that may stand before the grid's."""

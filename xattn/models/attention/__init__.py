@@ -1,0 +1,25 @@
+"""Reading a model's own attention: which layers attend, what to listen to, who looks where.
+
+Fused attention never builds its weights, and hooks on a softmax would fire zero times. So what the
+weights are made of is read where it leaves named submodules, during the one forward pass that is
+run anyway; nothing about the model's own path changes.
+"""
+
+import xattn.models.attention.readers
+import xattn.models.attention.swin  # noqa: F401 -- importing registers
+from xattn.models.attention.layer import AttentionLayer, attention_map
+from xattn.models.attention.reader import READERS, Reader, is_attention, reader, reader_of
+from xattn.models.attention.weights import DenseWeights, SparseWeights, Weights
+
+__all__ = [
+    "READERS",
+    "AttentionLayer",
+    "DenseWeights",
+    "Reader",
+    "SparseWeights",
+    "Weights",
+    "attention_map",
+    "is_attention",
+    "reader",
+    "reader_of",
+]

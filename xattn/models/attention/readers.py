@@ -1,0 +1,134 @@
+"""Readers of this project's blocks, and of attention between all tokens in timm and torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from xattn.models.attention.reader import Reader, reader
+from xattn.models.attention.weights import DenseWeights, SparseWeights, Weights
+from xattn.models.global_attention import GlobalAttention
+from xattn.models.local_attention import WindowedHeads
+
+
+@reader
+class GlobalReader(Reader):
+    """This project's GA block."""
+
+    layer: GlobalAttention
+    outputs = ("query", "key")
+
+    @staticmethod
+    def reads(module: nn.Module) -> bool:
+        """GA blocks."""
+        return isinstance(module, GlobalAttention)
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return self.layer.heads
+
+    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+        """Split the 1x1 convolutions' outputs into heads."""
+        q, k = self.layer.split(heard["query"]), self.layer.split(heard["key"])
+        bias = self.layer.bias(*heard["query"].shape[2:])
+        return DenseWeights(q * q.shape[-1] ** -0.5, k, bias)
+
+
+@reader
+class LocalReader(Reader):
+    """This project's LA and ELA blocks."""
+
+    layer: WindowedHeads
+    outputs = ("query", "key")
+
+    @staticmethod
+    def reads(module: nn.Module) -> bool:
+        """LA and ELA blocks."""
+        return isinstance(module, WindowedHeads)
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return self.layer.heads
+
+    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+        """Write each position's window as a row."""
+        by_window = self.layer.attention_weights(heard["query"], heard["key"])
+        n, heads, side, _, h, w = by_window.shape
+        by_position = by_window.permute(0, 1, 4, 5, 2, 3).reshape(n, heads, h * w, side * side)
+        return SparseWeights(by_position, neighbours(h, w, side).to(by_position.device))
+
+
+def neighbours(h: int, w: int, side: int) -> Tensor:
+    """Number the neighbours of each position, (h * w, side * side); h * w where off the map."""
+    offsets = torch.arange(side) - side // 2
+    y = torch.arange(h)[:, None] + offsets
+    x = torch.arange(w)[:, None] + offsets
+    numbers = y[:, None, :, None] * w + x[None, :, None, :]
+    there = ((y >= 0) & (y < h))[:, None, :, None] & ((x >= 0) & (x < w))[None, :, None, :]
+    return numbers.where(there, h * w).reshape(h * w, side * side)
+
+
+@reader
+class TimmReader(Reader):
+    """timm's `Attention`, as in its ViT and DeiT: queries and keys leave through their norms."""
+
+    outputs = ("q_norm", "k_norm")
+
+    @staticmethod
+    def reads(module: nn.Module) -> bool:
+        """Exactly this class: its relatives add rotations or biases after the norms."""
+        # timm is only there to be recognised if the model's own code has imported it.
+        return f"{type(module).__module__}.{type(module).__name__}" in (
+            "timm.layers.attention.Attention",
+            "timm.models.vision_transformer.Attention",
+        )
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return int(self.layer.num_heads)  # type: ignore[arg-type]
+
+    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+        """Already split into heads."""
+        scale = float(self.layer.scale)  # type: ignore[arg-type]
+        return DenseWeights(heard["q_norm"] * scale, heard["k_norm"])
+
+
+@reader
+class TorchReader(Reader):
+    """`torch.nn.MultiheadAttention` as self-attention, as in torchvision's ViT.
+
+    It projects inside one fused call, so the projection is repeated from the layer's input.
+    """
+
+    layer: nn.MultiheadAttention
+    needs_input = True
+
+    @staticmethod
+    def reads(module: nn.Module) -> bool:
+        """Layers with one width for queries, keys and values, batch first, no added keys."""
+        return (
+            isinstance(module, nn.MultiheadAttention)
+            and module.in_proj_weight is not None
+            and module.batch_first
+            and module.bias_k is None
+            and not module.add_zero_attn
+        )
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return int(self.layer.num_heads)
+
+    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+        """Project the input once more."""
+        x, weight, bias = heard[""], self.layer.in_proj_weight, self.layer.in_proj_bias
+        n, positions, width = x.shape
+        both = F.linear(x, weight[: 2 * width], None if bias is None else bias[: 2 * width])
+        q, k = both.reshape(n, positions, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return DenseWeights(q * q.shape[-1] ** -0.5, k)

@@ -1,0 +1,102 @@
+"""Who looks where: the weights of one attention layer for a batch, in the form it has them.
+
+Positions are counted as the layer has them: tokens before the grid first, then the grid row by
+row. A layer whose every position attends to all is dense; one with windows is sparse, and no matrix
+of all positions by all is built for it unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+class Weights(ABC):
+    """Attention weights of n images: each position's are >= 0 and sum to 1 over all it sees."""
+
+    @property
+    @abstractmethod
+    def positions(self) -> int:
+        """Number of positions, tokens before the grid included."""
+
+    @abstractmethod
+    def rows(self, queries: Sequence[int]) -> Tensor:
+        """Return what chosen positions give to all: (n, heads, len(queries), positions)."""
+
+    @abstractmethod
+    def received(self) -> Tensor:
+        """Return what each position is given, averaged over all that give: (n, heads, positions).
+
+        Its sum over positions is 1, less what went to padding.
+        """
+
+    def dense(self) -> Tensor:
+        """Return everything: (n, heads, positions, positions), [..., i, j] what i gives to j."""
+        return self.rows(range(self.positions))
+
+
+@dataclass(frozen=True)
+class DenseWeights(Weights):
+    """softmax(q k^T + bias), built when asked for.
+
+    Attributes:
+        queries, keys: (n, heads, positions, d), the queries scaled.
+        bias: what the layer adds to the logits, (heads, positions, positions), or None.
+    """
+
+    queries: Tensor
+    keys: Tensor
+    bias: Tensor | None = None
+
+    @property
+    def positions(self) -> int:
+        """Number of positions."""
+        return self.queries.shape[2]
+
+    def rows(self, queries: Sequence[int]) -> Tensor:
+        """Return what chosen positions give to all: (n, heads, len(queries), positions)."""
+        chosen = list(queries)
+        logits = self.queries[:, :, chosen] @ self.keys.transpose(-2, -1)
+        if self.bias is not None:
+            logits = logits + self.bias[:, chosen]
+        return logits.softmax(dim=-1)
+
+    def received(self) -> Tensor:
+        """Return what each position is given, averaged over all: (n, heads, positions)."""
+        return self.dense().mean(dim=2)
+
+
+@dataclass(frozen=True)
+class SparseWeights(Weights):
+    """Weights for the few positions that each position sees.
+
+    Attributes:
+        weights: (n, heads, positions, slots).
+        seen: which position each slot is, (positions, slots); `positions` itself for a slot that
+            is off the map or padding.
+    """
+
+    weights: Tensor
+    seen: Tensor
+
+    @property
+    def positions(self) -> int:
+        """Number of positions."""
+        return self.weights.shape[2]
+
+    def rows(self, queries: Sequence[int]) -> Tensor:
+        """Return what chosen positions give to all: (n, heads, len(queries), positions)."""
+        chosen = list(queries)
+        given = self.weights[:, :, chosen]
+        rows = given.new_zeros(*given.shape[:3], self.positions + 1)
+        return rows.scatter_add_(3, self.seen[chosen].expand_as(given), given)[..., :-1]
+
+    def received(self) -> Tensor:
+        """Return what each position is given, averaged over all: (n, heads, positions)."""
+        n, heads = self.weights.shape[:2]
+        sums = self.weights.new_zeros(n, heads, self.positions + 1)
+        sums.index_add_(2, self.seen.flatten(), self.weights.flatten(2))
+        return sums[..., :-1] / self.positions
