@@ -17,7 +17,9 @@ from xattn.models.registry import ARCHITECTURES, Architecture
 from xattn.training.fit import train
 
 
-def main(recipe: str, annotations: str, out: str, stage: str, steps: str) -> None:
+def main(
+    recipe: str, annotations: str, out: str, stage: str, steps: str, devices: str = "1"
+) -> None:
     """Train, and die without a word when `stage` has done that many steps."""
 
     def move(name: str, done: int, _total: int) -> None:
@@ -26,7 +28,7 @@ def main(recipe: str, annotations: str, out: str, stage: str, steps: str) -> Non
 
     torch.set_num_threads(1)
     register_tiny()
-    train(recipe, annotations, out, device="cpu", progress=move)
+    train(recipe, annotations, out, device="cpu", devices=int(devices), progress=move)
 
 
 def register_tiny() -> None:

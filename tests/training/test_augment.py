@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+from skimage.color import hed2rgb, rgb2hed
 
 from xattn.training.augment import AUGMENTATIONS, Augmentation, _grid, stream
+from xattn.training.stain import blurred, jitter
 
 NAMED = {name: one for name, one in AUGMENTATIONS.items() if one is not None}
 
@@ -136,3 +141,39 @@ def test_streams_of_different_places_are_unrelated():
     assert len(seeds) == 2 * len(places)
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert stream(3, 1, 2) == stream(3, 1, 2)
+
+
+def test_stains_of_tissue_change_in_their_amounts_alone():
+    rng = np.random.default_rng(0)
+    amounts = rng.uniform(0.01, 0.15, (1, 50, 3))  # in scikit-image's unit, logarithms to 1e-6
+    factors, offsets = rng.uniform(0.9, 1.1, 3), rng.uniform(0.0, 0.1, 3)
+    before = hed2rgb(amounts)[0].T
+    after = jitter(*(torch.tensor(x)[None] for x in (before, factors, offsets)))[0]
+
+    again = rgb2hed(after.T[None].numpy())
+    assert again == pytest.approx(amounts * factors + offsets / np.log(1e6), abs=1e-6)
+
+
+def test_stains_left_alone_leave_the_image():
+    image = torch.rand(2, 3, 40, generator=torch.Generator().manual_seed(0))
+    same = jitter(image, torch.ones(2, 3), torch.zeros(2, 3))
+    assert torch.allclose(same, image, atol=1e-5)
+
+
+def test_each_image_is_blurred_by_its_own_gaussian():
+    images = np.random.default_rng(0).random((3, 2, 20, 24))
+    sigmas = [0.0, 0.6, 1.0]
+    ours = blurred(torch.tensor(images), torch.tensor(sigmas, dtype=torch.float64)).numpy()
+    for image, sigma, result in zip(images, sigmas, ours, strict=True):
+        filters = {"mode": "mirror", "radius": 3, "axes": (1, 2)}
+        expected = gaussian_filter(image, sigma, **filters) if sigma else image
+        assert result == pytest.approx(expected, abs=1e-10)
+
+
+def test_tissue_keeps_its_scale_and_is_turned_by_quarters():
+    still = replace(NAMED["histology"], brightness=0, contrast=0, stain=0, blur=0)
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    turned = [torch.rot90(side, k, (2, 3)) for side in (image, image.flip(3)) for k in range(4)]
+    for seed in range(12):
+        result = still(image, torch.Generator().manual_seed(seed))
+        assert any(torch.allclose(result, one, atol=1e-5) for one in turned)

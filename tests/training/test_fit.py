@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import signal
+import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -374,6 +375,60 @@ def test_a_device_that_is_not_there_is_told(study, tmp_path: Path):
         run(study([B, M]), tmp_path / "out", device="mps")
     with pytest.raises(UsageError, match="Unknown device 'gpu'"):
         run(study([B, M], name="other"), tmp_path / "out", device="gpu")
+
+
+def test_rare_classes_are_made_up_for_by_sampling(study, tmp_path: Path):
+    notes = study([B] * 90 + [M] * 10, telling=False)
+    files = [image.file for image in read_annotations(notes).images]
+    recipe = tiny_recipe(class_weights="none", sampling="balanced", lr=0.02, augment="none")
+    model = load(run(notes, tmp_path / "out", recipe=recipe, epochs=6).checkpoint)
+    assert float(logits_of(model, files).softmax(1)[:, 1].mean()) > 0.35
+
+
+def test_a_training_in_bfloat16_goes_another_way_to_the_same_kind_of_checkpoint(study, tmp_path):
+    notes = study([B, M] * 30)
+    recipe = tiny_recipe(lr=0.05, precision="bf16")
+    mixed = run(notes, tmp_path / "mixed", recipe=recipe, epochs=8, device="cpu")
+    full = run(notes, tmp_path / "full", recipe=tiny_recipe(lr=0.05), epochs=8, device="cpu")
+    assert mixed.test.balanced_accuracy.value > 0.9
+    assert mixed.history[0].train_loss == pytest.approx(full.history[0].train_loss, rel=0.1)
+    a, b = weights_of(mixed.checkpoint), weights_of(full.checkpoint)
+    assert not same(a, b)
+    assert {key: value.dtype for key, value in a.items()} == {k: v.dtype for k, v in b.items()}
+
+
+def test_what_a_device_cannot_do_is_told_before_anything_is_read(study, tmp_path: Path):
+    with pytest.raises(UsageError, match='cuda device for precision = "16", but got cpu'):
+        run(tmp_path / "none", tmp_path / "out", recipe=tiny_recipe(precision="16"), device="cpu")
+
+
+def test_tensorboard_logs_say_what_the_history_says(study, tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = run(study([B, M] * 20), tmp_path / "out", epochs=3, tensorboard=True)
+    logs = EventAccumulator(str(tmp_path / "out" / "logs"))
+    logs.Reload()
+    for name in ("train_loss", "val_loss", "val_balanced_accuracy", "val_auc"):
+        written = [event.value for event in logs.Scalars(name)]
+        assert written == pytest.approx([getattr(epoch, name) for epoch in result.history])
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(study, tmp_path: Path):
+    notes = study([B, M] * 30)
+    (tmp_path / "recipe.toml").write_text(tiny_recipe(lr=0.05, epochs=6).to_toml())
+    script = Path(__file__).with_name("killed.py")
+    words = [tmp_path / "recipe.toml", notes, tmp_path / "out", "never", "0", "2"]
+    subprocess.run([sys.executable, script, *words], check=True, timeout=300)
+
+    record = json.loads((tmp_path / "out" / "train.json").read_text())
+    assert record["device"] == "2 x cpu"
+    assert record["epochs"] == 6
+    assert record["test"]["balanced_accuracy"] > 0.9
+    # Both processes score all validation images, so the history's score is the checkpoint's.
+    best = record["best"]["val_balanced_accuracy"]
+    assert best == pytest.approx(record["val"]["balanced_accuracy"])
+    assert not (tmp_path / "out" / ".progress").exists()
 
 
 def test_a_training_can_run_in_a_thread(study, tmp_path: Path):

@@ -84,6 +84,9 @@ def test_every_key_and_recipe_stands_in_the_readme_of_the_folder():
         ("train", "warmup", 1.0, 0.99),
         ("train", "class_weights", True, "none"),
         ("train", "augment", "heavy", "light"),
+        ("train", "sampling", "weighted", "shuffled"),
+        ("train", "sampling", "balanced", "shuffled"),  # with balanced weights: twice over
+        ("train", "precision", 16, "16"),
         ("train", "clip", -1, 0),
         ("train", "patience", -1, 0),
         ("train", "seed", -1, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     default="auto",
     show_default=True,
 )
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many.")
+@click.option("--tensorboard", is_flag=True, help="Write OUT/logs for TensorBoard.")
 @common
 def command(
     recipe: Path,
@@ -38,6 +41,8 @@ def command(
     epochs: int | None,
     seed: int | None,
     device: str,
+    devices: int,
+    tensorboard: bool,
     quiet: bool,
     as_json: bool,
     debug: bool,
@@ -45,7 +50,9 @@ def command(
     """Train an architecture from a recipe on the labels of an annotation file."""
     from xattn.training.fit import train as fit
 
-    terminal = Terminal(quiet, as_json)
+    # With several devices the command is run again for each; the first speaks for all.
+    helps = devices > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
+    terminal = Terminal(quiet or helps, as_json and not helps)
     result = fit(
         recipe,
         annotations,
@@ -55,8 +62,10 @@ def command(
         epochs=epochs,
         seed=seed,
         device=device,
-        progress=not (quiet or as_json),
-        on_fault=terminal.fault,
+        devices=devices,
+        tensorboard=tensorboard,
+        progress=not (quiet or as_json or helps),
+        on_fault=None if helps else terminal.fault,
     )
     for split, scores in result.scores.items():
         terminal.say(f"{_SPLITS[split]}: {_sentence(scores)}")

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from xattn.training.stain import blurred, jitter
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -27,6 +29,9 @@ class Augmentation:
         shift: movement along each axis, at most this share of the side either way.
         brightness, contrast, saturation: factors in [1 - x, 1 + x].
         white_balance: factor of each colour channel in [1 - x, 1 + x], as light sources differ.
+        stain: amounts of haematoxylin, eosin and a third stain: each factor in [1 - x, 1 + x],
+            each offset in [-x, x], see `stain.jitter`.
+        blur: standard deviation of a Gaussian blur in pixels, at most.
     """
 
     flips: bool = False
@@ -38,6 +43,8 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     white_balance: float = 0.0
+    stain: float = 0.0
+    blur: float = 0.0
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         """Return changed images; what lies outside an image is mirrored in.
@@ -59,7 +66,13 @@ class Augmentation:
         moved = moved.reshape(n, 3, h * w)
         matrix, offset = self._colours(draw, moved.mean(2).cpu())
         coloured = torch.baddbmm(offset.to(images), matrix.to(images), moved)
-        return coloured.clamp_(0, 1).reshape(n, 3, h, w)
+        coloured = coloured.clamp_(0, 1)
+        if self.stain:
+            factors = draw.uniform(1 - self.stain, 1 + self.stain, 3).to(images)
+            offsets = draw.uniform(-self.stain, self.stain, 3).to(images)
+            coloured = jitter(coloured, factors, offsets)
+        coloured = coloured.reshape(n, 3, h, w)
+        return blurred(coloured, draw.uniform(0, self.blur).to(images)) if self.blur else coloured
 
     def _motion(self, draw: _Draw, square: bool) -> Tensor:
         """Draw the map (n, 2, 3) from where a pixel goes to where it is read.
@@ -109,6 +122,10 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
         contrast=0.15,
         saturation=0.15,
         white_balance=0.05,
+    ),
+    # Tissue has no up and down and its scale is fixed; laboratories stain and scan differently.
+    "histology": Augmentation(
+        flips=True, quarter_turns=True, brightness=0.1, contrast=0.1, stain=0.1, blur=1.0
     ),
 }
 

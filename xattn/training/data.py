@@ -99,16 +99,30 @@ def decode_all(
 
 
 class Batches:
-    """The batches of one pass over some rows of a cache.
+    """The batches of one pass over some rows of a cache, or one process's share of each.
 
     Batches are cut to nearly equal sizes. None holds a single image, of which batch norm could
     make nothing: with `batch_size` 2 and an odd number, one batch has three.
+
+    Args:
+        cache: the images.
+        rows: in the order of the pass.
+        batch_size: images of a batch, over all processes.
+        rank, world: which process this is, and of how many.
     """
 
-    def __init__(self, cache: ImageCache, rows: NDArray[np.intp], batch_size: int) -> None:
+    def __init__(
+        self,
+        cache: ImageCache,
+        rows: NDArray[np.intp],
+        batch_size: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self._pixels, self._labels = cache.pixels, labels_of(cache.samples)
-        wanted, most = -(-len(rows) // batch_size), len(rows) // 2
-        self._parts = np.array_split(rows, max(1, min(wanted, most)))
+        wanted, most = -(-len(rows) // batch_size), len(rows) // (2 * world)
+        parts = np.array_split(rows, max(1, min(wanted, most)))
+        self._parts = [np.array_split(part, world)[rank] for part in parts]
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -122,6 +136,30 @@ class Batches:
 def shuffled(rows: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:
     """Return rows in the order of one epoch: a function of seed and epoch alone."""
     return np.random.default_rng(stream(seed, epoch)).permutation(rows)
+
+
+def balanced(
+    rows: NDArray[np.intp], labels: NDArray[np.intp], seed: int, epoch: int
+) -> NDArray[np.intp]:
+    """Return as many rows, of every class alike, in the order of one epoch.
+
+    Numbers of the classes differ by one at most. Every image of a class comes once before any
+    comes again; of a frequent class each epoch takes others.
+
+    Args:
+        rows: (n,).
+        labels: (n,), class indices of the rows.
+        seed, epoch: what chance follows from.
+    """
+    rng = np.random.default_rng(stream(seed, epoch))
+    present = np.unique(labels)
+    quotas = np.diff(np.linspace(0, len(rows), len(present) + 1).round().astype(int))
+    drawn = []
+    for label, quota in zip(present, quotas, strict=True):
+        own = rows[labels == label]
+        rounds = np.tile(own, (-(-quota // len(own)), 1))
+        drawn.append(rng.permuted(rounds, axis=1).ravel()[:quota])
+    return rng.permutation(np.concatenate(drawn))
 
 
 def _room_for(n: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -70,7 +71,7 @@ class Inputs:
             (s.id, material.cache.hashes[s.id], s.label, s.group, material.splits[s.id])
             for s in material.cache.samples
         ]
-        return hashlib.sha256(repr(facts).encode()).hexdigest()
+        return _sha256(repr(facts))
 
 
 def train(
@@ -83,6 +84,8 @@ def train(
     epochs: int | None = None,
     seed: int | None = None,
     device: str = "auto",
+    devices: int = 1,
+    tensorboard: bool = False,
     workers: int | None = None,
     progress: bool | Progress = True,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -107,6 +110,9 @@ def train(
             left out.
         epochs, seed: in place of the recipe's.
         device: "auto", "cpu", "cuda" or "mps".
+        devices: how many; more than one start the running script again as often, each process
+            with its share of every batch. All return the same, the first writes.
+        tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
         on_epoch: called after every epoch; what it raises ends the training, and the next call
@@ -123,7 +129,8 @@ def train(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     changes = {"epochs": epochs, "seed": seed}
     recipe = recipe.with_train(**{k: v for k, v in changes.items() if v is not None})
-    hardware = Hardware(resolve_device(device))
+    hardware = Hardware(resolve_device(device), devices)
+    hardware.check(recipe.train.precision)
     folder = _vacant(Path(out))
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
@@ -140,7 +147,15 @@ def train(
             for failure in inputs.skipped[len(annotations.faults) :]:
                 on_fault(failure)
         return fit(
-            network, recipe, inputs, folder, hardware, init=init, progress=move, on_epoch=on_epoch
+            network,
+            recipe,
+            inputs,
+            folder,
+            hardware,
+            init=init,
+            tensorboard=tensorboard,
+            progress=move,
+            on_epoch=on_epoch,
         )
 
 
@@ -180,6 +195,7 @@ def fit(
     *,
     init: dict[str, Any] | None = None,
     scored: tuple[Split, ...] = SPLITS[1:],
+    tensorboard: bool = False,
     progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainResult:
@@ -193,36 +209,33 @@ def fit(
         hardware: where to compute.
         init: where the network's weights come from, for the record.
         scored: splits whose images are looked at when the training is over.
-        progress, on_epoch: see `train`.
+        tensorboard, progress, on_epoch: see `train`.
     """
     began = time.perf_counter()
-    material, bookmark = inputs.material, Bookmark(folder)
+    material, bookmark, first = inputs.material, Bookmark(folder), hardware.rank == 0
     arguments = _arguments(recipe, inputs.annotations, hardware) | {"images": inputs.images_sha256}
     bookmark.check(**arguments)
-    splits_sha256 = _write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
-    bookmark.begin(**arguments)
+    if first:
+        _write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
+        bookmark.begin(**arguments)
 
     def save(epoch: Epoch) -> None:
-        _save(folder / "model.pt", network, recipe, material, epoch, splits_sha256)
+        _save(folder / "model.pt", network, recipe, material, epoch)
 
     keeper = Keeper(folder, bookmark.state, save, on_epoch, recipe.train.patience)
     module = Classifier(network, recipe, material)
     try:
-        fit_module(module, hardware, keeper, bookmark, progress)
+        logs = folder / "logs" if tensorboard else None
+        fit_module(module, hardware, keeper, bookmark, progress, logs)
     except BaseException:
-        if not bookmark.pending:
+        if first and not bookmark.pending:
             bookmark.clear()
         raise
-    if keeper.resumed_after:  # the file may be of an epoch after which the process was killed
-        save(keeper.best)
-        write_history(folder / "history.csv", keeper.history)
-
     logits = logits_of(module, hardware, scored)
     scores = {
         split: score(values, material.labels(split), material.classes, material.groups(split))
         for split, values in logits.items()
     }
-    write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
     result = TrainResult(
         out=folder,
         checkpoint=folder / "model.pt",
@@ -232,21 +245,25 @@ def fit(
         skipped=inputs.skipped,
         notes=material.notes,
     )
-    seconds = {
-        "prepare_seconds": round(inputs.seconds, 3),
-        "total_seconds": round(inputs.seconds + time.perf_counter() - began, 3),
-        "epoch_seconds": keeper.seconds,
-    }
+    if not first:
+        return result
+    if keeper.resumed_after:  # the files may be of an epoch after which the process was killed
+        save(keeper.best)
+        write_history(folder / "history.csv", keeper.history)
+    write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
     facts = {
         **_about_inputs(recipe, inputs, folder),
-        "splits_sha256": splits_sha256,
         "init": init,
         **_about_result(result),
         "device": hardware.describe(),
         "threads": torch.get_num_threads(),
         "versions": versions(),
         "resumed_after": keeper.resumed_after,
-        "timings": seconds,
+        "timings": {
+            "prepare_seconds": round(inputs.seconds, 3),
+            "total_seconds": round(inputs.seconds + time.perf_counter() - began, 3),
+            "epoch_seconds": keeper.seconds,
+        },
     }
     write_json(folder / "train.json", facts)
     bookmark.clear()
@@ -262,6 +279,7 @@ def _about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any
         "annotations_sha256": file_sha256(inputs.annotations.path),
         "classes": material.classes,
         "splits": material.describe(),
+        "splits_sha256": _sha256(_splits_csv(material)),
         "notes": material.notes,
         "skipped": len(inputs.skipped),
     }
@@ -294,7 +312,6 @@ def _save(
     recipe: Recipe,
     material: Material,
     epoch: Epoch,
-    splits_sha256: str,
 ) -> None:
     """Write the checkpoint of one epoch; what it was trained on stands in it."""
     save_checkpoint(
@@ -307,22 +324,30 @@ def _save(
         extra={
             "recipe": recipe.to_record(),
             "splits": material.describe(),
-            "splits_sha256": splits_sha256,
+            "splits_sha256": _sha256(_splits_csv(material)),
             "best": asdict(epoch),
         },
     )
 
 
-def _write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -> str:
-    """Put down what the training starts from; return the hash of splits.csv."""
+def _write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -> None:
+    """Put down what the training starts from."""
     folder.mkdir(parents=True, exist_ok=True)
-    if fresh:
-        for stale in ("model.pt", "history.csv"):  # of a training that was given up here
+    if fresh:  # remove what is of a training that was given up here
+        for stale in ("model.pt", "history.csv"):
             (folder / stale).unlink(missing_ok=True)
+        shutil.rmtree(folder / "logs", ignore_errors=True)
     write_text(folder / "recipe.toml", recipe.to_toml())
     write_errors(folder, inputs.skipped)
-    material = inputs.material
-    return write_text(folder / "splits.csv", write_splits(material.splits, material.domains))
+    write_text(folder / "splits.csv", _splits_csv(inputs.material))
+
+
+def _splits_csv(material: Material) -> str:
+    return write_splits(material.splits, material.domains)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _vacant(folder: Path) -> Path:

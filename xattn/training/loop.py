@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
+from xattn.errors import UsageError
 from xattn.training.data import Progress
 from xattn.training.history import Keeper
 from xattn.training.module import Classifier
@@ -24,13 +30,45 @@ class Hardware:
 
     Attributes:
         device: kind of device.
+        count: how many of them; with more than one, each has a process of its own.
     """
 
     device: torch.device
+    count: int = 1
+
+    @property
+    def rank(self) -> int:
+        """Which of the processes this is; the first, 0, is the one that writes."""
+        return int(os.environ.get("LOCAL_RANK", "0")) if self.count > 1 else 0
+
+    @property
+    def own(self) -> torch.device:
+        """The device of this process."""
+        return torch.device("cuda", self.rank) if self.device.type == "cuda" else self.device
 
     def describe(self) -> str:
         """Return the name that goes into the record."""
-        return str(self.device)
+        return str(self.device) if self.count == 1 else f"{self.count} x {self.device}"
+
+    def check(self, precision: str) -> None:
+        """Make sure that there are as many devices, and that they can calculate so.
+
+        Raises:
+            UsageError: otherwise.
+        """
+        there = torch.cuda.device_count() if self.device.type == "cuda" else None
+        if there is not None and self.count > there:
+            raise UsageError(f"Expected {self.count} cuda devices, but this machine has {there}")
+        if self.device.type == "mps" and self.count > 1:
+            raise UsageError(f"Expected one mps device, but got --devices {self.count}")
+        if precision == "16" and self.device.type != "cuda":
+            raise UsageError(
+                f'Expected a cuda device for precision = "16", but got {self.device}'
+                '; take "bf16" or "32" under [train]'
+            )
+
+
+_PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
 def fit_module(
@@ -39,6 +77,7 @@ def fit_module(
     keeper: Keeper,
     bookmark: Bookmark,
     progress: Progress | None,
+    logs: Path | None = None,
 ) -> None:
     """Train to the end, from the start or from where another process was killed.
 
@@ -48,15 +87,20 @@ def fit_module(
         keeper: collects the epochs and the best weights.
         bookmark: says whether there is a training to go on with.
         progress: told of every batch.
+        logs: folder for TensorBoard's files; None for none.
     """
     train = module.recipe.train
     callbacks: list[pl.Callback] = [keeper]
     if progress is not None:
         callbacks.append(Reporter(progress))
+    if logs is not None:
+        callbacks.append(LearningRateMonitor(logging_interval="epoch"))
     with quiet_library():
         trainer = pl.Trainer(
             accelerator=hardware.device.type,
-            devices=1,
+            devices=hardware.count,
+            strategy="ddp" if hardware.count > 1 else "auto",
+            precision=_PRECISIONS[train.precision],
             max_epochs=train.epochs,
             gradient_clip_val=train.clip or None,
             callbacks=callbacks,
@@ -64,7 +108,8 @@ def fit_module(
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
             # Files are the keeper's business, and the caller's folder is nobody else's.
-            logger=False,
+            log_every_n_steps=1,
+            logger=_logger(logs) if logs is not None else False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -82,16 +127,22 @@ def logits_of(
 
     In full precision, whatever the training's was, as every user of the checkpoint will have them.
     """
-    module.to(hardware.device).eval()
+    module.to(hardware.own).eval()
     found = {}
     for split in splits:
         rows = module.material.rows(split)
         if not len(rows):
             continue
         parts = [
-            module.predict_step((pixels.to(hardware.device), labels))
+            module.predict_step((pixels.to(hardware.own), labels))
             for pixels, labels in module.batches(rows)
         ]
         found[split] = torch.cat(parts).double().cpu().numpy()
     module.to("cpu")
     return found
+
+
+def _logger(logs: Path) -> Logger:
+    from lightning.pytorch.loggers import TensorBoardLogger  # takes a second to import
+
+    return TensorBoardLogger(logs.parent, name="", version=logs.name)

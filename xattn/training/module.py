@@ -7,6 +7,7 @@ from collections.abc import Collection
 import lightning.pytorch as pl
 import numpy as np
 import torch
+import torch.distributed
 import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from torch import Generator, Tensor, nn
 
 from xattn.errors import XattnError
 from xattn.training.augment import AUGMENTATIONS, stream
-from xattn.training.data import Batch, Batches, shuffled
+from xattn.training.data import Batch, Batches, balanced, shuffled
 from xattn.training.material import Material
 from xattn.training.recipe import Recipe
 from xattn.training.schedule import learning_rate
@@ -25,7 +26,9 @@ from xattn.training.scores import auc, sensitivities
 class Classifier(pl.LightningModule):
     """A network, its data and its recipe.
 
-    Everything random in a step is a function of (seed, epoch, batch) alone.
+    Everything random in a step is a function of (seed, epoch, batch) alone, and of the process if
+    there are several: each takes its share of every batch, and all score the same validation
+    images together.
 
     Args:
         network: maps normalised (n, 3, h, w) to logits (n, classes).
@@ -61,31 +64,51 @@ class Classifier(pl.LightningModule):
 
     def train_dataloader(self) -> Batches:
         """Return the batches of the current epoch, shuffled."""
-        rows = self.material.rows("train")
-        return self.batches(shuffled(rows, self.recipe.train.seed, self.current_epoch))
+        rows, train = self.material.rows("train"), self.recipe.train
+        if train.sampling == "balanced":
+            labels = self.material.labels("train")
+            return self._share(balanced(rows, labels, train.seed, self.current_epoch))
+        return self._share(shuffled(rows, train.seed, self.current_epoch))
 
     def val_dataloader(self) -> Batches:
         """Return the batches of the validation images, in order."""
-        return self.batches(self.material.rows("val"))
+        return self._share(self.material.rows("val"))
 
     def batches(self, rows: NDArray[np.intp]) -> Batches:
         """Return the batches of some rows of the images, in their order."""
         return Batches(self.material.cache, rows, self.recipe.train.batch_size)
 
+    @property
+    def _world(self) -> int:
+        return self.trainer.world_size if self._trainer is not None else 1
+
+    def _share(self, rows: NDArray[np.intp]) -> Batches:
+        """Return this process's share of the batches of some rows."""
+        size = self.recipe.train.batch_size
+        return Batches(self.material.cache, rows, size, self.global_rank, self._world)
+
+    def _seed(self, *place: int) -> int:
+        """Return the seed of a place in the training; processes have their own."""
+        rank = (self.global_rank,) if self.global_rank else ()
+        return stream(self.recipe.train.seed, self.current_epoch, *place, *rank)
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what the network itself draws: dropout, stochastic depth."""
-        torch.manual_seed(stream(self.recipe.train.seed, self.current_epoch, batch_idx))
+        torch.manual_seed(self._seed(batch_idx))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of one batch, augmented."""
         pixels, labels = batch
         images = _unit_range(pixels)
         if self._augment is not None:
-            place = (self.current_epoch, batch_idx, 0)
-            seed = stream(self.recipe.train.seed, *place)
-            images = self._augment(images, Generator().manual_seed(seed))
+            chance = Generator().manual_seed(self._seed(batch_idx, 0))
+            images = self._augment(images, chance)
         loss = self._loss(self(images), labels, f"batch {batch_idx + 1}")
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+        together = self._world > 1
+        size = len(labels)
+        self.log(
+            "train_loss", loss, on_step=False, on_epoch=True, batch_size=size, sync_dist=together
+        )
         return loss
 
     def on_validation_epoch_start(self) -> None:
@@ -95,11 +118,13 @@ class Classifier(pl.LightningModule):
     def validation_step(self, batch: Batch) -> None:
         """Keep the logits of one batch."""
         pixels, labels = batch
-        self._seen.append((self(_unit_range(pixels)), labels))
+        self._seen.append((self(_unit_range(pixels)).float(), labels))
 
     def on_validation_epoch_end(self) -> None:
         """Score the validation images as one."""
-        logits, labels = (torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        logits, labels = self._together(
+            *(torch.cat(parts) for parts in zip(*self._seen, strict=True))
+        )
         self._seen = []
         loss = self._loss(logits, labels, "validation")
         values, classes = logits.double().cpu().numpy(), labels.cpu().numpy()
@@ -107,6 +132,16 @@ class Classifier(pl.LightningModule):
         self.log("val_loss", loss)
         self.log("val_balanced_accuracy", sensitivities(values, classes, weights).mean())
         self.log("val_auc", float(auc(values, classes, weights)[0]))
+
+    def _together(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what all processes have seen, in the same order in each."""
+        if self._world == 1:
+            return logits, labels
+        own = (logits.cpu(), labels.cpu())
+        everyones: list[tuple[Tensor, Tensor]] = [own] * self._world
+        torch.distributed.all_gather_object(everyones, own)
+        all_logits, all_labels = (torch.cat(parts) for parts in zip(*everyones, strict=True))
+        return all_logits.to(logits.device), all_labels.to(labels.device)
 
     def predict_step(self, batch: Batch) -> Tensor:
         """Return the logits of one batch."""
@@ -119,8 +154,10 @@ class Classifier(pl.LightningModule):
         # timm's models name their position embeddings here.
         spared: Collection[str] = getattr(self.network, "no_weight_decay", tuple)()
         groups = param_groups_weight_decay(self.network, settings.weight_decay, True, spared)
-        optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=True)
-        steps = len(self.batches(self.material.rows("train"))) * settings.epochs
+        # A fused optimiser would scale gradients itself, after they were clipped.
+        fused = settings.precision == "32"
+        optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=fused)
+        steps = len(self._share(self.material.rows("train"))) * settings.epochs
         rate = learning_rate(settings.schedule, steps, settings.warmup)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from xattn.errors import XattnError, near
 from xattn.images.preprocessing import Preprocessing
@@ -43,14 +43,27 @@ class TrainTable(Table):
     """Share of the training over which the learning rate rises linearly to `lr`."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """Weights of the loss: "balanced" is n / (classes x n of the class)."""
-    augment: Literal["none", "light", "dermoscopy"] = "dermoscopy"
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    """Every image once an epoch, or as many of every class: rare ones several times."""
+    augment: Literal["none", "light", "dermoscopy", "histology"] = "dermoscopy"
     clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0 for no limit."""
     patience: int = Field(default=0, ge=0)
     """Epochs without a better balanced accuracy after which training stops; 0 for never."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Of the arithmetic in training: mixed with bfloat16, or with float16 and a scaled loss."""
     seed: int = Field(default=0, ge=0)
     init: Path | None = Field(default=None, strict=False)
     """Checkpoint whose weights the model starts from; relative to the recipe."""
+
+    @model_validator(mode="after")
+    def _classes_are_balanced_once(self) -> TrainTable:
+        if self.sampling == "balanced" and self.class_weights == "balanced":
+            raise ValueError(
+                'expected class_weights = "none" with sampling = "balanced", but got "balanced" '
+                "for both: rare classes would count twice over"
+            )
+        return self
 
 
 class Recipe(Table):
