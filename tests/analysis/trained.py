@@ -50,8 +50,15 @@ def make_images(
 
 
 def make_logits(rng: np.random.Generator, images: Images, skill: float) -> np.ndarray:
-    """Return a network's logits (n, 2): the margin is skill - hardness + its own noise."""
-    margin = skill - images.hardness + rng.normal(size=len(images.truth))
+    """Return a network's logits (n, 2): the margin is skill - hardness + its own noise.
+
+    The noise, of variance 1, is shared by 0.7 within a group: a network takes all images of a
+    lesion alike.
+    """
+    _, group = np.unique(images.group, return_inverse=True)
+    shared = rng.normal(size=group.max() + 1)[group]
+    noise = 0.7**0.5 * shared + 0.3**0.5 * rng.normal(size=len(group))
+    margin = skill - images.hardness + noise
     towards = np.where(images.truth == 1, margin, -margin)
     return np.stack([-towards / 2, towards / 2], axis=1)
 

@@ -99,7 +99,6 @@ def auc_influence(
         positive: (n,), with at least one True and one False.
         group: (n,) numbers from 0.
     """
-    n_groups = int(group.max()) + 1
     inside, outside = np.flatnonzero(positive), np.flatnonzero(~positive)
     m, n = len(inside), len(outside)
     among_all = stats.rankdata(scores, axis=1)
@@ -107,14 +106,14 @@ def auc_influence(
     above = (among_all[:, inside] - among_own[0]) / n  # share of negatives below each positive
     below = 1 - (among_all[:, outside] - among_own[1]) / m
     auc = above.mean(axis=1)
-    total = np.zeros((len(scores), n_groups))
-    for part, rows, count in ((above, inside, m), (below, outside, n)):
+    influence = np.empty_like(among_all)
+    for part, rows in ((above, inside), (below, outside)):
         clusters = len(np.unique(group[rows]))
         inflation = (clusters / (clusters - 1)) ** 0.5 if clusters > 1 else NAN
-        member = np.zeros((len(rows), n_groups))
-        member[np.arange(len(rows)), group[rows]] = inflation / count
-        total += (part - auc[:, None]) @ member
-    return auc, total
+        influence[:, rows] = (part - auc[:, None]) * (inflation / len(rows))
+    order = np.argsort(group, kind="stable")
+    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+    return auc, np.add.reduceat(influence[:, order], starts, axis=1)
 
 
 def delong(

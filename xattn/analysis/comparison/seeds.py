@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
@@ -141,9 +142,15 @@ def noncentral_t(t: Floats, df: float, shift: float) -> Floats:
 
     The mean over the chi distribution of the normal one; scipy's own is NaN at many places.
     """
-    spread = np.sqrt(stats.chi2.ppf(_NODES, df) / df)
-    share: Floats = ndtr(t[:, None] * spread - shift) @ _WEIGHTS
+    share: Floats = ndtr(t[:, None] * _spread(df) - shift) @ _WEIGHTS
     return share
+
+
+@lru_cache(maxsize=256)
+def _spread(df: float) -> Floats:
+    """Return chi / sqrt(df) at the nodes."""
+    values: Floats = np.sqrt(stats.chi2.ppf(_NODES, df) / df)
+    return values
 
 
 def wilcoxon(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
