@@ -112,8 +112,11 @@ class Classifier(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        """Forget what was seen."""
+        """Forget what was seen; all processes take the first one's batch norm statistics."""
         self._seen = []
+        if self._world > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
     def validation_step(self, batch: Batch) -> None:
         """Keep the logits of one batch."""
