@@ -35,6 +35,13 @@ from xattn.cli.terminal import Terminal
 @click.option(
     "--overlay", type=click.Choice(["png", "jpeg", "none"]), default="png", show_default=True
 )
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="No faster copy of the model (equal to 1e-4), no reduced decoding of large JPEGs.",
+)
+@click.option("--amp", is_flag=True, help="Half precision where it is safe; CUDA only.")
+@click.option("--compile", "compiled", is_flag=True, help="torch.compile the trunk; CUDA only.")
 @computing
 @strict_option
 @common
@@ -45,6 +52,9 @@ def command(
     targets: tuple[str, ...],
     out: Path,
     overlay: Any,
+    exact: bool,
+    amp: bool,
+    compiled: bool,
     batch_size: int,
     workers: int | None,
     strict: bool,
@@ -81,6 +91,9 @@ def command(
             batch_size=batch_size,
             workers=workers,
             overlay=overlay,
+            exact=exact,
+            amp=amp,
+            compiled=compiled,
             progress=progress,
         )
     counts = run.settings["counts"]

@@ -83,7 +83,9 @@ class Worker:
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]], NDArray[np.int64]]:
         """Return logits (n, classes), the maps, and the explained classes (targets, n)."""
         pixels = torch.from_numpy(np.stack([p.pixels for p in pictures]))
-        batch = self.model.normalise(pixels.to(self.model.device))
+        if self.model.device.type == "cuda":
+            pixels = pixels.pin_memory()  # so that the copy need not wait for the one before
+        batch = self.model.normalise(pixels.to(self.model.device, non_blocking=True))
         evidence = gather_each(
             self.model,
             batch,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from xattn.errors import UsageError, near
 from xattn.explain.batch import ENDINGS, Batch, Worker
+from xattn.explain.engine import make_engine
 from xattn.explain.plan import make_plan
 from xattn.explain.provenance import describe_run, relative_checkpoint
 from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
@@ -36,6 +37,9 @@ def explain(
     batch_size: int = 16,
     workers: int | None = None,
     overlay: Literal["png", "jpeg", "none"] = "png",
+    exact: bool = False,
+    amp: bool = False,
+    compiled: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> RunFolder:
     """Predict and explain images, into a run folder.
@@ -59,6 +63,10 @@ def explain(
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
         overlay: format of the pictures, "none" for no pictures.
+        exact: run the model itself instead of a faster private copy (equal to 1e-4), and decode
+            far larger JPEGs in full instead of at a reduced scale (within a few grey levels).
+        amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2).
+        compiled: torch.compile the layers before the explained one, on CUDA alone.
         progress: called with (images done, images in all).
 
     Raises:
@@ -81,6 +89,7 @@ def explain(
     out = Path(out)
     settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     settings["targets"] = [t.name for t in plan.targets]
+    settings["exact"], settings["amp"], settings["compiled"] = exact, amp, compiled
     settings["checkpoint_file"] = relative_checkpoint(model, out)
     writer = RunWriter.start(out, settings)
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
@@ -90,10 +99,11 @@ def explain(
     done = total - len(todo)
     if progress:
         progress(done, total)
-    worker = Worker(model, plan, labels, out, overlay)
-    decoded = prefetch(
-        partial(decode, preprocessing=model.preprocessing), todo, threads, ahead=3 * batch_size
-    )
+    # Made for this run alone: a model may be trained on between two calls.
+    engine = make_engine(model, amp=amp, compiled=compiled) if todo and not exact else model
+    worker = Worker(engine, plan, labels, out, overlay)
+    reading = partial(decode, preprocessing=model.preprocessing, exact=exact)
+    decoded = prefetch(reading, todo, threads, ahead=3 * batch_size)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:
         for batch in _committed_later(worker, _batched(decoded, batch_size), painters):
             writer.commit(batch.rows, batch.maps, batch.errors)

@@ -92,10 +92,10 @@ def replaying(model: Model, inputs: Tensor) -> Iterator[Tail]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
-        yield Tail(model, inputs, _trunk(model))
+        yield Tail(model, inputs, trunk_of(model))
 
 
-def _trunk(model: Model) -> list[str]:
+def trunk_of(model: Model) -> list[str]:
     """Name the modules that finish before the explained layer and lie in no other such module."""
     target = model.target_layer
     finished: dict[str, None] = {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xattn.errors import ImageError, UsageError
 from xattn.images.decode import read_image
 from xattn.images.find import ImageFile, find_images
-from xattn.images.overlay import thumbnail
+from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -96,13 +96,25 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
         yield Named(image.id, image.path, file, fault)
 
 
-def decode(named: Named, preprocessing: Preprocessing) -> Picture | Failure:
-    """Read one image as the model and the overlay need it; runs in a worker thread."""
+def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> Picture | Failure:
+    """Read one image as the model and the overlay need it; runs in a worker thread.
+
+    Args:
+        named: which image.
+        preprocessing: what the model needs.
+        exact: decode far larger JPEGs in full, though a reduced scale would do.
+    """
     if named.fault:
         return Failure(named, "find", named.fault)
+
+    def enough(width: int, height: int) -> tuple[int, int]:
+        model, picture = preprocessing.enough(width, height), thumbnail_size(width, height)
+        return max(model[0], picture[0]), max(model[1], picture[1])
+
     try:
-        decoded = read_image(named.path)
-        pixels = preprocessing.pixels(decoded.image)
+        decoded = read_image(named.path, enough=None if exact else enough)
+        pixels = preprocessing.pixels(decoded.image, decoded.size)
     except ImageError as err:
         return Failure(named, "decode", str(err))
-    return Picture(named, pixels, thumbnail(decoded.image), decoded.image.size, decoded.note)
+    thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))
+    return Picture(named, pixels, thumb, decoded.size, decoded.note)

@@ -31,11 +31,16 @@ def degenerate(values: NDArray[np.float32]) -> str:
     return "negative" if high <= 0 else ""
 
 
-def thumbnail(image: Image.Image, max_side: int = MAX_SIDE) -> NDArray[np.uint8]:
-    """Return an RGB image as uint8 (H, W, 3), its longer side at most `max_side`."""
-    scale = max_side / max(image.size)
-    if scale < 1:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+def thumbnail_size(width: int, height: int, max_side: int = MAX_SIDE) -> tuple[int, int]:
+    """Return the (width, height) at which an image is shown: its longer side at most `max_side`."""
+    scale = min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def thumbnail(image: Image.Image, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return an RGB image as uint8 (H, W, 3), at `thumbnail_size` or another (width, height)."""
+    size = size or thumbnail_size(*image.size)
+    if size != image.size:
         # reducing_gap: most of the reduction by cheap averaging, as good to the eye.
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
     return np.asarray(image)

@@ -72,8 +72,23 @@ class Preprocessing:
         box = (left * sx, top * sy, (left + self.size[1]) * sx, (top + self.size[0]) * sy)
         return View((box[0], box[1], min(box[2], width), min(box[3], height)), *self.size)
 
-    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+    def enough(self, width: int, height: int) -> tuple[int, int]:
+        """Return the (width, height) from which an image of that size looks the same to the model.
+
+        Twice what it is resampled to: averaging to there and resampling from there is within a
+        few grey levels of resampling at once.
+        """
+        scaled = self.size[::-1] if self.mode == "squash" else self._scaled(width, height)[0]
+        return 2 * scaled[0], 2 * scaled[1]
+
+    def pixels(
+        self, image: Image.Image, original: tuple[int, int] | None = None
+    ) -> NDArray[np.uint8]:
         """Resample an upright RGB image to the model's size: uint8 (height, width, 3).
+
+        Args:
+            image: whole, at full or reduced size.
+            original: (width, height) of the full size, if the image is reduced.
 
         Raises:
             ImageError: the image is so thin that scaling its shorter side would fill the memory.
@@ -82,7 +97,7 @@ class Preprocessing:
         if self.mode == "squash":
             return np.asarray(image.resize(self.size[::-1], resampling))
         # Not `resize(box=...)`: Pillow rounds the box to float32, which moves whole pixels.
-        scaled, (left, top) = self._scaled(*image.size)
+        scaled, (left, top) = self._scaled(*(original or image.size))
         if scaled[0] * scaled[1] > MAX_PIXELS:
             raise ImageError(
                 f"Expected an image that can be scaled to a shorter side of {self._shorter}, "
