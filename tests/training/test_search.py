@@ -16,6 +16,8 @@ from xattn.training.fit import train
 from xattn.training.locks import try_hold
 from xattn.training.recipe import Recipe, parse_recipe, read_recipe
 from xattn.training.search import search
+from xattn.training.space import Axis
+from xattn.training.trials import Trial, importances_of
 
 B, M = "benign", "malignant"
 SPACE = {
@@ -269,3 +271,12 @@ def test_a_copied_search_is_the_same_search(study, tmp_path: Path):
     shutil.copytree(tmp_path / "first", tmp_path / "parts")
     run(notes, tmp_path / "parts", trials=3)
     assert_same(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_the_importance_of_choices_is_that_of_choices_even_if_they_are_numbers():
+    space = {"train.clip": Axis(choices=(1.0, 2.0))}
+    trials = [Trial(i, "complete", i % 2 + i / 99, {"train.clip": 1.0 + i % 2}) for i in range(12)]
+    (one,) = importances_of(trials, space)
+    assert one.share > one.chance
+    pruned = [*trials, Trial(12, "pruned", 9.0, {"train.clip": 1.0})]
+    assert importances_of(pruned, space) == [one]

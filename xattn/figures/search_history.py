@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from xattn.figures import style
 from xattn.runs.atomic import replacing
@@ -102,7 +102,12 @@ def draw_search(tables: SearchTables) -> Figure:
     _draw_importance(fig.add_subplot(grid[0, 2]), tables)
     for i, key in enumerate(tables.keys):
         place = grid[1 + i // _PANELS_A_ROW, i % _PANELS_A_ROW]
-        _draw_slice(fig.add_subplot(place), tables, key)
+        ax = fig.add_subplot(place, sharey=fig.axes[0])
+        _draw_slice(ax, tables, key)
+        if i % _PANELS_A_ROW == 0:
+            ax.set_ylabel(tables.metric)
+        else:
+            ax.tick_params(labelleft=False)
     handles, labels = fig.axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return fig
@@ -141,14 +146,13 @@ def _draw_importance(ax: Axes, tables: SearchTables) -> None:
     ax.scatter(chances, y, marker="|", s=90, color=style.OKABE_ITO["vermillion"], zorder=3)
     ax.set_yticks(y, [_named(one["key"]) for one in found])
     ax.set_xlim(0, 1)
-    ax.set_xlabel("share of differences (| chance, 95 %)")
+    ax.set_xlabel("share (|: chance, 95 %)")
     ax.grid(axis="x")
 
 
 def _draw_slice(ax: Axes, tables: SearchTables, key: str) -> None:
     axis = tables.axis(key)
     ax.set_xlabel(_named(key))
-    ax.set_ylabel(tables.metric)
     ax.grid(axis="y")
     if isinstance(axis, list):
         labels = [v if isinstance(v, str) else json.dumps(v) for v in axis]
@@ -157,7 +161,10 @@ def _draw_slice(ax: Axes, tables: SearchTables, key: str) -> None:
         ax.set_xlim(-0.5, len(labels) - 0.5)
         return
     _scatter(ax, tables, key)
-    ax.set_xscale("log" if axis.get("log") else "linear")
+    if axis.get("log"):
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _scatter(
@@ -165,7 +172,10 @@ def _scatter(
 ) -> None:
     for state, (marker, colour) in _LOOKS.items():
         part = tables.of(state)
-        x = part[column] if places is None else part[column].map(places)
+        x = part[column].to_numpy()
+        if places is not None:  # side by side in the order of the trials
+            order = part["trial"] / max(1, tables.trials["trial"].max())
+            x = part[column].map(places).to_numpy() + 0.4 * (order.to_numpy() - 0.5)
         ax.scatter(
             x, part["value"], s=14, marker=marker, color=style.OKABE_ITO[colour], label=state
         )

@@ -264,7 +264,7 @@ class _Search:
                 "classes": list(self.annotations.labels),
                 "versions": versions() | {"optuna": optuna.__version__},
             }
-            write_search(self.out, trials, list(self.table.space), setting, facts)
+            write_search(self.out, trials, self.table.space, setting, facts)
         return SearchResult(
             out=self.out,
             trials=trials,

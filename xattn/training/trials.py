@@ -78,28 +78,38 @@ def trials_csv(trials: Sequence[Trial], keys: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def importances_of(trials: Sequence[Trial], keys: Sequence[str]) -> list[Importance]:
+def importances_of(trials: Sequence[Trial], space: Mapping[str, Axis]) -> list[Importance]:
     """Return the importance of every searched value among the trials that came to their end."""
     complete = [trial for trial in trials if trial.state == "complete"]
-    columns = {key: [_label(trial.values[key]) for trial in complete] for key in keys}
+    columns = {
+        key: [
+            trial.values[key] if axis.choices is None else json.dumps(trial.values[key])
+            for trial in complete
+        ]
+        for key, axis in space.items()
+    }
     return importances(columns, [trial.value or 0.0 for trial in complete])
 
 
 def write_search(
-    out: Path, trials: Sequence[Trial], keys: Sequence[str], best_recipe: str, facts: dict[str, Any]
+    out: Path,
+    trials: Sequence[Trial],
+    space: Mapping[str, Axis],
+    best_recipe: str,
+    facts: dict[str, Any],
 ) -> None:
     """Write the three files, each whole or not at all, and drop weights that lost.
 
     Args:
         out: folder of the search.
         trials: all of them.
-        keys: that were searched.
+        space: that was searched.
         best_recipe: content of best.toml; "" if no trial is complete.
         facts: what else goes into search.json.
     """
     best = best_of(trials)
     counts = {name: sum(trial.state == name for trial in trials) for name in STATES.values()}
-    write_text(out / "trials.csv", trials_csv(trials, keys))
+    write_text(out / "trials.csv", trials_csv(trials, list(space)))
     if best_recipe:
         write_text(out / "best.toml", best_recipe)
     record = {
@@ -107,7 +117,7 @@ def write_search(
         **facts,
         "trials": counts,
         "best": None if best is None else {"trial": best.number, **_about(out, best)},
-        "importance": [asdict(one) for one in importances_of(trials, keys)],
+        "importance": [asdict(one) for one in importances_of(trials, space)],
     }
     write_text(out / "search.json", json.dumps(record, indent=2) + "\n")
     for trial in trials:
