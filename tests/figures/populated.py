@@ -9,8 +9,11 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from tests.analysis.trained import fabricate_study
 from tests.fabricate import fabricate_run
-from xattn.runs import RunFolder
+from xattn.analysis.comparison.compare import compare
+from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.runs import ComparisonFolder, RunFolder
 
 FEATURES = {
     "pigment_network": "structure",
@@ -90,6 +93,25 @@ def write_tables(
     run.write_table("feature_usage", usage_table({**features, "control-noise": "control"}, rng))
     run.write_table("bias", bias_table([f for f, k in features.items() if k == "artifact"], rng))
     (run.path / "analysis.json").write_text(json.dumps(ANALYSIS))
+    if run.predictions["label"].notna().all():
+        split = np.where(np.arange(len(run.predictions)) % 3, "test", "ood")
+        said = run.predictions.assign(split=split, domain="", group=None)
+        run.write_table("performance", performance_table(said, run.classes, bootstrap=99))
+        run.write_table("reliability", reliability_table(said, run.classes, bootstrap=99))
+
+
+MODELS = {
+    "resnet18": 1.0,
+    "resnet18-ga": 1.3,
+    "vit_tiny_patch16_224": 0.9,
+    "swin_tiny_patch4_window7_224": 1.1,
+}
+
+
+def populated_comparison(root: Path, **options: object) -> ComparisonFolder:
+    """Write a comparison of four models with three seeds each."""
+    runs = fabricate_study(root / "trained", MODELS, (0, 1, 2), sizes={"test": 80, "ood": 80})
+    return compare(runs, root / "comparison", **options).folder
 
 
 def alignment_table(

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.figures.populated import explained_run, populated_run
+from tests.figures.populated import explained_run, populated_comparison, populated_run
 from xattn.errors import RunError, UsageError
 from xattn.figures.registry import FORMATS, known_figures, save_figures
 from xattn.figures.style import PAGE_MM, style
@@ -20,11 +20,23 @@ def run(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def saved(run, tmp_path_factory):
+def comparison(tmp_path_factory):
+    return populated_comparison(tmp_path_factory.mktemp("compared"))
+
+
+@pytest.fixture
+def folder(run, comparison):
+    """Return a function that gives a folder of the kind that a figure is drawn from."""
+    return lambda name: {type(f): f for f in (run, comparison)}[known_figures()[name].of]
+
+
+@pytest.fixture(scope="module")
+def saved(run, comparison, tmp_path_factory):
     """Two folders of every figure in every format, drawn independently."""
     folders = [tmp_path_factory.mktemp("saved") for _ in range(2)]
     for folder in folders:
         save_figures(run, formats=FORMATS, out=folder)
+        save_figures(comparison, formats=FORMATS, out=folder)
     return folders
 
 
@@ -34,9 +46,9 @@ def bare(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_drawn_and_fits_a_page(run, name):
+def test_every_figure_is_drawn_and_fits_a_page(folder, name):
     with style():
-        drawn = known_figures()[name].draw(run)
+        drawn = known_figures()[name].draw(folder(name))
     assert isinstance(drawn, Figure)
     width, height = drawn.get_size_inches() * 25.4
     assert width <= PAGE_MM + 1e-6
@@ -89,12 +101,21 @@ def test_pngs_are_for_print(saved):
         assert image.width == pytest.approx(PAGE_MM / 25.4 * 300, abs=1)
 
 
-def test_all_figures_go_into_the_run_by_default(tmp_path):
-    run = populated_run(tmp_path, n=8)
-    paths = save_figures(str(run.path))
-    assert [p.relative_to(run.path).as_posix() for p in paths] == [
-        f"figures/{name}.png" for name in known_figures()
+@pytest.mark.parametrize("populate", [lambda root: populated_run(root, n=8), populated_comparison])
+def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):
+    folder = populate(tmp_path)
+    paths = save_figures(str(folder.path))
+    names = [name for name, card in known_figures().items() if card.of is type(folder)]
+    assert [p.relative_to(folder.path).as_posix() for p in paths] == [
+        f"figures/{name}.png" for name in names
     ]
+
+
+def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
+    with pytest.raises(RunError, match="drawn from a ComparisonFolder, not a RunFolder"):
+        save_figures(run, only="critical-difference", out=tmp_path)
+    with pytest.raises(RunError, match="drawn from a RunFolder, not a ComparisonFolder"):
+        save_figures(comparison, only="bias", out=tmp_path)
 
 
 def test_figures_without_their_tables_are_passed_over(bare, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.figures.populated import populated_run
+from tests.figures.populated import populated_comparison, populated_run
 from xattn.figures.registry import known_figures
 
 FOLDER = Path(__file__).parents[2] / "figures"
@@ -14,8 +14,11 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return populated_run(tmp_path_factory.mktemp("scripts"), n=12)
+def folders(tmp_path_factory):
+    """A folder of each kind that figures are drawn from."""
+    run = populated_run(tmp_path_factory.mktemp("scripts"), n=12)
+    comparison = populated_comparison(tmp_path_factory.mktemp("compared"))
+    return {type(folder): folder for folder in (run, comparison)}
 
 
 def test_every_figure_has_its_script():
@@ -23,10 +26,11 @@ def test_every_figure_has_its_script():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
-def test_a_script_draws_its_figure_of_a_run(script, run, monkeypatch, capsys):
+def test_a_script_draws_its_figure_of_a_folder(script, folders, monkeypatch, capsys):
+    name = script.stem.replace("_", "-")
+    run = folders[known_figures()[name].of]
     monkeypatch.setattr(sys, "argv", [script.name, str(run.path)])
     runpy.run_path(str(script), run_name="__main__")
-    name = script.stem.replace("_", "-")
     assert {p.name for p in (run.path / "figures").glob(f"{name}.*")} == {
         f"{name}.pdf", f"{name}.png",
     }  # fmt: skip

@@ -26,7 +26,15 @@ Folder = TableFolder | str | Path
 
 FORMATS = ("png", "pdf", "svg")
 
-_MODULES = ("attribution_grid", "alignment", "feature_usage", "bias")
+_MODULES = (
+    "attribution_grid",
+    "alignment",
+    "feature_usage",
+    "bias",
+    "calibration",
+    "performance_seeds",
+    "critical_difference",
+)
 
 
 @dataclass(frozen=True)
