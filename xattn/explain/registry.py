@@ -15,9 +15,8 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
-_HOMES = tuple(
-    f"xattn.explain.{name}" for name in ("cam", "perturbing_cam", "attention", "pixel", "relevance")
-)
+_HOMES = ("cam", "perturbing_cam", "attention", "pixel", "relevance", "peer")
+"""Modules of this package that register methods when they are imported."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def get_methods(names: list[str] | tuple[str, ...]) -> list[type[Method]]:
         UsageError: a name is unknown.
     """
     for module in _HOMES:
-        importlib.import_module(module)  # importing registers
+        importlib.import_module(f"xattn.explain.{module}")
     for name in names:
         if name not in METHODS:
             raise UsageError(f"Unknown method {name!r}{near(name, METHODS)}")
