@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from xattn.figures import style
-from xattn.figures.numbers import p_value
+from xattn.figures.numbers import p_value, shortened
 from xattn.figures.performance_seeds import SPLIT_NAMES, metric_name
 from xattn.figures.registry import figure
 from xattn.runs import ComparisonFolder
@@ -18,7 +18,7 @@ from xattn.runs import ComparisonFolder
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LABEL_MM = 4.6
+_LABEL_MM, _TITLE_MM, _LETTER_MM = 4.6, 16.0, 1.45
 
 
 @figure(
@@ -32,8 +32,10 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
     """Draw a critical-difference diagram (Demsar 2006) per split and metric."""
     table = folder.table("ranks")
     parts = list(table.groupby(["split", "metric"], sort=False))
-    models = table["model"].nunique()
-    height = len(parts) * (26 + _LABEL_MM * math.ceil(models / 2))
+    models = sorted(set(table["model"]))
+    panel = 12 + _LABEL_MM * math.ceil(len(models) / 2)
+    height = len(parts) * (panel + _TITLE_MM)
+    margin = 4 + _LETTER_MM * max(len(_label(model, 1)) for model in models)
     fig = Figure(figsize=style.inches(style.PAGE_MM, height))
     panels = fig.subplots(len(parts), 1, squeeze=False)[:, 0]
     for ax, ((split, metric), part) in zip(panels, parts, strict=True):
@@ -44,10 +46,20 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
             f"{int(first['blocks'])} seeds, Friedman p {p_value(float(first['p_value']))}, "
             f"critical difference {first['critical_difference']:.1f}",
             pad=16,
-            x=-0.28,
+            x=(4 - margin) / (style.PAGE_MM - 2 * margin),
         )
-    fig.subplots_adjust(left=0.22, right=0.78, top=1 - 13 / height, bottom=4 / height, hspace=0.55)
+    fig.subplots_adjust(
+        left=margin / style.PAGE_MM,
+        right=1 - margin / style.PAGE_MM,
+        top=1 - (_TITLE_MM - 2) / height,
+        bottom=2 / height,
+        hspace=_TITLE_MM / panel,
+    )
     return fig
+
+
+def _label(model: str, rank: float) -> str:
+    return f"{shortened(model, 32)}  {rank:.1f}"
 
 
 def _draw(ax: Axes, ranks: pd.Series[float], distance: float) -> None:
@@ -55,6 +67,7 @@ def _draw(ax: Axes, ranks: pd.Series[float], distance: float) -> None:
 
     apart = np.abs(ranks.to_numpy()[:, None] - ranks.to_numpy()) > distance
     # The diagram reads p-values; all it needs to know is which pairs are too far apart.
+    ranks = ranks.rename(lambda model: shortened(str(model), 32))
     p = pd.DataFrame(np.where(apart, 0.0, 1.0), index=ranks.index, columns=ranks.index)
     critical_difference_diagram(
         ranks,
