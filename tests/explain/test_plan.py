@@ -48,6 +48,23 @@ def test_an_unknown_name_is_refused(name):
         names([name], ["predicted"])
 
 
-def test_a_method_that_makes_no_sense_is_refused():
-    with pytest.raises(MethodError, match="needs attention layers"):
-        make_plan(wrapped(Conv()), ["gradcam", "attention"], ["predicted"], {})
+class TestAMethodThatMakesNoSense:
+    def test_is_left_out_with_the_reason_and_the_others_go_on(self):
+        plan = make_plan(wrapped(Conv()), ["gradcam", "attention", "rollout"], ["all"], {})
+        assert list(plan.jobs) == ["gradcam", "gradcam@benign", "gradcam@malignant"]
+        assert set(plan.left_out) == {"attention", "rollout"}
+        assert "needs attention layers" in plan.left_out["rollout"]
+
+    def test_alone_is_refused(self):
+        with pytest.raises(MethodError, match="needs attention layers"):
+            make_plan(wrapped(Conv()), ["attention", "rollout"], ["predicted"], {})
+
+    def test_is_not_what_a_layer_that_cannot_be_explained_makes_of_it(self):
+        model = wrapped(vit(), target_layer="blocks.1.norm2")
+        with pytest.raises(MethodError, match="would be zero"):
+            make_plan(model, ["gradcam", "attention"], ["predicted"], {})
+
+    def test_is_the_same_when_stored_names_are_asked_for_again(self):
+        model = wrapped(Conv())
+        first = make_plan(model, ["gradcam", "rollout"], ["all"], {})
+        assert list(make_plan(model, list(first.jobs), ["predicted"], {}).jobs) == list(first.jobs)

@@ -34,7 +34,7 @@ def model_for(name: str) -> Model:
 
 def made(name: str, model: Model, x: Tensor, targets: Tensor | None = None) -> Tensor:
     needs = METHODS[name].card.needs
-    attention = model.attention_layers if "attention" in needs else ()
+    attention = model.attention_layers if needs & {"attention", "all attention"} else ()
     evidence = gather(
         model, x, targets,
         gradients="gradients" in needs, activations="activations" in needs, attention=attention,
@@ -48,7 +48,7 @@ class TestEveryMethod:
         card = METHODS[name].card
         assert card.name == name
         assert card.family in FAMILIES
-        assert card.needs <= {"activations", "gradients", "attention", "model"}
+        assert card.needs <= {"activations", "gradients", "attention", "all attention", "model"}
         assert card.needs
         assert "arXiv" in card.source or "doi" in card.source
         assert card.resolution

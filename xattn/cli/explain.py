@@ -101,18 +101,22 @@ def command(
         "run": str(run.path),
         **counts,
         "methods": run.methods,
+        "left_out": run.settings.get("left_out", {}),
         "target_layer": run.settings["target_layer"],
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
         "converted": _converted(run.predictions),
     }
     terminal.say(f"{counts['done']} of {counts['images']} images explained into {run.path}")
     terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
+    for name, why in facts["left_out"].items():
+        terminal.say(f"  without {name}: {why}")
     for what, count in facts["converted"].items():
         terminal.say(f"  {count} converted to 8-bit RGB: {what}")
     if counts["skipped"]:
         terminal.say(f"  {counts['skipped']} skipped, see {run.path / 'errors.csv'}")
     terminal.summary(facts)
-    return 3 if strict and (counts["skipped"] or terminal.faults) else 0
+    missing = counts["skipped"] or terminal.faults or facts["left_out"]
+    return 3 if strict and missing else 0
 
 
 def _converted(predictions: Any) -> dict[str, int]:

@@ -49,7 +49,7 @@ class Worker:
         self.labels = labels
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
         self.ending = ENDINGS[overlay]
-        self.attention = model.attention_layers[-1:] if plan.needs("attention") else ()
+        self.attention = plan.attention_of(model)
         if self.ending:
             for folder in self.folders.values():
                 folder.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def explain(
             default is the images of `annotations`.
         methods: names, see `xattn models --methods`, or `METHOD@TARGET`; default gradcam, and
             attention for models that have attention layers; an empty list gives the predictions
-            alone.
+            alone. One that makes no sense for the model is left out, and run.json says why.
         out: the run folder.
         target: the class to explain: "predicted", "label" (needs `annotations`), a class's name
             or its index; "all" for each class; or several of these. They share the forward pass;
@@ -71,7 +71,7 @@ def explain(
 
     Raises:
         UsageError: a name is unknown, or options do not go together.
-        MethodError: a method makes no sense for the model.
+        MethodError: no method of those makes sense for the model.
         RunError: the folder holds a run of other settings, or not one image could be done.
         XattnError: there is no image.
     """
@@ -89,6 +89,7 @@ def explain(
     out = Path(out)
     settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     settings["targets"] = [t.name for t in plan.targets]
+    settings["left_out"] = plan.left_out
     settings["exact"], settings["amp"], settings["compiled"] = exact, amp, compiled
     settings["checkpoint_file"] = relative_checkpoint(model, out)
     writer = RunWriter.start(out, settings)

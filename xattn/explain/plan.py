@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from xattn.errors import MethodError
 from xattn.explain.registry import Method, get_methods
 from xattn.explain.targets import Target, list_targets
+from xattn.models.attention import AttentionLayer
 from xattn.models.interface import Model
 
 
@@ -18,10 +20,12 @@ class Plan:
     Attributes:
         targets: the first is the one whose maps bear the methods' plain names.
         jobs: by the name under which maps are stored, the method and the index of its target.
+        left_out: methods that were asked for and make no sense for the model, and why.
     """
 
     targets: tuple[Target, ...]
     jobs: dict[str, tuple[type[Method], int]]
+    left_out: dict[str, str]
 
     @cached_property
     def methods(self) -> tuple[type[Method], ...]:
@@ -31,6 +35,12 @@ class Plan:
     def needs(self, what: str) -> bool:
         """Say whether some method needs it."""
         return any(what in m.card.needs for m in self.methods)
+
+    def attention_of(self, model: Model) -> tuple[AttentionLayer, ...]:
+        """Return the attention layers that must be listened to."""
+        if self.needs("all attention"):
+            return model.attention_layers
+        return model.attention_layers[-1:] if self.needs("attention") else ()
 
 
 def make_plan(
@@ -50,7 +60,8 @@ def make_plan(
 
     Raises:
         UsageError: a method or a target is unknown.
-        MethodError: a method makes no sense for the model.
+        MethodError: not one of the methods makes sense for the model, or its explained layer
+            cannot be explained.
     """
     plain = get_methods([name for name in names if "@" not in name])
     pairs = [name.partition("@")[::2] for name in names if "@" in name]
@@ -68,7 +79,21 @@ def make_plan(
         (alone,) = list_targets(model, [wanted], labels)
         index = [target.name for target in known].index(alone.name)
         jobs.setdefault(known[index].stored(name), (method, index))
-    plan = Plan(known, jobs)
-    for method in plan.methods:
-        method.check(model)
-    return plan
+    left_out = _check(model, [method for method, _ in jobs.values()])
+    kept = {name: job for name, job in jobs.items() if job[0].card.name not in left_out}
+    return Plan(known, kept, {name: str(err) for name, err in left_out.items()})
+
+
+def _check(model: Model, methods: Sequence[type[Method]]) -> dict[str, MethodError]:
+    """Return the methods that make no sense for the model; its own faults are raised."""
+    if any(method.card.needs & {"activations", "gradients"} for method in methods):
+        _ = model.target_layer
+    left_out = {}
+    for method in dict.fromkeys(methods):
+        try:
+            method.check(model)
+        except MethodError as err:
+            left_out[method.card.name] = err
+    if left_out and len(left_out) == len(set(methods)):
+        raise next(iter(left_out.values()))
+    return left_out

@@ -15,7 +15,7 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
-_HOMES = ("cam", "perturbing_cam", "attention", "pixel", "relevance", "peer")
+_HOMES = ("cam", "perturbing_cam", "attention", "rollout", "pixel", "relevance", "peer")
 """Modules of this package that register methods when they are imported."""
 
 
@@ -27,8 +27,8 @@ class Card:
         name: as users type it.
         family: "cam", "attention", "pixel" or "relevance".
         source: paper.
-        needs: of "activations" and "gradients" (of the explained layer), "attention", and "model"
-            (runs it again, or changes it for a while).
+        needs: of "activations" and "gradients" (of the explained layer), "attention" (the last
+            layer's) or "all attention", and "model" (runs it again, or changes it for a while).
         resolution: where the map's grid comes from.
         signed: whether values below 0 occur.
         cost: beyond the one pass that all methods share, in forward passes per image.
@@ -55,7 +55,7 @@ class Method(ABC):
     @classmethod
     def check(cls, model: Model) -> None:
         """Raise a MethodError if this method makes no sense for the model."""
-        if "attention" in cls.card.needs and not model.attention_layers:
+        if cls.card.needs & {"attention", "all attention"} and not model.attention_layers:
             raise MethodError(
                 f"Method {cls.card.name!r} needs attention layers, but {model.architecture} has "
                 "none that can be read; use gradcam"

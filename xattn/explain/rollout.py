@@ -1,0 +1,94 @@
+"""Attention followed through all layers, back to the patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from xattn.errors import MethodError
+from xattn.explain.evidence import Evidence
+from xattn.explain.registry import Card, Method, method
+from xattn.models.attention import AttentionLayer, Weights
+from xattn.models.interface import Model
+
+
+@method
+class Rollout(Method):
+    """Attention rollout: each layer passes on half of what it gets and spreads the other half."""
+
+    card = Card(
+        name="rollout",
+        family="attention",
+        source="Abnar and Zuidema 2020, arXiv:2005.00928",
+        needs=frozenset({"all attention"}),
+        resolution="grid of the tokens",
+        signed=False,
+        cost="the one pass, and each layer's weights",
+        by_class=False,
+        models="transformers whose layers all attend among the same tokens (ViT, DeiT)",
+    )
+
+    @classmethod
+    def check(cls, model: Model) -> None:
+        """Refuse models whose layers do not hand on the same tokens."""
+        super().check(model)
+        layers = model.attention_layers
+        tokens = {(layer.grid, layer.prefix) for layer in layers}
+        if len(layers) < 2 or len(tokens) > 1 or not all(_is_block(layer) for layer in layers):
+            raise MethodError(
+                f"Method 'rollout' makes no sense for {model.architecture}: its attention layers "
+                "do not all hand on the same tokens; use attention, or gradcam"
+            )
+
+    @staticmethod
+    def maps(model: Model, evidence: Evidence) -> Tensor:
+        """Return (n, h, w): the share of each patch; sums to 1 less what class tokens keep."""
+        layers = model.attention_layers
+        last = layers[-1]
+        share = roll_out(start_of(last, evidence.heard[last]), layers, evidence.heard)
+        return share[:, last.prefix :].reshape(-1, *last.grid)
+
+
+def _is_block(layer: AttentionLayer) -> bool:
+    """Attention of a transformer's block; between a hybrid's lie convolutions."""
+    return layer.kind in ("Attention", "MultiheadAttention")
+
+
+def start_of(layer: AttentionLayer, weights: Weights) -> Tensor:
+    """Return the share of each position in what the logits read, (positions,); sums to 1."""
+    read = torch.zeros(weights.positions, dtype=torch.float64)
+    if layer.readout:
+        read[list(layer.readout)] = 1
+    else:
+        read[layer.prefix :] = 1
+    return read / read.sum()
+
+
+def roll_out(
+    start: Tensor, layers: Sequence[AttentionLayer], heard: Mapping[AttentionLayer, Weights]
+) -> Tensor:
+    """Follow shares through all layers, the last one first.
+
+    The product of the matrices (A + I) / 2 (eq. 1), A averaged over heads, has one row that is
+    read. Multiplied from that row's side it is a vector all the way, and no product of two
+    matrices is ever formed.
+
+    Args:
+        start: share of each position in what is read, (positions,).
+        layers: in order of execution.
+        heard: their weights for n images.
+
+    Returns:
+        (n, positions); each row sums to 1.
+    """
+    share: Tensor | None = None
+    for layer in reversed(layers):
+        weights = heard[layer].dense()
+        if share is None:
+            share = start.to(weights.dtype).to(weights.device).expand(len(weights), -1)
+        passed = torch.einsum("ni,nhij->nj", share, weights) / weights.shape[1]
+        share = (share + passed) / 2
+    assert share is not None
+    return share
