@@ -64,7 +64,7 @@ class Spread:
     @classmethod
     def of(cls, a: Floats, b: Floats) -> Spread:
         """Take it from the values of two models, at least two each."""
-        parts = np.array([np.var(a, ddof=1) / len(a), np.var(b, ddof=1) / len(b)])
+        parts = np.array([_variance(a) / len(a), _variance(b) / len(b)])
         total = float(parts.sum())
         if total == 0:
             return cls(0.0, float(len(a) + len(b) - 2))
@@ -88,6 +88,13 @@ class Spread:
         while missed(reach) > 0:
             reach *= 1.5
         return self.error * float(brentq(missed, 0.0, reach))
+
+
+def _variance(values: Floats) -> float:
+    """Return the variance, 0 where values differ by no more than rounding."""
+    if np.ptp(values) <= 1e-12 * np.abs(values).max():
+        return 0.0
+    return float(np.var(values, ddof=1))
 
 
 def welch(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
@@ -118,7 +125,7 @@ def welch(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
 def hedges_g(a: Floats, b: Floats, level: float = 0.95) -> tuple[float, float, float]:
     """Return Hedges' g and its interval; NaN where there is no spread."""
     df = len(a) + len(b) - 2
-    pooled = ((len(a) - 1) * np.var(a, ddof=1) + (len(b) - 1) * np.var(b, ddof=1)) / df
+    pooled = ((len(a) - 1) * _variance(a) + (len(b) - 1) * _variance(b)) / df
     if pooled <= 0:
         return NAN, NAN, NAN
     scale = (1 / len(a) + 1 / len(b)) ** 0.5
@@ -227,7 +234,7 @@ def belief(a: Floats, b: Floats, rope: float, level: float = 0.95) -> Belief | N
     Returns:
         None with fewer than two values on a side, or where one has no spread.
     """
-    if min(len(a), len(b)) < 2 or np.var(a) == 0 or np.var(b) == 0:
+    if min(len(a), len(b)) < 2 or not _variance(a) or not _variance(b):
         return None
     parts = [(float(np.mean(x)), float(stats.sem(x)), len(x) - 1) for x in (a, b)]
     (mean_a, error_a, df_a), (mean_b, error_b, df_b) = parts
