@@ -13,18 +13,25 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from xattn.analysis.adjust import two_sided_p
+from xattn.analysis.adjust import permuted_p, two_sided_p
 from xattn.analysis.alignment import paired_sums
 from xattn.analysis.bias import bias_table
+from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import as_column
+from xattn.analysis.decisions import DECISIONS
 from xattn.analysis.information import conditional_information, quantile_bins
+from xattn.analysis.kci import kci_p_values
 from xattn.analysis.permutation import within_label_permutations
 from xattn.analysis.rates import Outcomes
 from xattn.analysis.resampling import group_weights, percentile_interval
+from xattn.analysis.sample import Sample
+from xattn.analysis.statistics import find_statistic
 from xattn.analysis.usage import usage_test
+from xattn.analysis.usage_table import usage_table
 
-TESTS = ("rank", "dcor", "hsic")
-Sample = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"]
+TESTS = (*DECISIONS["min-p"].tests, "chi2", *DECISIONS["majority"].tests[1:])
+SHOWN = (*TESTS, "min-p", "majority")
+Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"]
 
 
 def band(alpha: float, repetitions: int, checks: int = 1) -> tuple[float, float]:
@@ -40,13 +47,13 @@ def band(alpha: float, repetitions: int, checks: int = 1) -> tuple[float, float]
 # --- usage: the feature tells nothing about the prediction beyond the label ----------------------
 
 
-def two_labels(rng: np.random.Generator, n: int) -> Sample:
+def two_labels(rng: np.random.Generator, n: int) -> Drawn:
     """Both feature and score follow the label strongly."""
     label = rng.integers(0, 2, n)
     return rng.normal(size=n) + 2 * label, rng.normal(size=n) + 2 * label, label, None
 
 
-def eight_labels(rng: np.random.Generator, n: int) -> Sample:
+def eight_labels(rng: np.random.Generator, n: int) -> Drawn:
     """Eight labels of very different size, spread and skew."""
     label = rng.choice(8, n, p=np.array([60, 15, 10, 5, 4, 3, 2, 1]) / 100)
     spread = 2.0 ** (label - 3)
@@ -54,14 +61,14 @@ def eight_labels(rng: np.random.Generator, n: int) -> Sample:
     return feature, spread[::-1] * rng.standard_t(3, n) - label, label, None
 
 
-def yes_no(rng: np.random.Generator, n: int) -> Sample:
+def yes_no(rng: np.random.Generator, n: int) -> Drawn:
     """An artifact in 5 % of one label and 40 % of the other."""
     label = rng.integers(0, 2, n)
     feature = rng.random(n) < np.array([0.05, 0.4])[label]
     return feature.astype(float), rng.normal(size=n) + 2 * label, label, None
 
 
-def names(rng: np.random.Generator, n: int) -> Sample:
+def names(rng: np.random.Generator, n: int) -> Drawn:
     """A site of four names, whose frequencies follow the label."""
     label = rng.integers(0, 2, n)
     first, second = rng.choice(4, n, p=[0.7, 0.1, 0.1, 0.1]), rng.choice(4, n)
@@ -69,7 +76,7 @@ def names(rng: np.random.Generator, n: int) -> Sample:
     return site, rng.normal(size=n) + label, label, None
 
 
-def softmax(rng: np.random.Generator, n: int) -> Sample:
+def softmax(rng: np.random.Generator, n: int) -> Drawn:
     """Probabilities of four classes."""
     label = rng.integers(0, 4, n)
     logits = rng.normal(size=(n, 4)) + 2 * np.eye(4)[label]
@@ -77,7 +84,7 @@ def softmax(rng: np.random.Generator, n: int) -> Sample:
     return rng.normal(size=n) + label, p, label, None
 
 
-def groups(rng: np.random.Generator, n: int) -> Sample:
+def groups(rng: np.random.Generator, n: int) -> Drawn:
     """Lesions of one to three images each, nearly alike in feature, score and often label."""
     size = rng.integers(1, 4, n)
     group = np.repeat(np.arange(n), size)[:n]
@@ -88,37 +95,46 @@ def groups(rng: np.random.Generator, n: int) -> Sample:
     return feature, score, label, group
 
 
-NULLS = (two_labels, eight_labels, yes_no, names, softmax, groups)
+def several(rng: np.random.Generator, n: int) -> Drawn:
+    """A feature of three numbers that go together, and probabilities of three classes."""
+    label = (rng.random(n) < 0.2).astype(int)
+    common = rng.standard_t(3, (n, 1))
+    logits = rng.normal(size=(n, 3)) * (1 + label[:, None]) + label[:, None]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return common + 0.5 * rng.normal(size=(n, 3)) + label[:, None], p, label, None
+
+
+NULLS = (two_labels, eight_labels, yes_no, names, softmax, several, groups)
 
 
 # --- usage: the feature moves the prediction -----------------------------------------------------
 
 
-def linear(rng: np.random.Generator, n: int) -> Sample:
+def linear(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises a little with the feature."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
     return x, rng.normal(size=n) + 0.15 * x + label, label, None
 
 
-def quadratic(rng: np.random.Generator, n: int) -> Sample:
+def quadratic(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises towards both ends of the feature."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
     return x, rng.normal(size=n) + 0.2 * x**2 + label, label, None
 
 
-def sign_flip(rng: np.random.Generator, n: int) -> Sample:
+def sign_flip(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises with the feature in one label and falls in the other."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
     return x, rng.normal(size=n) + 0.25 * x * np.where(label == 1, 1, -1), label, None
 
 
-def minority(rng: np.random.Generator, n: int) -> Sample:
+def minority(rng: np.random.Generator, n: int) -> Drawn:
     """Only a label of one image in six shows the effect."""
     label, x = (rng.random(n) < 1 / 6).astype(int), rng.normal(size=n)
     return x, rng.normal(size=n) + 0.5 * x * label, label, None
 
 
-def patch(rng: np.random.Generator, n: int) -> Sample:
+def patch(rng: np.random.Generator, n: int) -> Drawn:
     """A yes/no artifact of one image in ten moves the score."""
     label = rng.integers(0, 2, n)
     x = (rng.random(n) < 0.1).astype(float)
@@ -129,7 +145,7 @@ EFFECTS = (linear, quadratic, sign_flip, minority, patch)
 
 
 def usage_rates(
-    scenario: Callable[[np.random.Generator, int], Sample],
+    scenario: Callable[[np.random.Generator, int], Drawn],
     repetitions: int,
     n: int,
     alphas: tuple[float, ...] = (0.05, 0.01),
@@ -137,25 +153,67 @@ def usage_rates(
     forget_groups: bool = False,
 ) -> pd.DataFrame:
     """Share of repetitions in which each test rejects: rows are tests, columns are levels."""
-    p: dict[str, list[float]] = {name: [] for name in (*TESTS, "min-p")}
+    p: dict[str, list[float]] = {name: [] for name in SHOWN}
     for seed in range(repetitions):
         feature, score, label, group = scenario(np.random.default_rng([seed, n]), n)
-        result = usage_test(
-            feature,
-            score,
-            label,
-            None if forget_groups else group,
-            tests=TESTS,
-            permutations=199,
-            bootstrap=0,
-            seed=seed,
-        )
-        for name, value in result.p_by_test.items():
-            p[name].append(value)
-        p["min-p"].append(result.p_value)
+        number = group_codes(None if forget_groups else group, n)
+        scores = score.reshape(n, -1)
+        sample = Sample.of(np.arange(n), scores, *codes(label), number, 199, seed)
+        values = sample.permuted([find_statistic(t) for t in TESTS], [as_column(feature)])[:, 0]
+        for i, name in enumerate(TESTS):
+            p[name].append(permuted_p(values[:, i])[0])
+        for name, decision in DECISIONS.items():
+            own = values[:, [TESTS.index(t) for t in decision.tests]]
+            p[name].append(decision.combine(own)[0])
     return pd.DataFrame(
         {alpha: {name: np.mean(np.array(v) <= alpha) for name, v in p.items()} for alpha in alphas}
     )
+
+
+def kci_power(scenario: Callable[..., Drawn], repetitions: int, n: int) -> float:
+    """Share of repetitions in which causal-learn's KCI rejects at .05."""
+    rejected = 0
+    for seed in range(repetitions):
+        feature, score, label, _ = scenario(np.random.default_rng([seed, n]), n)
+        rejected += kci_p_values([as_column(feature)], score, label, images=n, seed=seed)[0] <= 0.05
+    return rejected / repetitions
+
+
+def family_rates(repetitions: int, n: int, together: float) -> dict[str, float]:
+    """Chance of a single false finding among ten unused features at .05, for each adjustment.
+
+    The features share a part `together` of their variance, as area, count and presence do.
+    """
+    false = {"p_value": 0, "p_adjusted": 0, "p_holm": 0}
+    for seed in range(repetitions):
+        rng = np.random.default_rng([seed, n, 7])
+        label = rng.integers(0, 2, n)
+        common = np.sqrt(together) * rng.normal(size=(n, 1))
+        features = pd.DataFrame(common + np.sqrt(1 - together) * rng.normal(size=(n, 10)))
+        table = usage_table(
+            features.add_prefix("f"),
+            rng.normal(size=n) + label,
+            label,
+            tests=("rank", "dcor"),
+            permutations=1,
+            bootstrap=0,
+            seed=seed,
+        )
+        for name in false:
+            false[name] += bool((table[name] <= 0.05).any())
+    return {name: count / repetitions for name, count in false.items()}
+
+
+def early_stopping(repetitions: int, n: int) -> dict[str, float]:
+    """Rejections at .05 under the null with all permutations, and with early stopping."""
+    p = []
+    for seed in range(repetitions):
+        seen = two_labels(np.random.default_rng([seed, n]), n)
+        drawing = {"tests": ("rank",), "permutations": 399, "bootstrap": 0, "seed": seed}
+        every = usage_test(*seen, **drawing)
+        p.append((every.p_value, usage_test(*seen, early_stopping=10, **drawing).p_value))
+    all_of_them, early = (np.array(p) <= 0.05).mean(axis=0)
+    return {"all": all_of_them, "early": early}
 
 
 # --- usage: bits ---------------------------------------------------------------------------------
@@ -320,18 +378,30 @@ def _report(repetitions: int) -> Iterator[str]:
     low1, high1 = band(0.01, repetitions)
     yield f"## Usage: level, n = 200, {repetitions} repetitions"
     yield f"99 % bands: .05 [{low:.3f}, {high:.3f}], .01 [{low1:.3f}, {high1:.3f}]\n"
-    yield "| null | " + " | ".join(f"{t} .05 / .01" for t in (*TESTS, "min-p")) + " |"
-    yield "|---" * 5 + "|"
+    yield "| null | " + " | ".join(SHOWN) + " |"
+    yield "|---" * (len(SHOWN) + 1) + "|"
     for scenario in NULLS:
         yield _line(scenario.__name__, usage_rates(scenario, repetitions, 200))
     wrong = usage_rates(groups, repetitions, 200, forget_groups=True)
     yield _line("groups, forgotten", wrong)
     yield f"\n## Usage: power at .05, n = 500, {repetitions // 2} repetitions\n"
-    yield "| effect | " + " | ".join((*TESTS, "min-p")) + " |"
-    yield "|---" * 5 + "|"
+    yield "| effect | " + " | ".join((*SHOWN, "KCI")) + " |"
+    yield "|---" * (len(SHOWN) + 2) + "|"
     for scenario in EFFECTS:
         rates = usage_rates(scenario, repetitions // 2, 500)[0.05]
-        yield f"| {scenario.__name__} | " + " | ".join(f"{r:.2f}" for r in rates) + " |"
+        kci = kci_power(scenario, repetitions // 5, 500)
+        yield f"| {scenario.__name__} | " + " | ".join(f"{r:.2f}" for r in (*rates, kci)) + " |"
+    yield "\n## Usage: one false finding or more among ten unused features, n = 200\n"
+    yield "| variance in common | unadjusted | Westfall-Young | Holm |"
+    yield "|---" * 4 + "|"
+    for together in (0.0, 0.9):
+        family = family_rates(repetitions, 200, together)
+        yield f"| {together} | " + " | ".join(f"{r:.3f}" for r in family.values()) + " |"
+    stopped = early_stopping(repetitions, 200)
+    yield (
+        f"\n`rank` rejects {stopped['all']:.3f} at .05 with 399 permutations, "
+        f"{stopped['early']:.3f} with early stopping after 10 exceedances.\n"
+    )
     yield "\n## Usage: bits, 600 pairs of images\n"
     yield "| shift | truth | mean estimate | 95 % interval holds the truth |"
     yield "|---|---|---|---|"

@@ -13,9 +13,11 @@ REPETITIONS = 200
 @pytest.mark.parametrize("scenario", simulate.NULLS, ids=lambda s: s.__name__)
 def test_every_usage_test_keeps_its_level(scenario):
     rates = simulate.usage_rates(scenario, REPETITIONS, 200)
+    exact = rates.drop("majority")
     for alpha in (0.05, 0.01):
-        low, high = simulate.band(alpha, REPETITIONS, checks=2 * len(rates) * len(simulate.NULLS))
-        assert rates[alpha].between(low, high).all(), rates
+        low, high = simulate.band(alpha, REPETITIONS, checks=2 * len(exact) * len(simulate.NULLS))
+        assert exact[alpha].between(low, high).all(), rates
+        assert rates.loc["majority", alpha] <= high  # cautious, as votes are
 
 
 def test_forgetting_the_groups_would_break_the_level():
@@ -23,6 +25,19 @@ def test_forgetting_the_groups_would_break_the_level():
     rates = simulate.usage_rates(simulate.groups, 60, 200, forget_groups=True)
     _, high = simulate.band(0.05, 60)
     assert rates[0.05].median() > 2 * high
+
+
+@pytest.mark.parametrize("together", [0.0, 0.9])
+def test_the_familywise_error_is_kept_and_not_wasted(together):
+    rates = simulate.family_rates(60, 120, together)
+    _, high = simulate.band(0.05, 60, checks=2)
+    assert rates["p_holm"] <= rates["p_adjusted"] <= high
+    assert rates["p_value"] > 2 * rates["p_adjusted"]
+
+
+def test_early_stopping_rejects_as_often_as_all_permutations_do():
+    rates = simulate.early_stopping(60, 120)
+    assert abs(rates["all"] - rates["early"]) <= 0.05
 
 
 @pytest.mark.parametrize(
@@ -40,6 +55,12 @@ def test_planted_effects_are_found_and_the_minimum_p_stays_near_the_best(scenari
     rates = simulate.usage_rates(scenario, 60, 500)[0.05]
     assert rates[best] >= least
     assert rates["min-p"] >= rates.max() - 0.2
+
+
+def test_the_minimum_p_finds_more_than_a_majority_of_votes_on_average():
+    found = [simulate.usage_rates(effect, 30, 500)[0.05] for effect in simulate.EFFECTS]
+    mean = sum(found) / len(found)
+    assert mean["min-p"] >= mean["majority"] + 0.1
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.3])
