@@ -9,42 +9,88 @@ import rich_click as click
 from xattn.cli.options import common, model_options
 from xattn.cli.terminal import Terminal
 
+SIDE = 224
+"""Side of the image, in pixels, that multiply-adds are counted for."""
+
 
 @click.command("models")
+@click.argument("names", nargs=-1)
 @click.option("--methods", is_flag=True, help="List the explanation methods instead.")
 @common
-def models_command(methods: bool, quiet: bool, as_json: bool, debug: bool) -> None:
-    """List the architectures known by name, or with --methods the explanation methods.
+def models_command(
+    names: tuple[str, ...], methods: bool, quiet: bool, as_json: bool, debug: bool
+) -> None:
+    """List the study's architectures; for NAMES try every explanation method.
 
-    Beside these, every architecture of timm and torchvision can be named.
+    Beside the study's, every architecture of timm and torchvision can be named, and every one of
+    timm with convolutional stages as a hybrid, such as convnext_tiny-la. With --methods the
+    explanation methods are listed.
     """
     import pandas as pd
 
     terminal = Terminal(quiet, as_json)
-    rows = _method_rows() if methods else _architecture_rows()
-    terminal.table(pd.DataFrame(rows), "Explanation methods" if methods else "Architectures")
-    terminal.summary({"methods" if methods else "architectures": rows})
+    if methods:
+        rows = _method_rows()
+        terminal.table(pd.DataFrame(rows), "Explanation methods")
+        terminal.summary({"methods": rows})
+        return
+    from xattn.models import ARCHITECTURES
+
+    rows = [_architecture_row(name, tried=bool(names)) for name in names or ARCHITECTURES]
+    title = f"Architectures of two classes; multiply-adds of an image of {SIDE} x {SIDE}"
+    terminal.table(pd.DataFrame([_worded(row) for row in rows]), title)
+    terminal.summary({"architectures": rows, "size": [SIDE, SIDE]})
 
 
-def _architecture_rows() -> list[dict[str, Any]]:
-    import torch
+def _architecture_row(name: str, tried: bool) -> dict[str, Any]:
+    from xattn.models import ARCHITECTURES
+    from xattn.models.cost import cost_of
 
-    from xattn.models import ARCHITECTURES, build
+    entry, cost = ARCHITECTURES.get(name), cost_of(name, size=(SIDE, SIDE))
+    return {
+        "name": name,
+        "family": entry.family if entry else "other",
+        "parameters": cost.parameters,
+        "multiply_adds": cost.multiply_adds,
+        "maps": _methods_that_work(name) if tried else _main_maps(cost.attends),
+        "what": entry.summary if entry else "",
+    }
 
-    rows = []
-    for name, entry in ARCHITECTURES.items():
-        with torch.device("meta"):
-            module = build(name, 2)
-        count = sum(p.numel() for p in module.parameters())
-        rows.append(
-            {
-                "name": name,
-                "family": entry.family,
-                "parameters": f"{count / 1e6:.1f} M",
-                "what": entry.summary,
-            }
-        )
-    return rows
+
+def _main_maps(attends: bool) -> list[str]:
+    return ["gradcam", "attention"] if attends else ["gradcam"]
+
+
+def _methods_that_work(name: str) -> list[str]:
+    """Ask every explanation method, by the check that it makes before a run."""
+    from xattn.errors import MethodError
+    from xattn.explain.registry import METHODS, get_methods
+    from xattn.images.preprocessing import Preprocessing
+    from xattn.models import build, wrap
+
+    module = build(name, 2).eval()
+    size = Preprocessing(size=(SIDE, SIDE))
+    model = wrap(module, classes=["a", "b"], preprocessing=size, architecture=name)
+    get_methods([])
+    found = []
+    for key, method in METHODS.items():
+        try:
+            method.check(model)
+        except MethodError:
+            continue
+        found.append(key)
+    return found
+
+
+def _worded(row: dict[str, Any]) -> dict[str, str]:
+    """Write a row for a person."""
+    return {
+        "name": row["name"],
+        "family": row["family"],
+        "parameters": f"{row['parameters'] / 1e6:.2f} M",
+        "multiply-adds": f"{row['multiply_adds'] / 1e9:.2f} G",
+        "maps": ", ".join(row["maps"]),
+    }
 
 
 def _method_rows() -> list[dict[str, Any]]:
