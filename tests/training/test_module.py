@@ -89,6 +89,16 @@ def test_vectors_and_scalars_are_spared_from_decay():
         assert decay[id(parameter)] == (0.3 if parameter.ndim > 1 else 0.0), name
 
 
+def test_position_embeddings_are_spared_from_decay_wherever_they_are():
+    network = build("test_resnet-la", 2)
+    module = Classifier(network, tiny_recipe(weight_decay=0.3), material())
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    block = network.layer4.la
+    assert decay[id(block.row)] == decay[id(block.column)] == decay[id(block.gate)] == 0
+    assert decay[id(block.query.weight)] == 0.3
+
+
 def test_a_loss_that_is_no_number_names_the_place_and_the_way_out():
     module = classifier(lr=0.7)
     with pytest.raises(XattnError, match=r"nan in epoch 1, batch 3: .*lower `lr`.*now 0\.7"):

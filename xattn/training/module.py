@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 
 import lightning.pytorch as pl
 import numpy as np
@@ -154,8 +153,12 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW, without decay of vectors and scalars, its rate set anew at every step."""
         settings = self.recipe.train
-        # timm's models name their position embeddings here.
-        spared: Collection[str] = getattr(self.network, "no_weight_decay", tuple)()
+        # timm's models and our blocks name their position embeddings here.
+        spared = {
+            f"{name}.{key}".removeprefix(".")
+            for name, part in self.network.named_modules()
+            for key in getattr(part, "no_weight_decay", tuple)()
+        }
         groups = param_groups_weight_decay(self.network, settings.weight_decay, True, spared)
         # A fused optimiser would scale gradients itself, after they were clipped.
         fused = settings.precision == "32"
