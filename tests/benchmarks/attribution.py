@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from tests.benchmarks.harness import Ratio, interleave, markdown
+from xattn.explain.engine import make_engine
 from xattn.explain.evidence import gather
-from xattn.explain.registry import get_methods
+from xattn.explain.plan import make_plan
 from xattn.models import build, wrap
 
 BATCH = 16
@@ -42,13 +43,27 @@ def _setup(name: str) -> tuple[nn.Module, torch.Tensor, Callable[[], object]]:
     return module, x, bare
 
 
-def _ours(module: nn.Module, x: torch.Tensor, method: str) -> Callable[[], object]:
+FIVE = ("gradcam", "gradcam++", "hirescam", "xgradcam", "layercam")
+
+
+def _ours(module: nn.Module, x: torch.Tensor, *names: str) -> Callable[[], object]:
+    """As `xattn explain` makes maps of a batch: on the private copy, all methods from one pass."""
     model = wrap(module, classes=["a", "b"])
-    (chosen,) = get_methods([method])
-    gradients = "gradients" in chosen.card.needs
-    attention = model.attention_layers[-1:] if "attention" in chosen.card.needs else ()
-    _ = model.target_layer
-    return lambda: chosen.maps(model, gather(model, x, gradients=gradients, attention=attention))
+    plan = make_plan(model, names, ["predicted"], {})
+    engine = make_engine(model)
+    attention = plan.attention_of(engine)
+
+    def maps() -> object:
+        evidence = gather(
+            engine,
+            x,
+            gradients=plan.needs("gradients"),
+            activations=plan.needs("activations"),
+            attention=attention,
+        )
+        return [method.maps(engine, evidence) for method in plan.methods]
+
+    return maps
 
 
 def _grad_cam(name: str) -> list[Ratio]:
@@ -67,6 +82,7 @@ def _grad_cam(name: str) -> list[Ratio]:
             {
                 "bare forward": bare,
                 "xattn": _ours(module, x, "gradcam"),
+                "xattn, five CAMs at once": _ours(module, x, *FIVE),
                 "captum": lambda: captum.attribute(x, target=targets, relu_attributions=True),
                 "pytorch-grad-cam": lambda: peer(input_tensor=x, targets=None),
             },
@@ -75,11 +91,11 @@ def _grad_cam(name: str) -> list[Ratio]:
 
 def _attention(name: str) -> list[Ratio]:
     module, x, bare = _setup(name)
-    return interleave(
-        "bare forward",
-        {
-            "bare forward": bare,
-            "xattn gradcam": _ours(module, x, "gradcam"),
-            "xattn attention": _ours(module, x, "attention"),
-        },
-    )
+    candidates = {
+        "bare forward": bare,
+        "xattn gradcam": _ours(module, x, "gradcam"),
+        "xattn attention": _ours(module, x, "attention"),
+    }
+    if name.startswith("vit"):
+        candidates["xattn rollout"] = _ours(module, x, "rollout")
+    return interleave("bare forward", candidates)

@@ -1,0 +1,112 @@
+"""Local attention as sums over shifted views, beside unfolded windows: time and peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from tests.benchmarks.harness import Ratio, interleave
+from tests.models.windows import unfolded_attention
+from xattn.models.neighbourhood import attend
+
+BATCH, HEADS = 4, 4
+STAGES = ((64, 56), (128, 28), (256, 14), (512, 7))
+"""Channels and side of the map after each stage of ResNet18 at 224 x 224."""
+KERNELS = (3, 5, 7, 11)
+PATHS = {"unfold": unfolded_attention, "shifts": attend}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting's results.
+
+    Attributes:
+        channels, side, kernel: of the setting.
+        times: ours by unfold's, forward, and forward with backward.
+        peaks: by path, the most memory at once, in maps of the input's size, likewise.
+    """
+
+    channels: int
+    side: int
+    kernel: int
+    times: tuple[Ratio, Ratio]
+    peaks: dict[str, tuple[float, float]]
+
+
+def local_attention_table(
+    stages: Sequence[tuple[int, int]] = STAGES,
+    kernels: Sequence[int] = KERNELS,
+    rounds: int = 5,
+) -> str:
+    """Compare over map sizes, channels and windows."""
+    rows = [measure(c, side, k, rounds) for c, side in stages for k in kernels]
+    lines = [
+        f"### Local attention (LA, ELA), B{BATCH}, {HEADS} heads, fp32: ours beside unfold",
+        "",
+        "Time as a ratio to unfold's, and peak memory of either in feature maps (B x C x h x w), "
+        "inputs not counted: the highest sum of what PyTorch's allocator has handed out and not "
+        "got back, by its profiler.",
+        "",
+        "| map | C | k | time, forward | with backward | peak, forward: ours, unfold "
+        "| with backward: ours, unfold |",
+        "|---|---|---|---|---|---|---|",
+        *(_line(row) for row in rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def measure(channels: int, side: int, kernel: int, rounds: int = 5) -> Row:
+    """Time both paths in turn, and take each one's peak."""
+    torch.manual_seed(0)
+    given = _inputs(channels, side, kernel)
+    forward = {name: _forward(path, given) for name, path in PATHS.items()}
+    both = {name: _with_backward(path, given) for name, path in PATHS.items()}
+    times = tuple(
+        next(r for r in interleave("unfold", runs, rounds) if r.name == "shifts")
+        for runs in (forward, both)
+    )
+    one_map = BATCH * channels * side * side * 4
+    peaks = {n: (peak(forward[n]) / one_map, peak(both[n]) / one_map) for n in PATHS}
+    return Row(channels, side, kernel, (times[0], times[1]), peaks)
+
+
+def peak(run: Callable[[], object]) -> int:
+    """Return the most bytes of the CPU allocator that a call holds at once."""
+    run()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        run()
+    events = recorded.profiler.kineto_results.events()  # the only place with single allocations
+    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return max(accumulate(size for _, size in changes))
+
+
+def _inputs(channels: int, side: int, kernel: int) -> list[Tensor]:
+    n, d = BATCH * HEADS, channels // HEADS
+    maps = [torch.randn(n, d, side, side) * d**-0.25 for _ in range(3)]
+    logits = [torch.randn(n, kernel, side, side) for _ in range(2)]
+    return [x.requires_grad_() for x in (*maps, *logits)]
+
+
+def _forward(path: Callable[..., Tensor], given: list[Tensor]) -> Callable[[], object]:
+    def run() -> object:
+        with torch.no_grad():
+            return path(*given)
+
+    return run
+
+
+def _with_backward(path: Callable[..., Tensor], given: list[Tensor]) -> Callable[[], object]:
+    return lambda: torch.autograd.grad(path(*given).sum(), given)
+
+
+def _line(row: Row) -> str:
+    times = [f"{r.median:.2f} ({r.low:.2f} to {r.high:.2f})" for r in row.times]
+    ours, unfold = row.peaks["shifts"], row.peaks["unfold"]
+    peaks = [f"{ours[i]:.1f}, {unfold[i]:.1f}" for i in (0, 1)]
+    cells = (f"{row.side} x {row.side}", row.channels, row.kernel, *times, *peaks)
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
