@@ -12,6 +12,8 @@ Importing `xattn` imports nothing heavy: each name is fetched when it is first u
 from __future__ import annotations
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from xattn._version import __version__
@@ -84,3 +86,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+class _Package(ModuleType):
+    """The package as a module whose functions are not hidden by subpackages of their name.
+
+    Importing `xattn.explain.pipeline` would set `xattn.explain` to the subpackage; whoever calls
+    `xattn.explain(...)` means the function, whatever was imported before.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
