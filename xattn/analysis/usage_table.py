@@ -120,7 +120,9 @@ def missingness(columns: Sequence[Column]) -> list[Column]:
     """Return for each feature that is sometimes unknown a yes/no column of where it is."""
     patterns: dict[tuple[str, bytes], Column] = {}
     for column in columns:
-        if 0 < column.known.sum() < len(column.known):
+        # A mask that is only given where the feature is says no more than its presence.
+        measured = column.aspect in ("presence", "value")
+        if measured and 0 < column.known.sum() < len(column.known):
             missing = (~column.known).astype(np.float64)
             found = Column(column.feature, column.kind, "missing", missing)
             patterns.setdefault((column.feature, missing.tobytes()), found)

@@ -14,15 +14,16 @@ import pandas as pd
 from scipy.stats import norm
 
 CHANGES = "used, and it changes decisions"
+HARDLY = "used, but it hardly changes decisions"
 CORRELATE = "used, through a correlate"
 UNCLEAR = "used; itself or a correlate, not told apart here"
 NO_EVIDENCE = "no evidence, and this effect could have been seen"
 NOT_TESTABLE = "not testable here"
 
-VERDICTS = (CHANGES, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+VERDICTS = (CHANGES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
 
 SMALLEST_CHANGE = 0.1
-"""Log odds; 0.1 is 2.5 points of a probability of one half."""
+"""Standard deviations of the score within labels; Cohen's small effect is 0.2."""
 SMALLEST_EFFECT = 0.3
 """Rank effect; a usage test that could have seen this much may say that there is no evidence."""
 _POWER = 0.8
@@ -41,9 +42,10 @@ def verdict_table(
 
     Rules, in this order, an edit being significant if its p_adjusted < alpha:
 
-    - an edit changes the log odds significantly and by at least `smallest_change` more than its
-      control does: it changes decisions (any edit of many images is significant in the end, so
-      the size has to count);
+    - an edit changes the score significantly, by at least `smallest_change` more than its control
+      does, and flips more decisions: it changes decisions (any edit of many images is significant
+      in the end, so the size has to count);
+    - the same, without more flips: it hardly does;
     - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`:
       through a correlate;
     - dependent, and edits cannot tell (or there are none): itself or a correlate;
@@ -56,7 +58,8 @@ def verdict_table(
         interventions: interventions.csv, may be empty.
         alignment: alignment.csv, may be empty; its lifts stand beside the rest.
         alpha: level.
-        smallest_change: log odds below which a change does not matter.
+        smallest_change: below so many standard deviations of the score within labels (`score_sd`),
+            a change does not matter.
         smallest_effect: rank effect that counts as one that should have been seen.
     """
     usage = usage[usage["kind"] != "control"] if len(usage) else usage
@@ -140,12 +143,17 @@ def _verdict(
 ) -> str:
     tested = edits[edits["p_value"].notna()] if edits is not None else pd.DataFrame()
     if len(tested):
-        significant = tested[tested["p_adjusted"] < alpha]
-        if (significant["excess_logit"].abs() >= smallest_change).any():
+        large = (tested["excess_logit"].abs() / tested["score_sd"]) >= smallest_change
+        shown = tested[large & (tested["p_adjusted"] < alpha)]
+        if (shown["flip_rate"] > shown["control_flip_rate"]).any():
             return CHANGES
+        if len(shown):
+            return HARDLY
     if row["used"]:
-        bounds = tested[["excess_low", "excess_high"]].abs() if len(tested) else None
-        settled = bounds is not None and bool((bounds < smallest_change).all(axis=None))
+        settled = False
+        if len(tested):
+            bounds = tested[["excess_low", "excess_high"]].abs().div(tested["score_sd"], axis=0)
+            settled = bool((bounds < smallest_change).all(axis=None))
         return CORRELATE if settled else UNCLEAR
     seen = row["detectable_effect"] <= smallest_effect
     return NO_EVIDENCE if seen else NOT_TESTABLE

@@ -100,7 +100,7 @@ def test_a_picture_that_is_gone_is_left_out(made, tmp_path_factory):
 
 
 def test_scores_of_several_classes_are_log_odds_of_the_predicted_one(made):
-    from xattn.analysis.interventions.passes import _log_odds
+    from xattn.analysis.interventions.passes import log_odds
 
     logits = np.random.default_rng(0).normal(size=(5, 3, 4))
     p = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
@@ -108,6 +108,6 @@ def test_scores_of_several_classes_are_log_odds_of_the_predicted_one(made):
     expected = [
         [np.log(p[i, j, best[i]] / (1 - p[i, j, best[i]])) for j in range(3)] for i in range(5)
     ]
-    assert _log_odds(logits, 0) == pytest.approx(np.array(expected))
+    assert log_odds(logits, 0) == pytest.approx(np.array(expected))
     two = logits[:, :, :2]
-    assert _log_odds(two, 1) == pytest.approx(two[:, :, 1] - two[:, :, 0])
+    assert log_odds(two, 1) == pytest.approx(two[:, :, 1] - two[:, :, 0])

@@ -65,6 +65,9 @@ class Editor:
         artifacts = [n for n in features.masked if features.kinds[n] == "artifact"]
         self.blocking = [n for n in (*artifacts, LESION) if n in self.arrays]
         self.skin = lru_cache(maxsize=4096)(self._skin)
+        # A mask is asked for many times, and reading one costs as much as its whole chunk. At a
+        # bit a pixel, 2,048 chunks take a quarter of a gigabyte.
+        self.chunk = lru_cache(maxsize=2048)(self._chunk)
 
     def trial(self, job: Job) -> Callable[[int], Trial | None]:
         """Return the function that edits one image of a job, or gives None where it cannot."""
@@ -109,7 +112,17 @@ class Editor:
 
     def mask(self, feature: str, row: int) -> Mask:
         """Return one mask in the run's view."""
-        return np.asarray(self.arrays[feature][row], dtype=bool)
+        size = self.run.preprocessing.size
+        chunk, place = divmod(row, self.arrays[feature].chunks[0])
+        bits = self.chunk(feature, chunk)[place]
+        return np.unpackbits(bits, count=size[0] * size[1]).reshape(size).astype(bool)
+
+    def _chunk(self, feature: str, chunk: int) -> NDArray[np.uint8]:
+        """Read a run of masks, packed to bits: (rows, bytes)."""
+        array = self.arrays[feature]
+        rows = array.chunks[0]
+        masks = np.asarray(array[chunk * rows : (chunk + 1) * rows], dtype=bool)
+        return np.packbits(masks.reshape(len(masks), -1), axis=1)
 
     def _skin(self, row: int) -> Mask:
         """Return where there is neither lesion nor artifact, with some room about both."""

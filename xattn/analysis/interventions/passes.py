@@ -41,9 +41,9 @@ def run_trials(
         parts.append(_logits(model, batch))
         rows += [trial.row for trial in batch]
     logits = np.concatenate([np.empty((0, 3, len(model.classes))), *parts])
-    log_odds = _log_odds(logits, model.classes.index(positive))
+    odds = log_odds(logits, model.classes.index(positive))
     predicted = logits.argmax(axis=2)
-    before, after, control = log_odds.T
+    before, after, control = odds.T
     return Scores(
         before=before,
         after=after,
@@ -70,8 +70,9 @@ def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.
     return (picture for picture in pictures if picture is not None)
 
 
-def _log_odds(logits: Logits, positive: int) -> Logits:
-    """Return the log odds (trials, 3) of the positive of two classes, or of the one predicted."""
+def log_odds(logits: Logits, positive: int) -> Logits:
+    """Return the log odds (n, k) of logits (n, k, classes): of the positive of two classes, or
+    of the class that was predicted first."""
     n, _, classes = logits.shape
     target = np.full(n, positive) if classes == 2 else logits[:, 0].argmax(axis=1)
     mine = np.take_along_axis(logits, target[:, None, None], axis=2)[:, :, 0]

@@ -14,9 +14,10 @@ from xattn.analysis.codes import group_codes
 from xattn.analysis.features import LESION, FeatureSet, Progress
 from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial, stream
 from xattn.analysis.interventions.outcome import Scores
-from xattn.analysis.interventions.passes import run_trials
+from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.resampling import FEWEST_GROUPS
+from xattn.explain.engine import make_engine
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
@@ -58,7 +59,8 @@ def interventions_table(
         workers: threads that read and edit.
         progress: called as progress(done, total) over rows of the table.
     """
-    editor = Editor(run, features, seed)
+    editor, engine = Editor(run, features, seed), make_engine(model)
+    spread = score_spread(run, features, positive)
     jobs = _jobs(features, seed)
     groups = group_codes(features.table["group"], len(features.table))
     rows = []
@@ -66,9 +68,9 @@ def interventions_table(
         if progress is not None:
             progress(done, len(jobs))
         trials = _drawn(editor, job, images, workers)
-        scores = run_trials(model, trials, groups, positive, batch_size)
+        scores = run_trials(engine, trials, groups, positive, batch_size)
         numbers = scores.to_row(permutations, bootstrap, seed)
-        rows.append({**_facts(job), **numbers, "note": _note(job, scores)})
+        rows.append({**_facts(job), **numbers, "score_sd": spread, "note": _note(job, scores)})
     if progress is not None:
         progress(len(jobs), len(jobs))
     table = pd.DataFrame(rows)
@@ -77,6 +79,15 @@ def interventions_table(
         place = list(table.columns).index("p_value") + 1
         table.insert(place, "p_adjusted", holm(tested))
     return table
+
+
+def score_spread(run: RunFolder, features: FeatureSet, positive: str) -> float:
+    """Return the standard deviation of the run's log odds within labels: the scale of a change."""
+    columns = [f"logit_{name}" for name in run.classes]
+    logits = run.predictions[columns].to_numpy(dtype=np.float64)[:, None]
+    scores = pd.Series(log_odds(logits, run.classes.index(positive))[:, 0])
+    label = features.table["label"].fillna("?").reset_index(drop=True)
+    return float((scores - scores.groupby(label).transform("mean")).std())
 
 
 def _drawn(editor: Editor, job: Job, images: int, workers: int) -> list[Trial]:
