@@ -62,6 +62,11 @@ def test_the_tables_are_on_disk_as_they_are_returned(compared):
     assert folder.settings["models"] == {m: [0, 1, 2, 3, 4] for m in SKILLS}
 
 
+def test_a_folder_without_a_comparison_is_refused(study):
+    with pytest.raises(RunError, match=r"no comparison\.json there; make one with `xattn compare"):
+        ComparisonFolder.open(study[0])
+
+
 def test_comparison_runs_holds_every_metric_of_every_network(compared, study):
     table = compared.runs
     assert len(table) == len(study) * 2 * table["metric"].nunique()

@@ -115,7 +115,7 @@ def test_a_feature_can_be_the_domain(model, study, tmp_path):
 def test_sentences_name_the_level_of_chance_and_the_gap(evaluated):
     assert evaluated.sentences[0].startswith("test (12 images of 6 groups): balanced accuracy")
     assert "chance 0.50" in evaluated.sentences[0]
-    assert evaluated.sentences[-1].startswith("balanced accuracy on ood is")
+    assert evaluated.sentences[-1].startswith("balanced accuracy on ood ")
 
 
 def test_validation_images_have_to_be_asked_for_and_come_with_a_note(model, study, tmp_path):

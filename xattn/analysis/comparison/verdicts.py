@@ -69,9 +69,12 @@ def verdict_of_belief(belief: Belief | None, lower_is_better: bool) -> str:
 def sentence(finding: Finding) -> str:
     """Say what the seeds tell of the architectures, then what the images tell of the networks."""
     f = finding
-    way = "higher" if f.welch.difference >= 0 else "lower"
-    start = f"{f.a} against {f.b} on {f.split}: {readable(f.metric)} is"
-    return f"{start} {abs(f.welch.difference):.3f} {way}{_of_seeds(f)}; {_of_images(f)}."
+    d = f.welch.difference
+    size = f"is {abs(d):.3f} {'higher' if d > 0 else 'lower'}"
+    if abs(d) < 0.0005:
+        size = "differs by less than 0.001"
+    start = f"{f.a} against {f.b} on {f.split}: {readable(f.metric)}"
+    return f"{start} {size}{_of_seeds(f)}; {_of_images(f)}."
 
 
 def _of_seeds(f: Finding) -> str:
@@ -97,6 +100,8 @@ def _of_seeds(f: Finding) -> str:
             f"{facts}: the two are equivalent for practical purposes, within {f.rope:g} with "
             f"probability {f.belief.within:.2f}"
         )
+    if f.smallest > 1 and f.metric != "log_loss":
+        return f"{facts}: not enough seeds to tell; at this spread they could show no difference"
     return (
         f"{facts}: not enough seeds to tell; at this spread they show a difference of "
         f"{f.smallest:.3f} with 80 % power, and smaller ones less often"

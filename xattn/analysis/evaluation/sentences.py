@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 
 import pandas as pd
 
@@ -18,7 +19,8 @@ def performance_sentences(table: pd.DataFrame) -> tuple[str, ...]:
     Args:
         table: as `performance_table` returns it.
     """
-    said = []
+    said: list[str] = []
+    whole: dict[Hashable, int] = {}
     for (split, domain), part in table.groupby(["split", "domain"], sort=False):
         row = {m: part[(part["metric"] == m) & (part["class"] == ALL)].iloc[0] for m in _NAMES}
         if split == GAP:
@@ -26,6 +28,9 @@ def performance_sentences(table: pd.DataFrame) -> tuple[str, ...]:
             continue
         where = str(split) if domain == ALL else f"{split}, {domain}"
         n, groups = int(row["auc"]["n"]), int(row["auc"]["groups"])
+        whole[split] = whole.get(split, n)
+        if domain != ALL and n == whole[split]:
+            continue  # the one domain of its split
         size = f"{n} images" if n == groups else f"{n} images of {groups} groups"
         parts = [_number(name, row[metric]) for metric, name in _NAMES.items()]
         said.append(f"{where} ({size}): {'; '.join(parts)}.")
@@ -47,6 +52,9 @@ def _interval(row: pd.Series) -> str:
 def _gap(row: pd.Series) -> str:
     if math.isnan(row["value"]):
         return "The gap between test and ood cannot be computed, a class is missing."
+    if abs(row["value"]) < 0.0005 and not math.isnan(row["low"]):
+        interval = f"(difference {row['low']:.3f} to {row['high']:.3f})"
+        return f"balanced accuracy on ood differs from that on test by less than 0.001 {interval}."
     size = f"balanced accuracy on ood is {abs(row['value']):.3f} "
     size += "lower" if row["value"] < 0 else "higher"
     if math.isnan(row["low"]):

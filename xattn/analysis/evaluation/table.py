@@ -116,8 +116,8 @@ def performance_table(
     `ood-test` give ood - test, and each domain of ood minus all of test.
 
     Args:
-        predictions: columns split, domain ("" where unknown), group (missing: the image stands
-            alone), label, logit_<class>; every label is one of the classes.
+        predictions: columns split, domain ("" or missing where unknown), group (missing: the image
+            stands alone), label, logit_<class>; every label is one of the classes.
         classes: in the order of the logits.
         bootstrap: replicates.
         seed: same seed, same table.
@@ -165,7 +165,7 @@ def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]
     for split in dict.fromkeys(predictions["split"]):
         part = predictions[predictions["split"] == split]
         yield str(split), ALL, part
-        for domain in sorted(set(part["domain"]) - {""}):
+        for domain in sorted(set(part["domain"].dropna()) - {""}):
             yield str(split), str(domain), part[part["domain"] == domain]
 
 
