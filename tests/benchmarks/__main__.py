@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks.attribution import attention_table, grad_cam_table
+from tests.benchmarks.local_attention import local_attention_table
 from tests.benchmarks.mask_scores import mask_score_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -24,7 +25,7 @@ rounds in brackets. Absolute times mean nothing on another machine. Made by `mak
 def main() -> int:
     """Measure, print, and write the page."""
     machine = f"{torch.get_num_threads()} CPU threads, torch {torch.__version__}, Python "
-    tables = [grad_cam_table(), attention_table(), mask_score_table()]
+    tables = [grad_cam_table(), attention_table(), mask_score_table(), local_attention_table()]
     page = HEAD + f"Last run: {machine}{platform.python_version()}.\n\n" + "\n".join(tables)
     sys.stdout.write(page)
     PAGE.write_text(page, encoding="utf-8")

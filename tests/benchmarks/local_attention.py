@@ -18,7 +18,6 @@ BATCH, HEADS = 4, 4
 STAGES = ((64, 56), (128, 28), (256, 14), (512, 7))
 """Channels and side of the map after each stage of ResNet18 at 224 x 224."""
 KERNELS = (3, 5, 7, 11)
-PATHS = {"unfold": unfolded_attention, "shifts": attend}
 
 
 @dataclass(frozen=True)
@@ -63,15 +62,19 @@ def local_attention_table(
 def measure(channels: int, side: int, kernel: int, rounds: int = 5) -> Row:
     """Time both paths in turn, and take each one's peak."""
     torch.manual_seed(0)
-    given = _inputs(channels, side, kernel)
-    forward = {name: _forward(path, given) for name, path in PATHS.items()}
-    both = {name: _with_backward(path, given) for name, path in PATHS.items()}
+    maps = [torch.randn(BATCH, channels, side, side).requires_grad_() for _ in range(3)]
+    paths = {
+        "unfold": (_unfold, [*maps, *_logits(BATCH * HEADS, kernel, side, side)]),
+        "shifts": (_shifts, [*maps, *_logits(kernel, BATCH, side, side, HEADS)]),
+    }
+    forward = {name: _forward(*path) for name, path in paths.items()}
+    both = {name: _with_backward(*path) for name, path in paths.items()}
     times = tuple(
         next(r for r in interleave("unfold", runs, rounds) if r.name == "shifts")
         for runs in (forward, both)
     )
     one_map = BATCH * channels * side * side * 4
-    peaks = {n: (peak(forward[n]) / one_map, peak(both[n]) / one_map) for n in PATHS}
+    peaks = {n: (peak(forward[n]) / one_map, peak(both[n]) / one_map) for n in paths}
     return Row(channels, side, kernel, (times[0], times[1]), peaks)
 
 
@@ -85,11 +88,20 @@ def peak(run: Callable[[], object]) -> int:
     return max(accumulate(size for _, size in changes))
 
 
-def _inputs(channels: int, side: int, kernel: int) -> list[Tensor]:
-    n, d = BATCH * HEADS, channels // HEADS
-    maps = [torch.randn(n, d, side, side) * d**-0.25 for _ in range(3)]
-    logits = [torch.randn(n, kernel, side, side) for _ in range(2)]
-    return [x.requires_grad_() for x in (*maps, *logits)]
+def _logits(*shape: int) -> list[Tensor]:
+    return [torch.randn(shape).requires_grad_() for _ in range(2)]
+
+
+def _unfold(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """From convolutions' outputs (B, C, h, w) back to their form."""
+    parts = (x.unflatten(1, (HEADS, -1)).flatten(0, 1) for x in (q * 0.25, k, v))
+    return unfolded_attention(*parts, row, column).reshape(q.shape)
+
+
+def _shifts(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
+    """The same; what rearranging costs is counted."""
+    parts = (x.permute(0, 2, 3, 1).unflatten(3, (HEADS, -1)) for x in (q * 0.25, k, v))
+    return attend(*parts, row, column).flatten(3).permute(0, 3, 1, 2).contiguous()
 
 
 def _forward(path: Callable[..., Tensor], given: list[Tensor]) -> Callable[[], object]:

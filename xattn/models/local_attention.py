@@ -61,10 +61,9 @@ class WindowedHeads(nn.Module):
 
     def mix(self, x: Tensor) -> Tensor:
         """Map (n, width, h, w) to (n, channels, h, w), the gate and the residual left out."""
-        n, _, h, w = x.shape
         q, row, column = self._queries(self.query(x))
         mixed = attend(q, self._split(self.key(x)), self._split(self.value(x)), row, column)
-        attended: Tensor = self.out(mixed.reshape(n, -1, h, w))
+        attended: Tensor = self.out(mixed.flatten(3).permute(0, 3, 1, 2))
         return attended
 
     def attention_weights(self, query: Tensor, key: Tensor) -> Tensor:
@@ -76,30 +75,28 @@ class WindowedHeads(nn.Module):
             and what would lie off the map is 0.
         """
         q, row, column = self._queries(query)
-        weights = attention_weights(q, self._split(key), row, column)
-        return weights.reshape(-1, self.heads, *weights.shape[1:])
+        return attention_weights(q, self._split(key), row, column).permute(2, 5, 0, 1, 3, 4)
 
     def no_weight_decay(self) -> set[str]:
         """Name the position embeddings, which no optimiser should shrink."""
         return {"row", "column"} if self.position == "relative" else set()
 
     def _split(self, x: Tensor) -> Tensor:
-        """Rearrange (n, width, h, w) to (n * heads, d, h, w)."""
-        n, width, h, w = x.shape
-        return x.reshape(n * self.heads, width // self.heads, h, w)
+        """Rearrange (n, width, h, w) to (n, h, w, heads, d)."""
+        n, _, h, w = x.shape
+        return x.permute(0, 2, 3, 1).reshape(n, h, w, self.heads, -1)
 
     def _queries(self, query: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scale the queries; return them and their logits for the window's rows and columns."""
-        n, width, h, w = query.shape
-        query = query * (width // self.heads) ** -0.5
         q = self._split(query)
+        q = q * q.shape[-1] ** -0.5
         if self.position == "none":
-            nothing = q.new_zeros(()).expand(n * self.heads, self.kernel, h, w)
+            nothing = q.new_zeros(()).expand(self.kernel, *q.shape[:-1])
             return q, nothing, nothing
-        by_head, half = query.reshape(n, self.heads, -1, h, w), self.row.shape[1]
-        row = torch.einsum("nedhw,edk->nekhw", by_head[:, :, :half], self.row)
-        column = torch.einsum("nedhw,edk->nekhw", by_head[:, :, half:], self.column)
-        return q, row.flatten(0, 1), column.flatten(0, 1)
+        half = self.row.shape[1]
+        row = torch.einsum("nhwed,edk->knhwe", q[..., :half], self.row)
+        column = torch.einsum("nhwed,edk->knhwe", q[..., half:], self.column)
+        return q, row, column
 
 
 class LocalAttention(WindowedHeads):

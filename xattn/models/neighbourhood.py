@@ -8,6 +8,8 @@ again, row by row, from the logarithm of the sums. So nothing of size k * k is e
 memory is that of a few maps, and of k logits per position and head.
 
 Shifts are slices of what overlaps: positions off the map take no part, so there is no padding.
+Channels come last, so that a shifted view still has long runs of neighbours in memory, on small
+maps too.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Index = tuple[Any, ...]
+Index = tuple[slice, slice, slice]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
@@ -29,14 +31,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tens
     in float32, as fused attention does.
 
     Args:
-        q, k, v: queries, already scaled, keys and values, each (n, d, h, w).
-        row, column: logits of the window's rows and columns, (n, side, h, w) with side odd.
+        q, k, v: queries, already scaled, keys and values, each (n, h, w, heads, d).
+        row, column: logits of the window's rows and columns, (side, n, h, w, heads), side odd.
 
     Returns:
-        (n, d, h, w), of the type of `v`.
+        (n, h, w, heads, d), of the type of `v`.
     """
     exact = torch.promote_types(v.dtype, torch.float32)
-    given = (x.to(exact) for x in (q, k, v, row, column))
+    given = (x.to(exact).contiguous() for x in (q, k, v, row, column))
     mixed: Tensor = _Attend.apply(*given)
     return mixed.to(v.dtype)
 
@@ -45,12 +47,11 @@ def attention_weights(q: Tensor, k: Tensor, row: Tensor, column: Tensor) -> Tens
     """Build the weights that `attend` uses without building them.
 
     Returns:
-        (n, side, side, h, w): [:, i, j, y, x] is what position (y, x) gives to its neighbour at
-        (y + i - side // 2, x + j - side // 2). The sum over i and j is 1.
+        (side, side, n, h, w, heads): [i, j, :, y, x] is what position (y, x) gives to its
+        neighbour at (y + i - side // 2, x + j - side // 2). The sum over i and j is 1.
     """
-    rows = range(row.shape[1])
-    logits = torch.stack([_logits(q, k, row, column, i) for i in rows], dim=1)
-    return logits.flatten(1, 2).softmax(dim=1).view_as(logits)
+    logits = torch.stack([_logits(q, k, row, column, i) for i in range(len(row))])
+    return logits.flatten(0, 1).softmax(dim=0).view_as(logits)
 
 
 class _Attend(torch.autograd.Function):
@@ -58,71 +59,68 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
-        n, _, h, w = q.shape
-        side = row.shape[1]
-        peak = q.new_full((n, 1, h, w), torch.finfo(q.dtype).min)
+        side, n, h, w, heads = row.shape
+        peak = q.new_full((n, h, w, heads), torch.finfo(q.dtype).min)
         total, mixed = torch.zeros_like(peak), torch.zeros_like(v)
         for i in range(side):
             logits = _logits(q, k, row, column, i)
-            higher = torch.maximum(peak, logits.amax(dim=1, keepdim=True))
+            higher = torch.maximum(peak, logits.amax(dim=0))
             weights = logits.sub_(higher).exp_()
             fading = peak.sub_(higher).exp_()
-            total.mul_(fading).add_(weights.sum(dim=1, keepdim=True))
-            mixed.mul_(fading)
+            total.mul_(fading).add_(weights.sum(dim=0))
+            mixed.mul_(fading[..., None])
             for j, here, there in _shifts(i, side, h, w):
-                mixed[here].addcmul_(weights[:, j, None][here], v[there])
+                mixed[here].addcmul_(weights[j][here][..., None], v[there])
             peak = higher
-        mixed.div_(total)
+        mixed.div_(total[..., None])
         ctx.save_for_backward(q, k, v, row, column, mixed, total.log_().add_(peak))
         return mixed
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
-        (g,) = gradients
+        g = gradients[0].contiguous()
         q, k, v, row, column, mixed, log_total = ctx.saved_tensors
-        side, h, w = row.shape[1:]
+        side, _, h, w, _ = row.shape
         # The softmax's derivative: d logit = weight * (d weight - sum of weight * d weight).
-        inner = (g * mixed).sum(dim=1, keepdim=True)
+        inner = (g * mixed).sum(dim=-1)
         dq, dk, dv, dcolumn = (torch.zeros_like(x) for x in (q, k, v, column))
         drow = torch.empty_like(row)
         for i in range(side):
             weights = _logits(q, k, row, column, i).sub_(log_total).exp_()
             dlogits = _products(g, v, i, side, 0.0).sub_(inner).mul_(weights)
             for j, here, there in _shifts(i, side, h, w):
-                weight, dlogit = weights[:, j, None][here], dlogits[:, j, None][here]
+                weight, dlogit = weights[j][here][..., None], dlogits[j][here][..., None]
                 dv[there].addcmul_(weight, g[here])
                 dq[here].addcmul_(dlogit, k[there])
                 dk[there].addcmul_(dlogit, q[here])
-            drow[:, i] = dlogits.sum(dim=1)
+            drow[i] = dlogits.sum(dim=0)
             dcolumn += dlogits
         return dq, dk, dv, drow, dcolumn
 
 
 def _logits(q: Tensor, k: Tensor, row: Tensor, column: Tensor, i: int) -> Tensor:
-    """Logits for row i of the window, (n, side, h, w); minus infinity off the map."""
-    return _products(q, k, i, row.shape[1], -torch.inf).add_(row[:, i, None]).add_(column)
+    """Logits for row i of the window, (side, n, h, w, heads); minus infinity off the map."""
+    return _products(q, k, i, len(row), -torch.inf).add_(row[i]).add_(column)
 
 
 def _products(a: Tensor, b: Tensor, i: int, side: int, off_map: float) -> Tensor:
-    """Scalar products of a with b shifted along row i of the window: (n, side, h, w)."""
-    n, _, h, w = a.shape
-    found = a.new_full((n, side, h, w), off_map)
-    for j, here, there in _shifts(i, side, h, w):
-        found[:, j][here] = (a[here] * b[there]).sum(dim=1)
+    """Scalar products of a with b shifted along row i of the window, (side, n, h, w, heads)."""
+    found = a.new_full((side, *a.shape[:-1]), off_map)
+    for j, here, there in _shifts(i, side, *a.shape[1:3]):
+        found[j][here] = (a[here] * b[there]).sum(dim=-1)
     return found
 
 
 def _shifts(i: int, side: int, h: int, w: int) -> Iterator[tuple[int, Index, Index]]:
     """For row i of the window, walk its columns j: which positions see which."""
+    every = slice(None)
     y_here, y_there = _overlap(i - side // 2, h)
     for j in range(side):
         x_here, x_there = _overlap(j - side // 2, w)
-        yield j, (..., y_here, x_here), (..., y_there, x_there)
+        yield j, (every, y_here, x_here), (every, y_there, x_there)
 
 
 def _overlap(offset: int, size: int) -> tuple[slice, slice]:
     """Positions whose neighbour at `offset` is on the map, and those neighbours."""
-    length = max(0, size - abs(offset))
-    return slice(max(0, -offset), max(0, -offset) + length), slice(
-        max(0, offset), max(0, offset) + length
-    )
+    first, length = max(0, -offset), max(0, size - abs(offset))
+    return slice(first, first + length), slice(first + offset, first + offset + length)
