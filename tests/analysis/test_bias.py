@@ -135,3 +135,46 @@ def test_three_classes_have_rates_each():
 
 def test_no_artifacts_give_an_empty_table():
     assert bias_table([], said(SCORE)).empty
+
+
+def test_each_category_of_a_nominal_feature_is_held_against_all_others():
+    site = np.array(list("abc"))[RNG.integers(0, 3, N)]
+    many = {**QUICK, "permutations": 999}  # enough for either table
+    found = bias_table([as_column(site, "site", "metadata")], said(SCORE), **many)
+    assert found["feature"].unique().tolist() == ["site=a", "site=b", "site=c"]
+    assert found["category"].unique().tolist() == ["a", "b", "c"]
+    expected = bias_table([as_column(site == "b", "b")], said(SCORE), **many)
+    numbers = ["n_present", "present", "absent", "gap", "gap_low", "p_value", "p_delong"]
+    own = found[found["category"] == "b"]
+    assert np.array_equal(own[numbers], expected[numbers], equal_nan=True)
+
+
+def test_of_two_categories_the_first_says_all():
+    sex = np.array(["female", "male"])[PRESENT]
+    found = bias_table([as_column(sex, "sex", "metadata")], said(SCORE), **QUICK)
+    assert found["feature"].unique().tolist() == ["sex=female"]
+    assert row(found, "sex=female", "tpr")["gap"] < 0
+
+
+def test_a_category_of_too_few_images_stays_empty():
+    site = np.where(np.arange(N) < 6, "face", np.where(PRESENT == 1, "arm", "leg"))
+    found = bias_table([as_column(site, "site", "metadata")], said(SCORE), **QUICK)
+    assert (
+        found.loc[found["category"] == "face", ["gap", "p_value", "p_delong"]].isna().all(axis=None)
+    )
+    assert found.loc[found["category"] == "arm", "gap"].notna().all()
+
+
+def test_p_values_are_adjusted_over_artifacts_and_over_groups_apart():
+    columns = [as_column(PRESENT, "ruler", "artifact"), as_column(OTHER, "smoker", "metadata")]
+    both = bias_table(columns, said(SCORE), **QUICK)
+    for kind in ("artifact", "metadata"):
+        part = both[both["kind"] == kind]
+        assert part["p_adjusted"].to_numpy() == pytest.approx(holm(part["p_value"]))
+
+
+def test_delongs_p_value_stands_beside_the_areas_alone(table):
+    given = table["p_delong"].notna()
+    assert (given == (table["metric"] == "auc")).all()
+    # The score moves, but the ranking within either side does not: no gap of AUC.
+    assert row(table, "ruler", "auc")["p_delong"] > 0.05

@@ -15,7 +15,9 @@ from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import COLUMNS, RunFolder
 
 QUICK = {"permutations": 99, "bootstrap": 99}
-TABLES = ("alignment", "feature_usage", "interventions", "bias", "agreement", "verdicts")
+TABLES = (
+    "alignment", "feature_usage", "interventions", "bias", "fairness", "agreement", "verdicts",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,11 @@ def tables(planted):
     return feature_usage(planted.run, planted.annotations, **QUICK)
 
 
+def of_ruler(bias):
+    """Rows of bias.csv by metric."""
+    return bias[bias["feature"] == "ruler"].set_index("metric")
+
+
 def facts(run):
     return json.loads((run.path / "analysis.json").read_text())
 
@@ -38,9 +45,21 @@ def test_what_was_planted_is_found_and_nothing_else(tables):
     assert set(zip(seen["method"], seen["feature"], strict=True)) == {("gradcam", "network")}
     usage = tables["feature_usage"]
     assert set(usage.loc[usage["used"], "feature"]) == {"ruler"}
-    bias = tables["bias"].set_index("metric")
+    bias = of_ruler(tables["bias"])
     assert bias.loc["tpr", "gap_low"] > 0
     assert bias.loc["fpr", "gap_low"] > 0
+    apart = tables["fairness"].query("metric == 'equalized_odds_difference'").set_index("feature")
+    assert set(apart.index) == {"ruler", "age_band", "site"}
+    assert apart.index[apart["p_adjusted"] < 0.05].tolist() == ["ruler"]
+
+
+def test_groups_of_patients_stand_beside_the_artifacts(tables):
+    bias = tables["bias"]
+    found = bias.drop_duplicates("feature").set_index("feature")["category"]
+    assert found["site=arm"] == "arm"
+    assert {"age_band=0-29", "age_band=30-49", "age_band=50-69"} < set(found.index)
+    areas = bias["metric"] == "auc"
+    assert (bias["p_delong"].notna() == (areas & bias["gap"].notna())).all()
 
 
 def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, tables):
@@ -130,8 +149,7 @@ def test_several_classes_are_tested_by_their_probabilities(tmp_path):
 
 def test_the_positive_class_can_be_chosen(planted, tables):
     turned = feature_usage(planted.run, planted.annotations, positive="benign", **QUICK)
-    a = tables["bias"].set_index("metric")["gap"]
-    b = turned["bias"].set_index("metric")["gap"]
+    a, b = (of_ruler(t["bias"])["gap"] for t in (tables, turned))
     assert b["tpr"] == pytest.approx(-a["fpr"])
     scores = decision_scores(planted.run, "benign")
     assert scores == pytest.approx(-decision_scores(planted.run, "malignant"))
@@ -254,7 +272,8 @@ def test_a_class_that_no_label_names_has_no_rate(tmp_path):
         image["label"] = "nv" if image["label"] == "bkl" else image["label"]
     planted.annotations.write_text(json.dumps(content))
     bias = feature_usage(planted.run, planted.annotations, **QUICK)["bias"]
-    assert bias["metric"].tolist() == ["balanced_accuracy", "tpr", "fpr", "auc"]
+    bias = of_ruler(bias)
+    assert bias.index.tolist() == ["balanced_accuracy", "tpr", "fpr", "auc"]
     assert np.isfinite(bias["gap"]).all()
 
 

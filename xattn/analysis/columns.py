@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,10 @@ class Column:
         """Where the value is known, (n,)."""
         missing = np.isnan(self.values.reshape(len(self.values), -1))
         return np.asarray(~missing.any(axis=1))
+
+    def of(self, rows: NDArray[np.intp]) -> Column:
+        """Return some of the images."""
+        return replace(self, values=self.values[rows])
 
     @property
     def nominal(self) -> bool:

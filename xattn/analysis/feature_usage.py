@@ -19,8 +19,9 @@ from xattn.analysis.agreement import agreement_table
 from xattn.analysis.alignment import alignment_table
 from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import positions
-from xattn.analysis.columns import as_column
+from xattn.analysis.cohorts import cohorts
 from xattn.analysis.decisions import find_decision
+from xattn.analysis.fairness import fairness_table
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.mask_scores import per_image_table, score_masks
 from xattn.analysis.notes import counts
@@ -57,7 +58,7 @@ def feature_usage(
     """Measure which annotated features the model of a run uses, and how.
 
     Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, bias.csv,
-    agreement.csv and verdicts.csv (what their columns mean: docs/feature-usage.md),
+    fairness.csv, agreement.csv and verdicts.csv (what their columns mean: docs/feature-usage.md),
     features.parquet and masks.zarr (see `features`), mask_scores.parquet (the scores of every
     image) and analysis.json (settings, counts, faults, notes, timings). A second call replaces
     them.
@@ -108,8 +109,9 @@ def feature_usage(
         tables["interventions"], unable = _interventions(
             folder, features, model, positive, interventions, settings, workers
         )
-    with clock("bias"):
-        tables["bias"] = _bias(folder, features, positive, settings)
+    for name, make in (("bias", bias_table), ("fairness", fairness_table)):
+        with clock(name):
+            tables[name] = _apart(make, folder, features, positive, settings)
     with clock("agreement"):
         known_as = features.table["label"], features.table["group"]
         drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
@@ -220,14 +222,20 @@ def _interventions(
     return table, []
 
 
-def _bias(run: RunFolder, features: FeatureSet, positive: str, settings: Settings) -> pd.DataFrame:
-    artifacts = [name for name, kind in features.kinds.items() if kind == "artifact"]
-    if not artifacts or not features.labelled:
+def _apart(
+    make: Callable[..., pd.DataFrame],
+    run: RunFolder,
+    features: FeatureSet,
+    positive: str,
+    settings: Settings,
+) -> pd.DataFrame:
+    """Return bias.csv or fairness.csv: artifacts and groups of patients, compared."""
+    if not features.labelled:
         return pd.DataFrame()
     rows = np.flatnonzero(features.table["label"].notna())
-    columns = [as_column(features.table[name].iloc[rows], name, "artifact") for name in artifacts]
+    columns = [column.of(rows) for column in cohorts(features)]
     outcomes = _outcomes(run, features, positive, rows)
-    return bias_table(columns, outcomes, features.table["group"].iloc[rows], **vars(settings))
+    return make(columns, outcomes, features.table["group"].iloc[rows], **vars(settings))
 
 
 def _outcomes(

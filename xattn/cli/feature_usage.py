@@ -151,7 +151,13 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     shown = ["feature", "metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]
     terminal.table(
         bias.loc[bias["metric"] == "balanced_accuracy", shown],
-        "Is the model better or worse where the artifact is?",
+        "Is the model better or worse where the artifact is, or on images of the group?",
+    )
+    fairness = tables["fairness"]
+    shown = ["feature", "categories", "value", "low", "high", "chance", "p_adjusted"]
+    terminal.table(
+        fairness.loc[fairness["metric"] == "equalized_odds_difference", shown],
+        "How far are tpr or fpr of two groups apart, at most? (chance: of groups drawn by lot)",
     )
     agreement = tables["agreement"]
     shown = ["method_a", "method_b", "n", "rank_correlation", "chance_rank_correlation"]

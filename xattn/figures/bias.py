@@ -42,8 +42,8 @@ _ROW_MM = 4.6
 
 @figure(
     "bias",
-    "Difference of each metric between images with and without an artifact, in percentage "
-    "points with 95 % intervals; 0 is no difference.",
+    "Difference of each metric between images with and without an artifact, or of a group of "
+    "patients and all others, in percentage points with 95 % intervals; 0 is no difference.",
     tables=("bias",),
 )
 def draw_bias(run: RunFolder) -> Figure:
@@ -84,7 +84,7 @@ def draw_bias(run: RunFolder) -> Figure:
     handles = [key(style.OKABE_ITO["vermillion"], "o", "gap, 95 % interval")]
     handles += keys_of_significance(evidence.alpha, "")
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    note = "Artifact (images with / without it)"
+    note = "Artifact or group (images with / without it)"
     if rows.left_out:
         note += f"; the {MOST_FEATURES} most significant, {rows.left_out} more in the table"
     fig.suptitle(note, fontsize=7, x=0.01, ha="left")

@@ -87,8 +87,9 @@ _SECTIONS = (
     ),
     (
         "bias",
-        "Whether artifacts shift the results",
-        "Each metric over images with the artifact minus the same over those without.",
+        "Whether artifacts or groups shift the results",
+        "Each metric over images with the artifact minus the same over those without; over images "
+        "of a group of patients minus the same over all others.",
     ),
 )
 _ALWAYS = ("alignment", "feature_usage", "bias")

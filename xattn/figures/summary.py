@@ -222,8 +222,8 @@ def _gaps(tables: _Tables) -> Iterator[str]:
     found = known[known["p_adjusted"] < tables.evidence.alpha]
     if found.empty:
         yield (
-            f"None of {count(len(known), 'gap')} between images with and without an artifact is "
-            f"significant (adjusted p < {tables.evidence.alpha:g})."
+            f"None of {count(len(known), 'gap')} {_sides(table)} is significant "
+            f"(adjusted p < {tables.evidence.alpha:g})."
         )
         return
     top = found.iloc[int(found["gap"].abs().argmax())]
@@ -231,11 +231,18 @@ def _gaps(tables: _Tables) -> Iterator[str]:
     metric = METRICS.get(str(top["metric"]), readable(str(top["metric"])))
     sides = f"{fixed(float(top['present']))} with, {fixed(float(top['absent']))} without"
     yield (
-        f"{len(found)} of {count(len(known), 'gap')} between images with and without an artifact "
+        f"{len(found)} of {count(len(known), 'gap')} {_sides(table)} "
         f"{'is' if len(found) == 1 else 'are'} significant; the largest is of {metric} with "
         f"{readable(str(top['feature']))}: {gap} points ({sides}; "
         f"adjusted {p_phrase(float(top['p_adjusted']))})."
     )
+
+
+def _sides(table: pd.DataFrame) -> str:
+    """Say what the gaps of a table are between."""
+    groups = "category" in table and table["category"].notna().any()
+    others = ", or in and outside a group of patients," if groups else ""
+    return f"between images with and without an artifact{others}"
 
 
 def _times_100(row: pd.Series[Any]) -> tuple[float, float, float]:

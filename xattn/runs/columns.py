@@ -33,6 +33,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "metric", "n_present", "n_absent", "present", "absent", "gap", "gap_low",
         "gap_high", "p_value", "p_adjusted",
     ),
+    "fairness": (
+        "feature", "kind", "metric", "n", "categories", "value", "low", "high", "chance",
+        "p_value", "p_adjusted",
+    ),
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
     ),
@@ -57,7 +61,10 @@ _COMPARE = "xattn compare RUN..."
 
 WRITTEN_BY: dict[str, str] = {
     **dict.fromkeys(
-        ("alignment", "feature_usage", "interventions", "bias", "verdicts", "agreement"), _USAGE
+        (
+            "alignment", "feature_usage", "interventions", "bias", "fairness", "verdicts",
+            "agreement",
+        ), _USAGE,
     ),
     **dict.fromkeys(("performance", "reliability"), _EVALUATE),
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),

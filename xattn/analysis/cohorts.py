@@ -1,0 +1,77 @@
+"""Groups of patients to compare: sex, age band, site, skin tone band, any column of names.
+
+Numbers are cut into bands that readers of the field know; the cuts are fixed, so that tables of
+two data sets can be laid side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.analysis.columns import Column, as_column
+from xattn.analysis.features import LESION, FeatureSet
+
+AGE_BANDS = {"0-29": 30.0, "30-49": 50.0, "50-69": 70.0, "70+": np.inf}
+"""Name of each band and the age (years) below which it ends."""
+
+MOST_CATEGORIES = 20
+"""A column of more names than this is an identifier or free text, not a group of patients."""
+
+
+def cohorts(features: FeatureSet) -> list[Column]:
+    """Return what can be compared of the features of a run, artifacts first.
+
+    These are the artifacts; metadata and computed features that are names (at most 20) or yes/no;
+    age in bands, called `age_band`; and the skin's ITA in bands, called `skin_tone_band`.
+    """
+    found = []
+    for name, kind in features.kinds.items():
+        if name == LESION or kind not in ("artifact", "metadata", "computed"):
+            continue
+        column = as_column(features.table[name], name, kind)
+        if kind == "artifact":
+            found.append(column)
+        elif is_age(name) and not column.nominal:
+            found.append(age_bands(column))
+        elif name == "skin_tone" and not column.nominal:
+            found.append(tone_bands(column))
+        elif (column.nominal and len(column.categories or ()) <= MOST_CATEGORIES) or (
+            column.aspect == "presence" and column.known.any()
+        ):
+            found.append(column)
+    return sorted(found, key=lambda column: column.kind != "artifact")
+
+
+def is_age(name: str) -> bool:
+    """Say whether a feature is an age by its name.
+
+    >>> [is_age(n) for n in ("age", "age_approx", "Age at diagnosis", "stage", "agenesis")]
+    [True, True, True, False, False]
+    """
+    return name.lower().replace("_", " ").replace("-", " ").split(" ")[0] == "age"
+
+
+def age_bands(column: Column) -> Column:
+    """Cut ages in years into 0-29, 30-49, 50-69 and 70+; unknown stays unknown."""
+    band = np.searchsorted(list(AGE_BANDS.values()), column.values, side="right")
+    return _banded(column, np.minimum(band, len(AGE_BANDS) - 1), tuple(AGE_BANDS))
+
+
+def tone_bands(column: Column) -> Column:
+    """Cut angles (degrees, ITA) into the bands of `xattn.analysis.measured.skin_tone`."""
+    from xattn.analysis.measured.skin_tone import TONES, tone_band
+
+    names = tone_band(column.values)
+    return _banded(column, _place(names, TONES), TONES)
+
+
+def _place(names: NDArray[np.object_], order: Sequence[str]) -> NDArray[np.intp]:
+    return np.array([order.index(n) if n is not None else 0 for n in names], dtype=np.intp)
+
+
+def _banded(column: Column, band: NDArray[np.intp], names: tuple[str, ...]) -> Column:
+    values = np.where(column.known, band, np.nan)
+    return Column(f"{column.feature}_band", column.kind, "value", values, names)
