@@ -131,6 +131,11 @@ class TestFolders:
             build_annotations("isic2018", tmp_path / "empty", tmp_path / "x.json")
         assert not (tmp_path / "x.json").exists()
 
+    def test_the_layout_is_known_by_its_attribute_masks(self, isic):
+        built = build_annotations(None, isic.root, isic.top / "out/isic.json")
+        assert "layout: isic2018, as the folder looks" in built.notes
+        assert built.images == isic.build().images
+
     def test_an_unknown_layout_is_named_with_its_likely_meaning(self, isic):
         with pytest.raises(UsageError, match=r"'isic2081'; did you mean .*'isic2018'"):
             build_annotations("isic2081", isic.root)

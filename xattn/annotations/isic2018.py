@@ -30,7 +30,7 @@ _ATTRIBUTE_NAME = r"(ISIC_\d+)_attribute_{}\.png"
 
 
 def _looks_like(root: Path) -> bool:
-    return any(_matching(root, _ATTRIBUTES, r"ISIC_\d+_attribute_\w+\.png"))
+    return any(_matching(root, _ATTRIBUTES, _ATTRIBUTE_NAME.format(r"\w+")))
 
 
 # Of rank 2: where there are masks, they are meant, whatever tables lie beside them.
