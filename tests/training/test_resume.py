@@ -13,6 +13,7 @@ import torch
 
 from tests.training.recipes import resumed_recipe
 from xattn.errors import RunError
+from xattn.models import load
 from xattn.training.fit import train
 from xattn.training.resume import Bookmark
 
@@ -67,6 +68,39 @@ def test_a_training_that_is_ended_goes_on_and_comes_to_the_same_end(study, tmp_p
     facts = json.loads((tmp_path / "parts" / "train.json").read_text())
     assert facts["resumed_after"] == stops
     assert len(facts["timings"]["epoch_seconds"]) == 5
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_kept_epochs_are_those_of_a_training_without_a_break(study, tmp_path, stop):
+    notes, recipe = study([B, M] * 20, telling=False), resumed_recipe(keep_every=2)
+    run(notes, tmp_path / "whole", recipe)
+    with pytest.raises(Stop):
+        run(notes, tmp_path / "parts", recipe, on_epoch=stop_after(stop))
+    run(notes, tmp_path / "parts", recipe)
+    kept = sorted((tmp_path / "whole" / "checkpoints").iterdir())
+    assert [path.name for path in kept] == ["epoch_0002.pt", "epoch_0004.pt"]
+    for path in kept:
+        assert path.read_bytes() == (tmp_path / "parts" / "checkpoints" / path.name).read_bytes()
+        assert load(path).source["extra"]["best"]["epoch"] == int(path.stem[-4:])
+    assert kept[0].read_bytes() != kept[1].read_bytes()
+
+
+def test_keeping_epochs_changes_nothing_else(study, tmp_path):
+    notes = study([B, M] * 20, telling=False)
+    run(notes, tmp_path / "plain")
+    run(notes, tmp_path / "kept", resumed_recipe(keep_every=1))
+    assert len(list((tmp_path / "kept" / "checkpoints").iterdir())) == 5
+    for name in ("history.csv", "predictions.parquet", "splits.csv"):
+        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
+    assert not (tmp_path / "plain" / "checkpoints").exists()
+
+
+def test_epochs_kept_by_a_training_that_was_given_up_are_removed(study, tmp_path):
+    notes, out = study([B, M] * 20), tmp_path / "out"
+    (out / "checkpoints").mkdir(parents=True)
+    (out / "checkpoints" / "epoch_0009.pt").write_bytes(b"old")
+    run(notes, out, resumed_recipe(epochs=1, keep_every=1))
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["epoch_0001.pt"]
 
 
 @pytest.mark.slow

@@ -94,7 +94,8 @@ def train(
     """Train a classifier on the labels of an annotation file.
 
     Writes OUT/model.pt (the best epoch by balanced accuracy on the validation images; what it was
-    trained with stands in it), history.csv, splits.csv, recipe.toml, errors.csv and, at the end,
+    trained with stands in it), checkpoints/epoch_0005.pt and so on if the recipe's `keep_every`
+    asks for them, history.csv, splits.csv, recipe.toml, errors.csv and, at the end,
     predictions.parquet and train.json. Each is there whole or not at all. On a CPU, the same
     arguments give the same weights, bit for bit; torch's global generators come back as they were.
 
@@ -222,7 +223,20 @@ def fit(
     def save(epoch: Epoch) -> None:
         _save(folder / "model.pt", network, recipe, material, epoch)
 
-    keeper = Keeper(folder, bookmark.state, save, on_epoch, recipe.train.patience)
+    def keep(epoch: Epoch) -> None:
+        place = folder / "checkpoints"
+        place.mkdir(exist_ok=True)
+        _save(place / f"epoch_{epoch.epoch:04d}.pt", network, recipe, material, epoch)
+
+    keeper = Keeper(
+        folder,
+        bookmark.state,
+        save,
+        on_epoch,
+        recipe.train.patience,
+        keep,
+        recipe.train.keep_every,
+    )
     module = Classifier(network, recipe, material)
     try:
         logs = folder / "logs" if tensorboard else None
@@ -336,7 +350,8 @@ def _write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) 
     if fresh:  # remove what is of a training that was given up here
         for stale in ("model.pt", "history.csv"):
             (folder / stale).unlink(missing_ok=True)
-        shutil.rmtree(folder / "logs", ignore_errors=True)
+        for stale in ("logs", "checkpoints"):
+            shutil.rmtree(folder / stale, ignore_errors=True)
     write_text(folder / "recipe.toml", recipe.to_toml())
     write_errors(folder, inputs.skipped)
     write_text(folder / "splits.csv", _splits_csv(inputs.material))

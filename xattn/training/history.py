@@ -54,6 +54,8 @@ class Keeper(pl.Callback):
         on_epoch: told of every epoch, after it was written down. A training that is killed
             meanwhile tells it of the same epoch again.
         patience: epochs without a better balanced accuracy after which it ends; 0 for never.
+        keep: writes the checkpoint of an epoch, best or not; called after every `keep_every`.
+        keep_every: 0 for never.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Keeper(pl.Callback):
         save: Callable[[Epoch], None],
         on_epoch: Callable[[Epoch], None] | None = None,
         patience: int = 0,
+        keep: Callable[[Epoch], None] | None = None,
+        keep_every: int = 0,
     ) -> None:
         self.history: list[Epoch] = []
         self.seconds: list[float] = []
@@ -70,6 +74,7 @@ class Keeper(pl.Callback):
         self.resumed_after: list[int] = []
         self._out, self._state, self._save, self._on_epoch = out, state, save, on_epoch
         self._patience = patience
+        self._keep, self._keep_every = keep, keep_every
         self._rate = self._began = 0.0
 
     @property
@@ -131,6 +136,8 @@ class Keeper(pl.Callback):
             if trainer.is_global_zero:
                 self._save(epoch)
         if trainer.is_global_zero:
+            if self._keep is not None and self._keep_every and not epoch.epoch % self._keep_every:
+                self._keep(epoch)
             write_history(self._out / "history.csv", self.history)
         trainer.should_stop = self.stalled
         try:

@@ -50,6 +50,8 @@ class TrainTable(Table):
     """Largest norm of the gradient; 0 for no limit."""
     patience: int = Field(default=0, ge=0)
     """Epochs without a better balanced accuracy after which training stops; 0 for never."""
+    keep_every: int = Field(default=0, ge=0)
+    """Keep the checkpoint of every so many epochs, beside the best one; 0 for none."""
     precision: Literal["32", "bf16", "16"] = "32"
     """Of the arithmetic in training: mixed with bfloat16, or with float16 and a scaled loss."""
     seed: int = Field(default=0, ge=0)
