@@ -1,0 +1,59 @@
+"""One picture, and what several detectors and measures need of it, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Field = NDArray[np.float32]
+
+RIM = 4
+"""Pixels at the picture's edge that line detectors leave alone: frames and filters end there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in the frame that the detectors were set for (long side 256 pixels).
+
+    Attributes:
+        pixels: 8-bit RGB (h, w, 3).
+    """
+
+    pixels: NDArray[np.uint8]
+
+    @cached_property
+    def lab(self) -> Field:
+        """CIELAB of the picture taken as sRGB under D65, (h, w, 3)."""
+        return np.asarray(cv2.cvtColor(self.pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+    @cached_property
+    def light(self) -> Field:
+        """L*, 0 to 100, (h, w)."""
+        return np.ascontiguousarray(self.lab[..., 0])
+
+    @cached_property
+    def dark_lines(self) -> Field:
+        """How much darker than its surroundings each pixel is, where narrower than 7 pixels."""
+        return np.asarray(cv2.morphologyEx(self.light, cv2.MORPH_CLOSE, disc(7)) - self.light)
+
+    @cached_property
+    def bright_spots(self) -> Field:
+        """How much brighter than its surroundings each pixel is, where narrower than 5 pixels."""
+        return np.asarray(self.light - cv2.morphologyEx(self.light, cv2.MORPH_OPEN, disc(5)))
+
+    @cached_property
+    def inner(self) -> Mask:
+        """All but the rim."""
+        inner = np.zeros(self.light.shape, dtype=bool)
+        inner[RIM:-RIM, RIM:-RIM] = True
+        return inner
+
+
+def disc(side: int) -> NDArray[np.uint8]:
+    """Return a disc (side, side) for morphology."""
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), dtype=np.uint8)

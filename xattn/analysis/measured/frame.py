@@ -1,0 +1,52 @@
+"""Pictures at their own aspect ratio and a bounded size, where shapes and colours are measured.
+
+A model's view may squash the picture: a round lesion becomes an ellipse there. And border length
+depends on resolution, so that all pictures are brought down to one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.images import View, read_image
+
+SIDE = 256
+"""Long side of the frame (pixels). Smaller pictures are left as they are."""
+
+
+def frame_size(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
+    """Return (width, height) of the frame of a picture of `size` (width, height).
+
+    >>> frame_size((1024, 768)), frame_size((200, 100))
+    ((256, 192), (200, 100))
+    """
+    scale = min(1.0, side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def whole_picture(size: tuple[int, int], side: int = SIDE) -> View:
+    """Return the view of a whole picture of `size` (width, height) in its frame."""
+    width, height = frame_size(size, side)
+    return View((0, 0, size[0], size[1]), height, width)
+
+
+def read_framed(path: str | Path, side: int = SIDE) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """Decode one picture upright into its frame.
+
+    Large JPEG files are decoded at a reduced scale, of at least twice the frame.
+
+    Returns:
+        8-bit RGB (height, width, 3), and (width, height) of the upright original.
+
+    Raises:
+        ImageError: the file cannot be read.
+    """
+    decoded = read_image(path, enough=lambda w, h: frame_size((w, h), 2 * side))
+    pixels, size = np.asarray(decoded.image), frame_size(decoded.size, side)
+    if (pixels.shape[1], pixels.shape[0]) != size:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(pixels, dtype=np.uint8), decoded.size
