@@ -42,3 +42,20 @@ def percentile_interval(
     filled = np.where(missing, 0.0, values)  # nanquantile warns of columns without a number
     low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
     return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
+
+
+def mean_interval(
+    values: NDArray[np.floating], group: NDArray[np.intp], bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean, bootstrap over groups; NaN below five.
+
+    Args:
+        values: (n,), all known.
+        group: (n,) numbers.
+        bootstrap, seed: replicates and their seed.
+    """
+    if len(np.unique(group)) < FEWEST_GROUPS:
+        return np.nan, np.nan
+    weights = group_weights(group, len(values), bootstrap, seed)
+    low, high = percentile_interval((weights @ values) / weights.sum(axis=1))
+    return float(low), float(high)

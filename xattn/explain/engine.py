@@ -41,7 +41,7 @@ def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> M
     on_cuda = model.device.type == "cuda"
     if not (_has_convolutions(model.module) or (on_cuda and (amp or compiled))):
         return model
-    engine = _copied(model)
+    engine = private_copy(model)
     if engine is None:
         return model
     pairs = _pairs(engine)
@@ -63,7 +63,12 @@ def _has_convolutions(module: nn.Module) -> bool:
     return count > FEW_CONVOLUTIONS
 
 
-def _copied(model: Model) -> Model | None:
+def private_copy(model: Model) -> Model | None:
+    """Copy a model with what is known of its layers; None if some module cannot be copied.
+
+    Raises:
+        MethodError: no layer of the model can be explained.
+    """
     try:
         # The layer is found, and complained about, on the model itself.
         seen, layer = model.seen, model.target_layer

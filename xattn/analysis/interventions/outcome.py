@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xattn.analysis.adjust import upper_p
 from xattn.analysis.codes import group_codes
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.analysis.resampling import mean_interval
 
 Array = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class Scores:
         number = group_codes(self.groups[paired], int(paired.sum()))
         excess_low, excess_high = np.nan, np.nan
         if paired.any():
-            excess_low, excess_high = _mean_interval(excess, number, bootstrap, seed)
+            excess_low, excess_high = mean_interval(excess, number, bootstrap, seed)
         return {
             "n": len(change),
             "n_control": int(paired.sum()),
@@ -69,7 +69,7 @@ class Scores:
         }
 
     def _interval(self, values: Array, bootstrap: int, seed: int) -> tuple[float, float]:
-        return _mean_interval(values, group_codes(self.groups, len(values)), bootstrap, seed)
+        return mean_interval(values, group_codes(self.groups, len(values)), bootstrap, seed)
 
 
 def sign_flip_p(
@@ -108,18 +108,6 @@ def mcnemar_p(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     table = np.zeros((2, 2), dtype=int)
     np.add.at(table, (first.astype(int), second.astype(int)), 1)
     return float(mcnemar(table, exact=True).pvalue)
-
-
-def _mean_interval(
-    values: Array, group: NDArray[np.intp], bootstrap: int, seed: int
-) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the mean, bootstrap over groups; NaN below five."""
-    if len(np.unique(group)) < FEWEST_GROUPS:
-        return np.nan, np.nan
-    weights = group_weights(group, len(values), bootstrap, seed)
-    means = (weights @ values) / weights.sum(axis=1)
-    low, high = percentile_interval(means)
-    return float(low), float(high)
 
 
 def _mean(values: NDArray[Any]) -> float:
