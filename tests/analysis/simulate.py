@@ -18,14 +18,13 @@ from xattn.analysis.alignment import paired_sums
 from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import as_column
-from xattn.analysis.decisions import DECISIONS
+from xattn.analysis.decisions import DECISIONS, find_statistic
 from xattn.analysis.information import conditional_information, quantile_bins
 from xattn.analysis.kci import kci_p_values
 from xattn.analysis.permutation import within_label_permutations
 from xattn.analysis.rates import Outcomes
 from xattn.analysis.resampling import group_weights, percentile_interval
 from xattn.analysis.sample import Sample
-from xattn.analysis.statistics import find_statistic
 from xattn.analysis.usage import usage_test
 from xattn.analysis.usage_table import usage_table
 

@@ -4,11 +4,11 @@ from scipy.special import ndtri
 from scipy.stats import chi2_contingency, rankdata, spearmanr
 
 from xattn.analysis.columns import as_column
+from xattn.analysis.decisions import find_statistic
 from xattn.analysis.ranks import centred_within, ranks_within
 from xattn.analysis.statistics import (
     STATISTICS,
     feature_embedding,
-    find_statistic,
     prediction_embedding,
 )
 from xattn.errors import UsageError

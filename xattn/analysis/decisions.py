@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+import xattn.analysis.neighbours  # noqa: F401 -- importing registers
 from xattn.analysis.adjust import minimum_p, permuted_p
+from xattn.analysis.statistics import STATISTICS, Measure
 from xattn.errors import UsageError, near
 
 Array = NDArray[np.float64]
@@ -61,3 +63,14 @@ def find_decision(name: str) -> Decision:
     if name not in DECISIONS:
         raise UsageError(f"Unknown decision {name!r}{near(name, DECISIONS)}")
     return DECISIONS[name]
+
+
+def find_statistic(name: str) -> Measure:
+    """Return the statistic of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in STATISTICS:
+        raise UsageError(f"Unknown test {name!r}{near(name, STATISTICS)}")
+    return STATISTICS[name]

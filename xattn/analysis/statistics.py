@@ -26,7 +26,6 @@ from scipy.special import ndtri
 from xattn.analysis.codes import label_slices
 from xattn.analysis.columns import Column
 from xattn.analysis.ranks import centred_within, ranks_within
-from xattn.errors import UsageError, near
 
 Array = NDArray[np.float64]
 Embedding = Callable[[Array], Array]
@@ -106,19 +105,6 @@ def statistic(name: str, per_label: bool) -> Callable[[Embedding], Embedding]:
         return embed
 
     return register
-
-
-def find_statistic(name: str) -> Measure:
-    """Return the statistic of this name.
-
-    Raises:
-        UsageError: there is none.
-    """
-    import xattn.analysis.neighbours  # noqa: F401 -- importing registers
-
-    if name not in STATISTICS:
-        raise UsageError(f"Unknown test {name!r}{near(name, STATISTICS)}")
-    return STATISTICS[name]
 
 
 @statistic("rank", per_label=False)

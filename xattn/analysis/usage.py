@@ -24,10 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 from xattn.analysis.adjust import permuted_p
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import Column, as_column
-from xattn.analysis.decisions import find_decision
+from xattn.analysis.decisions import find_decision, find_statistic
 from xattn.analysis.permutation import Stratum
 from xattn.analysis.sample import Sample
-from xattn.analysis.statistics import Measure, find_statistic
+from xattn.analysis.statistics import Measure
 from xattn.errors import UsageError
 
 Array = NDArray[np.float64]
