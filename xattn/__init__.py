@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from xattn.analysis.comparison.compare import Comparison, compare
     from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
+    from xattn.analysis.over_training import usage_over_training
     from xattn.analysis.usage import UsageResult, usage_test
     from xattn.annotations import build_annotations, read_annotations
     from xattn.explain.pipeline import explain
@@ -49,6 +50,7 @@ _HOMES = {
     "search": "xattn.training.search",
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",
+    "usage_over_training": "xattn.analysis.over_training",
     "usage_test": "xattn.analysis.usage",
     "wrap": "xattn.models",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "search",
     "synthesize",
     "train",
+    "usage_over_training",
     "usage_test",
     "wrap",
 ]

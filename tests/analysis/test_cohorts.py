@@ -22,7 +22,6 @@ def test_ages_fall_into_the_band_that_begins_with_them():
 
 
 def test_angles_of_skin_fall_into_their_bands():
-    pytest.importorskip("xattn.analysis.measured.skin_tone", exc_type=ImportError)
     found = tone_bands(as_column([60.0, 0.0, np.nan, -40.0], "skin_tone", "computed"))
     assert names(found) == ["very light", "brown", None, "dark"]
     assert (found.feature, found.kind) == ("skin_tone_band", "computed")
@@ -34,7 +33,6 @@ def test_ages_are_known_by_their_name(name, is_one):
 
 
 def test_artifacts_come_first_then_what_can_be_compared_of_the_patients(tmp_path):
-    pytest.importorskip("xattn.analysis.measured.skin_tone", exc_type=ImportError)
     n = 24
     table = pd.DataFrame({
         "age": np.arange(n) * 4.0, "sex": ["female", "male"] * 12, "smoker": [0.0, 1.0] * 12,

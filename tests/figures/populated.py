@@ -13,7 +13,7 @@ from tests.analysis.trained import fabricate_study
 from tests.fabricate import fabricate_run
 from xattn.analysis.comparison.compare import compare
 from xattn.analysis.evaluation.table import performance_table, reliability_table
-from xattn.runs import ComparisonFolder, RunFolder
+from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 
 FEATURES = {
     "pigment_network": "structure",
@@ -112,6 +112,30 @@ def populated_comparison(root: Path, **options: object) -> ComparisonFolder:
     """Write a comparison of four models with three seeds each."""
     runs = fabricate_study(root / "trained", MODELS, (0, 1, 2), sizes={"test": 80, "ood": 80})
     return compare(runs, root / "comparison", **options).folder
+
+
+def populated_course(
+    root: Path, steps: int = 6, features: dict[str, str] = FEATURES
+) -> TableFolder:
+    """Write usage_over_training.csv: artifacts come to be used, structures do not."""
+    rng = np.random.default_rng(0)
+    folder = TableFolder(root / "course")
+    folder.path.mkdir(parents=True)
+    kinds = {**features, "control-noise": "control", "control-label-noise": "control"}
+    parts = []
+    for step in range(1, steps + 1):
+        part = usage_table(kinds, rng).assign(step=step, checkpoint=f"epoch_{step:04d}.pt")
+        artifact = part["kind"] == "artifact"
+        part["effect_bits"] = np.where(artifact, 0.02 * step, 0.004 * rng.normal(size=len(part)))
+        part["p_adjusted"] = np.where(artifact & (step > 2), 0.001, 0.7)
+        part["effect_low"], part["effect_high"] = (
+            part["effect_bits"] - 0.01,
+            part["effect_bits"] + 0.01,
+        )
+        parts.append(part)
+    folder.write_table("usage_over_training", pd.concat(parts, ignore_index=True))
+    (folder.path / "usage_over_training.json").write_text(json.dumps({"alpha": 0.05}))
+    return folder
 
 
 def alignment_table(

@@ -6,7 +6,12 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tests.figures.populated import explained_run, populated_comparison, populated_run
+from tests.figures.populated import (
+    explained_run,
+    populated_comparison,
+    populated_course,
+    populated_run,
+)
 from xattn.errors import RunError, UsageError
 from xattn.figures.registry import FORMATS, known_figures, save_figures
 from xattn.figures.style import PAGE_MM, style
@@ -24,19 +29,25 @@ def comparison(tmp_path_factory):
     return populated_comparison(tmp_path_factory.mktemp("compared"))
 
 
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    return populated_course(tmp_path_factory.mktemp("trained"))
+
+
 @pytest.fixture
-def folder(run, comparison):
+def folder(run, comparison, course):
     """Return a function that gives a folder of the kind that a figure is drawn from."""
-    return lambda name: {type(f): f for f in (run, comparison)}[known_figures()[name].of]
+    return lambda name: {type(f): f for f in (run, comparison, course)}[known_figures()[name].of]
 
 
 @pytest.fixture(scope="module")
-def saved(run, comparison, tmp_path_factory):
+def saved(run, comparison, course, tmp_path_factory):
     """Two folders of every figure in every format, drawn independently."""
     folders = [tmp_path_factory.mktemp("saved") for _ in range(2)]
     for folder in folders:
         save_figures(run, formats=FORMATS, out=folder)
         save_figures(comparison, formats=FORMATS, out=folder)
+        save_figures(course, formats=FORMATS, out=folder)
     return folders
 
 
@@ -101,7 +112,9 @@ def test_pngs_are_for_print(saved):
         assert image.width == pytest.approx(PAGE_MM / 25.4 * 300, abs=1)
 
 
-@pytest.mark.parametrize("populate", [lambda root: populated_run(root, n=8), populated_comparison])
+@pytest.mark.parametrize(
+    "populate", [lambda root: populated_run(root, n=8), populated_comparison, populated_course]
+)
 def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):
     folder = populate(tmp_path)
     paths = save_figures(str(folder.path))

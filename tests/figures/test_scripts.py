@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.figures.populated import populated_comparison, populated_run
+from tests.figures.populated import populated_comparison, populated_course, populated_run
 from xattn.figures.registry import known_figures
 
 FOLDER = Path(__file__).parents[2] / "figures"
@@ -18,7 +18,8 @@ def folders(tmp_path_factory):
     """A folder of each kind that figures are drawn from."""
     run = populated_run(tmp_path_factory.mktemp("scripts"), n=12)
     comparison = populated_comparison(tmp_path_factory.mktemp("compared"))
-    return {type(folder): folder for folder in (run, comparison)}
+    course = populated_course(tmp_path_factory.mktemp("trained"))
+    return {type(folder): folder for folder in (run, comparison, course)}
 
 
 def test_every_figure_has_its_script():

@@ -91,7 +91,7 @@ def feature_usage(
     """
     settings = Settings(permutations, bootstrap, alpha, seed)
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    positive = _positive(folder, positive)
+    positive = positive_class(folder, positive)
     known = _read(annotations)
     n, clock = len(folder.predictions), _Clock()
     steps = _Steps(progress, 2 * n)
@@ -121,7 +121,7 @@ def feature_usage(
         tables["verdicts"] = verdict_table(*sides, alpha=alpha)
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")
-    tables = {name: _presentable(table, name) for name, table in tables.items()}
+    tables = {name: presentable(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         folder.write_table(name, table)
     with replacing(folder.path / "mask_scores.parquet") as part:
@@ -261,7 +261,12 @@ def _outcomes(
     )
 
 
-def _positive(run: RunFolder, positive: str | None) -> str:
+def positive_class(run: RunFolder, positive: str | None) -> str:
+    """Return the class that tpr and fpr speak of: the one named, or the last.
+
+    Raises:
+        UsageError: it is no class of the run.
+    """
     if positive is None:
         return run.classes[-1]
     if positive not in run.classes:
@@ -277,7 +282,7 @@ def _read(annotations: Annotations | str | Path) -> Annotations:
     return read_annotations(annotations)
 
 
-def _presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
+def presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Put the promised columns first, and keep six digits: more are noise of the machine."""
     if table.empty:
         return pd.DataFrame(columns=list(COLUMNS[name]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -18,12 +18,21 @@ from xattn.cli.options import (
 )
 from xattn.cli.terminal import Terminal
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @click.command("feature-usage")
 @click.option("--annotations", type=FILE, required=True, help="Masks, values and labels.")
 @click.option("--run", type=PLACE, help="Run folder; default the last one here.")
-@model_options(required=False)
+@model_options(required=False, several=True)
 @click.option("--images", "-i", multiple=True, help="With --ckpt: explain these first.")
+@click.option(
+    "--method",
+    "-m",
+    multiple=True,
+    help="With --ckpt: maps to make; repeatable; of several checkpoints none if not given.",
+)
 @click.option("--permutations", type=click.IntRange(19), default=999, show_default=True)
 @click.option("--bootstrap", type=click.IntRange(99), default=1000, show_default=True)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.05, show_default=True)
@@ -50,8 +59,9 @@ from xattn.cli.terminal import Terminal
 def command(
     annotations: Path,
     run: Path | None,
-    ckpt: Path | None,
+    ckpt: tuple[Path, ...],
     images: tuple[str, ...],
+    method: tuple[str, ...],
     permutations: int,
     bootstrap: int,
     alpha: float,
@@ -72,6 +82,7 @@ def command(
     """Measure which features a model uses: maps against masks, dependence tests, bias gaps.
 
     Works on the run folder that `xattn explain` left here, or straight from --ckpt and --images.
+    With several checkpoints of one training: which features are used at each step.
     """
     from xattn.analysis.feature_usage import feature_usage as measure
     from xattn.annotations import read_annotations
@@ -80,15 +91,41 @@ def command(
     terminal = Terminal(quiet, as_json)
     known = read_annotations(annotations, on_fault=terminal.fault)
     model = None
-    if ckpt is not None:
+    if len(ckpt) > 1 or any(path.is_dir() for path in ckpt):
+        from xattn.analysis.over_training import usage_over_training
+        from xattn.cli.loading import load_model
+
+        out = run or Path("xattn-run")
+        with terminal.progress("explain") as progress:
+            course = usage_over_training(
+                ckpt,
+                known,
+                out,
+                images=images or None,
+                methods=method,
+                permutations=permutations,
+                bootstrap=bootstrap,
+                alpha=alpha,
+                seed=seed,
+                positive=positive,
+                decision=decision,
+                load=lambda path: load_model(path, device=device, **model_choice),
+                batch_size=batch_size,
+                workers=workers,
+                progress=progress,
+            )
+        _show_course(terminal, course, out)
+        return 3 if strict and terminal.faults else 0
+    if ckpt:
         from xattn.cli.loading import load_model
         from xattn.explain.pipeline import explain
 
-        model = load_model(ckpt, device=device, **model_choice)
+        model = load_model(ckpt[0], device=device, **model_choice)
         with terminal.progress("explain") as progress:
             folder = explain(
                 model,
                 images or None,
+                methods=method or None,
                 out=run or "xattn-run",
                 annotations=known,
                 batch_size=batch_size,
@@ -122,6 +159,29 @@ def command(
         {"run": str(folder.path), **{k: t.to_dict("records") for k, t in tables.items()}}
     )
     return 3 if strict and terminal.faults else 0
+
+
+def _show_course(terminal: Terminal, course: pd.DataFrame, out: Path) -> None:
+    """Print where each feature came out as used, and how its effect began and ended."""
+    import pandas as pd
+
+    rows = []
+    for (feature, kind, test), part in course.groupby(["feature", "kind", "test"], sort=False):
+        used = part.loc[part["used"].astype(bool), "step"]
+        rows.append(
+            {
+                "feature": feature,
+                "kind": kind,
+                "test": test,
+                "used": f"{len(used)} of {len(part)}",
+                "first used": str(used.min()) if len(used) else "-",
+                "bits at first": part["effect_bits"].iloc[0],
+                "bits at last": part["effect_bits"].iloc[-1],
+            }
+        )
+    terminal.table(pd.DataFrame(rows), "At which steps does the prediction depend on the feature?")
+    terminal.say(f"usage_over_training.csv in {out}; as a figure: xattn figures {out}")
+    terminal.summary({"out": str(out), "usage_over_training": course.to_dict("records")})
 
 
 def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:

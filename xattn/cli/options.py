@@ -74,8 +74,8 @@ def computing(function: F) -> F:
     return function
 
 
-def model_options(required: bool) -> Callable[[F], F]:
-    """Add how a checkpoint becomes a model."""
+def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
+    """Add how a checkpoint becomes a model, or several checkpoints and folders of them do."""
 
     def add(function: F) -> F:
         for option in (
@@ -93,7 +93,15 @@ def model_options(required: bool) -> Callable[[F], F]:
             click.option("--size", type=Size(), help="Input size of a model that stores none."),
             click.option("--classes", help="Class names in the order of the logits, by commas."),
             click.option("--arch", help="Architecture of a checkpoint without a name."),
-            click.option("--ckpt", type=FILE, required=required, help="The checkpoint."),
+            click.option(
+                "--ckpt",
+                type=PLACE if several else FILE,
+                required=required,
+                multiple=several,
+                help="The checkpoint; several of one training, or their folder: usage over steps."
+                if several
+                else "The checkpoint.",
+            ),
         ):
             function = option(function)
         return function

@@ -34,6 +34,7 @@ _MODULES = (
     "calibration",
     "performance_seeds",
     "critical_difference",
+    "usage_over_training",
 )
 
 
@@ -149,8 +150,12 @@ def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
 def _opened(run: Folder) -> TableFolder:
     if isinstance(run, TableFolder):
         return run
-    comparison = ComparisonFolder(Path(run))
-    return comparison if comparison.is_there else RunFolder.open(run)
+    comparison, tables = ComparisonFolder(Path(run)), TableFolder(Path(run))
+    if comparison.is_there:
+        return comparison
+    if tables.has_table("usage_over_training") and not (tables.path / "run.json").is_file():
+        return tables
+    return RunFolder.open(run)
 
 
 def _targets(runs: Sequence[TableFolder], out: str | Path | None) -> list[Path]:

@@ -37,6 +37,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "kind", "metric", "n", "categories", "value", "low", "high", "chance",
         "p_value", "p_adjusted",
     ),
+    "usage_over_training": (
+        "step", "checkpoint", "feature", "kind", "test", "p_value", "p_adjusted", "used",
+        "effect_bits", "effect_low", "effect_high", "rank_effect",
+    ),
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
     ),
@@ -56,6 +60,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _USAGE = "xattn feature-usage --annotations isic_attributes.json"
+_OVER_TRAINING = "xattn feature-usage --ckpt a.pt --ckpt b.pt --annotations isic_attributes.json"
 _EVALUATE = "xattn evaluate --ckpt model.pt --annotations isic_attributes.json"
 _COMPARE = "xattn compare RUN..."
 
@@ -66,6 +71,7 @@ WRITTEN_BY: dict[str, str] = {
             "agreement",
         ), _USAGE,
     ),
+    "usage_over_training": _OVER_TRAINING,
     **dict.fromkeys(("performance", "reliability"), _EVALUATE),
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }

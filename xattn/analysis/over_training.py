@@ -1,0 +1,230 @@
+"""Usage over training: the dependence test of every feature, checkpoint by checkpoint.
+
+features ──────────────┐             The features of the images do not change, nor do their
+   │  label            │             labels: they are collected once, and all checkpoints are
+   │    ├─────┐        │             tested against the same permutations, so that differences
+   ▼    ▼     ▼        ▼             between steps are the models' alone.
+step 1 ── step 2 ── step 3 ...
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from xattn.analysis.feature_usage import Settings, decision_scores, positive_class, presentable
+from xattn.analysis.features import FeatureSet, Progress, collect_features
+from xattn.analysis.usage_table import measured_columns, usage_table
+from xattn.errors import UsageError, XattnError
+from xattn.explain.pipeline import explain
+from xattn.models import load as load_checkpoint
+from xattn.runs import RunFolder, TableFolder
+from xattn.runs.atomic import replacing
+
+if TYPE_CHECKING:
+    from xattn.annotations.records import Annotations
+    from xattn.models.interface import Model
+
+TABLE = "usage_over_training"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One checkpoint of a training.
+
+    Attributes:
+        number: the epoch that stands in the checkpoint, or its place among those given, from 1.
+        path: the file.
+        sha256: of its bytes.
+    """
+
+    number: int
+    path: Path
+    sha256: str
+
+
+def usage_over_training(
+    checkpoints: Sequence[str | Path],
+    annotations: Annotations | str | Path,
+    out: str | Path,
+    *,
+    images: str | Path | Iterable[str | Path] | None = None,
+    methods: Sequence[str] = (),
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    alpha: float = 0.05,
+    seed: int = 0,
+    positive: str | None = None,
+    decision: str = "min-p",
+    load: Callable[[Path], Model] | None = None,
+    batch_size: int = 16,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Test which features a model uses at each of several checkpoints of its training.
+
+    Writes a run folder per checkpoint into OUT/steps/<step>, OUT/usage_over_training.csv (one row
+    per step, feature and test) and OUT/usage_over_training.json (settings and checkpoints). A
+    call that was stopped goes on with its predictions where it was.
+
+    Args:
+        checkpoints: files, or folders that stand for the `.pt` files in them. Steps are numbered
+            by the epochs that stand in them if all do, else in the order given.
+        annotations: an annotation file, or one that was read.
+        out: the folder; may be a run folder.
+        images: as for `explain`; default the images of `annotations`.
+        methods: maps to make of every step; none by default, the test needs predictions alone.
+        permutations, bootstrap, alpha, seed, positive, decision: as for `feature_usage`.
+        load: how a file becomes a model; default `xattn.load`.
+        batch_size: images per forward pass.
+        workers: threads for decoding.
+        progress: called with (images done, images in all), over all steps.
+
+    Raises:
+        UsageError: fewer than two checkpoints, two of one epoch, or an argument out of range.
+        XattnError: the checkpoints differ in classes or preprocessing, not all images could be
+            read at every step, or nothing is labelled.
+    """
+    settings = Settings(permutations, bootstrap, alpha, seed)
+    out, load = Path(out), load or load_checkpoint
+    known = _read(annotations)
+    steps = _steps(_files(checkpoints), load)
+    features: FeatureSet | None = None
+    first: RunFolder | None = None
+    parts = []
+    for place, step in enumerate(steps):
+        run = explain(
+            load(step.path),
+            images,
+            methods=list(methods),
+            out=out / "steps" / f"{step.number:04d}",
+            annotations=known,
+            overlay="none",
+            batch_size=batch_size,
+            workers=workers,
+            progress=_part(progress, place, len(steps)),
+        )
+        if features is None or first is None:
+            first, features = run, collect_features(run, known, workers=workers or 2)
+            if not features.labelled:
+                raise XattnError(f"Expected images with a label in {known.path}, but none has one")
+        _require_same(first, run)
+        parts.append(_table(run, features, step, positive, decision, settings))
+    table = presentable(pd.concat(parts, ignore_index=True), TABLE)
+    out.mkdir(parents=True, exist_ok=True)
+    TableFolder(out).write_table(TABLE, table)
+    _write_facts(out, steps, known, {**vars(settings), "decision": decision})
+    return table
+
+
+def _files(checkpoints: Sequence[str | Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in map(Path, checkpoints):
+        inside = sorted(path.glob("*.pt")) if path.is_dir() else [path]
+        if not inside:
+            raise UsageError(f"Expected checkpoints in {path}, but it holds no .pt file")
+        found += inside
+    if len(found) < 2:
+        raise UsageError(f"Expected two checkpoints or more, but got {len(found)}")
+    return found
+
+
+def _steps(files: Sequence[Path], load: Callable[[Path], Model]) -> list[Step]:
+    """Number the checkpoints, and make sure that they can be compared."""
+    models = [_facts(load(file)) for file in files]
+    for file, facts in zip(files[1:], models[1:], strict=True):
+        for what in ("classes", "preprocessing"):
+            if facts[what] != models[0][what]:
+                raise XattnError(
+                    f"Expected checkpoints of one training, but {files[0]} and {file} differ in "
+                    f"{what}: {models[0][what]} and {facts[what]}"
+                )
+    epochs = [facts["epoch"] for facts in models]
+    numbers = epochs if None not in epochs else range(1, 1 + len(files))
+    number, times = Counter(numbers).most_common(1)[0]
+    if times > 1:
+        same = [str(f) for f, n in zip(files, numbers, strict=True) if n == number]
+        raise UsageError(f"Expected one checkpoint per epoch, but {' and '.join(same)} are both "
+                         f"of epoch {number}; leave one out")  # fmt: skip
+    steps = [
+        Step(int(n), file, facts["sha256"])
+        for n, file, facts in zip(numbers, files, models, strict=True)
+    ]
+    return sorted(steps, key=lambda step: step.number)
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    best = model.source.get("extra", {}).get("best") or {}
+    return {
+        "classes": list(model.classes),
+        "preprocessing": model.preprocessing.to_dict(),
+        "epoch": best.get("epoch"),
+        "sha256": model.source.get("sha256", ""),
+    }
+
+
+def _require_same(first: RunFolder, run: RunFolder) -> None:
+    ours, theirs = (list(r.predictions["image_id"]) for r in (first, run))
+    if ours != theirs:
+        raise XattnError(
+            f"Expected the same images at every step, but {first.path} has {len(ours)} and "
+            f"{run.path} {len(theirs)}, or others; delete the steps folder to begin anew"
+        )
+
+
+def _table(
+    run: RunFolder,
+    features: FeatureSet,
+    step: Step,
+    positive: str | None,
+    decision: str,
+    settings: Settings,
+) -> pd.DataFrame:
+    found = usage_table(
+        measured_columns(features),
+        decision_scores(run, positive_class(run, positive)),
+        features.table["label"],
+        features.table["group"],
+        decision=decision,
+        **vars(settings),
+    )
+    return found.assign(step=step.number, checkpoint=step.path.name)
+
+
+def _part(progress: Progress | None, place: int, steps: int) -> Progress | None:
+    if progress is None:
+        return None
+    report = progress
+    return lambda done, total: report(place * total + done, steps * total)
+
+
+def _read(annotations: Annotations | str | Path) -> Annotations:
+    if not isinstance(annotations, str | Path):
+        return annotations
+    from xattn.annotations import read_annotations
+
+    return read_annotations(annotations)
+
+
+def _write_facts(
+    out: Path, steps: Sequence[Step], known: Annotations, settings: dict[str, Any]
+) -> None:
+    facts = {
+        "schema": "xattn-over-training/1",
+        **settings,
+        "annotations": known.path.name,
+        "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "steps": [
+            {"step": s.number, "checkpoint": s.path.name, "checkpoint_sha256": s.sha256}
+            for s in steps
+        ],
+    }
+    with replacing(out / f"{TABLE}.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
