@@ -7,7 +7,15 @@ from typing import Any
 
 import rich_click as click
 
-from xattn.cli.options import FILE, PLACE, common, computing, model_options, strict_option
+from xattn.cli.options import (
+    FILE,
+    PLACE,
+    common,
+    computing,
+    model_options,
+    seed_option,
+    strict_option,
+)
 from xattn.cli.terminal import Terminal
 
 
@@ -42,6 +50,15 @@ from xattn.cli.terminal import Terminal
 )
 @click.option("--amp", is_flag=True, help="Half precision where it is safe; CUDA only.")
 @click.option("--compile", "compiled", is_flag=True, help="torch.compile the trunk; CUDA only.")
+@click.option("--evaluate", is_flag=True, help="Measure whether the maps are faithful; slow.")
+@click.option(
+    "--evaluate-images",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Images drawn at random for it.",
+)
+@seed_option
 @computing
 @strict_option
 @common
@@ -55,6 +72,9 @@ def command(
     exact: bool,
     amp: bool,
     compiled: bool,
+    evaluate: bool,
+    evaluate_images: int,
+    seed: int,
     batch_size: int,
     workers: int | None,
     strict: bool,
@@ -114,9 +134,40 @@ def command(
         terminal.say(f"  {count} converted to 8-bit RGB: {what}")
     if counts["skipped"]:
         terminal.say(f"  {counts['skipped']} skipped, see {run.path / 'errors.csv'}")
+    if evaluate:
+        from xattn.analysis.faithfulness.measure import faithfulness
+
+        with terminal.progress("evaluate") as progress:
+            found = faithfulness(
+                run,
+                model,
+                annotations=known,
+                images=evaluate_images,
+                seed=seed,
+                batch_size=batch_size,
+                workers=workers,
+                progress=progress,
+            )
+        facts["faithfulness"] = found.table.to_dict("records")
+        facts["sentences"], facts["notes"] = list(found.sentences), list(found.notes)
+        _show(terminal, found.table)
+        for sentence in found.sentences:
+            terminal.say(sentence)
+        for note in found.notes:
+            terminal.say(f"Note: {note}")
     terminal.summary(facts)
     missing = counts["skipped"] or terminal.faults or facts["left_out"]
     return 3 if strict and missing else 0
+
+
+def _show(terminal: Terminal, table: Any) -> None:
+    """Print the methods' rows; the controls stand beside them."""
+    rows = table[table["random"].notna()]
+    shown = ["method", "score", "better", "n", "value", "low", "high", "random", "edges"]
+    terminal.table(
+        rows[[*shown, "p_adjusted", "beats_controls"]],
+        "Does the model need what the maps show? (random, edges: maps that know nothing of it)",
+    )
 
 
 def _converted(predictions: Any) -> dict[str, int]:

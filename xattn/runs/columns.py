@@ -41,6 +41,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "step", "checkpoint", "feature", "kind", "test", "p_value", "p_adjusted", "used",
         "effect_bits", "effect_low", "effect_high", "rank_effect",
     ),
+    "faithfulness": (
+        "method", "target", "grid", "score", "better", "n", "value", "low", "high", "random",
+        "p_random", "edges", "p_edges", "p_value", "p_adjusted", "beats_controls",
+    ),
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
     ),
@@ -72,6 +76,7 @@ WRITTEN_BY: dict[str, str] = {
         ), _USAGE,
     ),
     "usage_over_training": _OVER_TRAINING,
+    "faithfulness": "xattn explain --evaluate",
     **dict.fromkeys(("performance", "reliability"), _EVALUATE),
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }

@@ -1,0 +1,123 @@
+"""Noise, randomised copies, and similarity of maps."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from tests.explain.planted import Net, generate
+from tests.explain.states import Snapshot, unsettle
+from tests.models.nets import Conv, Tokens, swin, vit, wrapped
+from xattn.analysis.faithfulness.controls import edge_maps, random_maps
+from xattn.analysis.faithfulness.sanity import (
+    DEPTHS,
+    _weighted_layers,
+    make_maps,
+    noisy,
+    randomised_models,
+    relative_change,
+    similarity,
+)
+from xattn.explain.plan import make_plan
+
+
+def test_similarity_is_spearmans():
+    first, second = torch.rand(2, 4, 5, 6, dtype=torch.float64)
+    found = similarity(first, second.round(decimals=1))
+    for i in range(4):
+        expected = spearmanr(first[i].flatten(), second[i].round(decimals=1).flatten()).statistic
+        assert found[i] == pytest.approx(expected)
+
+
+def test_a_map_that_died_has_nothing_of_the_first_one_left():
+    maps = torch.rand(2, 3, 3, dtype=torch.float64)
+    dead = torch.stack([torch.zeros(3, 3), torch.full((3, 3), torch.nan)]).double()
+    assert similarity(maps, dead).tolist() == [0, 0]
+    assert np.isnan(similarity(dead, maps)).all()
+
+
+def test_relative_change_goes_from_none_to_the_opposite():
+    maps = torch.rand(1, 3, 3) + 0.1
+    for factor, expected in ((1, 0.0), (-1, 2.0), (0, 2.0), (3, 1.0)):
+        assert relative_change(maps, factor * maps).item() == pytest.approx(expected)
+    assert relative_change(0 * maps, maps).isnan().all()
+
+
+def test_noise_is_the_images_own_whatever_its_company():
+    model, inputs = wrapped(Conv()), torch.rand(3, 3, 32, 48)
+    together = [x[2] for x in noisy(model, inputs, ("a", "b", "c"), seed=0)]
+    alone = [x[0] for x in noisy(model, inputs[2:], ("c",), seed=0)]
+    assert all(torch.equal(a, b) for a, b in zip(together, alone, strict=True))
+    assert not torch.equal(together[0], together[1])
+    assert (together[0] - inputs[2]).std().item() == pytest.approx(5 / 255, rel=0.05)
+
+
+NETS = {
+    "conv": (Conv, (32, 48)),
+    "tokens": (Tokens, (32, 48)),
+    "vit": (vit, (32, 48)),
+    "swin": (swin, (32, 32)),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_layers_go_from_the_logits_to_the_picture_and_the_users_model_stays(name):
+    make, size = NETS[name]
+    model = wrapped(make(), size)
+    unsettle(model.module)
+    before = Snapshot(model.module)
+    layers = _weighted_layers(model)
+    assert layers[0] in ("fc", "head", "head.fc")
+    weighted = [n for n, p in model.module.named_modules() if list(p.parameters(recurse=False))]
+    assert sorted(weighted) == sorted(layers)
+    inputs = torch.rand(4, 3, *size)
+    changed = []
+    for _, copied in randomised_models(model, lambda: iter([inputs]), seed=0):
+        theirs, ours = model.module.state_dict(), copied.module.state_dict()
+        weights = [k for k, _ in model.module.named_parameters()]
+        changed.append({k for k in weights if not torch.equal(theirs[k], ours[k])})
+        for key in weights:  # shuffled, not drawn
+            assert torch.equal(ours[key].flatten().sort()[0], theirs[key].flatten().sort()[0])
+        assert torch.isfinite(copied.logits(inputs)).all()
+        assert not copied.module.training
+    before.check(model.module)
+    assert len(changed) == len(DEPTHS)
+    # Weights that are all the same, as of a new norm, are not changed by shuffling.
+    assert all(a <= b for a, b in pairwise(changed))
+    assert changed[0] < changed[-1]
+    assert all(k.startswith(layers[0]) for k in changed[0])
+
+
+def test_batch_norms_are_given_the_statistics_of_what_reaches_them():
+    model = wrapped(Net().eval(), (48, 48))
+    inputs = model.normalise(torch.from_numpy(generate(16, 0).pictures))
+    *_, (_, copied) = randomised_models(model, lambda: iter([inputs]), seed=0)
+    seen = copied.module.conv1(inputs)
+    torch.testing.assert_close(copied.module.norm1.running_mean, seen.mean((0, 2, 3)))
+    assert copied.module.norm1.momentum == 0.1
+
+
+def test_maps_are_those_of_explain_for_the_given_classes():
+    torch.manual_seed(0)
+    model = wrapped(Conv().eval())
+    plan = make_plan(model, ["gradcam", "hirescam"], ["predicted"], {})
+    inputs = torch.rand(2, 3, 32, 48)
+    first = make_maps(model, plan, inputs, [torch.tensor([0, 0])])
+    other = make_maps(model, plan, inputs, [torch.tensor([1, 1])])
+    assert set(first) == {"gradcam", "hirescam"}
+    assert not torch.equal(first["hirescam"], other["hirescam"])
+
+
+def test_controls_know_the_edges_or_nothing():
+    picture = torch.zeros(1, 3, 32, 32)
+    picture[..., 16:] = 1
+    edges = edge_maps(picture, (4, 4))[0]
+    assert (edges[:, 1:3] > 0).all()
+    assert (edges[:, [0, 3]] == 0).all()
+    a, b = random_maps(("a", "b"), (4, 4), seed=0), random_maps(("b",), (4, 4), seed=0)
+    assert torch.equal(a[1], b[0])
+    assert not torch.equal(random_maps(("b",), (4, 4), 0, "again"), b)

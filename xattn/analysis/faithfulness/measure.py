@@ -1,0 +1,193 @@
+"""Faithfulness of the maps of a run, into its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from xattn.analysis.faithfulness.curves import BLUR, STEPS
+from xattn.analysis.faithfulness.road import SHARES
+from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
+from xattn.analysis.faithfulness.scores import Pictures, Scorer
+from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
+from xattn.errors import RunError, UsageError
+from xattn.explain.engine import make_engine
+from xattn.explain.plan import Plan, make_plan
+from xattn.explain.provenance import model_of_run, weights_sha256
+from xattn.explain.sources import Failure, Named, Picture, decode
+from xattn.images.prefetch import prefetch
+from xattn.models.interface import Model
+from xattn.runs.atomic import replacing
+from xattn.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """What was measured of a run's maps.
+
+    Attributes:
+        table: faithfulness.csv.
+        images: the scores of each image.
+        sentences: what follows, one per method.
+        notes: what could not be done.
+    """
+
+    table: pd.DataFrame
+    images: pd.DataFrame
+    sentences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def faithfulness(
+    run: RunFolder | str | Path,
+    model: Model | None = None,
+    *,
+    annotations: Annotations | None = None,
+    images: int = 50,
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    batch_size: int = 16,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Faithfulness:
+    """Measure whether the maps of a run show what the model needs.
+
+    Writes faithfulness.csv, faithfulness.parquet (the scores of each image) and faithfulness.json
+    (settings, sentences, notes) into the run folder; see docs/explain.md for the columns.
+
+    Args:
+        run: a finished run with maps.
+        model: the one that made the run; default loaded from the checkpoint that the run names.
+        annotations: give the groups of images that depend on each other.
+        images: so many of the run's, drawn at random, or all if there are fewer.
+        permutations, bootstrap, seed: of p-values, intervals, and all draws.
+        batch_size: pictures in one pass.
+        workers: threads that decode; default one per core, at most 4.
+        progress: called as progress(done, total).
+
+    Raises:
+        UsageError: `images` is not positive.
+        RunError: the run holds no maps, the model is another one, or no image can be read.
+    """
+    if images < 1:
+        raise UsageError(f"Expected at least 1 image to evaluate, but got {images}")
+    folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    if not folder.methods:
+        raise RunError(f"Expected maps in {folder.path}, but the run was made without a method")
+    model = model or model_of_run(folder)
+    _require_maker(folder, model)
+    rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:images]
+    threads = min(4, os.cpu_count() or 1) if workers is None else workers
+    rows, pictures = _read(folder, np.sort(rows), threads)
+    plan = _plan_of(folder, model)
+    fast = model if folder.settings.get("exact") else make_engine(model)
+    scores = Scorer(model, fast, plan, pictures, batch_size, seed).run(progress)
+    table = faithfulness_table(
+        scores,
+        _groups(pictures.ids, annotations),
+        permutations=permutations,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    notes = _notes(folder, len(rows), min(images, len(folder.predictions)), scores)
+    sentences = faithfulness_sentences(table)
+    facts = {
+        "schema": "xattn-faithfulness/1",
+        "images": len(rows),
+        "of": len(folder.predictions),
+        "steps": STEPS,
+        "blur": BLUR,
+        "road_shares": list(SHARES),
+        "noisy_copies": COPIES,
+        "noise": NOISE,
+        "randomised_depths": DEPTHS,
+        "permutations": permutations,
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "sentences": list(sentences),
+        "notes": notes,
+    }
+    folder.write_table("faithfulness", table)
+    with replacing(folder.path / "faithfulness.parquet") as part:
+        scores.to_parquet(part, index=False)
+    with replacing(folder.path / "faithfulness.json") as part:
+        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return Faithfulness(table, scores, sentences, tuple(notes))
+
+
+def _require_maker(run: RunFolder, model: Model) -> None:
+    own = model.source.get("sha256") or weights_sha256(model.module)
+    if own != run.settings["checkpoint_sha256"]:
+        raise RunError(
+            f"Expected the model that made {run.path}, but got another; explain with this one "
+            "into another folder first"
+        )
+
+
+def _plan_of(run: RunFolder, model: Model) -> Plan:
+    """Make the plan that the run was made by, from its record."""
+    known = run.predictions[["image_id", "label"]].astype(object)
+    labels = {str(i): None if pd.isna(v) else str(v) for i, v in known.itertuples(index=False)}
+    targets = run.settings.get("targets") or [run.settings["target"]]
+    return make_plan(model, run.methods, targets, labels)
+
+
+def _read(
+    run: RunFolder, rows: NDArray[np.intp], workers: int
+) -> tuple[NDArray[np.intp], Pictures]:
+    """Decode images as the run did; one that has gone since is left out."""
+    ids = [str(i) for i in run.predictions["image_id"].iloc[rows]]
+    files = [str(f) for f in run.predictions["file"].iloc[rows]]
+    named = [
+        Named(id_, run.image_path(int(row)), file)
+        for id_, row, file in zip(ids, rows, files, strict=True)
+    ]
+    reading = partial(
+        decode, preprocessing=run.preprocessing, exact=bool(run.settings.get("exact"))
+    )
+    decoded: list[Picture | Failure] = list(prefetch(reading, named, workers))
+    good = [i for i, picture in enumerate(decoded) if isinstance(picture, Picture)]
+    if not good:
+        raise RunError(f"Expected the images of {run.path} where they were, but none can be read")
+    kept = rows[good]
+    pixels = np.stack([p.pixels for p in decoded if isinstance(p, Picture)])
+    maps = {m: torch.from_numpy(run.maps(m)[kept].astype(np.float64)) for m in run.methods}
+    return kept, Pictures(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps)
+
+
+def _groups(ids: tuple[str, ...], annotations: Annotations | None) -> NDArray[np.object_] | None:
+    if annotations is None:
+        return None
+    known = annotations.by_id
+    return np.array([known[i].group if i in known else None for i in ids], dtype=object)
+
+
+def _notes(run: RunFolder, read: int, asked: int, scores: pd.DataFrame) -> list[str]:
+    found = [f"{read} of the run's {len(run.predictions)} images, drawn at random"]
+    if read == len(run.predictions):
+        found = []
+    if read < asked:
+        found.append(f"{asked - read} images can no longer be read and are left out")
+    empty = scores["deletion"].isna().groupby(scores["method"], sort=False).sum()
+    found += [
+        f"{count} maps of {method} are empty or the same everywhere: they rank nothing"
+        for method, count in empty.items()
+        if count
+    ]
+    if scores["randomised_all"].isna().all():
+        found.append("The model cannot be copied: its weights were not randomised")
+    return found
