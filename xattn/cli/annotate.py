@@ -110,6 +110,23 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
 @click.option("--ood-value", multiple=True, help="Its value of the o.o.d. test images; repeatable.")
 @click.option("--split-column", help="Metadata column that says the split.")
 @click.option("--split-value", multiple=True, metavar="VALUE=SPLIT", help="What its values mean.")
+@click.option(
+    "--list", "lists", multiple=True, metavar="SPLIT=CSV", help="Images of a split; repeatable."
+)
+@click.option(
+    "--trap",
+    multiple=True,
+    metavar="FEATURE",
+    help="Artifact that goes with the label in train and against it in ood; repeatable.",
+)
+@click.option("--trap-share", type=float, default=0.3, show_default=True, help="Images of ood.")
+@click.option(
+    "--trap-strength",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="Part of them that is chosen against the label; the rest by lot.",
+)
 @common
 def split(
     file: Path,
@@ -122,6 +139,10 @@ def split(
     ood_value: tuple[str, ...],
     split_column: str | None,
     split_value: tuple[str, ...],
+    lists: tuple[str, ...],
+    trap: tuple[str, ...],
+    trap_share: float,
+    trap_strength: float,
     quiet: bool,
     as_json: bool,
     debug: bool,
@@ -146,6 +167,10 @@ def split(
             "ood_values": list(ood_value),
             "split_values": dict(_pair(one) for one in split_value),
         },
+        lists=dict(_listed(one) for one in lists),
+        trap=trap,
+        trap_share=trap_share,
+        trap_strength=trap_strength,
         on_fault=terminal.fault,
     )
     division.write(out)
@@ -167,6 +192,15 @@ def _two(text: str | None) -> tuple[str, str] | None:
     if len(names) != 2:
         raise UsageError(f"Expected two names, by a comma, in --names, but got {text!r}")
     return names[0], names[1]
+
+
+def _listed(text: str) -> tuple[str, str]:
+    from xattn.errors import UsageError
+
+    name, equals, file = text.partition("=")
+    if not equals:
+        raise UsageError(f"Expected SPLIT=CSV in --list, but got {text!r}")
+    return name, file
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,10 @@ from xattn.images.prefetch import prefetch
 from xattn.runs.atomic import replacing
 from xattn.training.binding import Images, choose, describe_origin
 from xattn.training.data_table import DataTable
+from xattn.training.listed import bind_by_lists, without_leaks
 from xattn.training.samples import Failure, Sample, Split
 from xattn.training.splits import check_splits, count_splits, make_splits, write_splits
+from xattn.training.trap import bind_trap, describe_trap, presences
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -64,6 +66,10 @@ def divide(
     *,
     images: Images = None,
     data: Mapping[str, Any] | DataTable | None = None,
+    lists: Mapping[str, str | Path] | None = None,
+    trap: Sequence[str] = (),
+    trap_share: float = 0.3,
+    trap_strength: float = 0.8,
     on_fault: Callable[[Failure], None] | None = None,
 ) -> Division:
     """Divide images as `train` does: the same keys give the same splits if all can be decoded.
@@ -74,14 +80,24 @@ def divide(
         annotations: as read by `read_annotations`.
         images: where the images are, by id, if only some of them are meant.
         data: the keys of a recipe's [data] that concern the division.
+        lists: split -> CSV of its images, in place of a division; see `bind_by_lists`. Images of
+            which a group or a copy is held out are left out.
+        trap: artifacts or structures that shall go with the label more than they do in train, val
+            and test, and against it in ood; see `bind_trap`.
+        trap_share: of the images, for ood.
+        trap_strength: part of that share that is chosen against the label; the rest by lot.
         on_fault: called with every image that is left out.
 
     Raises:
-        UsageError: a key is unknown or a value wrong.
+        UsageError: a key is unknown, a value wrong, or what decides on a split is said twice.
         XattnError: groups or copies would be torn apart, or a split lacks a class.
     """
     table = data if isinstance(data, DataTable) else _table(data or {})
+    _require_one_say(table, lists, trap)
     samples, failures = choose(annotations, images, table)
+    notes = describe_origin(samples, table)
+    if lists:
+        samples, notes = bind_by_lists(samples, lists)
     good: list[Sample] = []
     hashes: dict[str, str] = {}
     for sample, found in zip(samples, prefetch(_hash, samples, _THREADS), strict=True):
@@ -93,14 +109,38 @@ def divide(
     if on_fault is not None:
         for failure in failures:
             on_fault(failure)
+    if lists:
+        good, leaks = without_leaks(good, hashes)
+        notes += leaks
+    if trap:
+        flags = presences(annotations, good, trap)
+        seed = table.split_seed
+        good = bind_trap(good, hashes, flags, share=trap_share, strength=trap_strength, seed=seed)
     splits = make_splits(good, hashes, val=table.val, test=table.test, seed=table.split_seed)
     check_splits(good, splits, hashes, annotations.labels)
+    if trap:
+        notes += describe_trap(good, splits, flags, trap)
     return Division(
         splits,
         {s.id: s.domain for s in good if s.domain is not None},
         count_splits(good, splits, annotations.labels),
-        tuple(describe_origin(good, table)),
+        tuple(notes),
     )
+
+
+def _require_one_say(
+    table: DataTable, lists: Mapping[str, str | Path] | None, trap: Sequence[str]
+) -> None:
+    """Refuse two answers to the question which images are o.o.d. or in a split."""
+    told = {
+        "ood_column": table.ood_column is not None,
+        "split_column": table.split_column is not None,
+        "lists": bool(lists),
+        "trap": bool(trap),
+    }
+    said = [name for name, given in told.items() if given]
+    if len(said) > 1 and ("lists" in said or "trap" in said):
+        raise UsageError(f"Expected one of {', '.join(told)}, but got {' and '.join(said)}")
 
 
 def _table(data: Mapping[str, Any]) -> DataTable:

@@ -22,6 +22,7 @@ __all__ = [
     "make_splits",
     "read_domains",
     "read_splits",
+    "units",
     "write_splits",
 ]
 
@@ -63,7 +64,7 @@ def _deal(
     seed: int,
 ) -> dict[str, Split]:
     """Divide samples that are free to go into train, val or test."""
-    unit = _units(samples, hashes)
+    unit = units(samples, hashes)
     labels = labels_of(samples)
     counts = np.zeros((unit.max() + 1, labels.max() + 1))
     np.add.at(counts, (unit, labels), 1)
@@ -182,7 +183,7 @@ def _rows(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _units(samples: Sequence[Sample], hashes: Mapping[str, str]) -> NDArray[np.intp]:
+def units(samples: Sequence[Sample], hashes: Mapping[str, str]) -> NDArray[np.intp]:
     """Number (n,) the sets of samples that a shared group or the same bytes hold together."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
