@@ -26,6 +26,12 @@ from xattn.cli.terminal import Terminal
 @click.option("--splits", type=FILE, help="splits.csv; default the one beside the checkpoint.")
 @click.option("--split", multiple=True, help="val, test or ood; repeatable; default test and ood.")
 @click.option("--domain", help="Feature of the annotation file to break the results down by.")
+@click.option(
+    "--trap",
+    multiple=True,
+    metavar="FEATURE",
+    help="Artifact that is reversed in ood: its part in the loss there; repeatable, or all.",
+)
 @click.option("--bootstrap", type=click.IntRange(99), default=2000, show_default=True)
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
 @seed_option
@@ -38,6 +44,7 @@ def command(
     splits: Path | None,
     split: tuple[str, ...],
     domain: str | None,
+    trap: tuple[str, ...],
     bootstrap: int,
     out: Path,
     seed: int,
@@ -68,6 +75,7 @@ def command(
             splits=splits,
             split=split or None,
             domain=domain,
+            trap=trap,
             bootstrap=bootstrap,
             seed=seed,
             batch_size=batch_size,
@@ -81,11 +89,13 @@ def command(
         terminal.say(sentence)
     for note in result.notes:
         terminal.say(f"Note: {note}")
-    terminal.say(f"performance.csv and reliability.csv in {result.run.path}")
+    written = "performance.csv and reliability.csv" if not trap else "Tables"
+    terminal.say(f"{written} in {result.run.path}")
     terminal.summary(
         {
             "run": str(result.run.path),
             "performance": table.to_dict("records"),
+            "trap": None if result.trap is None else result.trap.to_dict("records"),
             "sentences": list(result.sentences),
             "notes": list(result.notes),
         }

@@ -37,6 +37,12 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "kind", "metric", "n", "categories", "value", "low", "high", "chance",
         "p_value", "p_adjusted",
     ),
+    "trap": (
+        "alike_in", "metric", "n_amplified", "n_reversed", "correlation_amplified",
+        "correlation_reversed", "amplified", "amplified_low", "amplified_high", "reversed",
+        "reversed_low", "reversed_high", "drop", "drop_low", "drop_high", "explained",
+        "explained_low", "explained_high",
+    ),
     "usage_over_training": (
         "step", "checkpoint", "feature", "kind", "test", "p_value", "p_adjusted", "used",
         "effect_bits", "effect_low", "effect_high", "rank_effect",
@@ -77,7 +83,7 @@ WRITTEN_BY: dict[str, str] = {
     ),
     "usage_over_training": _OVER_TRAINING,
     "faithfulness": "xattn explain --evaluate",
-    **dict.fromkeys(("performance", "reliability"), _EVALUATE),
+    **dict.fromkeys(("performance", "reliability", "trap"), _EVALUATE),
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }
 """The command that writes each table, for the messages about one that is not there."""

@@ -113,7 +113,7 @@ def divide(
         good, leaks = without_leaks(good, hashes)
         notes += leaks
     if trap:
-        flags = presences(annotations, good, trap)
+        flags = presences(annotations, [s.id for s in good], trap)
         seed = table.split_seed
         good = bind_trap(good, hashes, flags, share=trap_share, strength=trap_strength, seed=seed)
     splits = make_splits(good, hashes, val=table.val, test=table.test, seed=table.split_seed)

@@ -30,9 +30,7 @@ _STEP = 2.0
 Array = NDArray[np.float64]
 
 
-def presences(
-    annotations: Annotations, samples: Sequence[Sample], features: Sequence[str]
-) -> Array:
+def presences(annotations: Annotations, ids: Sequence[str], features: Sequence[str]) -> Array:
     """Return whether images show features: (n, features) of 0 and 1, NaN where unknown.
 
     Raises:
@@ -45,7 +43,7 @@ def presences(
     for name in features:
         if name not in known:
             raise UsageError(f"Unknown artifact or structure {name!r}{near(name, known)}")
-        seen = [annotations.presence(sample.id, name) for sample in samples]
+        seen = [annotations.presence(one, name) for one in ids]
         column = np.array([np.nan if one is None else float(one) for one in seen])
         if len(np.unique(column[~np.isnan(column)])) < 2:
             raise XattnError(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from xattn.analysis.evaluation.sentences import performance_sentences
 from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.analysis.trap import trap_of_predictions, trap_sentences
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.explain.pipeline import explain
 from xattn.images.find import find_images
@@ -43,6 +44,7 @@ class Evaluation:
         reliability: accuracy against confidence, one row per split and bin.
         sentences: the main results in words.
         notes: what must be known to read them.
+        trap: how much of the loss on ood is due to artifacts; None if it was not asked for.
     """
 
     run: RunFolder
@@ -50,6 +52,7 @@ class Evaluation:
     reliability: pd.DataFrame
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
+    trap: pd.DataFrame | None = None
 
 
 def evaluate(
@@ -61,6 +64,7 @@ def evaluate(
     splits: str | Path | None = None,
     split: Sequence[str] | None = None,
     domain: str | None = None,
+    trap: Sequence[str] = (),
     bootstrap: int = 2000,
     seed: int = 0,
     batch_size: int = 16,
@@ -84,6 +88,8 @@ def evaluate(
         split: which splits, of val, test and ood; default test and ood.
         domain: feature of the annotation file whose values are evaluated one by one; default the
             domains of splits.csv.
+        trap: artifacts that go against the label in ood; writes trap.csv, see
+            `trap_of_predictions`. "all" for every artifact.
         bootstrap: replicates behind each interval; whole groups are drawn.
         seed: same seed, same tables.
         batch_size: images per forward pass.
@@ -129,11 +135,18 @@ def evaluate(
     run.write_table("performance", performance)
     run.write_table("reliability", reliability)
     sentences = performance_sentences(performance)
+    trapped = None
+    if trap:
+        how = {"bootstrap": bootstrap, "seed": seed}
+        trapped = trap_of_predictions(scored, known, trap, model.classes, **how)
+        run.write_table("trap", trapped)
+        sentences = (*sentences, *trap_sentences(trapped))
     facts = {
         "schema": "xattn-evaluation/1",
         "splits": None if member.file is None else member.file.name,
         "evaluated": scored["split"].value_counts().to_dict(),
         "domain": domain,
+        "trap": list(trap),
         "bootstrap": bootstrap,
         "seed": seed,
         "annotations": known.path.name,
@@ -142,7 +155,7 @@ def evaluate(
     }
     with replacing(run.path / "evaluation.json") as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return Evaluation(run, performance, reliability, sentences, tuple(notes))
+    return Evaluation(run, performance, reliability, sentences, tuple(notes), trapped)
 
 
 def _order(name: str) -> int:
