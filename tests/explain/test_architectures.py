@@ -12,11 +12,15 @@ from tests.models.nets import with_statistics, wrapped
 from xattn.explain.pipeline import explain
 from xattn.models import ARCHITECTURES, build
 
-METHODS = ["gradcam", "gradcam++", "layercam", "attention", "rollout", "integrated-gradients"]
+METHODS = [
+    "gradcam", "gradcam++", "layercam", "attention", "rollout", "gradient-rollout",
+    "integrated-gradients",
+]  # fmt: skip
+ROLLOUTS = {"rollout", "gradient-rollout"}
 LEFT_OUT = {
-    "convolutional": {"attention", "rollout"},
-    "hybrid": {"rollout"},
-    "control": {"attention", "rollout"},
+    "convolutional": {"attention", *ROLLOUTS},
+    "hybrid": ROLLOUTS,
+    "control": {"attention", *ROLLOUTS},
     "transformer": set(),
 }
 
@@ -44,6 +48,6 @@ def test_the_methods_that_make_sense_are_done_and_the_others_named(name, images,
         maps = run.maps(method)
         assert np.isfinite(maps).all()
         # A random network's evidence may well be negative everywhere, which Grad-CAM shows as 0.
-        if method in ("attention", "rollout", "integrated-gradients"):
+        if method in ("attention", *ROLLOUTS, "integrated-gradients"):
             assert (run.predictions[f"degenerate_{method}"] == "").all(), method
     assert run.maps("integrated-gradients").shape == (1, side, side)

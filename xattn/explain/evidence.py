@@ -105,7 +105,7 @@ def gather_each(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
-        heard = _listen(stack, model, attention)
+        heard = listen(stack, model, attention)
         if gradients or activations:
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
@@ -185,10 +185,17 @@ def _detached(name: str) -> MethodError:
     )
 
 
-def _listen(
-    stack: ExitStack, model: Model, layers: Sequence[AttentionLayer]
+def listen(
+    stack: ExitStack, model: Model, layers: Sequence[AttentionLayer], *, values: bool = False
 ) -> dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]]:
-    """Hear what each layer's reader needs, until the stack is left."""
+    """Hear what each layer's reader needs for its weights, until the stack is left.
+
+    Args:
+        stack: takes the hooks away.
+        model: runs while they are there.
+        layers: whom to listen to.
+        values: hear what `Reader.gradients` needs, too.
+    """
     heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
     for layer in layers:
         part = model.module.get_submodule(layer.name)
@@ -196,7 +203,7 @@ def _listen(
         if reader is None:
             raise MethodError(f"Expected an attention layer at {layer.name!r}, but it is none")
         notes: dict[str, Tensor] = {}
-        for path in reader.outputs:
+        for path in (*reader.outputs, *(reader.values if values else ())):
             hook = partial(_note_output, notes, path)
             stack.callback(part.get_submodule(path).register_forward_hook(hook).remove)
         if reader.needs_input:

@@ -15,7 +15,16 @@ from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
 
-_HOMES = ("cam", "perturbing_cam", "attention", "rollout", "pixel", "relevance", "peer")
+_HOMES = (
+    "cam",
+    "perturbing_cam",
+    "attention",
+    "rollout",
+    "gradient_rollout",
+    "pixel",
+    "relevance",
+    "peer",
+)
 """Modules of this package that register methods when they are imported."""
 
 

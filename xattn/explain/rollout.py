@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from xattn.errors import MethodError
@@ -47,7 +46,7 @@ class Rollout(Method):
         """Return (n, h, w): the share of each patch; sums to 1 less what class tokens keep."""
         layers = model.attention_layers
         last = layers[-1]
-        share = roll_out(start_of(last, evidence.heard[last]), layers, evidence.heard)
+        share = roll_out(start_of(last, evidence.logits), layers, evidence.heard)
         return share[:, last.prefix :].reshape(-1, *last.grid)
 
 
@@ -56,14 +55,22 @@ def _is_block(layer: AttentionLayer) -> bool:
     return layer.kind in ("Attention", "MultiheadAttention")
 
 
-def start_of(layer: AttentionLayer, weights: Weights) -> Tensor:
-    """Return the share of each position in what the logits read, (positions,); sums to 1."""
-    read = torch.zeros(weights.positions, dtype=torch.float64)
+def start_of(layer: AttentionLayer, like: Tensor) -> Tensor:
+    """Return the share of each position in what the logits read of a layer's result.
+
+    Args:
+        layer: the last one.
+        like: (n, ...), for the number of images, the type and the device.
+
+    Returns:
+        (n, positions); each row sums to 1.
+    """
+    read = like.new_zeros(layer.prefix + layer.grid[0] * layer.grid[1])
     if layer.readout:
         read[list(layer.readout)] = 1
     else:
         read[layer.prefix :] = 1
-    return read / read.sum()
+    return (read / read.sum()).expand(len(like), -1)
 
 
 def roll_out(
@@ -76,19 +83,15 @@ def roll_out(
     matrices is ever formed.
 
     Args:
-        start: share of each position in what is read, (positions,).
+        start: share of each position in what is read, (n, positions).
         layers: in order of execution.
         heard: their weights for n images.
 
     Returns:
         (n, positions); each row sums to 1.
     """
-    share: Tensor | None = None
+    share = start
     for layer in reversed(layers):
-        weights = heard[layer].dense()
-        if share is None:
-            share = start.to(weights.dtype).to(weights.device).expand(len(weights), -1)
-        passed = torch.einsum("ni,nhij->nj", share, weights) / weights.shape[1]
-        share = (share + passed) / 2
-    assert share is not None
+        weights = heard[layer]
+        share = (share + weights.passed_on(share)) / 2
     return share

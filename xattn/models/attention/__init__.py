@@ -9,17 +9,25 @@ import xattn.models.attention.readers
 import xattn.models.attention.swin  # noqa: F401 -- importing registers
 from xattn.models.attention.layer import AttentionLayer, attention_map
 from xattn.models.attention.reader import READERS, Reader, is_attention, reader, reader_of
-from xattn.models.attention.weights import DenseWeights, SparseWeights, Weights
+from xattn.models.attention.weights import (
+    DenseWeights,
+    FullWeights,
+    SparseWeights,
+    Weights,
+    positive_product,
+)
 
 __all__ = [
     "READERS",
     "AttentionLayer",
     "DenseWeights",
+    "FullWeights",
     "Reader",
     "SparseWeights",
     "Weights",
     "attention_map",
     "is_attention",
+    "positive_product",
     "reader",
     "reader_of",
 ]

@@ -19,10 +19,12 @@ class Reader(ABC):
     Attributes:
         outputs: submodules whose outputs are needed, by path from the layer.
         needs_input: whether the layer's own input is needed, under the key "".
+        values: further submodules whose outputs are needed for `gradients`.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
     needs_input: ClassVar[bool] = False
+    values: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, layer: nn.Module) -> None:
         self.layer = layer
@@ -37,9 +39,29 @@ class Reader(ABC):
     def heads(self) -> int:
         """Number of heads."""
 
+    @property
+    def mixed(self) -> str | None:
+        """Submodule whose input is what the weights made of the values, by path from the layer.
+
+        "" if only the layer's own output shows it; None if `gradients` cannot be had.
+        """
+        return None
+
     @abstractmethod
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:
         """Return who looks where, from what was heard during a forward pass."""
+
+    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+        """Return the gradient by each weight, in the form of `weights`.
+
+        The weights A make O = A V of the values V, so dA = dO V^T: no weight is ever built in the
+        model, and its attention may stay fused.
+
+        Args:
+            heard: during a forward pass, `values` included.
+            gradient: what was differentiated, by the input of `mixed` or the layer's own output.
+        """
+        raise NotImplementedError
 
 
 def reader(cls: type[Reader]) -> type[Reader]:

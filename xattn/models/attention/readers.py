@@ -9,7 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xattn.models.attention.reader import Reader, reader
-from xattn.models.attention.weights import DenseWeights, SparseWeights, Weights
+from xattn.models.attention.weights import (
+    DenseWeights,
+    FullWeights,
+    SparseWeights,
+    Weights,
+)
 from xattn.models.global_attention import GlobalAttention
 from xattn.models.local_attention import WindowedHeads
 
@@ -78,6 +83,7 @@ class TimmReader(Reader):
     """timm's `Attention`, as in its ViT and DeiT: queries and keys leave through their norms."""
 
     outputs = ("q_norm", "k_norm")
+    values = ("qkv",)
 
     @staticmethod
     def reads(module: nn.Module) -> bool:
@@ -93,10 +99,21 @@ class TimmReader(Reader):
         """Number of heads."""
         return int(self.layer.num_heads)  # type: ignore[arg-type]
 
+    @property
+    def mixed(self) -> str:
+        """Before any norm or gate of the mixed values, which older versions do not have."""
+        return "norm" if hasattr(self.layer, "norm") else "proj"
+
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:
         """Already split into heads."""
         scale = float(self.layer.scale)  # type: ignore[arg-type]
         return DenseWeights(heard["q_norm"] * scale, heard["k_norm"])
+
+    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+        """Split values and gradients into heads: (n, heads, positions, positions)."""
+        *_, values = _split(heard["qkv"], 3, self.heads)
+        (mixed,) = _split(gradient, 1, self.heads)
+        return FullWeights(mixed @ values.transpose(-2, -1))
 
 
 @reader
@@ -125,10 +142,29 @@ class TorchReader(Reader):
         """Number of heads."""
         return int(self.layer.num_heads)
 
+    @property
+    def mixed(self) -> str:
+        """The last projection is a function here: its output is the layer's."""
+        return ""
+
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:
         """Project the input once more."""
-        x, weight, bias = heard[""], self.layer.in_proj_weight, self.layer.in_proj_bias
-        n, positions, width = x.shape
-        both = F.linear(x, weight[: 2 * width], None if bias is None else bias[: 2 * width])
-        q, k = both.reshape(n, positions, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, _ = self._projected(heard[""])
         return DenseWeights(q * q.shape[-1] ** -0.5, k)
+
+    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+        """Take the gradient back through the last projection, which is no module that runs."""
+        *_, values = self._projected(heard[""])
+        (mixed,) = _split(gradient @ self.layer.out_proj.weight, 1, self.heads)
+        return FullWeights(mixed @ values.transpose(-2, -1))
+
+    def _projected(self, x: Tensor) -> tuple[Tensor, ...]:
+        return _split(
+            F.linear(x, self.layer.in_proj_weight, self.layer.in_proj_bias), 3, self.heads
+        )
+
+
+def _split(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """Split (n, positions, parts * width) into parts of (n, heads, positions, d)."""
+    n, positions, _ = x.shape
+    return x.reshape(n, positions, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)

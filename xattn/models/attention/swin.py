@@ -74,7 +74,15 @@ class Windows:
         places, apart = self.places.to(q.device), self.apart.to(q.device)
         logits = q @ k.transpose(-2, -1) + bias
         logits = logits.reshape(-1, len(places), *logits.shape[1:])
-        within = (logits + APART * apart[:, None]).softmax(dim=-1)
+        return self.in_order((logits + APART * apart[:, None]).softmax(dim=-1))
+
+    def in_order(self, within: Tensor) -> SparseWeights:
+        """Put numbers for the pairs of places of each window in the grid's order.
+
+        Args:
+            within: (n, windows, heads, area, area).
+        """
+        places = self.places.to(within.device)
         by_place = within.transpose(1, 2).flatten(2, 3)  # (n, heads, windows * area, area)
         order = places.flatten().argsort()[: self.positions]  # padding comes last
         seen = places.repeat_interleave(places.shape[1], dim=0)
@@ -98,15 +106,31 @@ class TimmSwinReader(Reader):
         """Number of heads."""
         return int(self.layer.attn.num_heads)  # type: ignore[union-attr, arg-type]
 
+    @property
+    def mixed(self) -> str:
+        """Nothing comes between the values and the last projection."""
+        return "attn.proj"
+
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:
         """Split the projection of the windows, and put them back."""
         attention: nn.Module = self.layer.attn  # type: ignore[assignment]
-        q, k = _queries_keys(heard["attn.qkv"], self.heads)
+        q, k, _ = _in_heads(heard["attn.qkv"], 3, self.heads)
+        scaled = q * float(attention.scale)  # type: ignore[arg-type]
+        return self._windows(heard).weights(scaled, k, _bias(attention))
+
+    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+        """Differentiate within windows, and put them back as the weights are."""
+        *_, values = _in_heads(heard["attn.qkv"], 3, self.heads)
+        (mixed,) = _in_heads(gradient, 1, self.heads)
+        windows = self._windows(heard)
+        within = mixed @ values.transpose(-2, -1)
+        return windows.in_order(within.reshape(-1, len(windows.places), *within.shape[1:]))
+
+    def _windows(self, heard: Mapping[str, Tensor]) -> Windows:
         _, h, w, _ = heard["norm1"].shape
-        windows = Windows.cut(
+        return Windows.cut(
             (h, w), _pair(self.layer.window_size), _pair(self.layer.shift_size), roll_first=True
         )
-        return windows.weights(q * float(attention.scale), k, _bias(attention))  # type: ignore[arg-type]
 
 
 @reader
@@ -139,15 +163,14 @@ class TorchvisionSwinReader(Reader):
         windows = Windows.cut((h, w), window, _pair(shift), roll_first=False)
         padded = F.pad(x.flatten(1, 2), (0, 0, 0, 1))  # padding is zeros, before the projection
         inputs = padded[:, windows.places.to(x.device)].flatten(0, 1)
-        q, k = _queries_keys(self.layer.qkv(inputs), self.heads)  # type: ignore[operator]
+        q, k, _ = _in_heads(self.layer.qkv(inputs), 3, self.heads)  # type: ignore[operator]
         return windows.weights(q * (width // self.heads) ** -0.5, k, _bias(self.layer))
 
 
-def _queries_keys(projected: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Split (windows, area, 3 * width) into queries and keys, (windows, heads, area, d) each."""
+def _in_heads(projected: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+    """Split (windows, area, parts * width) into parts of (windows, heads, area, d)."""
     windows, area, _ = projected.shape
-    q, k, _ = projected.reshape(windows, area, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    return q, k
+    return projected.reshape(windows, area, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _bias(attention: nn.Module) -> Tensor:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -36,6 +37,18 @@ class Weights(ABC):
     def dense(self) -> Tensor:
         """Return everything: (n, heads, positions, positions), [..., i, j] what i gives to j."""
         return self.rows(range(self.positions))
+
+    def passed_on(self, shares: Tensor) -> Tensor:
+        """Hand on what each position holds as the weights say, averaged over heads.
+
+        Args:
+            shares: (n, positions).
+
+        Returns:
+            (n, positions): shares times the matrix of weights.
+        """
+        weights = self.dense()
+        return torch.einsum("ni,nhij->nj", shares, weights) / weights.shape[1]
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,30 @@ class DenseWeights(Weights):
 
 
 @dataclass(frozen=True)
+class FullWeights(Weights):
+    """Numbers for each pair of positions as they are: gradients by weights, or products of them.
+
+    Attributes:
+        weights: (n, heads, positions, positions).
+    """
+
+    weights: Tensor
+
+    @property
+    def positions(self) -> int:
+        """Number of positions."""
+        return self.weights.shape[2]
+
+    def rows(self, queries: Sequence[int]) -> Tensor:
+        """Return chosen rows: (n, heads, len(queries), positions)."""
+        return self.weights[:, :, list(queries)]
+
+    def received(self) -> Tensor:
+        """Return the mean of each column: (n, heads, positions)."""
+        return self.weights.mean(dim=2)
+
+
+@dataclass(frozen=True)
 class SparseWeights(Weights):
     """Weights for the few positions that each position sees.
 
@@ -100,3 +137,23 @@ class SparseWeights(Weights):
         sums = self.weights.new_zeros(n, heads, self.positions + 1)
         sums.index_add_(2, self.seen.flatten(), self.weights.flatten(2))
         return sums[..., :-1] / self.positions
+
+    def passed_on(self, shares: Tensor) -> Tensor:
+        """Hand on what each position holds, averaged over heads: (n, positions)."""
+        given = self.weights.mean(dim=1) * shares[:, :, None]
+        sums = given.new_zeros(len(given), self.positions + 1)
+        return sums.index_add_(1, self.seen.flatten(), given.flatten(1))[:, :-1]
+
+
+def positive_product(weights: Weights, gradients: Weights) -> Weights:
+    """Return E[(dA A)^+], the mean over heads of weights times gradients, cut at 0: one head.
+
+    Args:
+        weights: A.
+        gradients: dA, as the same reader gives them.
+    """
+    if isinstance(weights, SparseWeights) and isinstance(gradients, SparseWeights):
+        product = (weights.weights * gradients.weights).clamp(min=0)
+        return SparseWeights(product.mean(dim=1, keepdim=True), weights.seen)
+    product = (weights.dense() * gradients.dense()).clamp(min=0)
+    return FullWeights(product.mean(dim=1, keepdim=True))
