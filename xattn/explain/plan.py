@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from xattn.errors import MethodError
+from xattn.explain.options import expand
 from xattn.explain.registry import Method, get_methods
 from xattn.explain.targets import Target, list_targets
 from xattn.models.attention import AttentionLayer
@@ -53,8 +54,9 @@ def make_plan(
 
     Args:
         model: what is explained.
-        names: methods; `METHOD@TARGET` is one method for one further target, as maps are stored,
-            so that the names found in a run folder make the same run again.
+        names: methods, some with options (`attention[layer=3]`); `METHOD@TARGET` is one method
+            for one further target, as maps are stored, so that the names found in a run folder
+            make the same run again.
         targets: what each plain method is made for; the first decides the plain maps' class.
         labels: reference class by image id.
 
@@ -63,6 +65,7 @@ def make_plan(
         MethodError: not one of the methods makes sense for the model, or its explained layer
             cannot be explained.
     """
+    names = [one for name in names for one in expand(model, name)]
     plain = get_methods([name for name in names if "@" not in name])
     pairs = [name.partition("@")[::2] for name in names if "@" in name]
     known = list_targets(model, [*targets, *(target for _, target in pairs)], labels)
@@ -78,7 +81,7 @@ def make_plan(
         (method,) = get_methods([name])
         (alone,) = list_targets(model, [wanted], labels)
         index = [target.name for target in known].index(alone.name)
-        jobs.setdefault(known[index].stored(name), (method, index))
+        jobs.setdefault(known[index].stored(method.card.name), (method, index))
     left_out = _check(model, [method for method, _ in jobs.values()])
     kept = {name: job for name, job in jobs.items() if job[0].card.name not in left_out}
     return Plan(known, kept, {name: str(err) for name, err in left_out.items()})

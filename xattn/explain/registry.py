@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from torch import Tensor
 
 from xattn.errors import MethodError, UsageError, near
 from xattn.explain.evidence import Evidence
+from xattn.explain.options import split_options
 from xattn.models.interface import Model
 
 METHODS: dict[str, type[Method]] = {}
@@ -72,6 +74,18 @@ class Method(ABC):
         if cls.card.needs & {"activations", "gradients"}:
             _ = model.target_layer  # finds it, or says why not
 
+    @classmethod
+    def with_options(cls, options: tuple[tuple[str, str], ...]) -> type[Method]:
+        """Return this method with options, under a name that tells them.
+
+        Raises:
+            UsageError: it takes none.
+        """
+        raise UsageError(
+            f"Method {cls.card.name!r} takes no options; layer and head are for attention and "
+            "rollout"
+        )
+
     @staticmethod
     @abstractmethod
     def maps(model: Model, evidence: Evidence) -> Tensor:
@@ -87,14 +101,22 @@ def method(cls: type[Method]) -> type[Method]:
 
 
 def get_methods(names: list[str] | tuple[str, ...]) -> list[type[Method]]:
-    """Look methods up by name.
+    """Look methods up by name, such as `gradcam` or `attention[layer=3]`; each once.
 
     Raises:
-        UsageError: a name is unknown.
+        UsageError: a name or an option is unknown.
     """
     for module in _HOMES:
         importlib.import_module(f"xattn.explain.{module}")
+    found = []
     for name in names:
-        if name not in METHODS:
-            raise UsageError(f"Unknown method {name!r}{near(name, METHODS)}")
-    return [METHODS[name] for name in dict.fromkeys(names)]
+        plain, options = split_options(name)
+        if plain not in METHODS:
+            raise UsageError(f"Unknown method {plain!r}{near(plain, METHODS)}")
+        found.append(_variant(METHODS[plain], tuple(options.items())))
+    return list(dict.fromkeys(found))
+
+
+@cache
+def _variant(plain: type[Method], options: tuple[tuple[str, str], ...]) -> type[Method]:
+    return plain.with_options(options) if options else plain

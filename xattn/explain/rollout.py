@@ -7,15 +7,19 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from xattn.errors import MethodError
+from xattn.explain.attention import AttentionMethod
 from xattn.explain.evidence import Evidence
-from xattn.explain.registry import Card, Method, method
+from xattn.explain.registry import Card, method
 from xattn.models.attention import AttentionLayer, Weights
 from xattn.models.interface import Model
 
 
 @method
-class Rollout(Method):
-    """Attention rollout: each layer passes on half of what it gets and spreads the other half."""
+class Rollout(AttentionMethod):
+    """Attention rollout: each layer passes on half of what it gets and spreads the other half.
+
+    With a chosen layer, from this one on; with a chosen head, through this head of each layer.
+    """
 
     card = Card(
         name="rollout",
@@ -41,12 +45,18 @@ class Rollout(Method):
                 "do not all hand on the same tokens; use attention, or gradcam"
             )
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    @classmethod
+    def layers(cls, model: Model) -> tuple[AttentionLayer, ...]:
+        """Return all layers, or those from the chosen one on."""
+        return model.attention_layers if cls.layer is None else super().layers(model)
+
+    @classmethod
+    def maps(cls, model: Model, evidence: Evidence) -> Tensor:
         """Return (n, h, w): the share of each patch; sums to 1 less what class tokens keep."""
-        layers = model.attention_layers
+        layers = cls.layers(model)
         last = layers[-1]
-        share = roll_out(start_of(last, evidence.logits), layers, evidence.heard)
+        heard = {layer: cls.weights(layer, evidence) for layer in layers}
+        share = roll_out(start_of(last, evidence.logits), layers, heard)
         return share[:, last.prefix :].reshape(-1, *last.grid)
 
 

@@ -34,6 +34,10 @@ class Weights(ABC):
         Its sum over positions is 1, less what went to padding.
         """
 
+    @abstractmethod
+    def of_head(self, head: int) -> Weights:
+        """Return the weights of one head alone."""
+
     def dense(self) -> Tensor:
         """Return everything: (n, heads, positions, positions), [..., i, j] what i gives to j."""
         return self.rows(range(self.positions))
@@ -81,6 +85,11 @@ class DenseWeights(Weights):
         """Return what each position is given, averaged over all: (n, heads, positions)."""
         return self.dense().mean(dim=2)
 
+    def of_head(self, head: int) -> DenseWeights:
+        """Return the weights of one head alone."""
+        bias = None if self.bias is None else self.bias[head, None]
+        return DenseWeights(self.queries[:, head, None], self.keys[:, head, None], bias)
+
 
 @dataclass(frozen=True)
 class FullWeights(Weights):
@@ -104,6 +113,10 @@ class FullWeights(Weights):
     def received(self) -> Tensor:
         """Return the mean of each column: (n, heads, positions)."""
         return self.weights.mean(dim=2)
+
+    def of_head(self, head: int) -> FullWeights:
+        """Return the numbers of one head alone."""
+        return FullWeights(self.weights[:, head, None])
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,10 @@ class SparseWeights(Weights):
         sums = self.weights.new_zeros(n, heads, self.positions + 1)
         sums.index_add_(2, self.seen.flatten(), self.weights.flatten(2))
         return sums[..., :-1] / self.positions
+
+    def of_head(self, head: int) -> SparseWeights:
+        """Return the weights of one head alone."""
+        return SparseWeights(self.weights[:, head, None], self.seen)
 
     def passed_on(self, shares: Tensor) -> Tensor:
         """Hand on what each position holds, averaged over heads: (n, positions)."""
