@@ -19,8 +19,9 @@ def planted(tmp_path):
     return plant(tmp_path, 12, groups=np.arange(12) // 2)
 
 
-def collect(planted, **more):
-    return collect_features(planted.run, read_annotations(planted.annotations), **more)
+def collect(planted, computed=False, **more):
+    known = read_annotations(planted.annotations)
+    return collect_features(planted.run, known, computed=computed, **more)
 
 
 def rewrite(planted, change):

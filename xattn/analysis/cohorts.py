@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.columns import Column, as_column
+from xattn.analysis.detectors import PRESENT
 from xattn.analysis.features import LESION, FeatureSet
+from xattn.analysis.measured.collect import DETECTED
 
 AGE_BANDS = {"0-29": 30.0, "30-49": 50.0, "50-69": 70.0, "70+": np.inf}
 """Name of each band and the age (years) below which it ends."""
@@ -24,8 +26,9 @@ MOST_CATEGORIES = 20
 def cohorts(features: FeatureSet) -> list[Column]:
     """Return what can be compared of the features of a run, artifacts first.
 
-    These are the artifacts; metadata and computed features that are names (at most 20) or yes/no;
-    age in bands, called `age_band`; and the skin's ITA in bands, called `skin_tone_band`.
+    These are the artifacts (detected ones as yes/no); metadata and computed features that are
+    names (at most 20) or yes/no, both of which must occur if it was computed; age in bands, called
+    `age_band`; and the skin's ITA in bands, called `skin_tone_band`.
     """
     found = []
     for name, kind in features.kinds.items():
@@ -33,16 +36,28 @@ def cohorts(features: FeatureSet) -> list[Column]:
             continue
         column = as_column(features.table[name], name, kind)
         if kind == "artifact":
-            found.append(column)
+            found.append(detected(column) if name.endswith(DETECTED) else column)
         elif is_age(name) and not column.nominal:
             found.append(age_bands(column))
         elif name == "skin_tone" and not column.nominal:
             found.append(tone_bands(column))
         elif (column.nominal and len(column.categories or ()) <= MOST_CATEGORIES) or (
-            column.aspect == "presence" and column.known.any()
+            column.aspect == "presence" and _occurs(column)
         ):
             found.append(column)
     return sorted(found, key=lambda column: column.kind != "artifact")
+
+
+def _occurs(column: Column) -> bool:
+    """Say whether a yes/no feature is known at all; a computed one, whether it is not constant."""
+    fewest = 2 if column.kind == "computed" else 1
+    return len(np.unique(column.values[column.known])) >= fewest
+
+
+def detected(column: Column) -> Column:
+    """Turn the scores of a detector into yes or no."""
+    present = np.where(column.known, column.values >= PRESENT, np.nan)
+    return Column(column.feature, column.kind, "presence", present)
 
 
 def is_age(name: str) -> bool:

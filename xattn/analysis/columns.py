@@ -19,7 +19,7 @@ class Column:
     Attributes:
         feature: its name.
         kind: structure, artifact, metadata, computed or control.
-        aspect: what of it was measured: presence, area or value.
+        aspect: what of it was measured: presence, area, count or value.
         values: float64 (n,), or (n, d) for a feature of several numbers; NaN where unknown. For a
             nominal feature the number of its category.
         categories: names of the categories of a nominal feature, else None.

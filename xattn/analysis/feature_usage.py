@@ -24,6 +24,7 @@ from xattn.analysis.decisions import find_decision
 from xattn.analysis.fairness import fairness_table
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.mask_scores import per_image_table, score_masks
+from xattn.analysis.more_features import read_more_features
 from xattn.analysis.notes import counts
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.rates import Outcomes
@@ -51,6 +52,9 @@ def feature_usage(
     cross_check: bool = False,
     interventions: int = 100,
     model: Model | None = None,
+    computed: bool = True,
+    detect: bool = False,
+    more_features: str | Path | None = None,
     workers: int = 2,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -77,7 +81,10 @@ def feature_usage(
         interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
             interventions.
         model: the one that made the run; default loaded from the checkpoint that the run names.
-        workers: threads that read masks and edit.
+        computed: measure shape, border, colour and skin tone from pictures and lesion masks.
+        detect: look for hair, rulers and other artifacts by image processing.
+        more_features: CSV of further features: image_id, and a column each.
+        workers: threads that read masks, measure and edit.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
 
@@ -93,10 +100,20 @@ def feature_usage(
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     positive = positive_class(folder, positive)
     known = _read(annotations)
+    more = None if more_features is None else read_more_features(more_features)
     n, clock = len(folder.predictions), _Clock()
-    steps = _Steps(progress, 2 * n)
-    with clock("masks"):
-        features = collect_features(folder, known, steps.part(n), workers)
+    steps = _Steps(progress, 3 * n)
+    with clock("features"):
+        features = collect_features(
+            folder,
+            known,
+            steps.part(n),
+            workers,
+            computed=computed,
+            detected=detect,
+            more=more,
+            on_picture=steps.part(n),
+        )
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in folder.methods}
         scored = score_masks(maps, features, steps.part(n))

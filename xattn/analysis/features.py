@@ -4,9 +4,11 @@
 the annotation file nor the masks again:
 
     features.parquet  image_id, label, group, and per feature <name> (its value, or presence as
-                      0/1), <name>.area (share of the view's pixels), <name>.masked (was a mask
-                      given?); row i is row i of predictions.parquet
-    features.json     kind of each feature, which have masks, size of the view, annotation file
+                      0/1), <name>.area (share of the view's pixels), <name>.count (connected
+                      parts), <name>.masked (was a mask given?); computed features, and scores
+                      of detectors as <name>.detected; row i is row i of predictions.parquet
+    features.json     kind of each feature, which have masks, size of the view, and where computed
+                      and detected features come from
     masks.zarr        <name>, "lesion" among them: bool (n, height, width) in the model's view;
                       all False without a mask
 """
@@ -15,19 +17,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
+from xattn.analysis.measured.collect import measure_pictures
 from xattn.annotations.records import LESION as LESION
 from xattn.errors import AnnotationError, ImageError, RunError
 from xattn.images.prefetch import prefetch
@@ -35,10 +39,14 @@ from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
 
 if TYPE_CHECKING:
+    from xattn.analysis.more_features import MoreFeatures
     from xattn.annotations.records import AnnotatedImage, Annotations
 
 Progress = Callable[[int, int], None]
 """Called as progress(done, total)."""
+
+Numbers = dict[str, NDArray[np.float64]]
+"""By feature, one number an image."""
 
 _CHUNK_PIXELS = 2**20
 _RESERVED = ("image_id", "label", "group")
@@ -102,6 +110,11 @@ class FeatureSet:
         return int(self._facts["annotated"])
 
     @property
+    def unmeasured(self) -> dict[str, dict[str, int]]:
+        """Computed feature -> reason -> number of images in which it could not be measured."""
+        return dict(self._facts.get("unmeasured", {}))
+
+    @property
     def labelled(self) -> bool:
         """Whether any image has a label."""
         return bool(self.table["label"].notna().any())
@@ -125,6 +138,11 @@ def collect_features(
     annotations: Annotations,
     progress: Progress | None = None,
     workers: int = 2,
+    *,
+    computed: bool = True,
+    detected: bool = False,
+    more: MoreFeatures | None = None,
+    on_picture: Progress | None = None,
 ) -> FeatureSet:
     """Join a run with an annotation file, bring all masks into its view, write both down.
 
@@ -135,7 +153,11 @@ def collect_features(
         run: rows are joined by image_id.
         annotations: may know more images than the run, or fewer.
         progress: called after every chunk of images.
-        workers: threads that read masks.
+        workers: threads that read masks and measure.
+        computed: measure shape, border, colour and skin tone where there are lesion masks.
+        detected: look for artifacts by image processing, and add the scores.
+        more: a table of further features, taken as metadata.
+        on_picture: called after every picture that was measured.
 
     Raises:
         AnnotationError: no image is in both, a label is no class of the run, or a feature has
@@ -150,17 +172,32 @@ def collect_features(
     masked += [LESION] if lesions else []
     reading = _MaskReading(run, annotations, known, masked)
     with _replacing_folder(run.path / "masks.zarr") as scratch:
-        areas, faults = reading.write(scratch, progress, workers)
-    table = _table(predictions, annotations, known, areas)
+        areas, counts, faults = reading.write(scratch, progress, workers)
+    table = _table(predictions, annotations, known, areas, counts)
+    seen = measure_pictures(
+        run,
+        annotations,
+        computed=computed,
+        detected=detected,
+        progress=on_picture,
+        workers=workers,
+    )
+    table = table.assign(**seen.columns)
+    given = more.columns(list(table["image_id"]), set(table.columns)) if more else {}
+    table = table.assign(**given)
     with replacing(run.path / "features.parquet") as part:
         table.to_parquet(part, index=False)
     facts = {
         "schema": "xattn-features/1",
         "kinds": {name: str(f.kind) for name, f in annotations.features.items()}
-        | ({LESION: _KIND_OF_LESION} if lesions else {}),
+        | ({LESION: _KIND_OF_LESION} if lesions else {})
+        | dict(seen.kinds)
+        | dict.fromkeys(given, "metadata"),
         "masked": masked,
         "view": list(run.preprocessing.size),
         "annotated": sum(k is not None for k in known),
+        **seen.facts,
+        "more": None if more is None else more.to_dict(),
     }
     with replacing(run.path / "features.json") as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
@@ -202,8 +239,11 @@ class _MaskReading:
 
     def write(
         self, store: Path, progress: Progress | None, workers: int
-    ) -> tuple[dict[str, NDArray[np.float64]], list[MaskFault]]:
-        """Fill `store`; return each feature's area per image (NaN without mask), and faults."""
+    ) -> tuple[Numbers, Numbers, list[MaskFault]]:
+        """Fill `store`; return each feature's area and number of parts per image, and faults.
+
+        Both are NaN without a mask.
+        """
         n, (height, width) = len(self.known), self.run.preprocessing.size
         rows = max(1, _CHUNK_PIXELS // (height * width))
         zarr.create_group(store)
@@ -219,6 +259,7 @@ class _MaskReading:
             for name in self.features
         }
         areas = {name: np.full(n, np.nan) for name in self.features}
+        counts = {name: np.full(n, np.nan) for name in self.features}
         faults: list[MaskFault] = []
         buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
         for row, (masks, found) in enumerate(prefetch(self._read, range(n), workers)):
@@ -226,6 +267,7 @@ class _MaskReading:
             for name, mask in masks.items():
                 buffer[self.features.index(name), place] = mask
                 areas[name][row] = mask.mean()
+                counts[name][row] = cv2.connectedComponents(mask.view(np.uint8))[0] - 1
             faults += found
             if place == rows - 1 or row == n - 1:
                 for name, chunk in zip(self.features, buffer, strict=True):
@@ -233,7 +275,7 @@ class _MaskReading:
                 buffer[:] = False
                 if progress is not None:
                     progress(row + 1, n)
-        return areas, faults
+        return areas, counts, faults
 
     def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault]]:
         image = self.known[row]
@@ -264,7 +306,8 @@ def _table(
     predictions: pd.DataFrame,
     annotations: Annotations,
     known: list[AnnotatedImage | None],
-    areas: Mapping[str, NDArray[np.float64]],
+    areas: Numbers,
+    counts: Numbers,
 ) -> pd.DataFrame:
     own = [None if pd.isna(v) else str(v) for v in predictions["label"]]
     labels = [
@@ -282,6 +325,7 @@ def _table(
         columns[name] = _values_or_presence(values, area)
         if area is not None:
             columns[f"{name}.area"] = area
+            columns[f"{name}.count"] = counts[name]
             columns[f"{name}.masked"] = ~np.isnan(area)
     return pd.DataFrame(columns)
 

@@ -30,6 +30,7 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
         found.append(f"{missing} of {len(table)} images of the run are not in the annotation file")
     if features.faults:
         found.append(f"{len(features.faults)} masks could not be used, see errors.csv")
+    found += _unmeasured(features)
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")
     if not features.labelled:
@@ -44,3 +45,15 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     if other:
         found.append(f"{other} images have another label in the run: the annotation's is used")
     return found
+
+
+def _unmeasured(features: FeatureSet) -> list[str]:
+    """Say why computed features have no value, one line a reason."""
+    reasons: dict[str, list[int]] = {}
+    for counted in features.unmeasured.values():
+        for reason, images in counted.items():
+            reasons.setdefault(reason, []).append(images)
+    return [
+        f"{max(images)} images have no value of {len(images)} computed features: {reason}"
+        for reason, images in sorted(reasons.items())
+    ]

@@ -21,6 +21,7 @@ import pandas as pd
 
 from xattn.analysis.feature_usage import Settings, decision_scores, positive_class, presentable
 from xattn.analysis.features import FeatureSet, Progress, collect_features
+from xattn.analysis.more_features import read_more_features
 from xattn.analysis.usage_table import measured_columns, usage_table
 from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
@@ -63,6 +64,9 @@ def usage_over_training(
     seed: int = 0,
     positive: str | None = None,
     decision: str = "min-p",
+    computed: bool = True,
+    detect: bool = False,
+    more_features: str | Path | None = None,
     load: Callable[[Path], Model] | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -81,7 +85,8 @@ def usage_over_training(
         out: the folder; may be a run folder.
         images: as for `explain`; default the images of `annotations`.
         methods: maps to make of every step; none by default, the test needs predictions alone.
-        permutations, bootstrap, alpha, seed, positive, decision: as for `feature_usage`.
+        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features:
+            as for `feature_usage`.
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.
@@ -112,7 +117,15 @@ def usage_over_training(
             progress=_part(progress, place, len(steps)),
         )
         if features is None or first is None:
-            first, features = run, collect_features(run, known, workers=workers or 2)
+            first = run
+            features = collect_features(
+                run,
+                known,
+                workers=workers or 2,
+                computed=computed,
+                detected=detect,
+                more=None if more_features is None else read_more_features(more_features),
+            )
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")
         _require_same(first, run)

@@ -20,7 +20,7 @@ from xattn.analysis.features import LESION, FeatureSet
 from xattn.analysis.kci import kci_p_values
 from xattn.analysis.usage import UsageResult, usage_tests
 
-AREA = ".area"
+AREA, COUNT = ".area", ".count"
 
 
 def usage_table(
@@ -117,7 +117,11 @@ def _together(results: Sequence[UsageResult]) -> NDArray[np.float64]:
 
 
 def missingness(columns: Sequence[Column]) -> list[Column]:
-    """Return for each feature that is sometimes unknown a yes/no column of where it is."""
+    """Return for each feature that is sometimes unknown a yes/no column of where it is.
+
+    Computed features are left out: they are unknown where the lesion is cut off or tiny, or has
+    no mask, which are columns of their own.
+    """
     patterns: dict[tuple[str, bytes], Column] = {}
     for column in columns:
         # A mask that is only given where the feature is says no more than its presence.
@@ -143,9 +147,10 @@ def negative_controls(label: ArrayLike, seed: int) -> list[Column]:
 
 
 def measured_columns(features: FeatureSet) -> list[Column]:
-    """Return what can be tested of the features of a run: presence or value, and area.
+    """Return what can be tested of the features of a run: presence or value, area and count.
 
-    The lesion is in every image, so only its area is.
+    The lesion is in every image, so only its area is. Counts of at most one say no more than
+    presence.
     """
     found = []
     for name, kind in features.kinds.items():
@@ -153,6 +158,8 @@ def measured_columns(features: FeatureSet) -> list[Column]:
             found.append(as_column(features.table[name], name, kind))
         if name in features.masked:
             found.append(as_column(features.table[name + AREA], name, kind, "area"))
+            if name != LESION and features.table[name + COUNT].max() > 1:
+                found.append(as_column(features.table[name + COUNT], name, kind, "count"))
     return found
 
 

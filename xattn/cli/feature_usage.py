@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Images edited for each feature and edit; 0 for none.",
 )
+@click.option(
+    "--no-computed", is_flag=True, help="Leave out features computed from pictures and lesions."
+)
+@click.option("--detect", is_flag=True, help="Look for artifacts that nobody annotated.")
+@click.option("--features", "more_features", type=FILE, help="CSV of further features.")
 @click.option("--cross-check", is_flag=True, help="Add causal-learn's KCI test; slow.")
 @seed_option
 @computing
@@ -68,6 +73,9 @@ def command(
     positive: str | None,
     decision: str,
     interventions: int,
+    no_computed: bool,
+    detect: bool,
+    more_features: Path | None,
     cross_check: bool,
     seed: int,
     device: str,
@@ -109,6 +117,9 @@ def command(
                 seed=seed,
                 positive=positive,
                 decision=decision,
+                computed=not no_computed,
+                detect=detect,
+                more_features=more_features,
                 load=lambda path: load_model(path, device=device, **model_choice),
                 batch_size=batch_size,
                 workers=workers,
@@ -148,6 +159,9 @@ def command(
             interventions=interventions,
             model=model,
             cross_check=cross_check,
+            computed=not no_computed,
+            detect=detect,
+            more_features=more_features,
             progress=progress,
             on_note=notes.append,
         )

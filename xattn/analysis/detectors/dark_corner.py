@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -40,12 +42,18 @@ def dark_field(light: Field) -> Mask:
     Args:
         light: L*, (h, w).
     """
-    height, width = light.shape
-    rows, cols = np.ogrid[:height, :width]
-    middle = (height - 1) / 2, (width - 1) / 2
-    out = np.hypot(rows - middle[0], cols - middle[1]) > _INNER * np.hypot(*middle)
-    dark = ((light < _DARK * np.median(light)) & out).astype(np.uint8)
+    dark = ((light < _DARK * np.median(light[::2, ::2])) & _outside(light.shape)).astype(np.uint8)
     _, part = cv2.connectedComponents(dark, connectivity=8)
-    corners = [part[i, j] for i in (0, -1) for j in (0, -1)]
-    field = np.isin(part, [p for p in corners if p > 0]).astype(np.uint8)
-    return np.asarray(cv2.dilate(field, np.ones((7, 7), np.uint8)), dtype=bool)
+    at_corner = np.zeros(part.max() + 1, dtype=np.uint8)
+    at_corner[[part[i, j] for i in (0, -1) for j in (0, -1)]] = 1
+    at_corner[0] = 0
+    return np.asarray(cv2.dilate(at_corner[part], np.ones((7, 7), np.uint8)), dtype=bool)
+
+
+@lru_cache(maxsize=64)
+def _outside(shape: tuple[int, ...]) -> Mask:
+    """Return where corners may reach; shared, not to be written to."""
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    middle = (shape[0] - 1) / 2, (shape[1] - 1) / 2
+    away = np.hypot(rows - middle[0], cols - middle[1])
+    return np.asarray(away > _INNER * np.hypot(*middle))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,12 @@ class Detector:
     middle: float
     spread: float
     function: Callable[[Picture], Found]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as plain JSON values, without the function."""
+        facts = asdict(self)
+        del facts["function"]
+        return facts
 
     def __call__(self, picture: Picture) -> Detection:
         """Look for the artifact."""

@@ -42,7 +42,7 @@ def abrupt_border(subject: Subject) -> float:
     near, far = max(2.0, _NEAR * width), max(6.0, _FAR * width)
     where = (np.abs(subject.distance) < far) & subject.clean
     rows, cols = np.nonzero(where)
-    along, across = subject.axes @ (np.stack([cols, rows]) - subject.centre[:, None])
+    along, across = subject.axes.astype(np.float32) @ _about(cols, rows, subject.centre)
     sector = np.floor((np.arctan2(across, along) / (2 * np.pi) % 1) * _EIGHTHS).astype(np.intp)
     sector = np.minimum(sector, _EIGHTHS - 1)
     distance, light = subject.distance[where], subject.light[where]
@@ -56,6 +56,10 @@ def abrupt_border(subject: Subject) -> float:
         raise UnmeasurableError("artifacts cover the border")
     steep = (np.abs(whole) >= _FAINT) & (across_border * np.sign(whole) >= _STEEP * np.abs(whole))
     return float(steep[known].mean())
+
+
+def _about(cols: np.ndarray, rows: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    return np.stack([cols - centre[0], rows - centre[1]]).astype(np.float32)
 
 
 def _means(cell: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from xattn.analysis.measured.subject import Array, Subject, UnmeasurableError
 
 _BOXES = (32, 23, 16, 11, 8)
 """How many boxes lie along the lesion's longer side, from fine to coarse."""
-_OFFSETS = (0.0, 0.25, 0.5, 0.75)
+_OFFSETS = (0.0, 0.5)
 """Grids are moved by so many boxes, since the count depends on where they lie."""
 _SMALLEST_SIDE = 2 * max(_BOXES)
 
@@ -100,7 +100,7 @@ def fractal_dimension(subject: Subject) -> float:
 def box_dimension(points: Array, sizes: Sequence[float]) -> float:
     """Return the slope of log(number of boxes that hold a point) over log(1 / size of a box).
 
-    Counts are means over grids moved in both directions by quarters of a box.
+    Counts are means over grids moved by half a box in either direction or both.
 
     Args:
         points: (n, 2), nearer to each other than the smallest box.

@@ -124,8 +124,9 @@ class Subject(Picture):
         Raises:
             UnmeasurableError: there is too little of it.
         """
-        colours = self.lab[self.skin]
-        return np.asarray(colours[:: max(1, len(colours) // _SKIN_PIXELS)])
+        place = np.flatnonzero(self.skin)
+        place = place[:: max(1, len(place) // _SKIN_PIXELS)]
+        return np.asarray(self.lab.reshape(-1, 3)[place])
 
     @cached_property
     def skin_colour(self) -> Array:
