@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test slow check bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -23,8 +23,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the whole chain on generated data, offline; ends with a page to open
 	$(BIN)/xattn demo --out xattn-demo
 
-test: setup ## every test, slow ones too
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: setup ## the tests, but for simulations and other slow ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+slow: setup ## the slow tests: level and power by simulation, kills, trainings
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 check: setup ## style, types, direction of imports
 	$(BIN)/ruff check .
