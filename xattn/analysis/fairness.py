@@ -13,7 +13,7 @@
 As fairlearn defines them (Bird et al. 2020), which computes the values of two classes; with more,
 each class against the rest, the largest gap of all. A largest gap is never 0, even where groups
 are treated alike: chance drives it up, in the sample and again in every bootstrap replicate. So
-`chance` stands beside it, and the interval is turned round (the basic bootstrap).
+`chance` stands beside it, and the interval allows for it on either side.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def fairness_table(
 
     Categories with fewer than ten images of a class, or of the others together, are left out and
     named; with fewer than two left there are no numbers. p-values are exact; Holm's adjustment
-    runs over the features, metric by metric. `low` and `high` hold 95 % (basic bootstrap over
-    groups, cut at the metric's range); where p is above 0.05 they reach to no difference.
+    runs over the features, metric by metric. `low` and `high` hold 95 % (percentile and basic
+    bootstrap over groups, united); where p is above 0.05 they reach to no difference.
 
     Args:
         columns: nominal, or with presence where the value is above 0; images where the value is
@@ -229,10 +229,22 @@ def _against_chance(compared: _Compared, permutations: int, seed: int) -> tuple[
 
 
 def _interval(values: Array, replicates: Array, p: Array) -> tuple[Array, Array]:
+    """Return the union of the percentile and the basic bootstrap interval, ratios on a log scale.
+
+    Where groups are treated almost alike the percentile interval lies too far from even, where
+    they are not the basic one too near: neither alone holds its level, together they do.
+    """
+    ratio = _EVEN == 1
     below, above = percentile_interval(replicates)
-    low, high = (np.clip(2 * values - end, 0, 1) for end in (above, below))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        turned = [
+            np.where(ratio, values * (values / end), 2 * values - end) for end in (above, below)
+        ]
+    turned = [np.where(ratio & (values == 0), 0.0, end) for end in turned]
     inside = np.stack([values, np.where(p > 0.05, _EVEN, values)])
-    return np.minimum(low, inside.min(axis=0)), np.maximum(high, inside.max(axis=0))
+    low = np.minimum(np.minimum(below, turned[0]), inside.min(axis=0))
+    high = np.maximum(np.maximum(above, turned[1]), inside.max(axis=0))
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _cut(k: int, n: int) -> Iterator[slice]:
