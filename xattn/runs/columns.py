@@ -77,9 +77,15 @@ _COMPARE = "xattn compare RUN..."
 WRITTEN_BY: dict[str, str] = {
     **dict.fromkeys(
         (
-            "alignment", "feature_usage", "interventions", "bias", "fairness", "verdicts",
+            "alignment",
+            "feature_usage",
+            "interventions",
+            "bias",
+            "fairness",
+            "verdicts",
             "agreement",
-        ), _USAGE,
+        ),
+        _USAGE,
     ),
     "usage_over_training": _OVER_TRAINING,
     "faithfulness": "xattn explain --evaluate",
