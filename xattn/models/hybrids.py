@@ -100,9 +100,7 @@ def _stages(backbone: nn.Module) -> dict[str, int]:
     parts = dict(backbone.named_modules())
     named = [info["module"] for info in told if not info["module"].startswith("stem")]
     holding = [name for name in named if name and _holds_convolutions(parts.get(name))]
-    if holding and all(isinstance(parts[name], nn.Sequential) for name in holding):
-        channels = {info["module"]: int(info["num_chs"]) for info in told}
-        return {name: channels[name] for name in holding}  # known without a pass
+    # What timm tells of channels is not enough: HRNet's stages give lists of maps.
     maps = _map_channels(backbone, holding)
     if not maps:
         raise UsageError(
