@@ -20,10 +20,10 @@ from xattn._version import __version__
 
 if TYPE_CHECKING:
     from xattn.analysis.comparison.compare import Comparison, compare
+    from xattn.analysis.dependence.usage import UsageResult, usage_test
     from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.over_training import usage_over_training
-    from xattn.analysis.usage import UsageResult, usage_test
     from xattn.annotations import build_annotations, read_annotations
     from xattn.explain.pipeline import explain
     from xattn.figures.report import report
@@ -38,7 +38,7 @@ _HOMES = {
     "Evaluation": "xattn.analysis.evaluation.evaluate",
     "Model": "xattn.models",
     "RunFolder": "xattn.runs",
-    "UsageResult": "xattn.analysis.usage",
+    "UsageResult": "xattn.analysis.dependence.usage",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
     "evaluate": "xattn.analysis.evaluation.evaluate",
@@ -51,7 +51,7 @@ _HOMES = {
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",
     "usage_over_training": "xattn.analysis.over_training",
-    "usage_test": "xattn.analysis.usage",
+    "usage_test": "xattn.analysis.dependence.usage",
     "wrap": "xattn.models",
 }
 

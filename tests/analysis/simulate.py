@@ -14,19 +14,19 @@ import pandas as pd
 from scipy.stats import binom
 
 from xattn.analysis.adjust import permuted_p, two_sided_p
-from xattn.analysis.alignment import paired_sums
-from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.columns import as_column
-from xattn.analysis.decisions import DECISIONS, find_statistic
-from xattn.analysis.information import conditional_information, quantile_bins
-from xattn.analysis.kci import kci_p_values
+from xattn.analysis.dependence.decisions import DECISIONS, find_statistic
+from xattn.analysis.dependence.information import conditional_information, quantile_bins
+from xattn.analysis.dependence.kci import kci_p_values
+from xattn.analysis.dependence.sample import Sample
+from xattn.analysis.dependence.table import usage_table
+from xattn.analysis.dependence.usage import usage_test
+from xattn.analysis.groups.bias import bias_table
+from xattn.analysis.groups.rates import Outcomes
+from xattn.analysis.maps.alignment import paired_sums
 from xattn.analysis.permutation import within_label_permutations
-from xattn.analysis.rates import Outcomes
 from xattn.analysis.resampling import group_weights, percentile_interval
-from xattn.analysis.sample import Sample
-from xattn.analysis.usage import usage_test
-from xattn.analysis.usage_table import usage_table
 
 TESTS = (*DECISIONS["min-p"].tests, "chi2", *DECISIONS["majority"].tests[1:])
 SHOWN = (*TESTS, "min-p", "majority")

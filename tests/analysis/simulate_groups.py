@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from fairlearn import metrics
 
-from xattn.analysis.auc_gap import delong_p
 from xattn.analysis.columns import as_column
-from xattn.analysis.fairness import METRICS, fairness_table
-from xattn.analysis.rates import Outcomes
-from xattn.analysis.trap import Side, trap_table
+from xattn.analysis.groups.auc_gap import delong_p
+from xattn.analysis.groups.fairness import METRICS, fairness_table
+from xattn.analysis.groups.rates import Outcomes
+from xattn.analysis.groups.trap import Side, trap_table
 
 
 def outcomes(label: np.ndarray, score: np.ndarray) -> Outcomes:

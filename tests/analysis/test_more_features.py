@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.analysis.annotated import plant
+from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.features import collect_features
 from xattn.analysis.more_features import read_more_features
-from xattn.analysis.usage_table import measured_columns
 from xattn.annotations import read_annotations
 from xattn.errors import AnnotationError
 

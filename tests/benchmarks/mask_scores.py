@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.benchmarks.harness import interleave, markdown
-from xattn.analysis.scores import RankedMaps, on_grid, positive_share
+from xattn.analysis.maps.scores import RankedMaps, on_grid, positive_share
 
 N, SIDE = 64, 128
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.explain.planted import SIDE, generate, save, trained
 from xattn.analysis.faithfulness.controls import edge_maps, random_maps
-from xattn.analysis.scores import RankedMaps, upsample
+from xattn.analysis.maps.scores import RankedMaps, upsample
 from xattn.explain.pipeline import explain
 
 GRID = (12, 12)

@@ -15,20 +15,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.agreement import agreement_table
-from xattn.analysis.alignment import alignment_table
-from xattn.analysis.bias import bias_table
 from xattn.analysis.codes import positions
-from xattn.analysis.cohorts import cohorts
-from xattn.analysis.decisions import find_decision
-from xattn.analysis.fairness import fairness_table
+from xattn.analysis.dependence.decisions import find_decision
+from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.features import FeatureSet, Progress, collect_features
-from xattn.analysis.mask_scores import per_image_table, score_masks
+from xattn.analysis.groups.bias import bias_table
+from xattn.analysis.groups.cohorts import cohorts
+from xattn.analysis.groups.fairness import fairness_table
+from xattn.analysis.groups.rates import Outcomes
+from xattn.analysis.maps.agreement import agreement_table
+from xattn.analysis.maps.alignment import alignment_table
+from xattn.analysis.maps.mask_scores import per_image_table, score_masks
 from xattn.analysis.more_features import read_more_features
 from xattn.analysis.notes import counts
 from xattn.analysis.notes import notes as find_notes
-from xattn.analysis.rates import Outcomes
-from xattn.analysis.usage_table import measured_columns, usage_table
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import COLUMNS, RunFolder

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.feature_usage import Settings, decision_scores, positive_class, presentable
 from xattn.analysis.features import FeatureSet, Progress, collect_features
 from xattn.analysis.more_features import read_more_features
-from xattn.analysis.usage_table import measured_columns, usage_table
 from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
 from xattn.models import load as load_checkpoint

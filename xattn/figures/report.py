@@ -13,7 +13,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from xattn.analysis.scores import degenerate
+from xattn.analysis.maps.scores import degenerate
 from xattn.errors import RunError
 from xattn.figures.evidence import Evidence
 from xattn.figures.gallery import make_gallery

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from tests.analysis.pictures import Pictures, pictures
+from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.detectors import DETECTORS
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.measured import MEASURES
 from xattn.analysis.measured.collect import DETECTED, measure_pictures
 from xattn.analysis.notes import notes
-from xattn.analysis.usage_table import measured_columns
 from xattn.annotations import read_annotations
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from xattn.analysis.evaluation.sentences import performance_sentences
 from xattn.analysis.evaluation.table import performance_table, reliability_table
-from xattn.analysis.trap import trap_of_predictions, trap_sentences
+from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.explain.pipeline import explain
 from xattn.images.find import find_images

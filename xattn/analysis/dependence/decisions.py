@@ -1,0 +1,76 @@
+"""From the p-values of several statistics to one decision on a feature.
+
+`min-p` is the default: the least p-value, ranked among the least of every permutation, so exact.
+`majority` mirrors the protocol of Reimers, Penzel et al. (ECCV 2020, CVPRW 2021), who call a
+feature used if most of several conditional independence tests reject. Their tests and settings are
+not public in full: the three votes here are a reconstruction (a kernel test, one of random
+features, one of nearest neighbours), all against the same exact permutations within labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+import xattn.analysis.dependence.neighbours  # noqa: F401 -- importing registers
+from xattn.analysis.adjust import minimum_p, permuted_p
+from xattn.analysis.dependence.statistics import STATISTICS, Measure
+from xattn.errors import UsageError, near
+
+Array = NDArray[np.float64]
+
+
+def majority_p(values: Array) -> Array:
+    """Return the p-value at which most statistics would just reject, for each row: (1 + P,).
+
+    That is the median of their p-values (the upper one of an even number). No exact level follows
+    from it, though each vote is exact.
+    """
+    each = np.sort(permuted_p(values), axis=1)
+    return each[:, each.shape[1] // 2]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A rule.
+
+    Attributes:
+        name: what users call it.
+        tests: the statistics it takes by default.
+        combine: (1 + P, statistics) -> p-value of each row, (1 + P,).
+    """
+
+    name: str
+    tests: tuple[str, ...]
+    combine: Callable[[Array], Array]
+
+
+DECISIONS: dict[str, Decision] = {
+    "min-p": Decision("min-p", ("rank", "dcor", "hsic"), minimum_p),
+    "majority": Decision("majority", ("hsic", "random-feature", "nearest-neighbour"), majority_p),
+}
+
+
+def find_decision(name: str) -> Decision:
+    """Return the rule of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in DECISIONS:
+        raise UsageError(f"Unknown decision {name!r}{near(name, DECISIONS)}")
+    return DECISIONS[name]
+
+
+def find_statistic(name: str) -> Measure:
+    """Return the statistic of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in STATISTICS:
+        raise UsageError(f"Unknown test {name!r}{near(name, STATISTICS)}")
+    return STATISTICS[name]

@@ -1,0 +1,175 @@
+"""The usage test over all features, with negative controls and adjusted p-values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.analysis.adjust import (
+    benjamini_hochberg,
+    enough_permutations,
+    holm,
+    westfall_young,
+)
+from xattn.analysis.codes import codes
+from xattn.analysis.columns import Column, as_column
+from xattn.analysis.dependence.kci import kci_p_values
+from xattn.analysis.dependence.usage import UsageResult, usage_tests
+from xattn.analysis.features import LESION, FeatureSet
+
+AREA, COUNT = ".area", ".count"
+
+
+def usage_table(
+    features: pd.DataFrame | Sequence[Column],
+    prediction: ArrayLike,
+    label: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    tests: Sequence[str] | None = None,
+    decision: str = "min-p",
+    permutations: int = 999,
+    early_stopping: int | None = None,
+    cross_check: bool = False,
+    bootstrap: int = 1000,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return feature_usage.csv: one row per feature and aspect, the two controls last.
+
+    `test` is decision(aspect) or statistic(aspect), the aspect being presence (yes/no), area (share
+    of the pixels), count, value, or missing (whether the value is known at all: tested wherever
+    it is for some images and not for others). `p_adjusted` is adjusted over all rows by Westfall
+    and Young's method on the permutations that all share, `used` says p_adjusted < alpha; Holm's
+    `p_holm` and the false discovery rate's `p_bh` stand beside it. Under a decision by majority or
+    early stopping, which leave no permutations to share, `p_adjusted` is Holm's.
+
+    Two features that no classifier can know are always tested with the others and should come out
+    unused: `control-noise` (normal), and `control-label-noise` (yes/no, whose frequency depends on
+    the label: a test that forgets the condition finds it).
+
+    Args:
+        features: a table with one column a feature (`<name>.area` is an area of `<name>`), or
+            columns.
+        prediction: (n,) or (n, classes), see `usage_test`.
+        label, groups: (n,).
+        kinds: kind of each feature of a table; default metadata.
+        tests, decision, early_stopping: see `usage_test`.
+        permutations: more are drawn if the number of rows asks for it.
+        cross_check: add `p_kci`, causal-learn's test of a part of the images, see `kci`.
+        bootstrap: replicates for intervals.
+        alpha: level of `used`.
+        seed: same seed, same table.
+    """
+    columns = _columns(features, kinds or {})
+    columns += missingness(columns)
+    columns += negative_controls(label, seed)
+    draws = enough_permutations(permutations, len(columns), alpha)
+    results = usage_tests(
+        columns,
+        prediction,
+        label,
+        groups,
+        tests=tests,
+        decision=decision,
+        permutations=draws,
+        early_stopping=early_stopping,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    table = pd.DataFrame([r.to_row() for r in results])
+    shared = decision == "min-p" and early_stopping is None
+    adjusted = {
+        "p_adjusted": _together(results) if shared else holm(table["p_value"]),
+        "p_holm": holm(table["p_value"]),
+        "p_bh": benjamini_hochberg(table["p_value"]),
+    }
+    place = list(table.columns).index("p_value") + 1
+    table.insert(place, "p_adjusted", adjusted.pop("p_adjusted"))
+    table.insert(place + 1, "used", table["p_adjusted"] < alpha)
+    table = table.assign(**adjusted)
+    table.attrs["permutations"] = draws
+    table.attrs["adjusted"] = "Westfall-Young" if shared else "Holm"
+    names = dict.fromkeys(name for r in results for name in r.p_by_test)
+    if len(names) > 1:
+        for name in names:
+            table[f"p_{name}"] = [r.p_by_test.get(name, np.nan) for r in results]
+    if cross_check:
+        scores = np.asarray(prediction, dtype=np.float64)
+        table["p_kci"] = kci_p_values(columns, scores, label, groups, seed=seed)
+    return table
+
+
+def _together(results: Sequence[UsageResult]) -> NDArray[np.float64]:
+    """Adjust by the permutations; between sets of images they are drawn apart, hence independent.
+
+    Features known for the same images share theirs. For independence between the others the
+    adjustment is the one that independent tests need, which is cautious where they go together.
+    """
+    longest = max(len(r.p_permuted) for r in results)
+    untested = np.full(longest, np.nan)
+    every = [r.p_permuted if len(r.p_permuted) == longest else untested for r in results]
+    return westfall_young(np.stack(every, axis=1))
+
+
+def missingness(columns: Sequence[Column]) -> list[Column]:
+    """Return for each feature that is sometimes unknown a yes/no column of where it is.
+
+    Computed features are left out: they are unknown where the lesion is cut off or tiny, or has
+    no mask, which are columns of their own.
+    """
+    patterns: dict[tuple[str, bytes], Column] = {}
+    for column in columns:
+        # A mask that is only given where the feature is says no more than its presence.
+        measured = column.aspect in ("presence", "value")
+        if measured and 0 < column.known.sum() < len(column.known):
+            missing = (~column.known).astype(np.float64)
+            found = Column(column.feature, column.kind, "missing", missing)
+            patterns.setdefault((column.feature, missing.tobytes()), found)
+    return list(patterns.values())
+
+
+def negative_controls(label: ArrayLike, seed: int) -> list[Column]:
+    """Return two columns that are noise: one blind, one whose distribution follows the label."""
+    label_code, names = codes(label)
+    rng = np.random.default_rng([seed, 1])
+    noise = rng.standard_normal(len(label_code))
+    frequency = np.linspace(0.2, 0.8, max(2, len(names)))[label_code]
+    follows = (rng.random(len(label_code)) < frequency).astype(np.float64)
+    return [
+        Column("control-noise", "control", "value", noise),
+        Column("control-label-noise", "control", "presence", follows),
+    ]
+
+
+def measured_columns(features: FeatureSet) -> list[Column]:
+    """Return what can be tested of the features of a run: presence or value, area and count.
+
+    The lesion is in every image, so only its area is. Counts of at most one say no more than
+    presence.
+    """
+    found = []
+    for name, kind in features.kinds.items():
+        if name != LESION:
+            found.append(as_column(features.table[name], name, kind))
+        if name in features.masked:
+            found.append(as_column(features.table[name + AREA], name, kind, "area"))
+            if name != LESION and features.table[name + COUNT].max() > 1:
+                found.append(as_column(features.table[name + COUNT], name, kind, "count"))
+    return found
+
+
+def _columns(features: pd.DataFrame | Sequence[Column], kinds: Mapping[str, str]) -> list[Column]:
+    if not isinstance(features, pd.DataFrame):
+        return list(features)
+    found = []
+    for name in map(str, features.columns):
+        feature = name.removesuffix(AREA)
+        aspect = "area" if feature != name and feature in features else None
+        feature = feature if aspect else name
+        found.append(as_column(features[name], feature, kinds.get(feature, "metadata"), aspect))
+    return found

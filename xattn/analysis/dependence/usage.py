@@ -1,0 +1,298 @@
+"""Does a classifier use a feature: is the feature independent of its prediction given the label?
+
+      feature ── ? ──> prediction      A classifier that ignores the feature still agrees with it
+         ▲                ▲            wherever both follow the label; so the label is held fixed.
+         └──── label ─────┘            (Reimers, Runge, Denzler, ECCV 2020)
+
+Within a label, a dependence can still come through a correlate of the feature: the test says that
+the prediction carries the feature's information, not that the feature is its cause.
+
+The p-value comes from permuting predictions within each label, groups kept together, and is exact
+(see `permutation`); how several statistics decide together:
+`decisions`. All features with the same images known share their permutations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.analysis.adjust import permuted_p
+from xattn.analysis.codes import codes, group_codes
+from xattn.analysis.columns import Column, as_column
+from xattn.analysis.dependence.decisions import find_decision, find_statistic
+from xattn.analysis.dependence.sample import Sample
+from xattn.analysis.dependence.statistics import Measure
+from xattn.analysis.permutation import Stratum
+from xattn.errors import UsageError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class UsageResult:
+    """Outcome of one conditional independence test.
+
+    Attributes:
+        feature, kind: what was tested.
+        test: statistic(aspect), e.g. "rank(presence)"; of several the decision, "min-p(presence)".
+        n: images tested: label, prediction and feature known, and their group exchangeable.
+        groups: number of groups among them.
+        strata_dropped: groups whose make-up no other group shares, which cannot be permuted.
+        statistic: in [0, 1], 0 without dependence; for several tests, the least of their p-values.
+        p_value: exact; NaN where nothing could be tested, for the reason in `note`.
+        effect_bits: I(prediction; feature | label) in bits, its excess by chance subtracted.
+        effect_low, effect_high: 95 % bootstrap interval over groups.
+        rank_effect: in [-1, 1], see `effects.rank_effect`.
+        rank_effect_error: about the standard error it would have if nothing depended.
+        variance_share: of the variance of the prediction's ranks within labels, what the feature
+            explains; at most 1, see `variance`.
+        variance_low, variance_high: 95 % bootstrap interval over groups.
+        smallest_p: the least p-value that could have come out.
+        p_by_test: p-value of each statistic by itself.
+        p_permuted: (1 + P,) the p-value that each permutation would have had, the observed first;
+            NaN if there are none or the drawing stopped early.
+        note: why there is no result, else empty.
+    """
+
+    feature: str
+    kind: str
+    test: str
+    n: int
+    groups: int
+    strata_dropped: tuple[Stratum, ...]
+    statistic: float
+    p_value: float
+    effect_bits: float
+    effect_low: float
+    effect_high: float
+    rank_effect: float
+    rank_effect_error: float
+    variance_share: float
+    variance_low: float
+    variance_high: float
+    smallest_p: float
+    p_by_test: dict[str, float] = field(default_factory=dict)
+    p_permuted: Array = field(default_factory=lambda: np.full(1, np.nan), repr=False, compare=False)
+    note: str = ""
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the row for feature_usage.csv, all but what needs the whole table."""
+        left_out = ("p_by_test", "p_permuted")
+        row = {name: value for name, value in vars(self).items() if name not in left_out}
+        return {**row, "strata_dropped": len(self.strata_dropped), "note": self.note or None}
+
+
+def usage_test(
+    feature: ArrayLike | Column,
+    prediction: ArrayLike,
+    label: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    tests: Sequence[str] | None = None,
+    decision: str = "min-p",
+    permutations: int = 999,
+    early_stopping: int | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> UsageResult:
+    """Test whether predictions depend on one feature given the label.
+
+    Args:
+        feature: (n,) numbers, yes/no, or names, or (n, d) numbers; missing where unknown.
+        prediction: (n,) a score such as the logit difference, or (n, classes) probabilities.
+        label: (n,) reference labels of any kind; missing where unknown.
+        groups: (n,) lesion, patient or slide, whose images are not independent.
+        tests: names of statistics; default those of the decision.
+        decision: how several statistics decide: "min-p" (their least p-value, exact on shared
+            permutations: nothing more is to be corrected for having tried several) or "majority".
+        permutations: number drawn; the p-value is at least 1 / (1 + permutations).
+        early_stopping: stop drawing when so many permutations have reached the statistic (Besag
+            and Clifford 1991): as exact, quicker where there is nothing. For one statistic only.
+        bootstrap: replicates for the intervals; 0 for none.
+        seed: same seed, same result.
+
+    Raises:
+        UsageError: a test or decision is unknown, or early stopping asked for with several tests.
+        ValueError: lengths differ.
+
+    >>> label = np.repeat(["benign", "malignant"], 50)
+    >>> ruler = np.tile([0, 1], 50)
+    >>> score = np.arange(100) % 7 + 2.0 * ruler
+    >>> usage_test(ruler, score, label).p_value
+    0.001
+    """
+    column = feature if isinstance(feature, Column) else as_column(feature)
+    return usage_tests(
+        [column],
+        prediction,
+        label,
+        groups,
+        tests=tests,
+        decision=decision,
+        permutations=permutations,
+        early_stopping=early_stopping,
+        bootstrap=bootstrap,
+        seed=seed,
+    )[0]
+
+
+def usage_tests(
+    columns: Sequence[Column],
+    prediction: ArrayLike,
+    label: ArrayLike,
+    groups: ArrayLike | None = None,
+    *,
+    tests: Sequence[str] | None = None,
+    decision: str = "min-p",
+    permutations: int = 999,
+    early_stopping: int | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> list[UsageResult]:
+    """Test several features; those known for the same images share permutations and products.
+
+    Arguments as `usage_test`. Returns one result per column, in order.
+    """
+    battery = _Battery.of(tests, decision, early_stopping)
+    scores = _scores(prediction)
+    label_code, names = codes(label)
+    group = group_codes(groups, len(label_code))
+    lengths = [("predictions", len(scores)), *((c.feature, len(c.values)) for c in columns)]
+    for what, length in lengths:
+        if length != len(label_code):
+            raise ValueError(f"Expected {len(label_code)} {what}, one a label, but got {length}")
+    known = (label_code >= 0) & np.isfinite(scores).all(axis=1)
+    patterns: dict[bytes, list[int]] = {}
+    for i, column in enumerate(columns):
+        patterns.setdefault((known & column.known).tobytes(), []).append(i)
+    results: dict[int, UsageResult] = {}
+    for mine in patterns.values():
+        rows = np.flatnonzero(known & columns[mine[0]].known)
+        sample = Sample.of(rows, scores, label_code, names, group, permutations, seed)
+        found = battery.test(sample, [columns[i] for i in mine], bootstrap, seed)
+        results |= dict(zip(mine, found, strict=True))
+    return [results[i] for i in range(len(columns))]
+
+
+@dataclass(frozen=True)
+class _Battery:
+    """The statistics that are asked for, and how they decide."""
+
+    measures: tuple[Measure, ...]
+    decision: str
+    early_stopping: int | None
+
+    @classmethod
+    def of(cls, tests: Sequence[str] | None, decision: str, early: int | None) -> _Battery:
+        names = find_decision(decision).tests if tests is None else tests
+        if early is not None and (early < 1 or len(names) != 1):
+            raise UsageError(
+                "Expected early stopping after at least 1 exceedance and for one test, but got "
+                f"{early} for {', '.join(names)}; the least of several p-values needs every "
+                'permutation: name one, such as tests=("rank",)'
+            )
+        return cls(tuple(find_statistic(name) for name in names), decision, early)
+
+    def test(
+        self, sample: Sample, columns: Sequence[Column], bootstrap: int, seed: int
+    ) -> list[UsageResult]:
+        """Test features known for all these images."""
+        if not len(sample.rows):
+            why = "no group can take the place of another"
+            return [self._nothing(sample, column, why) for column in columns]
+        find = self._all if self.early_stopping is None else self._early
+        outcomes = find(sample, columns)
+        varying = [i for i, outcome in enumerate(outcomes) if outcome]
+        effects = sample.effects([columns[i] for i in varying], bootstrap, seed) if varying else []
+        effect = dict(zip(varying, effects, strict=True))
+        return [
+            UsageResult(**self._facts(sample, column), **outcome, **effect[i])
+            if outcome
+            else self._nothing(sample, column, "constant within every label")
+            for i, (column, outcome) in enumerate(zip(columns, outcomes, strict=True))
+        ]
+
+    def _all(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+        """Return statistic and p-values of each feature; nothing for one that never varies."""
+        combine = find_decision(self.decision).combine
+        values = sample.permuted(self.measures, columns)
+        found: list[dict[str, Any]] = []
+        for i in range(len(columns)):
+            if np.isnan(values[:, i]).any():
+                found.append({})
+                continue
+            each, every = permuted_p(values[:, i])[0], combine(values[:, i])
+            several = len(self.measures) > 1
+            found.append(
+                {
+                    "statistic": float(each.min() if several else np.sqrt(values[0, i, 0])),
+                    "p_value": float(every[0]),
+                    "p_by_test": self._named(each),
+                    "p_permuted": every,
+                }
+            )
+        return found
+
+    def _early(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+        assert self.early_stopping is not None
+        seen, p = sample.sequential(self.measures[0], columns, self.early_stopping)
+        return [
+            {}
+            if np.isnan(value)
+            else {
+                "statistic": float(np.sqrt(value)),
+                "p_value": float(mine),
+                "p_by_test": self._named([mine]),
+            }
+            for value, mine in zip(seen, p, strict=True)
+        ]
+
+    def _named(self, values: Sequence[float] | Array) -> dict[str, float]:
+        return {m.name: float(p) for m, p in zip(self.measures, values, strict=True)}
+
+    def _facts(self, sample: Sample, column: Column) -> dict[str, Any]:
+        name = self.measures[0].name if len(self.measures) == 1 else self.decision
+        return {
+            "feature": column.feature,
+            "kind": column.kind,
+            "test": f"{name}({column.aspect})",
+            "n": len(sample.rows),
+            "groups": sample.groups,
+            "strata_dropped": sample.dropped,
+            "smallest_p": sample.smallest_p,
+        }
+
+    def _nothing(self, sample: Sample, column: Column, note: str) -> UsageResult:
+        return UsageResult(**self._facts(sample, column), **_NO_NUMBERS, note=note)
+
+
+_NO_NUMBERS: dict[str, Any] = dict.fromkeys(
+    (
+        "statistic",
+        "p_value",
+        "effect_bits",
+        "effect_low",
+        "effect_high",
+        "rank_effect",
+        "rank_effect_error",
+        "variance_share",
+        "variance_low",
+        "variance_high",
+    ),
+    float("nan"),
+)
+
+
+def _scores(prediction: ArrayLike) -> Array:
+    """Return predictions as (n, q); of two probabilities one says all."""
+    scores = np.asarray(prediction, dtype=np.float64)
+    if scores.ndim == 1:
+        return scores[:, None]
+    if scores.ndim != 2:
+        raise ValueError(f"Expected predictions (n,) or (n, classes), but got shape {scores.shape}")
+    return scores[:, 1:] if scores.shape[1] == 2 else scores

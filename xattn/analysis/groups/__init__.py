@@ -1,0 +1,1 @@
+"""Does the model err differently with an artifact, or on a group of patients?"""

@@ -1,0 +1,242 @@
+"""Does the model err differently where an artifact is, or on images of one group of patients?
+
+For every artifact, each metric over the images with it minus the same over those without; for
+every sex, age band, site and the like, over its images minus the same over all others.
+
+    label ──> artifact      A gap in tpr or fpr is a dependence of the decision on the artifact
+      │          ┆ tested   given the label (equalised odds, Hardt et al. 2016): the null of the
+      └──> prediction       p-value, which permutes presence within each label.
+
+Metrics that rest on fewer than ten images of a class, with or without the artifact, are not
+given: a rate of two images is an anecdote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.analysis.adjust import enough_permutations, holm, two_sided_p
+from xattn.analysis.codes import group_codes
+from xattn.analysis.columns import Column
+from xattn.analysis.groups.auc_gap import delong_p
+from xattn.analysis.groups.rates import Outcomes, Weights
+from xattn.analysis.permutation import Permutations, within_label_permutations
+from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+
+FEWEST_IMAGES = 10
+"""A metric needs so many images of each class it speaks of, with and without the artifact."""
+
+_BLOCK = 2**18
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Two sets of images whose metrics are compared.
+
+    Attributes:
+        feature: its name; of a nominal feature with the category, "sex=female".
+        kind: of the feature.
+        category: of a nominal feature, else "".
+        known: (n,) images of which the feature is known.
+        present: (n,) images with the artifact, or of the category.
+    """
+
+    feature: str
+    kind: str
+    category: str
+    known: NDArray[np.bool_]
+    present: NDArray[np.bool_]
+
+
+def contrasts(column: Column) -> list[Contrast]:
+    """Return what is compared of one feature.
+
+    Presence (a value above 0) against absence; of a nominal feature each category that occurs
+    against all others, and of two the first alone, since the second says the same.
+    """
+    if column.categories is None:
+        present = column.known & (np.nan_to_num(column.values) > 0)
+        return [Contrast(column.feature, column.kind, "", column.known, present)]
+    found = [
+        Contrast(f"{column.feature}={name}", column.kind, name, column.known, column.values == i)
+        for i, name in enumerate(column.categories)
+        if (column.values == i).any()
+    ]
+    return found[:1] if len(found) == 2 else found
+
+
+def bias_table(
+    columns: Sequence[Column],
+    outcomes: Outcomes,
+    groups: ArrayLike | None = None,
+    *,
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return bias.csv: one row per artifact or category, and metric.
+
+    gap = present - absent, with the 95 % percentile interval of a bootstrap over groups and a
+    two-sided p-value from permuting presence within each label, groups kept together. Holm's
+    adjustment runs over all artifacts, and over all other features, apart. Beyond the promised
+    columns: kind; category; cases_present and cases_absent, the fewest images of a class that the
+    metric rests on (where one is under ten, its side and the gap are NaN); and, of the rows `auc`,
+    p_delong (see `auc_gap`), whose null is that the two areas are equal, no more.
+
+    Args:
+        columns: present where the value is above 0, or nominal; images where it is unknown are
+            left out.
+        outcomes: of n images.
+        groups: (n,).
+        permutations: more are drawn if the size of the table asks for it.
+        bootstrap: replicates for intervals.
+        alpha: level that the adjusted p-values are meant for.
+        seed: same seed, same table.
+    """
+    group = group_codes(groups, len(outcomes.truth))
+    compared = [contrast for column in columns for contrast in contrasts(column)]
+    families = pd.Series([contrast.kind == "artifact" for contrast in compared], dtype=bool)
+    largest = int(families.value_counts().max()) if compared else 0
+    draws = enough_permutations(permutations, largest * len(outcomes.metrics()), alpha)
+    shared: dict[bytes, _Images] = {}
+    rows: list[dict[str, Any]] = []
+    for contrast in compared:
+        place = contrast.known.tobytes()
+        if place not in shared:
+            shared[place] = _Images.of(contrast.known, outcomes, group, draws, bootstrap, seed)
+        rows += _rows(contrast, shared[place])
+    table = pd.DataFrame(rows)
+    if rows:
+        artifact = table["kind"] == "artifact"
+        table["p_adjusted"] = np.nan
+        for family in (artifact, ~artifact):
+            table.loc[family, "p_adjusted"] = holm(table.loc[family, "p_value"])
+    table.attrs["permutations"] = draws
+    return table
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images of which some features are known; these features share all draws."""
+
+    rows: NDArray[np.intp]
+    outcomes: Outcomes
+    group: NDArray[np.intp]
+    permutations: int
+    bootstrap: int
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        known: NDArray[np.bool_],
+        outcomes: Outcomes,
+        group: NDArray[np.intp],
+        permutations: int,
+        bootstrap: int,
+        seed: int,
+    ) -> _Images:
+        rows = np.flatnonzero(known)
+        return cls(rows, outcomes.subset(rows), group[rows], permutations, bootstrap, seed)
+
+    @cached_property
+    def drawn(self) -> Permutations:
+        return within_label_permutations(
+            self.outcomes.truth, self.group, self.permutations, self.seed
+        )
+
+    @cached_property
+    def weights(self) -> Weights | None:
+        """Bootstrap weights (K, n); None if there are too few groups."""
+        if len(np.unique(self.group)) < FEWEST_GROUPS or self.bootstrap < 1:
+            return None
+        return group_weights(self.group, len(self.group), self.bootstrap, self.seed)
+
+    def interval(self, present: Weights) -> tuple[Array, Array]:
+        if self.weights is None:
+            nothing = np.full(len(self.outcomes.metrics()), np.nan)
+            return nothing, nothing
+        parts = (self.weights[some] for some in _cut(*self.weights.shape))
+        return percentile_interval(
+            _gaps(self.outcomes, ((part * present, part * (1 - present)) for part in parts))
+        )
+
+    def p_values(self, present: Weights) -> Array:
+        kept = np.flatnonzero(self.drawn.kept)
+        own, index = present[kept], self.drawn.of_kept()
+        parts = (own[index[some]] for some in _cut(*index.shape))
+        some = self.outcomes.subset(kept)
+        return two_sided_p(_gaps(some, ((part, 1 - part) for part in parts)))
+
+
+def _rows(contrast: Contrast, images: _Images) -> list[dict[str, Any]]:
+    some, present = images.outcomes, contrast.present[images.rows]
+    sides = np.stack([present, ~present])
+    cases = np.array([np.bincount(some.truth[s], minlength=len(some.classes)) for s in sides])
+    metrics = some.metrics()
+    fewest = np.stack([_cases(cases, name, needs) for name, needs in metrics.items()], axis=1)
+    values = np.where(fewest >= FEWEST_IMAGES, some.weighted(sides.astype(np.float32)), np.nan)
+    gaps = values[0] - values[1]
+    low, high, p, p_delong = (np.full(len(metrics), np.nan) for _ in range(4))
+    given = ~np.isnan(gaps)
+    if given.any():
+        weight = present.astype(np.float32)
+        low, high = images.interval(weight)
+        p = images.p_values(weight)
+        p_delong[list(metrics).index("auc")] = delong_p(some, present, images.group)
+    return [
+        {
+            "feature": contrast.feature,
+            "metric": metric,
+            "n_present": int(present.sum()),
+            "n_absent": int((~present).sum()),
+            "present": values[0, i],
+            "absent": values[1, i],
+            "gap": gaps[i],
+            "gap_low": low[i] if given[i] else np.nan,
+            "gap_high": high[i] if given[i] else np.nan,
+            "p_value": p[i] if given[i] else np.nan,
+            "cases_present": int(fewest[0, i]),
+            "cases_absent": int(fewest[1, i]),
+            "p_delong": p_delong[i] if given[i] else np.nan,
+            "kind": contrast.kind,
+            "category": contrast.category or None,
+        }
+        for i, metric in enumerate(metrics)
+    ]
+
+
+def _cases(cases: NDArray[np.intp], metric: str, needs: list[int]) -> NDArray[np.intp]:
+    """Return the fewest images that a metric rests on, on either side: (2,).
+
+    A false-positive rate needs images of any of its classes, the others of each.
+    """
+    own = cases[:, needs]
+    fewest: NDArray[np.intp] = own.sum(axis=1) if metric.startswith("fpr") else own.min(axis=1)
+    return fewest
+
+
+def _gaps(outcomes: Outcomes, blocks: Iterable[tuple[Weights, Weights]]) -> Array:
+    """Return the gaps (K, metrics) of K weightings, given block by block.
+
+    Args:
+        outcomes: of n images.
+        blocks: (weights of the images with the artifact, of those without), each (some, n).
+    """
+    return np.concatenate([outcomes.weighted(a) - outcomes.weighted(b) for a, b in blocks])
+
+
+def _cut(k: int, n: int) -> Iterator[slice]:
+    """Cut K weightings of n images into blocks that fit the processor's cache."""
+    size = max(1, _BLOCK // max(1, n))
+    return (slice(start, start + size) for start in range(0, k, size))

@@ -1,0 +1,1 @@
+"""Numbers of maps: against masks, and against each other."""
