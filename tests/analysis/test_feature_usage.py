@@ -277,7 +277,7 @@ def test_a_class_that_no_label_names_has_no_rate(tmp_path):
     assert np.isfinite(bias["gap"]).all()
 
 
-def test_importing_the_package_is_enough_for_both_names(planted):
+def test_importing_the_package_is_enough_for_both_names(planted, tables):
     import xattn
 
     assert xattn.feature_usage is feature_usage
