@@ -10,13 +10,18 @@ made to go with the first. So it is known of every model that
 - it cannot use age and sex, which are in no pixel;
 - the second artifact depends on its predictions within a label, but only through the first: in
   training it was independent of everything.
+
+A network that did not learn to tell the label (balanced accuracy on the validation images below
+0.7) is known to use nothing: it is listed, and another is trained in its place.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +39,13 @@ from xattn.training.recipe import parse_recipe
 ARTIFACTS = ("patches", "ink", "ruler", "hair", "dark_corner")
 NOWHERE = ("age", "sex")
 SIZE = (64, 80)
+LEARNED = 0.7
+"""Balanced accuracy from which a model is known to use the artifact: nothing else tells the label."""
 
 RECIPE = {
-    "model": {"architecture": "resnet18"},
+    "model": {"architecture": "test_resnet"},
     "data": {"size": list(SIZE), "val": 0.2, "test": 0.0},
-    "train": {"epochs": 6, "batch_size": 32, "lr": 1e-3, "augment": "light", "warmup": 0.1},
+    "train": {"epochs": 30, "batch_size": 32, "lr": 3e-3, "augment": "light", "warmup": 0.1},
 }
 
 
@@ -51,9 +58,10 @@ class Truth:
     seed: int
 
 
-def truths(models: int) -> list[Truth]:
-    """Spread models over the artifacts; the correlate is the next one in the list."""
-    return [Truth(ARTIFACTS[i % 5], ARTIFACTS[(i + 1) % 5], seed=i // 5) for i in range(models)]
+def truths() -> Iterator[Truth]:
+    """Go round the artifacts without end; the correlate is the next one in the list."""
+    for i in itertools.count():
+        yield Truth(ARTIFACTS[i % 5], ARTIFACTS[(i + 1) % 5], seed=i // 5)
 
 
 def images(work: Path, used: str, split: str, n: int, seed: int) -> Path:
@@ -85,7 +93,10 @@ def correlated(annotations: Path, truth: Truth, seed: int) -> list[Path]:
 
 
 def measure(work: Path, truth: Truth) -> dict[str, object]:
-    """Train one model, measure it, and return what was found of the three kinds of feature."""
+    """Train one model, measure it, and return what was found of the three kinds of feature.
+
+    Of one that did not learn only the accuracy is returned.
+    """
     place = work / f"{truth.used}-{truth.seed}"
     if (place / "row.json").is_file():
         row: dict[str, object] = json.loads((place / "row.json").read_text())
@@ -96,6 +107,9 @@ def measure(work: Path, truth: Truth) -> dict[str, object]:
     if not (place / "model" / "train.json").is_file():
         train(recipe, lessons, place / "model", progress=False, workers=2)
     trained = json.loads((place / "model" / "train.json").read_text())
+    accuracy = trained["val"]["balanced_accuracy"]
+    if accuracy < LEARNED:
+        return {**vars(truth), "accuracy": accuracy}
     model = xattn.load(place / "model" / "model.pt")
     chosen = correlated(exam, truth, truth.seed)
     run = xattn.explain(
@@ -109,7 +123,7 @@ def measure(work: Path, truth: Truth) -> dict[str, object]:
     others = [f for f in ARTIFACTS if f not in (truth.used, truth.correlate)]
     row = {
         **vars(truth),
-        "accuracy": trained["val"]["balanced_accuracy"],
+        "accuracy": accuracy,
         "images": len(run.predictions),
         "used_found": truth.used in flagged,
         "used_verdict": verdict[truth.used],
@@ -154,11 +168,15 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=20)
     parser.add_argument("--work", type=Path, required=True)
     arguments = parser.parse_args()
-    rows = []
-    for truth in truths(arguments.models):
-        rows.append(measure(arguments.work, truth))
-        sys.stdout.write(json.dumps(rows[-1], default=float) + "\n")
+    rows: list[dict[str, object]] = []
+    for truth in truths():
+        row = measure(arguments.work, truth)
+        sys.stdout.write(json.dumps(row, default=float) + "\n")
         sys.stdout.flush()
+        if float(str(row["accuracy"])) >= LEARNED:
+            rows.append(row)
+        if len(rows) == arguments.models:
+            break
     sys.stdout.write("\n" + report(pd.DataFrame(rows)) + "\n")
 
 
