@@ -40,7 +40,7 @@ ARTIFACTS = ("patches", "ink", "ruler", "hair", "dark_corner")
 NOWHERE = ("age", "sex")
 SIZE = (64, 80)
 LEARNED = 0.7
-"""Balanced accuracy from which a model is known to use the artifact: nothing else tells the label."""
+"""Balanced accuracy from which a model must use the artifact: nothing else tells the label."""
 
 RECIPE = {
     "model": {"architecture": "test_resnet"},
