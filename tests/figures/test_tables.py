@@ -3,6 +3,9 @@ import pandas as pd
 import pytest
 
 from tests.figures.populated import alignment_table, bias_table, usage_table
+from xattn.analysis.groups.fairness import METRICS as FAIRNESS
+from xattn.analysis.verdicts import VERDICTS
+from xattn.errors import UsageError
 from xattn.figures.tables import MOST_ROWS, make_sheet
 from xattn.runs import COLUMNS
 
@@ -18,17 +21,44 @@ def column(sheet, title):
     return [row[place] for row in sheet.rows]
 
 
-def interventions():
-    row = dict.fromkeys(COLUMNS["interventions"], 0.5)
-    return pd.DataFrame([row | {"feature": "ruler", "intervention": "inpaint", "n": 12}])
+def by_hand(name, *rows):
+    """A table of some rows whose other promised columns are all 0.5."""
+    return pd.DataFrame([dict.fromkeys(COLUMNS[name], 0.5) | row for row in rows])
 
+
+METHODS = {"method_a": "gradcam", "method_b": "attention"}
+MODELS = {"a": "vit_tiny_patch16_224", "b": "resnet18", "split": "ood", "metric": "auc", "n": 6}
+LIFT = {"lift_over_chance_gradcam": 1.2, "lift_p_gradcam": 0.03}
 
 TABLES = {
     "alignment": alignment_table(FEATURES, ("gradcam",), ["benign", "malignant", "all"], rng()),
     "feature_usage": usage_table({**FEATURES, "control-noise": "control"}, rng()),
-    "interventions": interventions(),
+    "interventions": by_hand(
+        "interventions", {"feature": "ruler", "intervention": "inpaint", "n": 12}
+    ),
     "bias": bias_table(["ruler"], rng()),
-}
+    "fairness": by_hand(
+        "fairness",
+        *({"feature": "sex", "kind": "metadata", "metric": m, "categories": "f; m", "n": 90}
+          for m in FAIRNESS),
+    ),
+    "verdicts": by_hand(
+        "verdicts",
+        *({"feature": f"f{i}", "kind": "artifact", "verdict": verdict, "test": "rank(presence)",
+           "intervention": "inpaint", "used": True} | LIFT for i, verdict in enumerate(VERDICTS)),
+    ),
+    "agreement": by_hand("agreement", METHODS | {"n": 100}),
+    "performance": by_hand(
+        "performance",
+        {"split": "test", "domain": "all", "metric": "auc", "class": "all", "n": 90},
+        {"split": "ood-test", "domain": "site b", "metric": "ece", "class": "all", "n": 90},
+    ),
+    "comparison": by_hand(
+        "comparison",
+        *(MODELS | {"test": test, "verdict": "undecided", "conclusion": "."}
+          for test in ("welch", "bayes", "mcnemar")),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -95,3 +125,35 @@ def test_a_long_table_keeps_the_rows_of_least_p_and_says_how_many_there_are():
     sheet = make_sheet("feature_usage", table)
     assert (len(sheet.rows), sheet.total) == (MOST_ROWS, 100_000)
     assert max(c.sort for c in column(sheet, "adjusted p")) < 0.0041
+
+
+def test_verdicts_of_features_sort_from_what_changes_decisions_to_what_was_not_testable():
+    cells = column(make_sheet("verdicts", TABLES["verdicts"]), "verdict")
+    assert [c.text for c in sorted(cells, key=lambda c: c.sort)] == list(VERDICTS)
+
+
+def test_lifts_of_every_method_stand_beside_the_verdicts():
+    (cell, *_) = column(make_sheet("verdicts", TABLES["verdicts"]), "lift by gradcam")
+    assert cell.text == "1.20"
+
+
+def test_models_keep_the_names_by_which_they_are_built():
+    cells = column(make_sheet("comparison", TABLES["comparison"]), "model")
+    assert {c.text for c in cells} == {"vit_tiny_patch16_224"}
+
+
+def test_domains_have_a_column_only_where_there_are_some():
+    table = TABLES["performance"]
+    titles = [[h.title for h in make_sheet("performance", t).heads] for t in (table, table[:1])]
+    assert ["domain" in t for t in titles] == [True, False]
+
+
+def test_a_long_table_without_p_values_keeps_its_first_rows():
+    table = TABLES["performance"].iloc[np.zeros(900, int)]
+    sheet = make_sheet("performance", table)
+    assert (len(sheet.rows), sheet.total, sheet.shown) == (MOST_ROWS, 900, "first")
+
+
+def test_a_sheet_that_is_not_known_is_refused():
+    with pytest.raises(UsageError, match=r"Unknown sheet 'feature-usage'.*feature_usage"):
+        make_sheet("feature-usage", TABLES["bias"])

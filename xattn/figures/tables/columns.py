@@ -1,0 +1,230 @@
+"""Which columns each of a folder's tables shows to people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from xattn.analysis.verdicts import VERDICTS
+from xattn.figures.bias import METRICS as BIAS_METRICS
+from xattn.figures.tables.cells import (
+    Cell,
+    Column,
+    Columns,
+    Head,
+    Row,
+    interval,
+    number,
+    p,
+    text,
+    used,
+)
+
+METRICS = {
+    **BIAS_METRICS,
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "ece_adaptive": "calibration error, bins of equal mass",
+    "equalized_odds_difference": "equalised odds, difference",
+    "equalized_odds_ratio": "equalised odds, ratio",
+    "demographic_parity_difference": "demographic parity, difference",
+}
+"""Names of metrics as readers know them."""
+
+SPLITS = {"ood-test": "ood − test"}
+
+TESTS = {
+    "welch": "Welch, over seeds",
+    "wilcoxon": "Wilcoxon, over seeds",
+    "bayes": "posterior, over seeds",
+    "mcnemar": "McNemar, over images",
+    "delong": "DeLong, over images",
+}
+"""Names of the tests of `xattn compare`."""
+
+
+def _alignment(table: pd.DataFrame, smallest: float | None) -> Columns:
+    chance = "chance_lift" in table
+    return [
+        text("feature", "feature"),
+        text("kind", "kind"),
+        text("method", "method"),
+        text("label", "label"),
+        number("images", "n", 0),
+        interval("lift", ("lift", "lift_low", "lift_high"), "95 % interval; evenly spread: 1"),
+        number("chance lift", "chance_lift", 2, "masks of other images") if chance else None,
+        p("adjusted p", "p_adjusted", "Holm, whole table"),
+        p("p", "p_value", "against other masks", smallest),
+        number("area", "area", 3, "share of pixels"),
+        number("mass", "mass", 3, "chance: area"),
+        number("pointing", "pointing", 2, "chance: area"),
+        number("AUC", "auc", 2, "chance: 0.50"),
+        number("rank accuracy", "rank_accuracy", 2, "chance: area"),
+        number("top-k", "topk", 2, "chance: area"),
+    ]
+
+
+def _feature_usage(table: pd.DataFrame, smallest: float | None) -> Columns:
+    keys = ("effect_bits", "effect_low", "effect_high")
+    return [
+        text("feature", "feature"),
+        text("kind", "kind"),
+        text("test", "test"),
+        number("images", "n", 0),
+        number("groups", "groups", 0),
+        interval("effect, bits", keys, "95 % interval; chance: 0"),
+        number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
+        p("p", "p_value", "permutations within label", smallest),
+        p("adjusted p", "p_adjusted", "whole table"),
+        used(),
+    ]
+
+
+def _interventions(table: pd.DataFrame, smallest: float | None) -> Columns:
+    keys = ("delta_logit", "delta_low", "delta_high")
+    return [
+        text("feature", "feature"),
+        text("intervention", "intervention"),
+        number("images", "n", 0),
+        interval("change of logit", keys, "95 % interval; no effect: 0"),
+        number("of control", "control_delta_logit", 3, "same change elsewhere"),
+        number("flip rate", "flip_rate", 3),
+        number("of control", "control_flip_rate", 3, "same change elsewhere"),
+        p("p", "p_value", "", smallest),
+        p("adjusted p", "p_adjusted", "Holm, whole table"),
+    ]
+
+
+def _verdicts(table: pd.DataFrame, smallest: float | None) -> Columns:
+    keys = ("excess_logit", "excess_low", "excess_high")
+    lifts = [c for c in table if str(c).startswith("lift_over_chance_")]
+    maps: Columns = []
+    for column in map(str, lifts):
+        method = column.removeprefix("lift_over_chance_")
+        maps.append(number(f"lift by {method}", column, 2, "over masks of other images: 1"))
+        maps.append(p("adjusted p", f"lift_p_{method}", "of the lift"))
+    return [
+        text("feature", "feature"),
+        text("kind", "kind"),
+        _verdict(),
+        number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
+        p("adjusted p", "p_adjusted", "of the dependence"),
+        number("detectable", "detectable_effect", 3, "rank effect found in 4 of 5 cases"),
+        text("edit", "intervention"),
+        interval("change of logit", keys, "beyond its control's; 95 % interval; no effect: 0"),
+        number("flip rate", "flip_rate", 3),
+        number("of control", "control_flip_rate", 3, "same change elsewhere"),
+        p("adjusted p", "intervention_p", "of the edit"),
+        *maps,
+    ]
+
+
+def _verdict() -> Column:
+    """Sort verdicts by what they say, not by their letters."""
+
+    def cell(row: Row) -> Cell:
+        said = str(row["verdict"])
+        return Cell(said, VERDICTS.index(said) if said in VERDICTS else len(VERDICTS))
+
+    return Head("verdict", numeric=False), cell
+
+
+def _agreement(table: pd.DataFrame, smallest: float | None) -> Columns:
+    correlation, overlap = "rank_correlation", "overlap"
+    return [
+        text("method", "method_a"),
+        text("with", "method_b"),
+        number("images", "n", 0),
+        interval("rank correlation", (correlation, f"{correlation}_low", f"{correlation}_high"),
+                 "95 % interval"),
+        number("by chance", f"chance_{correlation}", 3, "maps of other images"),
+        interval("overlap", (overlap, f"{overlap}_low", f"{overlap}_high"),
+                 "of the top tenth of pixels; 95 % interval"),
+        number("by chance", f"chance_{overlap}", 3, "maps of other images"),
+        p("p", "p_value", "of the correlation", smallest),
+        p("adjusted p", "p_adjusted", "Holm, whole table"),
+    ]  # fmt: skip
+
+
+def _bias(table: pd.DataFrame, smallest: float | None) -> Columns:
+    keys = ("gap", "gap_low", "gap_high")
+    return [
+        text("feature", "feature"),
+        text("metric", "metric", METRICS),
+        number("with", "n_present", 0, "images"),
+        number("without", "n_absent", 0, "images"),
+        number("value with", "present", 3),
+        number("value without", "absent", 3),
+        interval("gap × 100", keys, "95 % interval; no bias: 0", factor=100),
+        p("p", "p_value", "", smallest),
+        p("adjusted p", "p_adjusted", "Holm, whole table"),
+    ]
+
+
+def _fairness(table: pd.DataFrame, smallest: float | None) -> Columns:
+    keys = ("value", "low", "high")
+    return [
+        text("feature", "feature"),
+        text("metric", "metric", METRICS),
+        number("images", "n", 0),
+        text("groups compared", "categories"),
+        interval("value", keys, "95 % interval; alike: 0, a ratio 1"),
+        number("by chance", "chance", 3, "groups dealt out at random"),
+        p("p", "p_value", "", smallest),
+        p("adjusted p", "p_adjusted", "Holm, by metric"),
+    ]
+
+
+def _performance(table: pd.DataFrame, smallest: float | None) -> Columns:
+    several = bool((table["domain"] != "all").any())
+    return [
+        text("split", "split", SPLITS),
+        text("domain", "domain") if several else None,
+        text("metric", "metric", METRICS),
+        text("class", "class"),
+        number("images", "n", 0),
+        number("groups", "groups", 0),
+        interval("value", ("value", "low", "high"), "95 % interval over groups"),
+        number("by chance", "chance", 3, "knowing nothing of the image"),
+    ]
+
+
+def _comparison(table: pd.DataFrame, smallest: float | None) -> Columns:
+    detectable = "smallest" in table
+    return [
+        text("model", "a", _same(table, "a")),
+        text("against", "b", _same(table, "b")),
+        text("split", "split", SPLITS),
+        text("metric", "metric", METRICS),
+        text("test", "test", TESTS),
+        number("n", "n", 0, "seeds, pairs of seeds, or images"),
+        interval("difference", ("difference", "low", "high"), "95 % interval; none: 0"),
+        interval("effect", ("effect", "effect_low", "effect_high"), "in the test's own measure"),
+        number("smallest", "smallest", 3, "difference found in 4 of 5 cases")
+        if detectable else None,
+        p("p", "p_value", ""),
+        p("adjusted p", "p_adjusted", "Holm, by test"),
+        text("verdict", "verdict"),
+    ]  # fmt: skip
+
+
+def _same(table: pd.DataFrame, key: str) -> dict[str, str]:
+    """Keep names of models letter by letter: vit_tiny_patch16_224 is typed so."""
+    return {str(name): str(name) for name in table[key]}
+
+
+COLUMNS: dict[str, Callable[[pd.DataFrame, float | None], Columns]] = {
+    "verdicts": _verdicts,
+    "alignment": _alignment,
+    "feature_usage": _feature_usage,
+    "interventions": _interventions,
+    "agreement": _agreement,
+    "bias": _bias,
+    "fairness": _fairness,
+    "performance": _performance,
+    "comparison": _comparison,
+}
+"""Table -> its columns, from the table and the least p-value of its permutations."""
