@@ -90,3 +90,16 @@ def test_the_logits_of_a_batch_are_the_modules():
 def test_the_device_is_that_of_the_weights():
     assert wrapped(Conv()).device == torch.device("cpu")
     assert wrapped(Conv().to("meta")).device == torch.device("meta")
+
+
+def test_a_notebook_shows_classes_input_and_target_layer():
+    model = xattn.wrap(Conv(), classes=["a", "<b>"], preprocessing=Preprocessing(SIZE))
+    shown = model._repr_html_()
+    assert "a, &lt;b&gt;" in shown
+    assert f"squashed to {SIZE[0]} x {SIZE[1]} pixels" in shown
+    assert model.target_layer in shown
+
+
+def test_a_notebook_shows_a_model_that_cannot_be_explained():
+    model = xattn.wrap(Conv(), classes=["a", "b", "c"], preprocessing=Preprocessing(SIZE))
+    assert "none: Expected 3 logits" in model._repr_html_()

@@ -143,3 +143,17 @@ class TestTheLastRun:
     def test_must_be_there(self, tmp_path):
         with pytest.raises(RunError, match=r"found none; make one with `xattn explain.*--run"):
             last_run(tmp_path)
+
+
+class TestNotebook:
+    def test_shows_what_is_in_the_run(self, run):
+        run.write_table("errors", pd.DataFrame([], columns=list(COLUMNS["errors"])))
+        shown = run._repr_html_()
+        for fact in ("Run run", "<td>5</td>", "benign, malignant", "gradcam, attention", "errors"):
+            assert fact in shown
+        assert "bias" not in shown
+
+    def test_is_escaped(self, tmp_path):
+        made = fabricate_run(tmp_path, LOGITS, MAPS, classes=("a", "<script>"))
+        assert "&lt;script&gt;" in made._repr_html_()
+        assert "<script>" not in made._repr_html_()

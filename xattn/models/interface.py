@@ -23,6 +23,7 @@ from xattn.models.probe import (
     model_dtype,
     probe,
 )
+from xattn.notebook import facts_html
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,6 +79,25 @@ class Model:
     def __repr__(self) -> str:
         h, w = self.preprocessing.size
         return f"<xattn.Model {self.architecture}, {len(self.classes)} classes, {h} x {w}>"
+
+    def _repr_html_(self) -> str:
+        pre = self.preprocessing
+        how = "squashed to" if pre.mode == "squash" else f"shorter side {pre.resize}, centre crop"
+        try:  # a probing forward; what cannot be explained can still be shown
+            layer = f"{self.target_layer} ({self.target_layout.grid[0]} x "
+            layer += f"{self.target_layout.grid[1]}, {self.target_layout.kind})"
+            attention = ", ".join(one.name for one in self.attention_layers) or "none"
+        except XattnError as err:
+            layer, attention = f"none: {err}", ""
+        return facts_html(
+            f"Model {self.architecture}",
+            {
+                "classes": ", ".join(self.classes),
+                "input": f"{how} {pre.size[0]} x {pre.size[1]} pixels (height x width)",
+                "target layer": layer,
+                "attention layers": attention,
+            },
+        )
 
     def preprocess(self, image: Image.Image | NDArray[Any]) -> Tensor:
         """Turn one upright image into an input of this model.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xattn.errors import RunError, near
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
+from xattn.notebook import facts_html
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS, WRITTEN_BY
 
@@ -75,6 +76,20 @@ class RunFolder(TableFolder):
 
     `predictions` row i, `maps(method)[i]` and `view(i)` speak of the same image.
     """
+
+    def _repr_html_(self) -> str:
+        facts = self.settings
+        there = [name for name in COLUMNS if self.has_table(name)]
+        return facts_html(
+            f"Run {self.path.resolve().name}",
+            {
+                "model": str(facts.get("architecture") or ""),
+                "images": f"{len(self.predictions):,}",
+                "classes": ", ".join(self.classes),
+                "methods": ", ".join(self.methods) or "none",
+                "tables": ", ".join(there) or "none",
+            },
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:

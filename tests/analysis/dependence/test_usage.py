@@ -196,3 +196,19 @@ def test_wrong_arguments_are_named():
         usage_test(RULER[:3], SCORE, LABEL)
     with pytest.raises(ValueError, match="shape"):
         usage_test(RULER, np.zeros((N, 2, 2)), LABEL)
+
+
+def test_a_notebook_shows_the_verdict_with_effect_and_interval():
+    column = as_column(RULER, feature="<ruler>")
+    found = usage_test(column, SCORE + 2 * RULER, LABEL, **QUICK)
+    shown = found._repr_html_()
+    assert "depends on it given the label" in shown
+    assert f"{found.effect_bits:.3g} bits (95 % interval {found.effect_low:.3g}" in shown
+    assert "&lt;ruler&gt;" in shown
+    assert "no dependence" in usage_test(NOISE, SCORE, LABEL, **QUICK)._repr_html_()
+
+
+def test_a_notebook_says_why_nothing_was_tested():
+    shown = usage_test(np.ones(N), SCORE, LABEL, **QUICK)._repr_html_()
+    assert "not tested: constant within every label" in shown
+    assert "nan" not in shown

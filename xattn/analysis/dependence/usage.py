@@ -29,6 +29,7 @@ from xattn.analysis.dependence.sample import Sample
 from xattn.analysis.dependence.statistics import Measure
 from xattn.analysis.permutation import Stratum
 from xattn.errors import UsageError
+from xattn.notebook import facts_html
 
 Array = NDArray[np.float64]
 
@@ -85,6 +86,39 @@ class UsageResult:
         left_out = ("p_by_test", "p_permuted")
         row = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**row, "strata_dropped": len(self.strata_dropped), "note": self.note or None}
+
+    @property
+    def verdict(self) -> str:
+        """What this one test says at the level of 0.05; of several, their p-values are adjusted."""
+        if np.isnan(self.p_value):
+            return f"not tested: {self.note}"
+        if self.p_value < 0.05:
+            return "the prediction depends on it given the label (p < 0.05, this test alone)"
+        return "no dependence given the label was shown (p >= 0.05, this test alone)"
+
+    def _repr_html_(self) -> str:
+        about = {
+            "verdict": self.verdict,
+            "test": f"{self.test}, {self.n:,} images of {self.groups:,} groups",
+        }
+        if np.isnan(self.p_value):
+            return facts_html(f"Usage of {self.feature}", about)
+        share = f"{self.variance_share:.3f} ({self.variance_low:.3f} to {self.variance_high:.3f})"
+        bits = f"{self.effect_bits:.3g} bits (95 % interval {self.effect_low:.3g} to "
+        bits += f"{self.effect_high:.3g}; by chance 0)"
+        by_test = {f"p of {name}": f"{p:.3g}" for name, p in self.p_by_test.items()}
+        return facts_html(
+            f"Usage of {self.feature}",
+            {
+                **about,
+                "p": f"{self.p_value:.3g} (at least {self.smallest_p:.3g})",
+                **(by_test if len(by_test) > 1 else {}),
+                "statistic": f"{self.statistic:.3g}",
+                "effect": bits,
+                "rank effect": f"{self.rank_effect:.3f} (-1 to 1; by chance 0)",
+                "share of variance": share,
+            },
+        )
 
 
 def usage_test(
