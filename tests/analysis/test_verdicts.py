@@ -19,7 +19,8 @@ def edits(**changes):
     row = {
         "feature": "ruler", "kind": "artifact", "intervention": "inpaint", "n": 100,
         "excess_logit": -0.5, "excess_low": -0.7, "excess_high": -0.3, "flip_rate": 0.2,
-        "control_flip_rate": 0.0, "score_sd": 1.0, "p_value": 0.001, "p_adjusted": 0.01,
+        "control_flip_rate": 0.0, "score_sd": 1.0, "p_mcnemar": 0.01, "p_value": 0.001,
+        "p_adjusted": 0.01,
     }  # fmt: skip
     return pd.DataFrame([{**row, **changes}])
 
@@ -42,6 +43,7 @@ NULL = {"excess_logit": 0.0, "p_value": 0.6, "p_adjusted": 1.0}
         (usage(**UNUSED), edits(excess_logit=-0.05), verdicts.NO_EVIDENCE),
         (usage(), edits(score_sd=10.0, excess_low=-0.6, excess_high=-0.4), verdicts.CORRELATE),
         (usage(), edits(flip_rate=0.0), verdicts.HARDLY),
+        (usage(), edits(p_mcnemar=0.2), verdicts.HARDLY),
         (usage(), edits(**NULL, excess_low=-0.05, excess_high=0.05), verdicts.CORRELATE),
         (usage(), edits(**NULL, excess_low=-0.5, excess_high=0.5), verdicts.UNCLEAR),
         (usage(), NONE, verdicts.UNCLEAR),

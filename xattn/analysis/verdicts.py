@@ -43,8 +43,8 @@ def verdict_table(
     Rules, in this order, an edit being significant if its p_adjusted < alpha:
 
     - an edit changes the score significantly, by at least `smallest_change` more than its control
-      does, and flips more decisions: it changes decisions (any edit of many images is significant
-      in the end, so the size has to count);
+      does, and flips significantly more decisions (McNemar's p < alpha): it changes decisions (any
+      edit of many images is significant in the end, so the size has to count);
     - the same, without more flips: it hardly does;
     - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`:
       through a correlate;
@@ -145,7 +145,8 @@ def _verdict(
     if len(tested):
         large = (tested["excess_logit"].abs() / tested["score_sd"]) >= smallest_change
         shown = tested[large & (tested["p_adjusted"] < alpha)]
-        if (shown["flip_rate"] > shown["control_flip_rate"]).any():
+        more = shown["flip_rate"] > shown["control_flip_rate"]
+        if (more & (shown["p_mcnemar"] < alpha)).any():
             return CHANGES
         if len(shown):
             return HARDLY

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ class Job:
         intervention: how.
         rows: all images that it could be done to, in the random order in which they are tried.
         donors: images whose feature, or whose mask's shape, can be taken.
+        strangers: images known to be without the feature.
     """
 
     feature: str
@@ -39,6 +40,7 @@ class Job:
     intervention: Intervention
     rows: Rows
     donors: Rows
+    strangers: Rows
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,15 @@ class Editor:
             rng=rng,
             donor=None if donor is None else self._picture(donor),
             donor_skin=None if donor is None else self.skin(donor),
+            stranger=partial(self._stranger, job, row, rng),
         )
         edited = job.intervention.edit(case)
         return None if edited is None else Trial(row, picture, edited)
+
+    def _stranger(self, job: Job, row: int, rng: np.random.Generator) -> Pixels | None:
+        """Draw another image without the feature, but for edits of what every image has."""
+        others = job.strangers[job.strangers != row]
+        return self._picture(int(rng.choice(others))) if len(others) else None
 
     def _control(self, job: Job, row: int) -> Trial | None:
         """Inpaint plain skin in the shape of some artifact, against the same elsewhere."""

@@ -20,16 +20,20 @@ class Scores:
     """Scores of n images before and after an edit, and after its control.
 
     Attributes:
-        before, after, control: (n,) decision scores; `control` NaN where there was no room.
+        before, after: (n,) decision scores.
+        control, compared: (n,) after and before the control's edit; `control` NaN without one.
         flipped, control_flipped: (n,) whether the predicted class changed.
+        borrowed: (n,) whether another image lent itself to the control.
         groups: (n,) of any kind; images of one group count as dependent.
     """
 
     before: Array
     after: Array
     control: Array
+    compared: Array
     flipped: NDArray[np.bool_]
     control_flipped: NDArray[np.bool_]
+    borrowed: NDArray[np.bool_]
     groups: NDArray[Any]
 
     def to_row(self, permutations: int, bootstrap: int, seed: int) -> dict[str, Any]:
@@ -41,7 +45,7 @@ class Scores:
         Both use the images that have a control.
         """
         change = self.after - self.before
-        control_change = self.control - self.before
+        control_change = self.control - self.compared
         paired = ~np.isnan(self.control)
         low, high = self._interval(change, bootstrap, seed)
         excess = (change - control_change)[paired]
@@ -52,6 +56,7 @@ class Scores:
         return {
             "n": len(change),
             "n_control": int(paired.sum()),
+            "n_borrowed": int(self.borrowed[paired].sum()),
             "groups": len(np.unique(group_codes(self.groups, len(change)))),
             "delta_logit": _mean(change),
             "delta_low": low,

@@ -26,7 +26,7 @@ def run_trials(
 ) -> Scores:
     """Score pictures before and after an edit, and after its control.
 
-    All three go through the model in one batch, so that nothing but the edit differs.
+    All go through the model in one batch, so that nothing but the edit differs.
 
     Args:
         model: stays as it is.
@@ -36,34 +36,44 @@ def run_trials(
         batch_size: trials in a pass.
     """
     coming = iter(trials)
-    parts, rows = [], []
+    parts, rows, borrowed = [], [], []
     while batch := list(islice(coming, batch_size)):
         parts.append(_logits(model, batch))
         rows += [trial.row for trial in batch]
-    logits = np.concatenate([np.empty((0, 3, len(model.classes))), *parts])
+        borrowed += [trial.edited.borrowed for trial in batch]
+    logits = np.concatenate([np.empty((0, 4, len(model.classes))), *parts])
     odds = log_odds(logits, model.classes.index(positive))
     predicted = logits.argmax(axis=2)
-    before, after, control = odds.T
+    before, after, control, compared = odds.T
     return Scores(
         before=before,
         after=after,
         control=control,
+        compared=compared,
         flipped=predicted[:, 1] != predicted[:, 0],
-        control_flipped=(predicted[:, 2] != predicted[:, 0]) & ~np.isnan(control),
+        control_flipped=(predicted[:, 2] != predicted[:, 3]) & ~np.isnan(control),
+        borrowed=np.array(borrowed, dtype=bool),
         groups=groups[rows],
     )
 
 
 def _logits(model: Model, batch: list[Trial]) -> Logits:
-    """Return logits (trials, 3, classes) before, after and of the control; NaN without one."""
-    pictures = [p for t in batch for p in (t.before, t.edited.treated, t.edited.control)]
+    """Return logits (trials, 4, classes); NaN where there is no control.
+
+    Before, after, of the control, and of what it was before.
+    """
+    edits = [(trial.before, trial.edited) for trial in batch]
+    pictures = [p for b, e in edits for p in (b, e.treated, e.control, e.compared)]
     given = [p is not None for p in pictures]
     stack = torch.from_numpy(np.stack(list(_given(pictures))))
     with torch.inference_mode():
         found = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
     every = np.full((len(pictures), found.shape[1]), np.nan)
     every[given] = found
-    return every.reshape(len(batch), 3, -1)
+    every = every.reshape(len(batch), 4, -1)
+    own = [trial.edited.compared is None for trial in batch]
+    every[own, 3] = every[own, 0]
+    return every
 
 
 def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:

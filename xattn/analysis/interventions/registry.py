@@ -39,6 +39,7 @@ class Case:
         skin: plain skin: neither lesion nor any artifact.
         inside: whether the feature is part of the lesion.
         donor, donor_skin: an image with the feature, for one without it, and its plain skin.
+        stranger: reads another image, without the feature; gives None if there is none.
         rng: for this image.
     """
 
@@ -50,6 +51,7 @@ class Case:
     rng: np.random.Generator
     donor: Pixels | None = None
     donor_skin: Mask | None = None
+    stranger: Callable[[], Pixels | None] = lambda: None
 
     def elsewhere(self) -> Mask | None:
         """Move the mask to where the feature is not; None if there is no room.
@@ -71,11 +73,17 @@ class Case:
 class Edited:
     """The picture as it was changed, and changed as much where the feature is not.
 
-    `control` is None where there is no room for it.
+    Attributes:
+        treated: the picture without the feature, or with it.
+        control: changed as much, or None where that is not possible.
+        compared: what `control` was before, if it was another picture.
+        borrowed: whether the control took another image's help, for want of room in its own.
     """
 
     treated: Pixels
     control: Pixels | None
+    compared: Pixels | None = None
+    borrowed: bool = False
 
 
 Edit = Callable[[Case], Edited | None]
@@ -118,25 +126,35 @@ def intervention(name: str, needs: Needs, features: tuple[str, ...]) -> Callable
 
 @intervention("inpaint", needs="present", features=("structure", "artifact"))
 def remove(case: Case) -> Edited | None:
-    """Remove the feature by inpainting; control: inpaint an equal patch elsewhere."""
+    """Remove the feature by inpainting; control: inpaint an equal patch elsewhere.
+
+    Without room (hairs all over, dark corners) the same patch of an image without the feature.
+    """
     if widened(case.mask).mean() > 0.5:  # too little is left to fill it from
         return None
+    treated = inpainted(case.picture, case.mask)
     elsewhere = case.elsewhere()
-    return Edited(
-        inpainted(case.picture, case.mask),
-        None if elsewhere is None else inpainted(case.picture, elsewhere),
-    )
+    if elsewhere is not None:
+        return Edited(treated, inpainted(case.picture, elsewhere))
+    if (stranger := case.stranger()) is None:
+        return Edited(treated, None)
+    return Edited(treated, inpainted(stranger, case.mask), stranger, borrowed=True)
 
 
 @intervention("insert", needs="absent", features=("artifact",))
 def insert(case: Case) -> Edited | None:
-    """Paste the feature from another image; control: paste that image's plain skin instead."""
+    """Paste the feature from another image; control: paste that image's plain skin instead.
+
+    Without room for that, what an image without the feature has at the same place.
+    """
     if case.donor is None or case.donor_skin is None:
         return None
     treated = pasted(case.picture, case.donor, case.mask)
     shift = shift_to_free(case.mask, case.donor_skin, case.rng)
     if shift is None:
-        return Edited(treated, None)
+        stranger = case.stranger()
+        control = None if stranger is None else pasted(case.picture, stranger, case.mask)
+        return Edited(treated, control, borrowed=True)
     skin = np.asarray(moved(case.donor, (-shift[0], -shift[1])), dtype=np.uint8)
     return Edited(treated, pasted(case.picture, skin, case.mask))
 

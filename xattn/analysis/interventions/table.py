@@ -124,13 +124,14 @@ def _jobs(features: FeatureSet, seed: int) -> list[Job]:
                 continue
             able = present if intervention.needs == "present" else absent
             rows = stream(seed, feature, intervention.name).permutation(able)
-            jobs.append(Job(feature, features.kinds[feature], intervention, rows, donors))
+            kind_of = features.kinds[feature]
+            jobs.append(Job(feature, kind_of, intervention, rows, donors, absent))
     artifacts = [j for j in jobs if j.kind == "artifact" and len(j.donors)]
     if artifacts:
         rows = stream(seed, CONTROL).permutation(len(features.table))
         donors = np.unique(np.concatenate([j.donors for j in artifacts]))
         inpaint = INTERVENTIONS["inpaint"]
-        jobs.append(Job(CONTROL, "control", inpaint, rows, donors))
+        jobs.append(Job(CONTROL, "control", inpaint, rows, donors, rows[:0]))
     return jobs
 
 

@@ -1,0 +1,53 @@
+"""Edits and their controls, on pictures of one colour."""
+
+import numpy as np
+import pytest
+
+from xattn.analysis.interventions.registry import Case, insert, remove
+
+SIZE = (40, 50)
+GREY, DARK, LIGHT = (np.full((*SIZE, 3), value, np.uint8) for value in (150, 20, 230))
+RING = np.ones(SIZE, bool)
+RING[3:37, 4:46] = False
+DOT = np.zeros(SIZE, bool)
+DOT[4:9, 4:9] = True
+
+
+def case(mask, **changes):
+    picture = np.where(mask[..., None], np.uint8(0), GREY)
+    given = {"picture": picture, "mask": mask, "lesion": None, "skin": ~mask, "inside": False}
+    return Case(**{**given, "rng": np.random.default_rng(0), **changes})
+
+
+def test_removal_is_compared_with_a_patch_elsewhere_in_the_same_picture_if_it_fits():
+    edited = remove(case(DOT, stranger=lambda: pytest.fail("there is room")))
+    assert not edited.borrowed
+    assert edited.compared is None
+    assert (edited.control[DOT] == 0).all()  # the feature is still there
+    assert (edited.treated[DOT] > 100).all()
+
+
+def test_removal_without_room_is_compared_with_the_same_patch_of_another_picture():
+    edited = remove(case(RING, stranger=lambda: LIGHT))
+    assert edited.borrowed
+    assert edited.compared is LIGHT
+    assert (
+        np.abs(edited.control.astype(int) - LIGHT).max() <= 2
+    )  # light skin filled with light skin
+    assert (edited.treated[RING] > 100).all()
+
+
+def test_insertion_without_room_is_compared_with_what_another_picture_has_there():
+    given = {"picture": GREY, "donor": DARK, "donor_skin": ~RING}
+    edited = insert(case(RING, **given, stranger=lambda: LIGHT))
+    assert edited.borrowed
+    assert edited.compared is None  # the control begins with the same picture
+    assert (edited.treated[0] == 20).all()
+    assert (edited.control[0] == 230).all()
+    assert (edited.control[20, 25] == 150).all()
+
+
+@pytest.mark.parametrize("edit", [remove, insert])
+def test_without_room_and_without_another_picture_there_is_no_control(edit):
+    edited = edit(case(RING, donor=DARK, donor_skin=~RING))
+    assert edited.control is None
