@@ -179,8 +179,12 @@ def test_what_cannot_be_folded_stays_and_the_rest_is_folded(net):
     )
 
 
-@pytest.mark.parametrize(("net", "size"), [(vit, (32, 48)), (swin, (32, 32))])
-def test_a_transformer_gains_nothing_and_is_not_copied(net, size):
+def averaged_vit() -> nn.Module:
+    return vit(class_token=False, global_pool="avg")
+
+
+@pytest.mark.parametrize(("net", "size"), [(averaged_vit, (32, 48)), (swin, (32, 32))])
+def test_a_transformer_that_reads_all_tokens_gains_nothing_and_is_not_copied(net, size):
     model = wrapped(net(), size)
     assert make_engine(model) is model
 

@@ -1,9 +1,9 @@
 """A private, faster copy of a model for one run.
 
-Batch norms are folded into the convolutions before them and weights are laid out channels last.
-Both are exact but for rounding, and that is not taken on trust: logits, activations and gradients
-of a probing batch are compared with the model's own, and where they deviate the model itself is
-used. Names of layers stay.
+Batch norms are folded into the convolutions before them and weights are laid out channels last; a
+ViT's last block goes on with the class token alone. All are exact but for rounding, and that is not
+taken on trust: logits, activations and gradients of a probing batch are compared with the model's
+own, and where they deviate the model itself is used. Names of layers stay.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from xattn.explain.evidence import gather
+from xattn.explain.readout import shorten_last_block
 from xattn.explain.replay import trunk_of
 from xattn.models.interface import Model
 from xattn.models.probe import model_dtype
@@ -24,7 +25,7 @@ from xattn.models.probe import model_dtype
 TOLERANCE = 1e-4
 """Largest deviation of the copy, as a share of the largest value that is compared."""
 FEW_CONVOLUTIONS = 3
-"""A network with no more convolutions (a ViT's patches) gains nothing from a copy."""
+"""A network with no more convolutions (a ViT's patches) gains nothing from folding."""
 
 
 def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> Model:
@@ -39,15 +40,19 @@ def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> M
         A model of the same classes, layers and results: to 1e-4, with `amp` to about 1e-2.
     """
     on_cuda = model.device.type == "cuda"
-    if not (_has_convolutions(model.module) or (on_cuda and (amp or compiled))):
+    folding, wanted = _has_convolutions(model.module), on_cuda and (amp or compiled)
+    if not (folding or wanted or model.attention_layers):
         return model
     engine = private_copy(model)
     if engine is None:
         return model
-    pairs = _pairs(engine)
-    for convolution, norm in pairs:
-        _fold(engine.module, convolution, norm)
-    engine.module.to(memory_format=torch.channels_last)
+    shortened = shorten_last_block(engine)
+    if not (folding or wanted or shortened):
+        return model
+    if folding:
+        for convolution, norm in _pairs(engine):
+            _fold(engine.module, convolution, norm)
+        engine.module.to(memory_format=torch.channels_last)
     if not _agrees(engine, model):
         return model
     if on_cuda and compiled:

@@ -22,6 +22,12 @@ from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
 from xattn.models.interface import Model
 from xattn.models.probe import evaluating
 
+MATRICES = 512 * 2**20
+"""Bytes up to which layers that are listened to may form all their weights and keep them.
+
+Above, they stay fused, and weights are formed of queries and keys, a layer at a time.
+"""
+
 
 @dataclass
 class Evidence:
@@ -105,7 +111,7 @@ def gather_each(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
-        heard = listen(stack, model, attention)
+        heard = listen(stack, model, attention, images=len(batch))
         if gradients or activations:
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
@@ -186,7 +192,12 @@ def _detached(name: str) -> MethodError:
 
 
 def listen(
-    stack: ExitStack, model: Model, layers: Sequence[AttentionLayer], *, values: bool = False
+    stack: ExitStack,
+    model: Model,
+    layers: Sequence[AttentionLayer],
+    *,
+    images: int,
+    values: bool = False,
 ) -> dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]]:
     """Hear what each layer's reader needs for its weights, until the stack is left.
 
@@ -194,16 +205,22 @@ def listen(
         stack: takes the hooks away.
         model: runs while they are there.
         layers: whom to listen to.
+        images: how many will be seen at once.
         values: hear what `Reader.gradients` needs, too.
     """
     heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
+    in_the_open = 4 * images * sum(layer.heads * layer.positions**2 for layer in layers) <= MATRICES
     for layer in layers:
         part = model.module.get_submodule(layer.name)
         reader = reader_of(part)
         if reader is None:
             raise MethodError(f"Expected an attention layer at {layer.name!r}, but it is none")
         notes: dict[str, Tensor] = {}
-        for path in (*reader.outputs, *(reader.values if values else ())):
+        outputs = reader.outputs
+        if reader.matrix and in_the_open:
+            stack.enter_context(reader.unfused())
+            outputs = (reader.matrix,)
+        for path in (*outputs, *(reader.values if values else ())):
             hook = partial(_note_output, notes, path)
             stack.callback(part.get_submodule(path).register_forward_hook(hook).remove)
         if reader.needs_input:

@@ -111,7 +111,7 @@ def _flows(model: Model, inputs: Tensor, targets: Tensor) -> dict[AttentionLayer
     layers = model.attention_layers
     mixed: dict[AttentionLayer, Tensor] = {}
     with lent(model.module), ExitStack() as stack:
-        heard = listen(stack, model, layers, values=True)
+        heard = listen(stack, model, layers, images=len(inputs), values=True)
         for layer, (reader, _) in heard.items():
             stack.callback(_watch(model, layer, reader.mixed, mixed).remove)
         logits: Tensor = model.module(inputs.detach().clone().requires_grad_(True))

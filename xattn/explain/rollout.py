@@ -75,7 +75,7 @@ def start_of(layer: AttentionLayer, like: Tensor) -> Tensor:
     Returns:
         (n, positions); each row sums to 1.
     """
-    read = like.new_zeros(layer.prefix + layer.grid[0] * layer.grid[1])
+    read = like.new_zeros(layer.positions)
     if layer.readout:
         read[list(layer.readout)] = 1
     else:

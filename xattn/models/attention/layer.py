@@ -31,6 +31,11 @@ class AttentionLayer:
     prefix: int = 0
     readout: tuple[int, ...] = ()
 
+    @property
+    def positions(self) -> int:
+        """Number of positions attended to, tokens before the grid included."""
+        return self.prefix + self.grid[0] * self.grid[1]
+
 
 def attention_map(
     layer: AttentionLayer,

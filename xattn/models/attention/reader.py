@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -20,11 +21,13 @@ class Reader(ABC):
         outputs: submodules whose outputs are needed, by path from the layer.
         needs_input: whether the layer's own input is needed, under the key "".
         values: further submodules whose outputs are needed for `gradients`.
+        matrix: submodule whose output is all weights while the layer is `unfused`, "" if none is.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
     needs_input: ClassVar[bool] = False
     values: ClassVar[tuple[str, ...]] = ()
+    matrix: ClassVar[str] = ""
 
     def __init__(self, layer: nn.Module) -> None:
         self.layer = layer
@@ -46,6 +49,11 @@ class Reader(ABC):
         "" if only the layer's own output shows it; None if `gradients` cannot be had.
         """
         return None
+
+    @contextmanager
+    def unfused(self) -> Iterator[None]:
+        """Let the layer form its weights in the open, so that they need not be formed again."""
+        yield
 
     @abstractmethod
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:

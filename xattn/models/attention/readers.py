@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -84,6 +86,7 @@ class TimmReader(Reader):
 
     outputs = ("q_norm", "k_norm")
     values = ("qkv",)
+    matrix = "attn_drop"
 
     @staticmethod
     def reads(module: nn.Module) -> bool:
@@ -104,8 +107,21 @@ class TimmReader(Reader):
         """Before any norm or gate of the mixed values, which older versions do not have."""
         return "norm" if hasattr(self.layer, "norm") else "proj"
 
+    @contextmanager
+    def unfused(self) -> Iterator[None]:
+        """Switch to timm's own slower path, which every version has."""
+        layer: Any = self.layer
+        before = layer.fused_attn
+        layer.fused_attn = False
+        try:
+            yield
+        finally:
+            layer.fused_attn = before
+
     def weights(self, heard: Mapping[str, Tensor]) -> Weights:
-        """Already split into heads."""
+        """As they are, or of queries and keys that are already split into heads."""
+        if self.matrix in heard:
+            return FullWeights(heard[self.matrix])
         scale = float(self.layer.scale)  # type: ignore[arg-type]
         return DenseWeights(heard["q_norm"] * scale, heard["k_norm"])
 

@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -51,8 +50,8 @@ class Weights(ABC):
         Returns:
             (n, positions): shares times the matrix of weights.
         """
-        weights = self.dense()
-        return torch.einsum("ni,nhij->nj", shares, weights) / weights.shape[1]
+        # A product per head; einsum would first lay the whole matrix out anew.
+        return (shares[:, None, None, :] @ self.dense()).mean(dim=1)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -113,6 +112,10 @@ class FullWeights(Weights):
     def received(self) -> Tensor:
         """Return the mean of each column: (n, heads, positions)."""
         return self.weights.mean(dim=2)
+
+    def dense(self) -> Tensor:
+        """Return them as they are."""
+        return self.weights
 
     def of_head(self, head: int) -> FullWeights:
         """Return the numbers of one head alone."""
