@@ -22,8 +22,8 @@ NOT_TESTABLE = "not testable here"
 
 VERDICTS = (CHANGES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
 
-SMALLEST_CHANGE = 0.1
-"""Standard deviations of the score within labels; Cohen's small effect is 0.2."""
+SMALLEST_CHANGE = 0.2
+"""Standard deviations of the score within labels: Cohen's small effect (Cohen 1988)."""
 SMALLEST_EFFECT = 0.3
 """Rank effect; a usage test that could have seen this much may say that there is no evidence."""
 _POWER = 0.8
