@@ -11,18 +11,28 @@ import pytest
 import zarr
 
 from tests.fabricate import fabricate_run
+from tests.figures.analysed import (
+    agreement_table,
+    analysed_run,
+    fairness_table,
+    interventions_table,
+)
 from tests.figures.populated import (
     block_masks,
     explained_run,
-    populated_run,
     usage_table,
     write_masks,
 )
+from xattn.analysis.verdicts import verdict_table
 from xattn.errors import RunError
-from xattn.figures.report import count_defects, model_card, report
+from xattn.figures.model_card import model_card
+from xattn.figures.report import count_defects, report
 from xattn.runs import RunFolder
 
 REFERENCES = ("src", "srcset", "href", "action", "data", "poster", "background", "cite")
+TABLES = (
+    "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias", "fairness",
+)  # fmt: skip
 ALONE = {"meta", "img", "input", "source", "link", "br", "hr", "path"}
 
 
@@ -70,7 +80,7 @@ def page_of(run: RunFolder, **options: int) -> Page:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return populated_run(tmp_path_factory.mktemp("report"))
+    return analysed_run(tmp_path_factory.mktemp("report"))
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +109,8 @@ def test_every_tag_is_closed_and_every_id_is_used_once(page):
 def test_links_lead_to_sections_that_are_there(page):
     targets = [a["href"].removeprefix("#") for a in page.of("a")]
     assert set(targets) <= set(page.ids)
-    assert {"summary", "images", "alignment", "feature_usage", "bias", "model", "reproduce"} <= set(
-        targets
-    )
+    tables = {"verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias"}
+    assert {"summary", "images", *tables, "fairness", "model", "reproduce"} <= set(targets)
 
 
 def test_every_picture_has_words_and_every_control_a_name(page):
@@ -112,20 +121,16 @@ def test_every_picture_has_words_and_every_control_a_name(page):
     assert "viewport" in [a.get("name") for a in page.of("meta")]
 
 
-def test_the_same_run_gives_the_same_bytes(run, tmp_path):
-    first = report(run, out=tmp_path / "a.html").read_bytes()
-    second = report(run.path, out=tmp_path / "deep" / "b.html").read_bytes()
-    assert first == second
-
-
-def test_the_report_lies_in_the_run_by_default(run):
-    assert report(run, gallery=1) == run.path / "report.html"
+def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
+    assert (run.path / "report.html").read_text(encoding="utf-8") == page.text
+    again = report(run.path, out=tmp_path / "deep" / "b.html")
+    assert again.read_text(encoding="utf-8") == page.text
 
 
 def test_tables_and_figures_of_the_analysis_are_shown(run, page):
-    for name in ("alignment", "feature_usage", "bias"):
+    for name in TABLES:
         assert f"table-{name}" in page.ids
-    assert len(page.of("source")) == 3  # one figure each, light and dark
+    assert len(page.of("source")) >= 4  # one figure each, light and dark
     assert len(page.of("article")) == 24
     assert "999 permutations" in " ".join(page.words)
     assert run.settings["checkpoint_sha256"] in " ".join(page.words)
@@ -157,8 +162,16 @@ def test_hostile_names_stay_text(tmp_path):
     run = explained_run(tmp_path, n=4, classes=("a<b>", HOSTILE))
     table = run.predictions.assign(image_id=HOSTILE, file=HOSTILE + ".jpg")
     table.to_parquet(run.path / "predictions.parquet", index=False)
-    write_masks(run, {HOSTILE.replace("/", ""): block_masks(np.random.default_rng(0), 4)})
-    run.write_table("feature_usage", usage_table({HOSTILE: "computed"}, np.random.default_rng(0)))
+    feature = HOSTILE.replace("/", "")
+    write_masks(run, {feature: block_masks(np.random.default_rng(0), 4)}, {feature: "artifact"})
+    usage = usage_table({HOSTILE: "computed"}, np.random.default_rng(0))
+    run.write_table("feature_usage", usage)
+    edits = interventions_table({HOSTILE: "artifact"}, np.random.default_rng(0))
+    run.write_table("interventions", edits.assign(intervention=HOSTILE))
+    verdicts = verdict_table(usage.assign(rank_effect_error=0.1), edits, pd.DataFrame())
+    run.write_table("verdicts", verdicts.assign(test=HOSTILE))
+    run.write_table("agreement", agreement_table([HOSTILE, HOSTILE]))
+    run.write_table("fairness", fairness_table({HOSTILE: "artifact"}).assign(categories=HOSTILE))
     error = {"file": HOSTILE, "stage": "decode", "error": HOSTILE}
     run.write_table("errors", pd.DataFrame([error]))
     settings = json.loads((run.path / "run.json").read_text())
@@ -166,10 +179,15 @@ def test_hostile_names_stay_text(tmp_path):
     settings["training"] = {"splits": {HOSTILE: {"images": 3}}}
     (run.path / "run.json").write_text(json.dumps(settings))
     page = page_of(RunFolder.open(run.path))
-    assert page.tags.count("script") == 1  # ours
+    assert page.tags.count("script") == 2  # ours, and the facts of the images
     assert "evil.example" not in "".join(a.get("src", "") for a in page.attributes)
     assert page.open == []
     assert HOSTILE in "".join(page.words)
+    for name in ("verdicts", "interventions", "agreement", "fairness"):
+        assert f"table-{name}" in page.ids
+    facts = re.search(r'id="facts">(.*?)</script>', page.text, re.DOTALL)
+    assert json.loads(facts[1])["images"][0][0] == HOSTILE
+    assert "<" not in facts[1]
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
@@ -192,15 +210,17 @@ def test_images_that_were_moved_are_said_to_be(tmp_path):
 
 
 def test_a_run_without_labels_has_no_outcomes_to_filter_by(tmp_path):
-    page = page_of(populated_run(tmp_path, labels=False))
+    run = explained_run(tmp_path, labels=False)
+    write_masks(run, {"ruler": block_masks(np.random.default_rng(0), 24)}, {"ruler": "artifact"})
+    page = page_of(run)
     assert [a["name"] for a in page.of("select")] == ["predicted", "has", "order"]
     assert "confusion" not in page.text.split("</style>")[1]
 
 
 def test_eight_classes_and_one_method_do(tmp_path):
     classes = ("AK", "BCC", "BKL", "DF", "MEL", "NV", "SCC", "VASC")
-    page = page_of(populated_run(tmp_path, n=40, methods=("gradcam",), classes=classes))
-    assert "side by side" not in " ".join(page.words)
+    page = page_of(explained_run(tmp_path, n=40, methods=("gradcam",), classes=classes))
+    assert [a["value"] for a in page.of("input") if a.get("name") == "method"] == ["0"]
     assert "where guessing gives 0.12" in " ".join(page.words).replace("\xa0", " ")
 
 

@@ -1,19 +1,38 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
+from tests.figures.analysed import analysed_run
 from tests.figures.populated import explained_run, populated_run
+from xattn.analysis.verdicts import UNCLEAR, VERDICTS
 from xattn.figures.evidence import Evidence
 from xattn.figures.performance import performance
 from xattn.figures.reproduce import commands
 from xattn.figures.summary import summarise
+from xattn.figures.together import Together
+from xattn.runs import RunFolder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Runs to copy: one that is measured as far as usage and bias go, one wholly."""
+    return {
+        "populated": populated_run(tmp_path_factory.mktemp("one"), methods=("gradcam",)),
+        "analysed": analysed_run(tmp_path_factory.mktemp("two")),
+    }
+
+
+def copy_of(run, root):
+    shutil.copytree(run.path, root / "run")
+    return RunFolder.open(root / "run")
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(made, tmp_path):
     """A run whose tables say one clear thing each."""
-    run = populated_run(tmp_path, methods=("gradcam",))
+    run = copy_of(made["populated"], tmp_path)
     alignment = run.table("alignment").assign(lift=1.1, lift_low=1.0, lift_high=1.2)
     alignment = alignment.assign(chance_lift=1.0, p_adjusted=0.5)
     patches = alignment["feature"] == "patches"
@@ -31,7 +50,15 @@ def run(tmp_path):
         0.5, 0.7, -0.2, -0.26, -0.14, 0.01,
     ]  # fmt: skip
     run.write_table("bias", bias)
+    for later in ("verdicts", "interventions", "agreement", "fairness"):
+        (run.path / f"{later}.csv").unlink(missing_ok=True)
     return run
+
+
+@pytest.fixture
+def judged(made, tmp_path):
+    """A run with a verdict on each feature: artifacts change decisions, structures hardly do."""
+    return copy_of(made["analysed"], tmp_path)
 
 
 def said(run, defects=None):
@@ -119,7 +146,7 @@ def test_notes_of_the_analysis_are_passed_on(run):
 def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
     run = populated_run(tmp_path)
     run = type(run).open(run.path.rename(tmp_path / "my run"))
-    explain, usage, report = commands(run, Evidence(run))
+    explain, usage, report = commands(Together.of([run]))
     assert explain == (
         "xattn explain --ckpt model.pt --images images --method gradcam --method attention "
         "--target predicted --out 'my run'"
@@ -127,3 +154,48 @@ def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
     assert "--annotations isic_attributes.json --run 'my run'" in usage
     assert "--permutations 999" in usage
     assert report == "xattn report 'my run'"
+
+
+def test_verdicts_come_with_the_edit_and_its_control(judged):
+    findings = " ".join(said(judged).findings)
+    assert "Used, and it changes decisions: " in findings
+    assert "inpaint moves the logit by 0.600 [" in findings
+    assert "beyond the same edit elsewhere and flips 20.0 % of decisions against 1.0 %" in findings
+    assert facts(judged)["Change decisions"].value == "2 of 4"
+    assert facts(judged)["Change decisions"].note == "features edited: patches and ruler"
+
+
+def test_each_verdict_says_what_it_does_not_say_and_others_are_not_explained(judged):
+    caveats = " ".join(said(judged).caveats)
+    occurring = set(judged.table("verdicts")["verdict"])
+    for verdict in VERDICTS:
+        assert (f"\u201c{verdict}\u201d: It" in caveats) == (verdict in occurring)
+
+
+def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
+    usage = judged.table("feature_usage")
+    usage[["effect_bits", "effect_low", "effect_high"]] = [0.0812, 0.0604, 0.1031]
+    judged.write_table("feature_usage", usage)
+    verdicts = judged.table("verdicts").assign(verdict=UNCLEAR, p_adjusted=0.002)
+    judged.write_table("verdicts", verdicts)
+    assert "(0.081 [0.060, 0.103] bits; adjusted p = 0.002)" in " ".join(said(judged).findings)
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.4, "The control held:"), (0.001, "Take care:")])
+def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
+    judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
+    assert any(
+        t.startswith(f"{words} editing a patch of plain skin") for t in said(judged).findings
+    )
+
+
+def test_agreement_is_measured_against_maps_of_other_images(judged):
+    findings = " ".join(said(judged).findings)
+    assert "gradcam and attention agree more than with maps of other images" in findings
+    assert "rank correlation 0.41 [0.30, 0.52], with those 0.22" in findings
+
+
+def test_the_widest_gap_of_groups_stands_beside_random_groups(judged):
+    findings = " ".join(said(judged).findings)
+    assert "2 differ significantly, the most by" in findings
+    assert "0.310 [0.220, 0.400]; groups dealt out at random 0.08" in findings

@@ -12,8 +12,10 @@ from xattn.cli.terminal import Terminal
 
 @click.command("report")
 @click.argument("runs", nargs=-1, type=PLACE)
-@click.option("--out", type=PLACE, help="The page; default RUN/report.html.")
-@click.option("--gallery", type=click.IntRange(0), default=48, show_default=True)
+@click.option(
+    "--out", type=PLACE, help="The page; default RUN/report.html, of several report.html."
+)
+@click.option("--gallery", type=click.IntRange(0), default=96, show_default=True)
 @common
 def report_command(
     runs: tuple[Path, ...],
@@ -23,44 +25,43 @@ def report_command(
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Write one self-contained HTML page per run folder."""
-    from xattn.errors import UsageError
+    """Write one self-contained HTML page on a run, or on several side by side."""
     from xattn.figures.report import report as write_report
     from xattn.runs import last_run
 
     terminal = Terminal(quiet, as_json)
-    if out is not None and len(runs) > 1:
-        raise UsageError(f"Expected one run with --out, but got {len(runs)}")
-    folders = list(runs) or [last_run().path]
-    pages = [write_report(folder, out=out, gallery=gallery) for folder in folders]
-    for page in pages:
-        terminal.say(str(page))
-    terminal.summary({"reports": [str(page) for page in pages]})
+    page = write_report(list(runs) or [last_run().path], out=out, gallery=gallery)
+    terminal.say(str(page))
+    terminal.summary({"reports": [str(page)]})
 
 
 @click.command("figures")
 @click.argument("runs", nargs=-1, type=PLACE)
 @click.option("--only", multiple=True, help="Name of a figure; repeatable.")
 @click.option("--format", "formats", default="png", show_default=True, help="pdf, svg, png.")
+@click.option("--style", "venue", default="default", show_default=True, help="Whose page it fits.")
 @click.option("--out", type=PLACE, help="Folder; default RUN/figures.")
 @common
 def figures_command(
     runs: tuple[Path, ...],
     only: tuple[str, ...],
     formats: str,
+    venue: str,
     out: Path | None,
     quiet: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Draw the paper figures of run folders."""
-    from xattn.figures.registry import save_figures
+    """Draw the paper figures of run folders, of each and of all together."""
+    from xattn.figures.registry import needs_run, save_figures
     from xattn.runs import last_run
 
     terminal = Terminal(quiet, as_json)
-    folders = list(runs) or [last_run().path]
+    folders = list(runs)
+    if not folders and needs_run(only or None):
+        folders = [last_run().path]
     kinds = tuple(f.strip() for f in formats.split(","))
-    paths = save_figures(folders, only=only or None, formats=kinds, out=out)
+    paths = save_figures(folders, only=only or None, formats=kinds, out=out, venue=venue)
     for path in paths:
         terminal.say(str(path))
     terminal.summary({"figures": [str(path) for path in paths]})

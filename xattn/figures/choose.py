@@ -4,15 +4,68 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import listed, readable
+from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 RULE = (
     "images are taken in turn from every pair of label and predicted class, within each pair "
     "those with the most annotated features first, then the most confident"
 )
+
+_BY_ATTENTION = 4  # one image in so many is there for its artifact
+
+
+def chosen(together: Together, n: int) -> tuple[NDArray[np.intp], str]:
+    """Choose at most n of the images that all runs hold; return their places and the rule in words.
+
+    By `RULE`, the predicted classes of all runs counting; but of four images one is among those
+    whose map, by the first method of the first run, lies most on an artifact, where that is known.
+    """
+    frame = ranked(together.runs[0], together.evidence[0]).set_index("row")
+    frame = frame.loc[together.rows[0]].assign(image=np.arange(together.rows.shape[1]))
+    by = ["label", "predicted"]
+    for run in range(1, len(together.runs)):
+        frame[f"predicted by {run}"] = together.column("predicted", run).astype(str).to_numpy()
+        by.append(f"predicted by {run}")
+    frame["label"] = together.labels.to_numpy()
+    frame = frame.sort_values(
+        ["features", "confidence", "image"], ascending=[False, False, True], kind="stable"
+    )
+    drawn = most_attended(together, n // _BY_ATTENTION)
+    rest = in_turn(frame[~frame["image"].isin(drawn)], by, n - len(drawn))
+    rule = RULE
+    if len(by) > 2:
+        rule = rule.replace("predicted class", "predicted classes")
+    if len(drawn):
+        names = listed([readable(name) for name in together.artifacts])
+        rule += (
+            f"; {len(drawn)} of them instead for the highest lift of {together.methods[0]} on "
+            f"{names}, in turn"
+        )
+    return np.concatenate([rest["image"].to_numpy(np.intp), drawn]), rule
+
+
+def most_attended(together: Together, n: int) -> NDArray[np.intp]:
+    """Return the places of n images, in turn from each artifact, the highest lift on it first."""
+    orders = []
+    for name in together.artifacts:
+        lifts = together.lifts[0, :, 0, together.features.index(name)]
+        known = np.flatnonzero(np.isfinite(lifts))
+        orders.append(known[np.argsort(-lifts[known], kind="stable")].tolist()[:n])
+    taken: dict[int, None] = {}
+    for _ in range(n):
+        for order in orders:
+            fresh = (image for image in order if image not in taken)
+            image = next(fresh, None)
+            if image is not None and len(taken) < n:
+                taken[image] = None
+    return np.array(list(taken), np.intp)
 
 
 def ranked(run: RunFolder, evidence: Evidence | None = None) -> pd.DataFrame:

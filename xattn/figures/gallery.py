@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 
 from xattn.figures import compose
-from xattn.figures.choose import RULE, in_turn, ranked
-from xattn.figures.evidence import Evidence
+from xattn.figures.choose import chosen
+from xattn.figures.pictures import as_uri, outline_path, seen_part
 from xattn.figures.style import Stroke
-from xattn.runs import RunFolder
+from xattn.figures.together import Together
 
-MOST_BYTES = 10_000_000
+MOST_BYTES = 9_000_000
 """Pictures stop here, whatever was asked for, so that the page stays under 15 MB."""
 
-_SIDE = 256  # longest side of a picture in pixels
-_QUALITY = 80
 _FRAME = 2_000  # bytes of markup around the pictures of one tile
+_BATCH = 16  # images whose maps and masks are read together
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One method's map over an image.
+    """One map over an image.
 
     Attributes:
-        method: its name.
+        model: number of the run.
+        method: number of the method, among those of all runs.
+        name: model, where there are several, and method.
         uri: the coloured map as a data URI, "" if it has a defect.
         defect: why there is no picture, else "".
     """
 
-    method: str
+    model: int
+    method: int
+    name: str
     uri: str
     defect: str
 
@@ -52,34 +50,44 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One image of the gallery with all that is drawn over it.
+class Stage:
+    """A part of an image that one or more models saw, with all that is drawn over it.
 
     Attributes:
-        image_id, label, predicted: as in the predictions; label is "" where unknown.
-        outcome: "correct", "wrong" or "unknown".
-        confidence: probability of the predicted class.
-        aspect: width / height of the part the model saw, in the original image.
+        aspect: width / height of the part, in the original image.
+        grid: (height, width) of the masks.
         picture: data URI, "" if the file cannot be read.
-        layers: one per method.
+        layers: one per model and method.
         outlines: one per mask that is not empty, narrow gaps closed.
     """
 
-    image_id: str
-    label: str
-    predicted: str
-    outcome: str
-    confidence: float
     aspect: float
+    grid: tuple[int, int]
     picture: str
     layers: list[Layer]
     outlines: list[Outline]
 
+
+@dataclass(frozen=True)
+class Tile:
+    """One image of the gallery.
+
+    Attributes:
+        image: its place among the images that all runs hold.
+        image_id: its name.
+        stages: one, or more where the models saw different parts.
+    """
+
+    image: int
+    image_id: str
+    stages: list[Stage]
+
     @property
     def size(self) -> int:
         """Number of bytes this tile adds to the page."""
-        texts = [self.picture, *(layer.uri for layer in self.layers)]
-        return _FRAME + sum(map(len, texts)) + sum(len(o.path) for o in self.outlines)
+        texts = [t for s in self.stages for t in (s.picture, *(layer.uri for layer in s.layers))]
+        paths = [o.path for s in self.stages for o in s.outlines]
+        return _FRAME + sum(map(len, texts)) + sum(map(len, paths))
 
 
 @dataclass(frozen=True)
@@ -88,97 +96,114 @@ class Gallery:
 
     Attributes:
         tiles: in the order chosen.
-        features: name and stroke of each feature that some tile outlines, by its number.
-        total: images of the run.
+        outlined: number of each feature that some tile outlines -> name and stroke.
+        total: images of the runs.
         asked: images asked for.
-        grid: (height, width) of the view.
         rule: how they were chosen, in words.
     """
 
     tiles: list[Tile]
-    features: dict[int, tuple[str, Stroke]]
+    outlined: dict[int, tuple[str, Stroke]]
     total: int
     asked: int
-    grid: tuple[int, int]
-    rule: str = RULE
+    rule: str
 
 
-def make_gallery(run: RunFolder, evidence: Evidence, n: int) -> Gallery:
+def make_gallery(together: Together, n: int) -> Gallery:
     """Choose n images and draw their layers, as far as `MOST_BYTES` allows."""
-    chosen = in_turn(ranked(run, evidence), ["label", "predicted"], max(n, 0))
+    images, rule = chosen(together, max(n, 0))
     tiles: list[Tile] = []
     used = 0
-    for tile in _tiles(run, evidence, chosen):
+    for tile in _tiles(together, images):
         used += tile.size
         if used > MOST_BYTES:
             break
         tiles.append(tile)
-    shown = {o.feature for tile in tiles for o in tile.outlines}
-    features = {
-        i: (name, evidence.strokes[name]) for i, name in enumerate(evidence.masked) if i in shown
+    shown = {o.feature for tile in tiles for stage in tile.stages for o in stage.outlines}
+    outlined = {
+        together.features.index(name): (name, stroke) for name, stroke in together.outlined.items()
     }
-    grid = run.preprocessing.size
-    return Gallery(tiles, features, len(run.predictions), len(chosen), grid)
+    return Gallery(
+        tiles,
+        {i: drawn for i, drawn in outlined.items() if i in shown},
+        together.rows.shape[1],
+        len(images),
+        rule,
+    )
 
 
-def _tiles(run: RunFolder, evidence: Evidence, chosen: pd.DataFrame) -> Iterator[Tile]:
-    rows = chosen["row"].to_numpy(np.intp)
-    if not len(rows):
-        return
-    order = np.argsort(rows)
-    maps = {}
-    for method in run.methods:  # one read each: a chunk of the store holds many maps
-        stack = np.empty((len(rows), *run.map_array(method).shape[1:]), np.float32)
-        stack[order] = run.map_array(method).oindex[rows[order]]
-        maps[method] = stack
-    masks = evidence.masks(rows.tolist())
-    for i, (_, image) in enumerate(chosen.iterrows()):
-        row = int(rows[i])
-        box = run.view(row).box
-        picture = evidence.picture(row)
-        yield Tile(
-            image_id=str(run.predictions["image_id"].iloc[row]),
-            label=str(image["label"]),
-            predicted=str(image["predicted"]),
-            outcome={True: "correct", False: "wrong"}.get(image["correct"], "unknown"),
-            confidence=float(image["confidence"]),
-            aspect=round((box[2] - box[0]) / (box[3] - box[1]), 4),
-            picture="" if picture is None else as_uri(picture),
-            layers=[_layer(m, stack[i], run.preprocessing.size) for m, stack in maps.items()],
-            outlines=[
-                Outline(evidence.masked.index(name), name, outline_path(compose.envelope(mask)))
-                for name, mask in masks[i].items()
-            ],
-        )
+def _tiles(together: Together, images: NDArray[np.intp]) -> Iterator[Tile]:
+    for start in range(0, len(images), _BATCH):
+        some = images[start : start + _BATCH]
+        rows = together.rows[:, some]
+        maps = [
+            {method: _maps(together, run, method, rows[run]) for method in folder.methods}
+            for run, folder in enumerate(together.runs)
+        ]
+        masks = [e.masks(rows[run].tolist()) for run, e in enumerate(together.evidence)]
+        for place, image in enumerate(some):
+            views = _views(together, int(image))
+            stages = [
+                _stage(together, models, int(image),
+                       [{m: stack[place] for m, stack in maps[run].items()} for run in models],
+                       [masks[run][place] for run in models])
+                for models in views
+            ]  # fmt: skip
+            yield Tile(int(image), together.ids[image], stages)
 
 
-def _layer(method: str, native: NDArray[np.float32], grid: tuple[int, int]) -> Layer:
+def _maps(together: Together, run: int, method: str, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Read the maps of some rows, (len(rows), h, w); a chunk of the store holds many."""
+    stored = together.runs[run].map_array(method)
+    wanted, back = np.unique(rows, return_inverse=True)
+    return np.asarray(stored.oindex[wanted], np.float32)[back]
+
+
+def _views(together: Together, image: int) -> list[list[int]]:
+    """Gather the runs that saw the same part of an image."""
+    found: dict[tuple[float, ...], list[int]] = {}
+    for run, folder in enumerate(together.runs):
+        box = folder.view(int(together.rows[run, image])).box
+        found.setdefault(tuple(round(v, 3) for v in box), []).append(run)
+    return list(found.values())
+
+
+def _stage(
+    together: Together,
+    models: list[int],
+    image: int,
+    maps: list[dict[str, NDArray[np.float32]]],
+    masks: list[dict[str, NDArray[np.bool_]]],
+) -> Stage:
+    first = together.runs[models[0]]
+    row = int(together.rows[models[0], image])
+    box = first.view(row).box
+    picture = seen_part(first, row)
+    # Masks of whichever run has them: they are the image's, not the model's.
+    which = next((i for i, found in enumerate(masks) if found), 0)
+    grid = together.runs[models[which]].preprocessing.size
+    several = len(together.runs) > 1
+    return Stage(
+        aspect=round((box[2] - box[0]) / (box[3] - box[1]), 4),
+        grid=grid,
+        picture="" if picture is None else as_uri(picture),
+        layers=[
+            _layer(model, together.methods.index(method),
+                   f"{together.names[model]}, {method}" if several else method, native, grid)
+            for model, found in zip(models, maps, strict=True)
+            for method, native in found.items()
+        ],
+        outlines=[
+            Outline(together.features.index(name), name, outline_path(compose.envelope(mask)))
+            for name, mask in masks[which].items()
+        ],
+    )  # fmt: skip
+
+
+def _layer(
+    model: int, method: int, name: str, native: NDArray[np.float32], grid: tuple[int, int]
+) -> Layer:
     defect = compose.defect(native)
     if defect:
-        return Layer(method, "", defect)
-    return Layer(method, as_uri(compose.colourise(compose.scaled(native, *grid))), "")
-
-
-def as_uri(picture: NDArray[np.uint8]) -> str:
-    """Encode a picture (h, w, 3) as a WebP data URI, its longer side at most 256 pixels."""
-    image = Image.fromarray(picture)
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=_QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def outline_path(mask: NDArray[np.bool_]) -> str:
-    """Trace the borders of a mask (h, w), holes included, as the `d` of an SVG path.
-
-    Coordinates are in half pixels of the view, 0 to 2 w and 0 to 2 h, simplified to within one.
-    """
-    # Enlarged twice, so that the line runs along the pixels' edges and not through their centres.
-    large = mask.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
-    found, _ = cv2.findContours(large, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    pieces = []
-    for contour in found:
-        points = cv2.approxPolyDP(contour, 1.5, True)
-        points = contour if len(points) < 3 else points  # a spot must not shrink to nothing
-        pieces.append("M" + "L".join(f"{x} {y}" for x, y in points.reshape(-1, 2).tolist()) + "Z")
-    return "".join(pieces)
+        return Layer(model, method, name, "", defect)
+    return Layer(model, method, name, as_uri(compose.colourise(compose.scaled(native, *grid))), "")

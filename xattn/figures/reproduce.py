@@ -6,16 +6,19 @@ import shlex
 from pathlib import PurePosixPath
 
 from xattn.figures.evidence import Evidence
+from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 
-def commands(run: RunFolder, evidence: Evidence) -> list[str]:
-    """Return the commands that make this run again, from the folder that holds it."""
-    name = run.path.resolve().name
-    made = [_explain(run, name)]
-    if evidence.analysis or evidence.features is not None:
-        made.append(_feature_usage(name, evidence))
-    made.append(shlex.join(["xattn", "report", name]))
+def commands(together: Together) -> list[str]:
+    """Return the commands that make these runs and their page again, from where they lie."""
+    made = []
+    for evidence, name in zip(together.evidence, together.names, strict=True):
+        made.append(_explain(evidence.run, name))
+        if evidence.analysis or evidence.features is not None:
+            made.append(_feature_usage(name, evidence))
+    words = ["xattn", "report", *together.names]
+    made.append(shlex.join(words if len(together.names) == 1 else [*words, "--out", "report.html"]))
     return made
 
 

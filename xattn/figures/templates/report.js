@@ -1,69 +1,238 @@
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+const byId = (id) => document.getElementById(id);
 
-/* Gallery: which map, how opaque, which outlines, which images. */
-const gallery = document.getElementById("gallery");
-const tools = document.getElementById("tools");
+/* Gallery: which maps, how opaque, which outlines, which images in which order. */
+const gallery = byId("gallery");
+const tools = byId("tools");
+const facts = gallery && JSON.parse(byId("facts").textContent);
+const tiles = gallery ? all(".tile", gallery) : [];
+let most = gallery ? Number(gallery.dataset.first) : 0;
 
-function showMethod(choice) {
-  const side = choice === "all";
-  gallery.classList.toggle("wide", side);
+const value = (name) => tools.elements[name]?.value ?? "";
+const chosen = (name) => (value(name) === "all" || value(name) === "" ? 0 : Number(value(name)));
+const shows = (map) => ["model", "method"].every(
+  (name) => value(name) === "all" || value(name) === "" || value(name) === map.dataset[name]
+);
+
+/* One map lies on its picture; several stand side by side, the bare picture first. */
+function showMaps() {
   all(".stage.copy", gallery).forEach((copy) => copy.remove());
-  for (const stage of all(".stage", gallery)) {
-    const maps = all(".map", stage);
-    maps.forEach((map) => { map.hidden = side || map.dataset.method !== choice; });
-    if (!side) continue;
-    maps.forEach((map, i) => {
-      const copy = stage.cloneNode(true);
-      copy.classList.add("copy");
-      all(".map", copy).forEach((other, j) => { other.hidden = i !== j; });
-      const says = document.createElement("figcaption");
-      says.className = "says";
-      says.textContent = tools.elements.method[i].nextElementSibling.textContent;
-      copy.append(says);
-      stage.parentNode.append(copy);
-    });
+  let side = false;
+  for (const tile of tiles) {
+    const wanted = all(".map", tile).filter(shows);
+    side = side || wanted.length > 1;
+    for (const stage of all(".stage", tile)) {
+      const maps = all(".map", stage);
+      const mine = maps.filter((map) => wanted.includes(map));
+      stage.hidden = !mine.length && wanted.length > 0;
+      maps.forEach((map) => { map.hidden = wanted.length > 1 || map !== mine[0]; });
+      if (wanted.length < 2) continue;
+      for (const map of mine) {
+        const copy = stage.cloneNode(true);
+        copy.classList.add("copy");
+        all(".map", copy).forEach((other, i) => { other.hidden = maps[i] !== map; });
+        const says = document.createElement("figcaption");
+        says.textContent = map.dataset.name;
+        copy.append(says);
+        stage.parentNode.append(copy);
+      }
+    }
   }
+  gallery.classList.toggle("wide", side);
 }
 
 function showOutlines() {
   for (const box of all("[name=feature]", tools)) {
-    all(`.outlines .f${box.value}`, gallery).forEach((path) => {
+    all(`.outlines .f${box.value}`).forEach((path) => {
       path.style.display = box.checked ? "" : "none";
     });
   }
 }
 
-function showTiles() {
-  const value = (name) => tools.elements[name]?.value ?? "";
-  const tiles = all(".tile", gallery);
-  for (const tile of tiles) {
-    tile.hidden = ["label", "predicted", "outcome"].some(
-      (name) => value(name) && tile.dataset[name] !== value(name)
-    ) || Boolean(value("has") && !tile.dataset.has.includes(` ${value("has")} `));
-  }
-  const sign = { high: -1, low: 1 }[value("order")];
-  tiles.sort((a, b) => sign ? sign * (a.dataset.confidence - b.dataset.confidence)
-    : a.dataset.place - b.dataset.place);
-  gallery.append(...tiles);
-  const shown = tiles.filter((tile) => !tile.hidden).length;
-  document.getElementById("shown").textContent = `${shown} of ${tiles.length} shown`;
+function setSlider(name, amount) {
+  document.documentElement.style.setProperty(`--${name}`, amount / 100);
+  all(`input[name=${name}]`).forEach((slider) => { slider.value = amount; });
 }
 
-if (tools) {
-  tools.addEventListener("submit", (event) => event.preventDefault());
-  tools.addEventListener("input", ({ target }) => {
-    if (target.name === "method") showMethod(target.value);
-    else if (target.name === "opacity") gallery.style.setProperty("--opacity", target.value / 100);
+/* What the chosen model and map say of image i; ids, labels and the rest as `Listing` has them. */
+const saidOf = (i) => facts.images[i][3][chosen("model")];
+function outcomeOf(i) {
+  const [, label] = facts.images[i];
+  const [predicted] = saidOf(i);
+  if (label < 0) return "";
+  if (label === predicted) return "correct";
+  if (facts.positive === null) return "wrong";
+  return predicted === facts.positive ? "false positive" : "false negative";
+}
+const disagree = (i) => new Set(facts.images[i][3].map(([predicted]) => predicted)).size > 1;
+function liftOf(i, feature) {
+  const lifts = saidOf(i)[2][chosen("method")] ?? [];
+  const shown = facts.images[i][2];
+  const any = (number) => !facts.artifacts.length || facts.artifacts.includes(number);
+  const values = lifts.filter((lift, place) => lift !== null &&
+    (feature === "" ? any(shown[place]) : shown[place] === Number(feature)));
+  return values.length ? Math.max(...values) : null;
+}
+const liftFeature = () => (value("order").startsWith("lift ") ? value("order").slice(5) : value("has"));
+
+function matches(i) {
+  const [, label, shown] = facts.images[i];
+  const [predicted] = saidOf(i);
+  const outcome = outcomeOf(i);
+  const wanted = value("outcome");
+  if (value("label") && label !== Number(value("label"))) return false;
+  if (value("predicted") && predicted !== Number(value("predicted"))) return false;
+  if (wanted === "disagree" ? !disagree(i)
+    : wanted === "wrong" ? !outcome || outcome === "correct"
+      : wanted && outcome !== wanted) return false;
+  if (value("has") && !shown.includes(Number(value("has")))) return false;
+  const least = Number.parseFloat(value("lift"));
+  return Number.isNaN(least) || (liftOf(i, value("has")) ?? -1) >= least;
+}
+
+function inOrder(images) {
+  const order = value("order");
+  if (order === "rule") return images;
+  const keys = new Map(images.map((i) => [i, order === "high" ? -saidOf(i)[1]
+    : order === "low" ? saidOf(i)[1] : -(liftOf(i, liftFeature()) ?? -1)]));
+  return images.sort((a, b) => keys.get(a) - keys.get(b) || a - b);
+}
+
+function overlayOf(i, model) {
+  const place = facts.overlays[model]?.[chosen("method")];
+  const id = facts.images[i][0];
+  return place && place[0] + id.split("/").map(encodeURIComponent).join("/") + place[1];
+}
+
+function named(i, model) {
+  const where = overlayOf(i, model);
+  const name = document.createElement(where ? "a" : "span");
+  name.textContent = facts.images[i][0];
+  if (where) name.href = where;
+  return name;
+}
+
+let found = [];
+function showTiles() {
+  found = inOrder(facts.images.map((_, i) => i).filter(matches));
+  const pictured = found.filter((i) => i < tiles.length);
+  const shown = new Set(pictured.slice(0, most));
+  tiles.forEach((tile, i) => { tile.hidden = !shown.has(i); });
+  gallery.append(...pictured.map((i) => tiles[i]));
+  const asked = value("lift") || value("has") || value("order").startsWith("lift");
+  for (const i of shown) {
+    const note = tiles[i].querySelector(".lift");
+    const lift = asked ? liftOf(i, liftFeature()) : null;
+    note.hidden = lift === null;
+    const on = liftFeature() === "" ? "artifact" : facts.features[liftFeature()];
+    note.textContent = lift === null ? "" : `lift on ${on.replaceAll("_", " ")} ${lift.toFixed(2)}`;
+  }
+  const number = new Intl.NumberFormat("en");
+  const listed = facts.images.length;
+  let text = `${shown.size} of ${pictured.length} pictures shown`;
+  if (listed > tiles.length) {
+    text += `; ${number.format(found.length)} of ${number.format(listed)} images match`;
+  }
+  byId("shown").textContent = text;
+  const left = pictured.length - shown.size;
+  byId("more").hidden = !left;
+  byId("more").textContent = `Show ${Math.min(left, 48)} more of ${left}`;
+  showRest();
+}
+
+/* Images that match but have no picture in this file, by name. */
+const MOST_NAMED = 500;
+function showRest() {
+  const rest = byId("rest");
+  const others = found.filter((i) => i >= tiles.length);
+  rest.hidden = !others.length;
+  const more = others.length > MOST_NAMED ? `, the first ${MOST_NAMED} named` : "";
+  rest.firstElementChild.textContent =
+    `${new Intl.NumberFormat("en").format(others.length)} more match, without a picture here${more}`;
+  if (!rest.open) return;
+  const model = chosen("model");
+  const rows = others.slice(0, MOST_NAMED).map((i) => {
+    const row = document.createElement("tr");
+    const [, label] = facts.images[i];
+    const [predicted, confidence] = saidOf(i);
+    const lift = liftOf(i, liftFeature());
+    const cells = [named(i, model), facts.classes[label] ?? "–", facts.classes[predicted],
+      confidence.toFixed(2), lift === null ? "–" : lift.toFixed(2)];
+    cells.forEach((cell, place) => {
+      const box = row.insertCell();
+      box.append(cell);
+      if (place > 2) box.className = "number";
+    });
+    return row;
+  });
+  rest.querySelector("tbody").replaceChildren(...rows);
+}
+
+/* One image at a time, as large as the window allows. */
+const large = byId("large");
+let open = null;
+function enlarge(tile) {
+  open = tile;
+  byId("large-title").textContent = facts.images[tile.dataset.place][0];
+  const copies = tile.querySelector(".stages").cloneNode(true);
+  copies.className = "stages";
+  large.querySelector(".stages").replaceWith(copies);
+  const words = tile.querySelector(".words").cloneNode(true);
+  words.querySelector(".id").remove();
+  large.querySelector(".words").replaceWith(words);
+  if (!large.open) large.showModal();
+}
+function step(by) {
+  const shown = all(".tile", gallery).filter((tile) => !tile.hidden);
+  enlarge(shown[(shown.indexOf(open) + by + shown.length) % shown.length]);
+}
+
+if (gallery) {
+  const changed = ({ target }) => {
+    if (["opacity", "wipe"].includes(target.name)) setSlider(target.name, target.value);
     else if (target.name === "outlines") {
       all("[name=feature]", tools).forEach((box) => { box.checked = target.checked; });
       showOutlines();
     } else if (target.name === "feature") {
-      const boxes = all("[name=feature]", tools);
-      tools.elements.outlines.checked = boxes.every((box) => box.checked);
+      tools.elements.outlines.checked = all("[name=feature]", tools).every((box) => box.checked);
       showOutlines();
-    } else showTiles();
+    } else {
+      if (["model", "method"].includes(target.name)) showMaps();
+      else most = Number(gallery.dataset.first);
+      showTiles();
+    }
+  };
+  tools.addEventListener("submit", (event) => event.preventDefault());
+  tools.addEventListener("input", changed);
+  tools.addEventListener("reset", (event) => {
+    event.preventDefault();  // filters only: maps and outlines stay as they are
+    all(".filters select", tools).forEach((field) => { field.selectedIndex = 0; });
+    if (tools.elements.lift) tools.elements.lift.value = "";
+    showTiles();
   });
+  byId("more").addEventListener("click", () => { most += 48; showTiles(); });
+  byId("rest").addEventListener("toggle", showRest);
+  gallery.addEventListener("click", ({ target }) => {
+    const tile = target.closest(".tile");
+    if (tile && target.closest(".enlarge, .stages")) enlarge(tile);
+  });
+  large.addEventListener("input", changed);
+  large.addEventListener("click", ({ target }) => {
+    if (target.dataset.step) step(Number(target.dataset.step));
+    else if (target === large || "close" in target.dataset) large.close();
+  });
+  large.addEventListener("keydown", (event) => {
+    if (event.target.type === "range" || !["ArrowLeft", "ArrowRight"].includes(event.key)) return;
+    event.preventDefault();
+    step(event.key === "ArrowLeft" ? -1 : 1);
+  });
+  for (const tile of tiles) {
+    tile.querySelector(".name").replaceChildren(named(Number(tile.dataset.place), 0));
+  }
+  showMaps();
+  showOutlines();
+  showTiles();
 }
 
 /* Tables: sort by a column, find a word. */
@@ -83,9 +252,12 @@ for (const table of all("table.sortable")) {
 for (const field of all("[data-filters]")) {
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    for (const row of document.getElementById(field.dataset.filters).tBodies[0].rows) {
+    const rows = [...byId(field.dataset.filters).tBodies[0].rows];
+    for (const row of rows) {
       const text = row.textContent.toLowerCase();
       row.hidden = !words.every((word) => text.includes(word));
     }
+    const shown = rows.filter((row) => !row.hidden).length;
+    field.closest(".find").querySelector("output").textContent = `${shown} of ${rows.length} rows`;
   });
 }

@@ -1,0 +1,169 @@
+"""What the page's filters go by: a few facts of every image, those without a picture too."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.figures.together import Together
+from xattn.runs import RunFolder
+
+MOST_BYTES = 2_500_000
+"""Facts stop here; a page of 2,594 images of one model takes a tenth."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one model says of one image.
+
+    Attributes:
+        model: its name.
+        predicted: class.
+        confidence: probability of that class, 0 to 1.
+        outcome: "correct", "false positive", "false negative", "wrong" (of more than two
+            classes), or "" without a label.
+    """
+
+    model: str
+    predicted: str
+    confidence: float
+    outcome: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Facts of images, as the page's script reads them.
+
+    Attributes:
+        content: models, methods, classes, features, artifacts, positive (number of a class, or
+            null), overlays ([where, ending] per model and method, or null), total, and images:
+            [id, label (-1 if unknown), numbers of features shown, and per model
+            [predicted, confidence, per method a lift for each feature shown, or null]].
+        listed: number of images in it.
+    """
+
+    content: dict[str, Any]
+    listed: int
+
+
+def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
+    """Return what each model says of an image; `positive` as `positive_of` gives it."""
+    label = str(together.labels.iloc[image])
+    said = []
+    for run, name in enumerate(together.names):
+        row = int(together.rows[run, image])
+        facts = together.runs[run].predictions.iloc[row]
+        predicted = str(facts["predicted"])
+        confidence = max(float(facts[f"prob_{c}"]) for c in together.runs[run].classes)
+        said.append(Said(name, predicted, confidence, outcome(label, predicted, positive)))
+    return said
+
+
+def outcome(label: str, predicted: str, positive: str | None) -> str:
+    """Say whether a prediction is right, and how it is wrong; see `Said`."""
+    if not label:
+        return ""
+    if label == predicted:
+        return "correct"
+    if positive is None:
+        return "wrong"
+    return "false positive" if predicted == positive else "false negative"
+
+
+def positive_of(together: Together) -> str | None:
+    """Return the class that false positives speak of: the analysis', else the last of two."""
+    classes = together.runs[0].classes
+    if len(classes) != 2 or any(run.classes != classes for run in together.runs):
+        return None
+    said = together.evidence[0].analysis.get("positive")
+    return str(said) if said in classes else classes[-1]
+
+
+def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Listing:
+    """Gather the facts of all images, those of the tiles first, as far as `MOST_BYTES` allows.
+
+    Args:
+        together: the runs.
+        tiles: places of the images that have a picture.
+        page: where the page will be: links to overlays start there.
+    """
+    n = together.rows.shape[1]
+    classes = list(dict.fromkeys(c for run in together.runs for c in run.classes))
+    said = [together.column("predicted", run).astype(str) for run in range(len(together.runs))]
+    classes = list(dict.fromkeys([*classes, *sorted(set(together.labels) - {""})]))
+    code = {name: number for number, name in enumerate(classes)} | {"": -1}
+    labels = together.labels.map(code).to_numpy(int)
+    predicted = np.stack([column.map(code).to_numpy(int) for column in said])
+    confident = np.stack(
+        [
+            run.predictions[[f"prob_{c}" for c in run.classes]].max(axis=1).to_numpy(float)[rows]
+            for run, rows in zip(together.runs, together.rows, strict=True)
+        ]
+    )
+    others = np.setdiff1d(np.arange(n), tiles)
+    images: list[list[Any]] = []
+    used = 0
+    for place in np.concatenate([tiles, others]).tolist():
+        shown = np.flatnonzero(together.shows[place])
+        lifts = together.lifts[:, place][:, :, shown]
+        facts = [
+            together.ids[place],
+            int(labels[place]),
+            shown.tolist(),
+            [
+                [
+                    int(predicted[run, place]),
+                    round(float(confident[run, place]), 4),
+                    [_numbers(values) for values in lifts[run]],
+                ]
+                for run in range(len(together.runs))
+            ],
+        ]
+        used += len(json.dumps(facts, separators=(",", ":"))) + 1
+        if used > MOST_BYTES and len(images) >= len(tiles):
+            break
+        images.append(facts)
+    positive = positive_of(together)
+    content = {
+        "models": together.names,
+        "methods": together.methods,
+        "classes": classes,
+        "features": together.features,
+        "artifacts": [together.features.index(name) for name in together.artifacts],
+        "positive": None if positive is None else code[positive],
+        "overlays": [
+            [_overlays(run, m, [i[0] for i in images], page) for m in together.methods]
+            for run in together.runs
+        ],
+        "total": n,
+        "images": images,
+    }
+    return Listing(content, len(images))
+
+
+def _numbers(values: NDArray[np.float32]) -> list[float | None] | None:
+    """Round lifts; None for all of them where none is known."""
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    return [round(float(v), 2) if k else None for v, k in zip(values, known, strict=True)]
+
+
+def _overlays(run: RunFolder, method: str, ids: list[str], page: Path) -> list[str] | None:
+    """Say where the overlays of these images are, seen from the page; None if any is absent."""
+    folder = run.path / "overlays" / method
+    if not folder.is_dir():
+        return None
+    there = set(os.listdir(folder))
+    for ending in (".png", ".jpg"):
+        if ids and all(f"{name}{ending}" in there for name in ids):
+            way = os.path.relpath(folder.resolve(), page.resolve().parent)
+            return [quote(Path(way).as_posix()) + "/", ending]
+    return None

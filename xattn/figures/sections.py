@@ -1,0 +1,259 @@
+"""The page's sections: a table of each run with its figure, and how to read them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+from xattn.errors import RunError
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import NOT_KNOWN, readable
+from xattn.figures.registry import FigureCard, known_figures
+from xattn.figures.style import for_dark_screens, style
+from xattn.figures.tables import Cell, Head, Sheet, make_sheet
+from xattn.figures.together import Together
+from xattn.figures.verdict_words import Meaning, meanings
+from xattn.runs import RunFolder
+from xattn.runs.columns import WRITTEN_BY
+
+_PIXELS_PER_INCH = 128  # print sizes a third larger, for reading at a screen's distance
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure for light and dark screens, as SVG data URIs, and its width in CSS pixels."""
+
+    light: str
+    dark: str
+    width: int
+    caption: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One run's part of a section.
+
+    Attributes:
+        model: name of the run, "" if there is only one.
+        how: where p-values and intervals come from.
+        plot: the figure, None where there is nothing to draw.
+        sheet: the table, None if it was not written.
+        missing: what to do to have it, "" if it is there.
+    """
+
+    model: str
+    how: str
+    plot: Plot | None
+    sheet: Sheet | None
+    missing: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        id, title, short, lead: anchor, heading, word in the navigation, how to read it.
+        meanings: explanations of words that occur in the table.
+        across: one table of all runs, None for a single run.
+        panels: one per run that has something to show or to say.
+    """
+
+    id: str
+    title: str
+    short: str
+    lead: str
+    meanings: list[Meaning]
+    across: Sheet | None
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a section is made of; without `always` it is left out where no run has the table."""
+
+    table: str
+    figure: str
+    title: str
+    short: str
+    lead: str
+    always: bool = False
+
+
+_PLANS = (
+    _Plan(
+        "verdicts",
+        "",
+        "What follows, feature by feature",
+        "Verdicts",
+        "Dependence, edits and maps side by side. A dependence may come through a correlate, a map "
+        "may lie on what the model ignores, and an edit leaves traces: where they agree a verdict "
+        "is safe, where they do not it says what is missing.",
+    ),
+    _Plan(
+        "alignment",
+        "alignment",
+        "Where the maps lie",
+        "Maps",
+        "Lift is the share of a map's positive attribution inside a mask over the mask's share of "
+        "the picture: 1 is a map spread evenly. Maps and lesions both prefer the middle, so each "
+        "lift is tested against the same maps on masks of other images of the same label.",
+        always=True,
+    ),
+    _Plan(
+        "feature_usage",
+        "feature-usage",
+        "What the model uses",
+        "Usage",
+        "A feature is used if predictions depend on it among images of the same label. The test "
+        "exchanges the feature's values within each label, so the label cannot explain the result.",
+        always=True,
+    ),
+    _Plan(
+        "interventions",
+        "interventions",
+        "What happens when a feature is edited",
+        "Interventions",
+        "Change of the logit when the feature is taken away or put in, beside the same edit where "
+        "the feature is not. Only what goes beyond that control speaks of the feature. The row "
+        "control-patch edits plain skin and must show nothing.",
+    ),
+    _Plan(
+        "agreement",
+        "agreement",
+        "Whether methods agree",
+        "Agreement",
+        "Rank correlation of two methods' maps over pixels, and the share of the top tenth of "
+        "pixels that they have in common. Two maps agree by habit alone, since both prefer the "
+        "middle: the level of chance pairs maps of different images.",
+    ),
+    _Plan(
+        "bias",
+        "bias",
+        "Whether artifacts or groups shift the results",
+        "Bias",
+        "Each metric over images with the artifact minus the same over those without; over images "
+        "of a group of patients minus the same over all others.",
+        always=True,
+    ),
+    _Plan(
+        "fairness",
+        "fairness",
+        "How far groups are apart",
+        "Fairness",
+        "The largest gap of any two groups. A largest gap is never 0, even where groups are "
+        "treated alike: compare it with what comes out when groups are dealt out at random.",
+    ),
+    _Plan(
+        "performance",
+        "calibration",
+        "How well it predicts",
+        "Performance",
+        "Each metric beside what knowing nothing of the image gives, on images like those of the "
+        "training and on images of another origin, where there are any.",
+    ),
+)
+
+
+def make_sections(together: Together) -> list[Section]:
+    """Gather tables and figures of all runs; sections that no run has anything for are left out."""
+    cards = known_figures()
+    sections = []
+    for plan in _PLANS:
+        panels = [
+            panel
+            for evidence, name in zip(together.evidence, together.names, strict=True)
+            if (panel := _panel(plan, cards.get(plan.figure), evidence, name)) is not None
+        ]
+        if not panels:
+            continue
+        if len(together.runs) == 1:
+            panels = [Panel("", p.how, p.plot, p.sheet, p.missing) for p in panels]
+        words: dict[str, Meaning] = {}
+        if plan.table == "verdicts":
+            words = {m.verdict: m for e in together.evidence for m in meanings(e)}
+        across = verdicts_across(together) if words else None
+        sections.append(
+            Section(
+                plan.table, plan.title, plan.short, plan.lead, list(words.values()), across, panels
+            )
+        )
+    return sections
+
+
+def verdicts_across(together: Together) -> Sheet | None:
+    """Return a table of features by runs with each run's verdict, None for a single run."""
+    tables = [e.table("verdicts") for e in together.evidence]
+    if len(tables) < 2:
+        return None
+    said = [
+        {} if t is None else dict(zip(t["feature"].astype(str), t["verdict"], strict=True))
+        for t in tables
+    ]
+    features = list(dict.fromkeys(name for one in said for name in one))
+    heads = [Head("feature", numeric=False), *(Head(n, numeric=False) for n in together.names)]
+    rows = [
+        [Cell(readable(f), f), *(Cell(str(one.get(f, NOT_KNOWN)), str(one.get(f))) for one in said)]
+        for f in features
+    ]
+    return Sheet("verdicts", heads, rows, len(rows))
+
+
+def _panel(plan: _Plan, card: FigureCard | None, evidence: Evidence, model: str) -> Panel | None:
+    table = evidence.table(plan.table)
+    if table is None:
+        if not plan.always:
+            return None
+        return Panel(model, "", None, None, _why_missing(evidence.run, plan.table))
+    plot = None if card is None else _plot(card, evidence.run)
+    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table))
+    return Panel(model, _how(evidence, plan.table), plot, sheet, "")
+
+
+def _how(evidence: Evidence, table: str) -> str:
+    """Say where the p-values and intervals of a table come from, as far as it is recorded."""
+    facts, parts = evidence.analysis, []
+    permutations = evidence.permutations(table) if table != "verdicts" else None
+    if permutations is not None:
+        method = evidence.adjusted(table)
+        parts.append(f"p-values from {permutations:,} permutations, adjusted by {method}'s method")
+    if "bootstrap" in facts:
+        parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
+    if table == "interventions" and "intervention_images" in facts:
+        parts.append(f"at most {facts['intervention_images']:,} images for each edit")
+    if table in ("bias", "interventions", "verdicts") and "positive" in facts:
+        what = "TPR and FPR speak" if table == "bias" else "the logit speaks"
+        parts.append(f"{what} of {facts['positive']}")
+    if "seed" in facts:
+        parts.append(f"seed {facts['seed']}")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _why_missing(run: RunFolder, name: str) -> str:
+    if run.has_table(name):
+        return f"{name}.csv has no rows: there was nothing to measure."
+    return (
+        f"{name}.csv was not written yet. Run: {WRITTEN_BY[name]} --run {run.path.resolve().name}"
+    )
+
+
+def _plot(card: FigureCard, run: RunFolder) -> Plot | None:
+    """Draw a figure; letters become outlines, the page brings no font."""
+    if card.why_not(run):
+        return None
+    buffer = io.BytesIO()
+    try:
+        with style(svg__fonttype="path"):
+            figure = card.draw(run)
+            figure.savefig(buffer, format="svg", metadata={"Date": None})
+    except RunError:
+        return None  # the table is there, but holds nothing that could be drawn
+    svg = buffer.getvalue().decode("utf-8")
+    width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
+    return Plot(_svg_uri(svg), _svg_uri(for_dark_screens(svg)), width, card.caption)
+
+
+def _svg_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
