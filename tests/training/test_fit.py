@@ -23,7 +23,7 @@ from xattn.annotations import build_annotations, read_annotations
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.images import read_image
 from xattn.models import Model, load
-from xattn.training import fit
+from xattn.training import folder
 from xattn.training.data import shuffled
 from xattn.training.fit import train
 from xattn.training.recipe import parse_recipe, read_recipe
@@ -118,13 +118,13 @@ def test_the_best_epoch_is_kept_not_the_last(study, tmp_path: Path, monkeypatch)
         "xattn.training.module.sensitivities", lambda *_: np.full((1, 2), next(scripted))
     )
     seen: list[dict[str, torch.Tensor]] = []
-    saved = fit.save_checkpoint
+    saved = folder.save_checkpoint
 
     def spy(path, module, **facts):
         seen.append({k: v.clone() for k, v in module.state_dict().items()})
         return saved(path, module, **facts)
 
-    monkeypatch.setattr(fit, "save_checkpoint", spy)
+    monkeypatch.setattr(folder, "save_checkpoint", spy)
     losses = {1: 0.5, 2: 0.4, 3: 0.6, 4: 0.1}
     monkeypatch.setattr(
         "xattn.training.history.Epoch.rank",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -95,7 +96,12 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
     Keeps the chance of a single false finding, however the tests depend on each other.
     """
-    return _adjusted(p_values, "holm")
+
+    def step_down(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        stepped: NDArray[np.float64] = np.maximum.accumulate(p * np.arange(len(p), 0, -1))
+        return stepped
+
+    return _adjusted(p_values, step_down)
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -103,17 +109,24 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
 
     Keeps the expected share of false findings among all, if tests are independent or go together.
     """
-    return _adjusted(p_values, "fdr_bh")
+
+    def step_up(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        share = np.arange(1, len(p) + 1) / len(p)
+        stepped: NDArray[np.float64] = np.minimum.accumulate((p / share)[::-1])[::-1]
+        return stepped
+
+    return _adjusted(p_values, step_up)
 
 
-def _adjusted(p_values: ArrayLike, method: str) -> NDArray[np.float64]:
-    from statsmodels.stats.multitest import multipletests
-
+def _adjusted(
+    p_values: ArrayLike, stepped: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Adjust ascending p-values by steps; statsmodels does the same and the garbage besides."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
-    tested = ~np.isnan(p)
-    if tested.any():
-        adjusted[tested] = multipletests(p[tested], method=method)[1]
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    adjusted[order] = np.minimum(stepped(p[order]), 1.0)
     return adjusted
 
 

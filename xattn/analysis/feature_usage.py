@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +15,7 @@ from numpy.typing import NDArray
 from xattn.analysis.codes import positions
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
-from xattn.analysis.features import FeatureSet, Progress, collect_features
+from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
 from xattn.analysis.groups.fairness import fairness_table
@@ -26,9 +23,11 @@ from xattn.analysis.groups.rates import Outcomes
 from xattn.analysis.maps.agreement import agreement_table
 from xattn.analysis.maps.alignment import alignment_table
 from xattn.analysis.maps.mask_scores import per_image_table, score_masks
+from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
 from xattn.analysis.notes import counts
 from xattn.analysis.notes import notes as find_notes
+from xattn.analysis.stages import Clock, Settings, Steps
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import COLUMNS, RunFolder
@@ -101,8 +100,8 @@ def feature_usage(
     positive = positive_class(folder, positive)
     known = _read(annotations)
     more = None if more_features is None else read_more_features(more_features)
-    n, clock = len(folder.predictions), _Clock()
-    steps = _Steps(progress, 3 * n)
+    n, clock = len(folder.predictions), Clock()
+    steps = Steps(progress, 3 * n)
     with clock("features"):
         features = collect_features(
             folder,
@@ -168,25 +167,6 @@ def feature_usage(
         for note in notes:
             on_note(note)
     return tables
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all three tables are computed with."""
-
-    permutations: int
-    bootstrap: int
-    alpha: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.permutations < 1 or self.bootstrap < 1:
-            raise UsageError(
-                "Expected at least one permutation and one bootstrap replicate, but got "
-                f"{self.permutations} and {self.bootstrap}"
-            )
-        if not 0 < self.alpha < 1:
-            raise UsageError(f"Expected alpha between 0 and 1, but got {self.alpha}")
 
 
 def decision_scores(run: RunFolder, positive: str) -> NDArray[np.float64]:
@@ -309,33 +289,3 @@ def presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
         table[column] = [float(f"{value:.6g}") for value in table[column]]
     table.attrs = {}
     return table
-
-
-@dataclass(frozen=True)
-class _Clock:
-    """Seconds spent in each stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = round(time.perf_counter() - start, 3)
-
-
-@dataclass
-class _Steps:
-    """Reports several stages as one."""
-
-    progress: Progress | None
-    total: int
-    before: int = 0
-
-    def part(self, length: int) -> Progress | None:
-        """Return the progress of the next stage, `length` steps of the whole."""
-        if self.progress is None:
-            return None
-        report, start = self.progress, self.before
-        self.before += length
-        return lambda done, _: report(start + done, self.total)

@@ -16,25 +16,27 @@ the annotation file nor the masks again:
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec
 
+from xattn.analysis.mask_reading import (
+    MaskFault,
+    MaskReading,
+    Numbers,
+    Progress,
+    replacing_folder,
+    write_faults,
+)
 from xattn.analysis.measured.collect import measure_pictures
 from xattn.annotations.records import LESION as LESION
-from xattn.errors import AnnotationError, ImageError, RunError
-from xattn.images.prefetch import prefetch
+from xattn.errors import AnnotationError, RunError
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
 
@@ -42,24 +44,8 @@ if TYPE_CHECKING:
     from xattn.analysis.more_features import MoreFeatures
     from xattn.annotations.records import AnnotatedImage, Annotations
 
-Progress = Callable[[int, int], None]
-"""Called as progress(done, total)."""
-
-Numbers = dict[str, NDArray[np.float64]]
-"""By feature, one number an image."""
-
-_CHUNK_PIXELS = 2**20
 _RESERVED = ("image_id", "label", "group")
 _KIND_OF_LESION = "structure"
-
-
-@dataclass(frozen=True)
-class MaskFault:
-    """One mask that could not be used."""
-
-    image_id: str
-    file: str
-    error: str
 
 
 @dataclass(frozen=True)
@@ -170,8 +156,8 @@ def collect_features(
     masked = [name for name in names if any(k is not None and name in k.masks for k in known)]
     lesions = any(k is not None and k.lesion is not None for k in known)
     masked += [LESION] if lesions else []
-    reading = _MaskReading(run, annotations, known, masked)
-    with _replacing_folder(run.path / "masks.zarr") as scratch:
+    reading = MaskReading(run, annotations, known, masked)
+    with replacing_folder(run.path / "masks.zarr") as scratch:
         areas, counts, faults = reading.write(scratch, progress, workers)
     table = _table(predictions, annotations, known, areas, counts)
     seen = measure_pictures(
@@ -201,7 +187,7 @@ def collect_features(
     }
     with replacing(run.path / "features.json") as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    _write_faults(run, faults)
+    write_faults(run, faults)
     return FeatureSet(run.path, tuple(faults))
 
 
@@ -226,80 +212,6 @@ def _require_joinable(
                 f"label {image.label!r} of image {image.id}; explain with a model of these classes"
                 ", or name its outputs so with --classes"
             )
-
-
-@dataclass(frozen=True)
-class _MaskReading:
-    """Reads the masks of all images, chunk by chunk, and writes one array a feature."""
-
-    run: RunFolder
-    annotations: Annotations
-    known: list[AnnotatedImage | None]
-    features: list[str]
-
-    def write(
-        self, store: Path, progress: Progress | None, workers: int
-    ) -> tuple[Numbers, Numbers, list[MaskFault]]:
-        """Fill `store`; return each feature's area and number of parts per image, and faults.
-
-        Both are NaN without a mask.
-        """
-        n, (height, width) = len(self.known), self.run.preprocessing.size
-        rows = max(1, _CHUNK_PIXELS // (height * width))
-        zarr.create_group(store)
-        arrays = {
-            name: zarr.create_array(
-                store / name,
-                shape=(n, height, width),
-                chunks=(rows, height, width),
-                dtype="bool",
-                # Eight masks' worth of equal bits a byte: about a hundredth of the plain size.
-                compressors=BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
-            )
-            for name in self.features
-        }
-        areas = {name: np.full(n, np.nan) for name in self.features}
-        counts = {name: np.full(n, np.nan) for name in self.features}
-        faults: list[MaskFault] = []
-        buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
-        for row, (masks, found) in enumerate(prefetch(self._read, range(n), workers)):
-            place = row % rows
-            for name, mask in masks.items():
-                buffer[self.features.index(name), place] = mask
-                areas[name][row] = mask.mean()
-                counts[name][row] = cv2.connectedComponents(mask.view(np.uint8))[0] - 1
-            faults += found
-            if place == rows - 1 or row == n - 1:
-                for name, chunk in zip(self.features, buffer, strict=True):
-                    arrays[name][row - place : row + 1] = chunk[: place + 1]
-                buffer[:] = False
-                if progress is not None:
-                    progress(row + 1, n)
-        return areas, counts, faults
-
-    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault]]:
-        image = self.known[row]
-        masks: dict[str, NDArray[np.bool_]] = {}
-        faults: list[MaskFault] = []
-        if image is None:
-            return masks, faults
-        size = self._sizes[row]
-        view = self.run.preprocessing.view(*size)
-        for name in self.features:
-            try:
-                mask = self.annotations.mask_in_view(image.id, name, view, size)
-            except (AnnotationError, ImageError) as err:
-                file = str(self.run.predictions["file"].iloc[row])
-                faults.append(MaskFault(image.id, file, str(err)))
-                continue
-            if mask is not None:
-                masks[name] = mask
-        return masks, faults
-
-    @cached_property
-    def _sizes(self) -> list[tuple[int, int]]:
-        sizes = self.run.predictions[["width", "height"]].to_numpy()
-        return [(int(w), int(h)) for w, h in sizes]
 
 
 def _table(
@@ -343,28 +255,3 @@ def _values_or_presence(values: list[Any], area: NDArray[np.float64] | None) -> 
         present = np.where(np.isnan(area), np.nan, area > 0)
         numbers = np.where(np.isnan(numbers), present, numbers)
     return numbers
-
-
-def _write_faults(run: RunFolder, faults: list[MaskFault]) -> None:
-    """Put the faults into errors.csv in place of those of an earlier call."""
-    new = pd.DataFrame(
-        [{"file": f.file, "stage": "mask", "error": f.error} for f in faults],
-        columns=["file", "stage", "error"],
-    )
-    if run.has_table("errors"):
-        old = run.table("errors")
-        new = pd.concat([old[old["stage"] != "mask"], new], ignore_index=True)
-    run.write_table("errors", new)
-
-
-@contextmanager
-def _replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a scratch folder that takes the place of `path` if the block succeeds."""
-    scratch = path.with_name(f".{path.name}.part")
-    shutil.rmtree(scratch, ignore_errors=True)
-    try:
-        yield scratch
-        shutil.rmtree(path, ignore_errors=True)
-        scratch.rename(path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xattn.analysis.dependence.table import measured_columns, usage_table
-from xattn.analysis.feature_usage import Settings, decision_scores, positive_class, presentable
-from xattn.analysis.features import FeatureSet, Progress, collect_features
+from xattn.analysis.feature_usage import decision_scores, positive_class, presentable
+from xattn.analysis.features import FeatureSet, collect_features
+from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
+from xattn.analysis.stages import Settings
 from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
 from xattn.models import load as load_checkpoint

@@ -2,76 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from xattn.errors import RunError
-from xattn.models import save_checkpoint
 from xattn.models.device import resolve_device
 from xattn.training.data import Progress
+from xattn.training.folder import about_inputs, about_result, save_epoch, vacant, write_inputs
 from xattn.training.history import Epoch, Keeper, write_history
+from xattn.training.inputs import Inputs, gather
 from xattn.training.loop import Hardware, fit_module, logits_of
-from xattn.training.material import Images, Material, choose, prepare
+from xattn.training.material import Images, choose
 from xattn.training.module import Classifier
 from xattn.training.predictions import prediction_table, write_predictions
 from xattn.training.progress import bar
 from xattn.training.quiet import isolated_chance
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import (
-    SCHEMA,
-    file_sha256,
-    relative,
-    versions,
-    write_errors,
-    write_json,
-    write_text,
-)
+from xattn.training.record import file_sha256, versions, write_json
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
-from xattn.training.samples import SPLITS, Failure, Sample, Split
-from xattn.training.scores import Scores, score
-from xattn.training.splits import write_splits
+from xattn.training.samples import SPLITS, Split
+from xattn.training.scores import score
 from xattn.training.start import build_network
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
 
-__all__ = ["Inputs", "TrainResult", "fit", "train"]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a network is trained on, ready to be used, once or many times.
-
-    Attributes:
-        annotations: the file that the labels are from.
-        material: decoded images in their splits.
-        skipped: files that could not be used.
-        seconds: that decoding took.
-    """
-
-    annotations: Annotations
-    material: Material
-    skipped: tuple[Failure, ...]
-    seconds: float
-
-    @property
-    def images_sha256(self) -> str:
-        """Hash of all that the images say: ids, bytes, labels, groups and splits."""
-        material = self.material
-        facts = [
-            (s.id, material.cache.hashes[s.id], s.label, s.group, material.splits[s.id])
-            for s in material.cache.samples
-        ]
-        return _sha256(repr(facts))
+__all__ = ["TrainResult", "fit", "train"]
 
 
 def train(
@@ -132,7 +93,7 @@ def train(
     recipe = recipe.with_train(**{k: v for k, v in changes.items() if v is not None})
     hardware = Hardware(resolve_device(device), devices)
     hardware.check(recipe.train.precision)
-    folder = _vacant(Path(out))
+    folder = vacant(Path(out))
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 
@@ -158,33 +119,6 @@ def train(
             progress=move,
             on_epoch=on_epoch,
         )
-
-
-def gather(
-    annotations: Annotations,
-    recipe: Recipe,
-    chosen: tuple[list[Sample], list[Failure]],
-    *,
-    workers: int | None = None,
-    progress: Progress | None = None,
-) -> Inputs:
-    """Decode the images that were chosen and divide them.
-
-    Args:
-        annotations: where they are from.
-        recipe: says size, mode and shares.
-        chosen: what `choose` returned.
-        workers, progress: see `decode_all`.
-
-    Raises:
-        XattnError: nothing could be read, splits leak, or a class is missing from one.
-    """
-    began = time.perf_counter()
-    samples, left_out = chosen
-    material = prepare(samples, annotations.labels, recipe, workers=workers, progress=progress)
-    faults = [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
-    skipped = (*faults, *left_out, *material.cache.failures)
-    return Inputs(annotations, material, skipped, time.perf_counter() - began)
 
 
 def fit(
@@ -217,16 +151,16 @@ def fit(
     arguments = _arguments(recipe, inputs.annotations, hardware) | {"images": inputs.images_sha256}
     bookmark.check(**arguments)
     if first:
-        _write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
+        write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
         bookmark.begin(**arguments)
 
     def save(epoch: Epoch) -> None:
-        _save(folder / "model.pt", network, recipe, material, epoch)
+        save_epoch(folder / "model.pt", network, recipe, material, epoch)
 
     def keep(epoch: Epoch) -> None:
         place = folder / "checkpoints"
         place.mkdir(exist_ok=True)
-        _save(place / f"epoch_{epoch.epoch:04d}.pt", network, recipe, material, epoch)
+        save_epoch(place / f"epoch_{epoch.epoch:04d}.pt", network, recipe, material, epoch)
 
     keeper = Keeper(
         folder,
@@ -266,9 +200,9 @@ def fit(
         write_history(folder / "history.csv", keeper.history)
     write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
     facts = {
-        **_about_inputs(recipe, inputs, folder),
+        **about_inputs(recipe, inputs, folder),
         "init": init,
-        **_about_result(result),
+        **about_result(result),
         "device": hardware.describe(),
         "threads": torch.get_num_threads(),
         "versions": versions(),
@@ -284,33 +218,6 @@ def fit(
     return result
 
 
-def _about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any]:
-    material = inputs.material
-    return {
-        "schema": SCHEMA,
-        "recipe": recipe.to_record(),
-        "annotations": relative(inputs.annotations.path, folder.parent),
-        "annotations_sha256": file_sha256(inputs.annotations.path),
-        "classes": material.classes,
-        "splits": material.describe(),
-        "splits_sha256": _sha256(_splits_csv(material)),
-        "notes": material.notes,
-        "skipped": len(inputs.skipped),
-    }
-
-
-def _about_result(result: TrainResult) -> dict[str, Any]:
-    scores: Mapping[Split, Scores] = result.scores
-    return {
-        "checkpoint": result.checkpoint.name,
-        "checkpoint_sha256": file_sha256(result.checkpoint),
-        "epochs": len(result.history),
-        "best_epoch": result.best.epoch,
-        "best": asdict(result.best),
-        **{split: scores[split].to_row() if split in scores else None for split in SPLITS[1:]},
-    }
-
-
 def _arguments(recipe: Recipe, annotations: Annotations, hardware: Hardware) -> dict[str, Any]:
     """Return what a training must be called with again to go on, and is known before it decodes."""
     return {
@@ -318,60 +225,3 @@ def _arguments(recipe: Recipe, annotations: Annotations, hardware: Hardware) -> 
         "annotations": file_sha256(annotations.path),
         "device": hardware.describe(),
     }
-
-
-def _save(
-    path: Path,
-    network: nn.Module,
-    recipe: Recipe,
-    material: Material,
-    epoch: Epoch,
-) -> None:
-    """Write the checkpoint of one epoch; what it was trained on stands in it."""
-    save_checkpoint(
-        path,
-        network,
-        architecture=recipe.model.architecture,
-        options=recipe.model.options,
-        classes=material.classes,
-        preprocessing=recipe.preprocessing,
-        extra={
-            "recipe": recipe.to_record(),
-            "splits": material.describe(),
-            "splits_sha256": _sha256(_splits_csv(material)),
-            "best": asdict(epoch),
-        },
-    )
-
-
-def _write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -> None:
-    """Put down what the training starts from."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if fresh:  # remove what is of a training that was given up here
-        for stale in ("model.pt", "history.csv"):
-            (folder / stale).unlink(missing_ok=True)
-        for stale in ("logs", "checkpoints"):
-            shutil.rmtree(folder / stale, ignore_errors=True)
-    write_text(folder / "recipe.toml", recipe.to_toml())
-    write_errors(folder, inputs.skipped)
-    write_text(folder / "splits.csv", _splits_csv(inputs.material))
-
-
-def _splits_csv(material: Material) -> str:
-    return write_splits(material.splits, material.domains)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def _vacant(folder: Path) -> Path:
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"Expected a folder for the training, but got the file {folder}")
-    if (folder / "train.json").exists():
-        Bookmark(folder).clear()  # killed in between, it was left behind
-        raise RunError(
-            f"Expected no finished training in {folder}, but got its train.json"
-            "; name another folder with --out"
-        )
-    return folder

@@ -74,3 +74,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def text_sha256(text: str) -> str:
+    """Hash a text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -16,8 +16,9 @@ import torch
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
 from xattn.training.data import Progress
-from xattn.training.fit import Inputs, fit, gather
+from xattn.training.fit import fit
 from xattn.training.history import Epoch
+from xattn.training.inputs import Inputs, gather
 from xattn.training.loop import Hardware
 from xattn.training.material import Images, choose
 from xattn.training.progress import bar

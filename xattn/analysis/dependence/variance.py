@@ -46,37 +46,53 @@ def variance_share(
         label: (n,) numbers.
         weights: (B, n) bootstrap weights, or None for no interval (NaN).
     """
-    once = np.ones((1, len(label)), dtype=np.float32)
-    share = np.array([_share(f, prediction, label, once)[0] for f in features])
+    once = np.ones((1, len(label)))
+    share = _shares(features, prediction, label, once)[0]
     if weights is None:
         nothing = np.full(len(features), np.nan)
         return VarianceShare(share, nothing, nothing)
-    replicates = np.stack([_share(f, prediction, label, weights) for f in features], axis=1)
+    replicates = _shares(features, prediction, label, weights.astype(np.float64))
     low, high = percentile_interval(replicates - replicates.mean(axis=0))
     return VarianceShare(share, share - high, share - low)
 
 
-def _share(feature: Codes, prediction: Array, label: Codes, weights: NDArray[np.float32]) -> Array:
-    """Return epsilon squared of each row of weights, (B,); NaN where nothing varies."""
+def _shares(features: Sequence[Codes], prediction: Array, label: Codes, weights: Array) -> Array:
+    """Return epsilon squared of each feature under each row of weights, (B, features)."""
     # About the label's mean, sums of squares lose no digits.
     mean = np.bincount(label, prediction) / np.maximum(np.bincount(label), 1)
     centred = (prediction - mean[label]).astype(np.float64)
-    kinds = int(feature.max()) + 1
-    cells, cell = np.unique(label * kinds + feature, return_inverse=True)
-    of_label = cells // kinds
-    member = np.eye(len(cells))[cell.reshape(-1)]
-    count = weights @ member
-    total = weights @ (member * centred[:, None])
-    squares = weights @ (np.square(centred)[:, None])
-    in_label = np.eye(int(label.max()) + 1)[of_label]
+    of_cell, parts = [], [np.square(centred)[:, None]]
+    for feature in features:
+        kinds = int(feature.max()) + 1
+        cells, cell = np.unique(label * kinds + feature, return_inverse=True)
+        member = np.eye(len(cells))[cell.reshape(-1)]
+        parts += [member, member * centred[:, None]]
+        of_cell.append(np.eye(int(label.max()) + 1)[cells // kinds])
+    ends = np.cumsum([part.shape[1] for part in parts])[:-1]
+    squares, *sums = np.split(weights @ np.concatenate(parts, axis=1), ends, axis=1)
+    n = weights.sum(axis=1)
+    shares = [
+        _share(squares[:, 0], count, total, in_label, n)
+        for count, total, in_label in zip(sums[::2], sums[1::2], of_cell, strict=True)
+    ]
+    return np.stack(shares, axis=1)
+
+
+def _share(squares: Array, count: Array, total: Array, in_label: Array, n: Array) -> Array:
+    """Return epsilon squared, (B,); NaN where nothing varies.
+
+    Args:
+        squares, n: (B,) sums over all images of the squared prediction, and of 1.
+        count, total: (B, cells) sums over each cell of 1, and of the prediction.
+        in_label: (cells, labels) 1 where the cell is of the label.
+    """
     label_count, label_total = count @ in_label, total @ in_label
     about_zero = _squared_over(label_total, label_count).sum(axis=1)
-    within = squares[:, 0] - about_zero
+    within = squares - about_zero
     between = _squared_over(total, count).sum(axis=1) - about_zero
     labels, groups = (label_count > 0).sum(axis=1), (count > 0).sum(axis=1)
-    n = weights.sum(axis=1)
     left = np.maximum(n - groups, 1)
-    tiny = 1e-12 * np.maximum(squares[:, 0], np.finfo(np.float64).tiny)
+    tiny = 1e-12 * np.maximum(squares, np.finfo(np.float64).tiny)
     unexplained = (within - between) / np.where(within > tiny, within, np.nan)
     share: Array = 1 - unexplained * (n - labels) / left
     return share

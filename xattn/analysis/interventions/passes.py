@@ -70,10 +70,10 @@ def _logits(model: Model, batch: list[Trial]) -> Logits:
         found = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
     every = np.full((len(pictures), found.shape[1]), np.nan)
     every[given] = found
-    every = every.reshape(len(batch), 4, -1)
+    logits = every.reshape(len(batch), 4, -1)
     own = [trial.edited.compared is None for trial in batch]
-    every[own, 3] = every[own, 0]
-    return every
+    logits[own, 3] = logits[own, 0]
+    return logits
 
 
 def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from xattn.analysis.adjust import holm
 from xattn.analysis.codes import group_codes
-from xattn.analysis.features import LESION, FeatureSet, Progress
+from xattn.analysis.features import LESION, FeatureSet
 from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial, stream
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
+from xattn.analysis.mask_reading import Progress
 from xattn.analysis.resampling import FEWEST_GROUPS
 from xattn.explain.engine import make_engine
 from xattn.images.prefetch import prefetch

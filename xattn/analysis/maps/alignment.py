@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 
 from xattn.analysis.adjust import enough_permutations, holm, two_sided_p
 from xattn.analysis.codes import group_codes, positions
-from xattn.analysis.features import FeatureSet, Progress
+from xattn.analysis.features import FeatureSet
 from xattn.analysis.maps.mask_scores import CENTRE_PRIOR, SCORES, MaskScores, ScoredMethod
+from xattn.analysis.mask_reading import Progress
 from xattn.analysis.permutation import within_label_permutations
 from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.features import LESION, FeatureSet, Progress
+from xattn.analysis.features import LESION, FeatureSet
 from xattn.analysis.maps.scores import RankedMaps, degenerate, on_grid, positive_share, upsample
+from xattn.analysis.mask_reading import Progress
 
 CENTRE_PRIOR = "centre-prior"
 """Name of the control method: one centred Gaussian for every image, blind to its content."""

@@ -1,0 +1,141 @@
+"""The masks of all images, brought into the run's view and written down, a chunk at a time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pandas as pd
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec
+
+from xattn.errors import AnnotationError, ImageError
+from xattn.images.prefetch import prefetch
+from xattn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from xattn.annotations.records import AnnotatedImage, Annotations
+
+Progress = Callable[[int, int], None]
+"""Called as progress(done, total)."""
+
+Numbers = dict[str, NDArray[np.float64]]
+"""By feature, one number an image."""
+
+_CHUNK_PIXELS = 2**20
+
+
+@dataclass(frozen=True)
+class MaskFault:
+    """One mask that could not be used."""
+
+    image_id: str
+    file: str
+    error: str
+
+
+@dataclass(frozen=True)
+class MaskReading:
+    """Reads the masks of all images, chunk by chunk, and writes one array a feature."""
+
+    run: RunFolder
+    annotations: Annotations
+    known: list[AnnotatedImage | None]
+    features: list[str]
+
+    def write(
+        self, store: Path, progress: Progress | None, workers: int
+    ) -> tuple[Numbers, Numbers, list[MaskFault]]:
+        """Fill `store`; return each feature's area and number of parts per image, and faults.
+
+        Both are NaN without a mask.
+        """
+        n, (height, width) = len(self.known), self.run.preprocessing.size
+        rows = max(1, _CHUNK_PIXELS // (height * width))
+        zarr.create_group(store)
+        arrays = {
+            name: zarr.create_array(
+                store / name,
+                shape=(n, height, width),
+                chunks=(rows, height, width),
+                dtype="bool",
+                # Eight masks' worth of equal bits a byte: about a hundredth of the plain size.
+                compressors=BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
+            )
+            for name in self.features
+        }
+        areas = {name: np.full(n, np.nan) for name in self.features}
+        counts = {name: np.full(n, np.nan) for name in self.features}
+        faults: list[MaskFault] = []
+        buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
+        for row, (masks, found) in enumerate(prefetch(self._read, range(n), workers)):
+            place = row % rows
+            for name, mask in masks.items():
+                buffer[self.features.index(name), place] = mask
+                areas[name][row] = mask.mean()
+                counts[name][row] = cv2.connectedComponents(mask.view(np.uint8))[0] - 1
+            faults += found
+            if place == rows - 1 or row == n - 1:
+                for name, chunk in zip(self.features, buffer, strict=True):
+                    arrays[name][row - place : row + 1] = chunk[: place + 1]
+                buffer[:] = False
+                if progress is not None:
+                    progress(row + 1, n)
+        return areas, counts, faults
+
+    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault]]:
+        image = self.known[row]
+        masks: dict[str, NDArray[np.bool_]] = {}
+        faults: list[MaskFault] = []
+        if image is None:
+            return masks, faults
+        size = self._sizes[row]
+        view = self.run.preprocessing.view(*size)
+        for name in self.features:
+            try:
+                mask = self.annotations.mask_in_view(image.id, name, view, size)
+            except (AnnotationError, ImageError) as err:
+                file = str(self.run.predictions["file"].iloc[row])
+                faults.append(MaskFault(image.id, file, str(err)))
+                continue
+            if mask is not None:
+                masks[name] = mask
+        return masks, faults
+
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        sizes = self.run.predictions[["width", "height"]].to_numpy()
+        return [(int(w), int(h)) for w, h in sizes]
+
+
+def write_faults(run: RunFolder, faults: list[MaskFault]) -> None:
+    """Put the faults into errors.csv in place of those of an earlier call."""
+    new = pd.DataFrame(
+        [{"file": f.file, "stage": "mask", "error": f.error} for f in faults],
+        columns=["file", "stage", "error"],
+    )
+    if run.has_table("errors"):
+        old = run.table("errors")
+        new = pd.concat([old[old["stage"] != "mask"], new], ignore_index=True)
+    run.write_table("errors", new)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a scratch folder that takes the place of `path` if the block succeeds."""
+    scratch = path.with_name(f".{path.name}.part")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        yield scratch
+        shutil.rmtree(path, ignore_errors=True)
+        scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
