@@ -1,11 +1,14 @@
-import re
-import zlib
+from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
+from tests.figures.artists import drawn, overhang
+from tests.figures.more_tables import complete_run
+from tests.figures.pdf import fonts_of
 from tests.figures.populated import (
     explained_run,
     populated_comparison,
@@ -13,15 +16,17 @@ from tests.figures.populated import (
     populated_run,
 )
 from xattn.errors import RunError, UsageError
+from xattn.figures import registry
 from xattn.figures.registry import FORMATS, known_figures, save_figures
-from xattn.figures.style import PAGE_MM, style
+from xattn.figures.style import page_mm, style
+from xattn.figures.venues import VENUES
 
 FIGURES = sorted(known_figures())
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return populated_run(tmp_path_factory.mktemp("populated"))
+    return complete_run(tmp_path_factory.mktemp("populated"))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +41,9 @@ def course(tmp_path_factory):
 
 @pytest.fixture
 def folder(run, comparison, course):
-    """Return a function that gives a folder of the kind that a figure is drawn from."""
-    return lambda name: {type(f): f for f in (run, comparison, course)}[known_figures()[name].of]
+    """Return a function that gives what a figure is drawn from: a folder, or nothing."""
+    kinds = {type(f): (f,) for f in (run, comparison, course)}
+    return lambda name: kinds.get(known_figures()[name].of, ())
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +54,8 @@ def saved(run, comparison, course, tmp_path_factory):
         save_figures(run, formats=FORMATS, out=folder)
         save_figures(comparison, formats=FORMATS, out=folder)
         save_figures(course, formats=FORMATS, out=folder)
+        alone = [name for name, card in known_figures().items() if card.of is None]
+        save_figures(only=alone, formats=FORMATS, out=folder)
     return folders
 
 
@@ -59,10 +67,10 @@ def bare(tmp_path_factory):
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_is_drawn_and_fits_a_page(folder, name):
     with style():
-        drawn = known_figures()[name].draw(folder(name))
-    assert isinstance(drawn, Figure)
-    width, height = drawn.get_size_inches() * 25.4
-    assert width <= PAGE_MM + 1e-6
+        fig = known_figures()[name].draw(*folder(name))
+    assert isinstance(fig, Figure)
+    width, height = fig.get_size_inches() * 25.4
+    assert width <= page_mm() + 1e-6
     assert height < 240
 
 
@@ -83,17 +91,14 @@ def test_two_drawings_have_the_same_bytes(saved, name, format):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_pdf_holds_its_letters_as_truetype_text(saved, name):
+def test_a_pdf_embeds_every_font_as_truetype(saved, name):
     content = (saved[0] / f"{name}.pdf").read_bytes()
-    parts = [content]
-    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
-        try:
-            parts.append(zlib.decompress(stream))
-        except zlib.error:
-            continue
-    whole = b"".join(parts)
-    assert b"/FontFile2" in whole  # an embedded TrueType font
-    assert b"/Type3" not in whole
+    fonts = fonts_of(content)
+    assert fonts
+    for font in fonts:
+        assert font.kind == "TrueType"
+        assert font.glyphs > 0  # the file inside is a font that can be read
+        assert "DejaVu" in font.name
     assert b"CreationDate" not in content
 
 
@@ -109,19 +114,19 @@ def test_an_svg_keeps_its_words_searchable(saved, name):
 def test_pngs_are_for_print(saved):
     with Image.open(saved[0] / "bias.png") as image:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-        assert image.width == pytest.approx(PAGE_MM / 25.4 * 300, abs=1)
+        assert image.width == pytest.approx(page_mm() / 25.4 * 300, abs=1)
 
 
 @pytest.mark.parametrize(
-    "populate", [lambda root: populated_run(root, n=8), populated_comparison, populated_course]
+    "populate", [lambda root: complete_run(root, n=8), populated_comparison, populated_course]
 )
 def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):
     folder = populate(tmp_path)
     paths = save_figures(str(folder.path))
     names = [name for name, card in known_figures().items() if card.of is type(folder)]
-    assert [p.relative_to(folder.path).as_posix() for p in paths] == [
+    assert {p.relative_to(folder.path).as_posix() for p in paths} == {
         f"figures/{name}.png" for name in names
-    ]
+    }
 
 
 def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
@@ -140,11 +145,44 @@ def test_a_figure_asked_for_by_name_says_what_it_lacks(bare, tmp_path):
         save_figures(bare, only="alignment", out=tmp_path)
 
 
-def test_a_table_without_rows_is_as_good_as_none(tmp_path):
+def test_a_table_without_rows_is_as_good_as_none(tmp_path, monkeypatch):
     run = populated_run(tmp_path, n=8)
     run.write_table("bias", run.table("bias")[:0])
-    assert known_figures()["bias"].why_not(run) == "bias.csv has no rows"
-    assert "bias" not in [p.stem for p in save_figures(run, out=tmp_path / "out")]
+    card = known_figures()["bias"]
+    assert card.why_not(run) == "bias.csv has no rows"
+    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    assert save_figures(run, out=tmp_path / "out") == []
+
+
+def test_a_figure_of_no_run_is_drawn_by_name_only_and_where_it_is_told(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (path,) = save_figures(only="block-ga")
+    assert path == Path("figures/block-ga.png")
+    card = known_figures()["block-ga"]
+    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    assert save_figures(run, out=tmp_path / "out") == []
+
+
+def test_a_figure_of_a_run_needs_one(tmp_path):
+    with pytest.raises(UsageError, match="got none"):
+        save_figures([], only="bias", out=tmp_path)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_venue_sets_widths_and_sizes_of_letters(run, venue):
+    room = VENUES[venue]
+    fig = drawn(known_figures()["interventions"].draw, run, venue=venue)
+    sizes = [t.get_fontsize() for t in fig.findobj(Text) if t.get_text()]
+    assert fig.get_figwidth() * 25.4 == pytest.approx(room.page)
+    assert room.smallest <= min(sizes)
+    assert max(sizes) <= room.largest
+    assert overhang(fig) < 0.2
+    assert page_mm() == VENUES["default"].page  # as before
+
+
+def test_an_unknown_venue_is_answered_with_known_ones(run, tmp_path):
+    with pytest.raises(UsageError, match="did you mean 'nature'"):
+        save_figures(run, only="bias", out=tmp_path, venue="natur")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.figures.populated import populated_comparison, populated_course, populated_run
+from tests.figures.more_tables import complete_run
+from tests.figures.populated import populated_comparison, populated_course
 from xattn.figures.registry import known_figures
 
 FOLDER = Path(__file__).parents[2] / "figures"
@@ -16,7 +17,7 @@ SCRIPTS = sorted(FOLDER.glob("*.py"))
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """A folder of each kind that figures are drawn from."""
-    run = populated_run(tmp_path_factory.mktemp("scripts"), n=12)
+    run = complete_run(tmp_path_factory.mktemp("scripts"), n=12)
     comparison = populated_comparison(tmp_path_factory.mktemp("compared"))
     course = populated_course(tmp_path_factory.mktemp("trained"))
     return {type(folder): folder for folder in (run, comparison, course)}
@@ -27,12 +28,13 @@ def test_every_figure_has_its_script():
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
-def test_a_script_draws_its_figure_of_a_folder(script, folders, monkeypatch, capsys):
+def test_a_script_draws_its_figure_of_a_folder(script, folders, tmp_path, monkeypatch, capsys):
     name = script.stem.replace("_", "-")
-    run = folders[known_figures()[name].of]
-    monkeypatch.setattr(sys, "argv", [script.name, str(run.path)])
+    of = known_figures()[name].of
+    place = tmp_path if of is None else folders[of].path
+    monkeypatch.setattr(sys, "argv", [script.name, str(place)])
     runpy.run_path(str(script), run_name="__main__")
-    assert {p.name for p in (run.path / "figures").glob(f"{name}.*")} == {
+    assert {p.name for p in (place if of is None else place / "figures").glob(f"{name}.*")} == {
         f"{name}.pdf", f"{name}.png",
     }  # fmt: skip
     assert f"{name}.pdf" in capsys.readouterr().out
@@ -41,7 +43,7 @@ def test_a_script_draws_its_figure_of_a_folder(script, folders, monkeypatch, cap
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
 def test_a_script_without_a_run_says_how_to_call_it(script, monkeypatch):
     monkeypatch.setattr(sys, "argv", [script.name])
-    with pytest.raises(SystemExit, match="RUN"):
+    with pytest.raises(SystemExit, match=r"RUN|FOLDER"):
         runpy.run_path(str(script), run_name="__main__")
 
 

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.evidence import Evidence
 from xattn.figures.forest import (
@@ -23,7 +22,8 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
-from xattn.figures.registry import figure
+from xattn.figures.panels import legend
+from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def draw_alignment(run: RunFolder) -> Figure:
     table = run.table("alignment")
     table = table[table["label"] == ALL_LABELS]
     if not table["lift"].notna().any():
-        raise RunError(f"Expected lifts over all labels in {run.path}/alignment.csv, but got none")
+        raise NothingToDrawError(
+            f"Expected lifts over all labels in {run.path}/alignment.csv, but got none"
+        )
     methods = list(dict.fromkeys(table["method"]))
     row_mm = 2.2 + 2.4 * len(methods)
     rows = rows_by_kind(table, "lift", row_mm)
     table = rows.kept(table)
     fig = Figure(
-        figsize=style.inches(style.TEXT_MM, 34 + row_mm * rows.height), layout="constrained"
+        figsize=style.inches(style.text_mm(), 34 + row_mm * rows.height), layout="constrained"
     )
     ax = fig.add_subplot()
     counts = table.groupby("feature")["n"].max()
@@ -71,7 +73,9 @@ def draw_alignment(run: RunFolder) -> Figure:
     ax.axvline(1, color=style.ink(), linewidth=0.8, zorder=1)
     _lift_axis(ax, table)
     ax.set_xlabel("lift (attribution inside the mask / share of area); 1 = spread evenly")
-    ax.set_title("Feature (number of images with it)", fontsize=7, fontweight="normal", loc="left")
+    ax.set_title(
+        "Feature (number of images with it)", fontsize=style.pt(7), fontweight="normal", loc="left"
+    )
     handles = [
         key(colours[m], style.MARKERS[i % len(style.MARKERS)], _named(m, run))
         for i, m in enumerate(methods)
@@ -81,10 +85,10 @@ def draw_alignment(run: RunFolder) -> Figure:
                       label="chance: masks of other images")  # fmt: skip
         handles.append(tick)
     handles += keys_of_significance(evidence.alpha, "against chance")
-    fig.legend(handles=handles, loc="outside lower center", ncols=2)
+    legend(fig, handles, most=2)
     if rows.left_out:
         fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
-                     "table", fontsize=7)  # fmt: skip
+                     "table", fontsize=style.pt(7))  # fmt: skip
     return fig
 
 

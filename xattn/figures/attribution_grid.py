@@ -50,7 +50,7 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
     masks = evidence.masks(chosen["row"].tolist())
     present = [name for name in evidence.masked if any(name in found for found in masks)]
     grid = _Grid.of(run, len(chosen), present)
-    fig = Figure(figsize=style.inches(style.PAGE_MM, grid.height))
+    fig = Figure(figsize=style.inches(style.page_mm(), grid.height))
     outlines = evidence.strokes
     for i, (_, image) in enumerate(chosen.iterrows()):
         row = int(image["row"])
@@ -103,7 +103,7 @@ class _Grid:
         native = methods <= _MOST_WITH_NATIVE
         columns = 1 + methods * (2 if native else 1)
         height, width = run.preprocessing.size
-        cell_w = min(28.0, (style.PAGE_MM - _LABELS_MM) / columns - _GAP_MM)
+        cell_w = min(28.0, (style.page_mm() - _LABELS_MM) / columns - _GAP_MM)
         foot = max(11.0, 5.0 + _LINE_MM * math.ceil(len(outlines) / _legend_columns(outlines)))
         return cls(rows, foot, native, cell_w, cell_w * height / width)
 
@@ -118,9 +118,9 @@ class _Grid:
         top = _HEAD_MM + row * (self.cell_h + _GAP_MM)
         ax = fig.add_axes(
             (
-                self.left(column) / style.PAGE_MM,
+                self.left(column) / style.page_mm(),
                 1 - (top + self.cell_h) / self.height,
-                self.cell_w / style.PAGE_MM,
+                self.cell_w / style.page_mm(),
                 self.cell_h / self.height,
             )
         )
@@ -165,7 +165,7 @@ def _announce(ax: Axes, words: str) -> None:
                   hatch="////", linewidth=0)
     )  # fmt: skip
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", fontsize=7,
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", fontsize=style.pt(7),
             color="#1b1b1b", bbox=box)  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _describe(ax: Axes, image: pd.Series, image_id: str) -> None:
     if known:
         lines.append("correct" if image["correct"] else "wrong")
     ax.text(-0.06, 0.5, "\n".join(lines), transform=ax.transAxes, ha="right", va="center",
-            fontsize=6.2, linespacing=1.45)  # fmt: skip
+            fontsize=style.pt(6.2), linespacing=1.45)  # fmt: skip
 
 
 def _head(fig: Figure, grid: _Grid, run: RunFolder) -> None:
@@ -205,7 +205,7 @@ def _head(fig: Figure, grid: _Grid, run: RunFolder) -> None:
             heads.append(f"{method} {height}×{width}")
     size = 7 if len(heads) <= 7 else 5
     for column, text in enumerate(heads):
-        x = (grid.left(column) + grid.cell_w / 2) / style.PAGE_MM
+        x = (grid.left(column) + grid.cell_w / 2) / style.page_mm()
         y = 1 - (_HEAD_MM - 1.5) / grid.height
         fig.text(x, y, text, ha="center", va="bottom", fontsize=size)
 
@@ -218,20 +218,20 @@ def _legend_columns(features: list[str]) -> int:
     """Return how many names of these lengths stand beside each other on the page."""
     longest = max((len(_legend_name(f)) for f in features), default=0)
     column_mm = 7.5 + 1.3 * longest  # stroke and gaps, and a letter of 6.2 points
-    return max(1, int((style.PAGE_MM - _LABELS_MM - _LEGEND_MM) / column_mm))
+    return max(1, int((style.page_mm() - _LABELS_MM - _LEGEND_MM) / column_mm))
 
 
 def _foot(fig: Figure, grid: _Grid, outlines: dict[str, style.Stroke]) -> None:
     """Put the scale of the maps and the legend of the outlines below."""
     bar = fig.add_axes(
-        (_LABELS_MM / style.PAGE_MM, (grid.foot - 5.0) / grid.height, 28 / style.PAGE_MM,
+        (_LABELS_MM / style.page_mm(), (grid.foot - 5.0) / grid.height, 28 / style.page_mm(),
          2.0 / grid.height)
     )  # fmt: skip
     scale = ScalarMappable(cmap=colormaps[style.MAP_COLOURS])
     colours = fig.colorbar(scale, cax=bar, orientation="horizontal", ticks=[0, 1])
-    colours.ax.set_xticklabels(["0", "1"], fontsize=6.2)
+    colours.ax.set_xticklabels(["0", "1"], fontsize=style.pt(6.2))
     bar.text(-0.06, 0.5, "share of each\nmap's maximum", transform=bar.transAxes, ha="right",
-             va="center", fontsize=6.2)  # fmt: skip
+             va="center", fontsize=style.pt(6.2))  # fmt: skip
     colours.outline.set_visible(False)
     handles = [
         Line2D(
@@ -246,7 +246,7 @@ def _foot(fig: Figure, grid: _Grid, outlines: dict[str, style.Stroke]) -> None:
         for name, s in outlines.items()
     ]
     if handles:
-        corner = ((_LABELS_MM + _LEGEND_MM) / style.PAGE_MM, (grid.foot - 2.0) / grid.height)
+        corner = ((_LABELS_MM + _LEGEND_MM) / style.page_mm(), (grid.foot - 2.0) / grid.height)
         fig.legend(handles=handles, loc="upper left", ncols=_legend_columns(list(outlines)),
-                   fontsize=6.2, handlelength=1.6, columnspacing=1.2, labelspacing=0.4,
+                   fontsize=style.pt(6.2), handlelength=1.6, columnspacing=1.2, labelspacing=0.4,
                    borderaxespad=0, bbox_to_anchor=corner)  # fmt: skip

@@ -22,6 +22,7 @@ from xattn.figures.forest import (
     shade_rows,
     significant,
 )
+from xattn.figures.panels import legend
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
 
@@ -59,7 +60,7 @@ def draw_bias(run: RunFolder) -> Figure:
     across = min(len(metrics), _PANELS_A_ROW)
     down = math.ceil(len(metrics) / across)
     height = 24 + down * (12 + _ROW_MM * rows.height)
-    fig = Figure(figsize=style.inches(style.PAGE_MM, height), layout="constrained")
+    fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
     panels = fig.subplots(down, across, sharey=True, sharex=False, squeeze=False)
     sizes = table.drop_duplicates("feature").set_index("feature")
     notes = {
@@ -83,11 +84,11 @@ def draw_bias(run: RunFolder) -> Figure:
         ax.set_visible(False)
     handles = [key(style.OKABE_ITO["vermillion"], "o", "gap, 95 % interval")]
     handles += keys_of_significance(evidence.alpha, "")
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    legend(fig, handles, most=3)
     note = "Artifact or group (images with / without it)"
     if rows.left_out:
         note += f"; the {MOST_FEATURES} most significant, {rows.left_out} more in the table"
-    fig.suptitle(note, fontsize=7, x=0.01, ha="left")
+    fig.suptitle(note, fontsize=style.pt(7), x=0.01, ha="left")
     return fig
 
 

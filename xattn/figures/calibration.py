@@ -32,7 +32,7 @@ def draw_calibration(run: RunFolder) -> Figure:
     table, scores = run.table("reliability"), run.table("performance")
     table = table[table["bins"] == _BINS]
     splits = list(dict.fromkeys(table["split"]))
-    width = style.COLUMN_MM if len(splits) == 1 else style.PAGE_MM
+    width = style.column_mm() if len(splits) == 1 else style.page_mm()
     fig = Figure(figsize=style.inches(width, 88), layout="constrained")
     panels = fig.subplots(1, len(splits), squeeze=False, sharey=True)[0]
     low = min(1 / len(run.classes), float(table["confidence"].min()))
@@ -41,7 +41,7 @@ def draw_calibration(run: RunFolder) -> Figure:
         _draw(ax, table[table["split"] == split], colour, low)
         ax.set_title(SPLIT_NAMES.get(str(split), str(split)))
         ax.text(0.97, 0.03, _error(scores, str(split)), transform=ax.transAxes, ha="right",
-                va="bottom", fontsize=6.5)  # fmt: skip
+                va="bottom", fontsize=style.pt(6.5))  # fmt: skip
     panels[0].set_ylabel("share predicted right")
     return fig
 

@@ -36,7 +36,7 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
     panel = 12 + _LABEL_MM * math.ceil(len(models) / 2)
     height = len(parts) * (panel + _TITLE_MM)
     margin = 4 + _LETTER_MM * max(len(_label(model, 1)) for model in models)
-    fig = Figure(figsize=style.inches(style.PAGE_MM, height))
+    fig = Figure(figsize=style.inches(style.page_mm(), height))
     panels = fig.subplots(len(parts), 1, squeeze=False)[:, 0]
     for ax, ((split, metric), part) in zip(panels, parts, strict=True):
         first = part.iloc[0]
@@ -46,11 +46,11 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
             f"{int(first['blocks'])} seeds, Friedman p {p_value(float(first['p_value']))}, "
             f"critical difference {first['critical_difference']:.1f}",
             pad=16,
-            x=(4 - margin) / (style.PAGE_MM - 2 * margin),
+            x=(4 - margin) / (style.page_mm() - 2 * margin),
         )
     fig.subplots_adjust(
-        left=margin / style.PAGE_MM,
-        right=1 - margin / style.PAGE_MM,
+        left=margin / style.page_mm(),
+        right=1 - margin / style.page_mm(),
         top=1 - (_TITLE_MM - 2) / height,
         bottom=2 / height,
         hspace=_TITLE_MM / panel,
@@ -76,7 +76,7 @@ def _draw(ax: Axes, ranks: pd.Series[float], distance: float) -> None:
         label_fmt_left="{label}  {rank:.1f}\N{NO-BREAK SPACE}",
         label_fmt_right="\N{NO-BREAK SPACE}{rank:.1f}  {label}",
         color_palette=dict.fromkeys(ranks.index, style.ink()),
-        label_props={"fontsize": 7},
+        label_props={"fontsize": style.pt(7)},
         elbow_props={"linewidth": 0.7},
         marker_props={"color": style.OKABE_ITO["blue"], "s": 16},
         crossbar_props={"color": style.OKABE_ITO["vermillion"], "linewidth": 2.2},

@@ -24,6 +24,7 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
+from xattn.figures.panels import legend
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
 
@@ -57,7 +58,7 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     table = rows.kept(table)
     tests = list(dict.fromkeys(table["test"]))
     fig = Figure(
-        figsize=style.inches(style.PAGE_MM, 34 + row_mm * rows.height), layout="constrained"
+        figsize=style.inches(style.page_mm(), 34 + row_mm * rows.height), layout="constrained"
     )
     columns = 1 if effect is None else 2
     axes = fig.subplots(1, columns, sharey=True, squeeze=False, width_ratios=[1.5, 1][-columns:])[0]
@@ -72,10 +73,10 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     if len(tests) > 1:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
     handles += keys_of_significance(evidence.alpha, "")
-    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    legend(fig, handles)
     if rows.left_out:
         fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
-                     "table", fontsize=7)  # fmt: skip
+                     "table", fontsize=style.pt(7))  # fmt: skip
     return fig
 
 
@@ -117,7 +118,8 @@ def _draw_evidence(ax: Axes, table: pd.DataFrame, rows: Rows, evidence: Evidence
     level = -math.log10(evidence.alpha)
     ax.axvline(level, color=style.ink(), linewidth=0.8, linestyle="--", zorder=1)
     ax.annotate(f"{evidence.alpha:g}", (level, 1), xycoords=("data", "axes fraction"),
-                xytext=(2, -1), textcoords="offset points", va="top", fontsize=6.5)  # fmt: skip
+                xytext=(2, -1), textcoords="offset points", va="top",
+                fontsize=style.pt(6.5))  # fmt: skip
     ax.axvline(0, color=style.ink(), linewidth=0.8, zorder=1)
     ax.set_xlim(left=-0.05, right=max(1.05 * level, 1.08 * table["evidence"].max()))
     ax.set_xlabel("−log₁₀ adjusted p")

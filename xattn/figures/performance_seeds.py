@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from xattn.figures import style
 from xattn.figures.forest import intervals, key, keys_of_significance, spread_out
 from xattn.figures.numbers import p_value, readable
+from xattn.figures.panels import legend
 from xattn.figures.registry import figure
 from xattn.runs import ComparisonFolder
 
@@ -42,7 +43,7 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
     baseline = folder.settings["baseline"]
     rows = len(models) if baseline else len(pairs[["a", "b"]].drop_duplicates())
     height = min(_MOST_MM, 22 + len(metrics) * (14 + _ROW_MM * max(rows, len(models))))
-    fig = Figure(figsize=style.inches(style.PAGE_MM, height), layout="constrained")
+    fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
     panels = fig.subplots(len(metrics), 2, squeeze=False, width_ratios=(1, 1.15))
     splits = list(dict.fromkeys(runs["split"]))
     for (left, right), metric in zip(panels, metrics, strict=True):
@@ -55,7 +56,7 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
     handles = [key(look[s], style.MARKERS[i], SPLIT_NAMES.get(s, s)) for i, s in enumerate(splits)]
     handles.append(_seed_key())
     handles += keys_of_significance(alpha, "(Welch)")
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    legend(fig, handles, most=3)
     return fig
 
 
@@ -107,7 +108,7 @@ def _draw_differences(
             ax.annotate(
                 f"p {p_value(p)}" if p == p else "too few seeds",
                 (1, at), xycoords=("axes fraction", "data"), xytext=(3, 0),
-                textcoords="offset points", va="center", fontsize=6, color=colours[i],
+                textcoords="offset points", va="center", fontsize=style.pt(6), color=colours[i],
                 annotation_clip=False,
             )  # fmt: skip
     ax.axvline(0, color=style.ink(), linewidth=0.8, zorder=1)

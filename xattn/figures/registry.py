@@ -2,7 +2,7 @@
 
 A new figure is a function from a folder to a matplotlib `Figure`, decorated with `@figure`, in a
 module listed in `_MODULES`; the command, the report and the tests then know it. The folder is a
-run's, or, where the decorator says so, one of another kind.
+run's, or, where the decorator says so, one of another kind, several of them, or none.
 """
 
 from __future__ import annotations
@@ -10,32 +10,42 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.errors import RunError, UsageError, near
-from xattn.runs import ComparisonFolder, RunFolder, TableFolder
+from xattn.figures.folders import Folder, opened
+from xattn.figures.venues import VENUES
+from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import WRITTEN_BY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Draw = Callable[[Any], "Figure"]
-Folder = TableFolder | str | Path
+Draw = Callable[..., "Figure"]
 
 FORMATS = ("png", "pdf", "svg")
 
 _MODULES = (
     "attribution_grid",
+    "agreement",
     "alignment",
     "feature_usage",
+    "usage_heatmap",
+    "interventions",
     "bias",
     "calibration",
     "performance_seeds",
     "critical_difference",
     "usage_over_training",
+    "blocks",
 )
+
+
+class NothingToDrawError(RunError):
+    """The tables of a figure are there, but hold no number that it could show."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +56,23 @@ class FigureCard:
         name: as on the command line.
         caption: one sentence that says what is shown and what marks and intervals mean.
         tables: the folder's CSV tables without which it cannot be drawn.
-        draw: makes the figure; call it inside `style.style()`.
-        of: the kind of folder that `draw` takes.
+        draw: makes the figure of a folder; of several where `many`, of nothing where `of` is
+            None. Call it inside `style.style()`.
+        of: the kind of folder that `draw` takes, None for a figure that needs none.
+        many: whether `draw` takes several folders, and makes one figure of them all.
     """
 
     name: str
     caption: str
     tables: tuple[str, ...]
     draw: Draw
-    of: type[TableFolder] = RunFolder
+    of: type[TableFolder] | None = RunFolder
+    many: bool = False
 
     def why_not(self, run: TableFolder) -> str:
         """Say why this figure cannot be drawn from the folder, or return ""."""
+        if self.of is None:
+            return ""
         if not isinstance(run, self.of):
             return f"it is drawn from a {self.of.__name__}, not a {type(run).__name__}"
         for table in self.tables:
@@ -72,15 +87,30 @@ FIGURES: dict[str, FigureCard] = {}
 
 
 def figure(
-    name: str, caption: str, tables: Sequence[str] = (), of: type[TableFolder] = RunFolder
+    name: str,
+    caption: str,
+    tables: Sequence[str] = (),
+    of: type[TableFolder] | None = RunFolder,
+    many: bool = False,
 ) -> Callable[[Draw], Draw]:
     """Register a function as the figure `name`; see `FigureCard` for the arguments."""
 
     def register(draw: Draw) -> Draw:
-        FIGURES[name] = FigureCard(name, caption, tuple(tables), draw, of)
+        taking = _taking_one_too(draw) if many else draw
+        FIGURES[name] = FigureCard(name, caption, tuple(tables), taking, of, many)
         return draw
 
     return register
+
+
+def _taking_one_too(draw: Draw) -> Draw:
+    """Let a figure of several folders be drawn of a single one by its name alone."""
+
+    @wraps(draw)
+    def drawn(runs: TableFolder | Sequence[TableFolder]) -> Figure:
+        return draw([runs] if isinstance(runs, TableFolder) else list(runs))
+
+    return drawn
 
 
 def known_figures() -> dict[str, FigureCard]:
@@ -90,29 +120,39 @@ def known_figures() -> dict[str, FigureCard]:
     return dict(FIGURES)
 
 
+def needs_run(only: str | Sequence[str] | None) -> bool:
+    """Say whether any of the figures named (default all) is drawn from a folder."""
+    return any(card.of is not None for card in _chosen(only))
+
+
 def save_figures(
-    runs: Folder | Sequence[Folder],
+    runs: Folder | Sequence[Folder] = (),
     only: str | Sequence[str] | None = None,
     formats: str | Sequence[str] = ("png",),
     out: str | Path | None = None,
+    venue: str = "default",
 ) -> list[Path]:
     """Draw figures of each run and write them, the same bytes for the same run.
 
-    Figures whose tables are absent are passed over, unless they were asked for by name;
-    `FigureCard.why_not` says what is lacking.
+    Figures whose tables are absent or hold nothing to draw are passed over, unless they were asked
+    for by name; `FigureCard.why_not` says what is lacking. Figures that need no run are drawn only
+    by name.
 
     Args:
-        runs: run folders or comparisons, or their paths.
+        runs: run folders, comparisons and the like, or their paths.
         only: names of figures; default all.
         formats: "png" (300 dpi), "pdf" or "svg" (both with text as text).
         out: folder for the files; default RUN/figures. With several runs each gets a folder of
-            the run's name inside.
+            the run's name inside; a figure of all of them together lies in `out` itself, or else
+            in `figures` beside the first run. Without a run `out` is `figures`.
+        venue: whose widths and sizes of letters hold, see `venues.VENUES`.
 
     Returns:
-        The files written, run by run.
+        The files written, run by run, then those of all runs together.
 
     Raises:
-        UsageError: a figure or format is not known, or two runs of one name would share a folder.
+        UsageError: a figure, format or venue is not known, or two runs of one name would share a
+            folder.
         RunError: a run is not there, or lacks the table of a figure in `only`.
     """
     cards = _chosen(only)
@@ -120,16 +160,42 @@ def save_figures(
     for format in formats:
         if format not in FORMATS:
             raise UsageError(f"Expected a figure format, but got {format!r}{near(format, FORMATS)}")
-    folders = [_opened(run) for run in _listed(runs)]
+    if venue not in VENUES:
+        raise UsageError(f"Unknown style {venue!r}{near(venue, VENUES)}")
+    folders = [opened(run) for run in _listed(runs)]
+    if not folders and needs_run(only):
+        raise UsageError("Expected a run to draw, but got none")
     written = []
+    save = partial(_save, formats=formats, venue=venue, strict=only is not None)
     for run, target in zip(folders, _targets(folders, out), strict=True):
         for card in cards:
+            if card.many or card.of is None:
+                continue
             reason = card.why_not(run)
             if reason and only is not None:
                 raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
             if not reason:
-                written += _save(card, run, target, formats)
+                written += save(card, run, target)
+    together = _target_of_all(folders, out)
+    for card in cards:
+        if card.many:
+            able = _able(card, folders, strict=only is not None)
+            written += save(card, able, together) if able else []
+        elif card.of is None and only is not None:
+            written += save(card, None, together)
     return written
+
+
+def _able(card: FigureCard, folders: Sequence[TableFolder], strict: bool) -> list[TableFolder]:
+    """Return the folders that a figure of several can be drawn from; `strict`: all or an error."""
+    able = []
+    for run in folders:
+        reason = card.why_not(run)
+        if reason and strict:
+            raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
+        if not reason:
+            able.append(run)
+    return able
 
 
 def _chosen(only: str | Sequence[str] | None) -> list[FigureCard]:
@@ -147,17 +213,6 @@ def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
     return [runs] if isinstance(runs, TableFolder | str | Path) else runs
 
 
-def _opened(run: Folder) -> TableFolder:
-    if isinstance(run, TableFolder):
-        return run
-    comparison, tables = ComparisonFolder(Path(run)), TableFolder(Path(run))
-    if comparison.is_there:
-        return comparison
-    if tables.has_table("usage_over_training") and not (tables.path / "run.json").is_file():
-        return tables
-    return RunFolder.open(run)
-
-
 def _targets(runs: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
     if out is None:
         return [run.path / "figures" for run in runs]
@@ -171,13 +226,33 @@ def _targets(runs: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
     return targets
 
 
-def _save(card: FigureCard, run: TableFolder, target: Path, formats: Sequence[str]) -> list[Path]:
+def _target_of_all(runs: Sequence[TableFolder], out: str | Path | None) -> Path:
+    if out is not None:
+        return Path(out)
+    if not runs:
+        return Path("figures")
+    return (runs[0].path if len(runs) == 1 else runs[0].path.parent) / "figures"
+
+
+def _save(
+    card: FigureCard,
+    of: TableFolder | Sequence[TableFolder] | None,
+    target: Path,
+    formats: Sequence[str],
+    venue: str,
+    strict: bool,
+) -> list[Path]:
     from xattn.figures.style import style
 
-    target.mkdir(parents=True, exist_ok=True)
     written = []
-    with style():
-        drawn = card.draw(run)
+    with style(venue):
+        try:
+            drawn = card.draw() if of is None else card.draw(of)
+        except NothingToDrawError:
+            if strict:
+                raise
+            return []
+        target.mkdir(parents=True, exist_ok=True)
         for format in formats:
             path = target / f"{card.name}.{format}"
             with replacing(path) as scratch:

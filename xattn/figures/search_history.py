@@ -96,7 +96,7 @@ def read_search(folder: Path) -> SearchTables:
 def draw_search(tables: SearchTables) -> Figure:
     """Draw the course, the importances and one panel per searched value."""
     down = 1 + math.ceil(len(tables.keys) / _PANELS_A_ROW)
-    fig = Figure(figsize=style.inches(style.PAGE_MM, 12 + 50 * down), layout="constrained")
+    fig = Figure(figsize=style.inches(style.page_mm(), 12 + 50 * down), layout="constrained")
     grid = fig.add_gridspec(down, _PANELS_A_ROW)
     _draw_course(fig.add_subplot(grid[0, :2]), tables)
     _draw_importance(fig.add_subplot(grid[0, 2]), tables)

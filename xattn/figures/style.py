@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 import matplotlib as mpl
 
+from xattn.errors import UsageError, near
+from xattn.figures.venues import VENUES, Venue
+
 Dash = Literal["-", "--", ":"]
 
 _DASHES: tuple[Dash, ...] = ("-", "--", ":")
 
-COLUMN_MM = 85.0
-"""Width of one column of a two-column page."""
-TEXT_MM = 122.0
-"""Width of the text of a single-column proceedings page."""
-PAGE_MM = 174.0
-"""Width of both columns of a two-column page."""
+_VENUE: ContextVar[Venue] = ContextVar("venue", default=VENUES["default"])
 
 MAP_COLOURS = "inferno"
 
@@ -94,6 +93,26 @@ def inches(width_mm: float, height_mm: float) -> tuple[float, float]:
     return width_mm / 25.4, height_mm / 25.4
 
 
+def column_mm() -> float:
+    """Return the width of one column under the style in force."""
+    return _VENUE.get().column
+
+
+def text_mm() -> float:
+    """Return the width of a figure of middle size under the style in force."""
+    return _VENUE.get().text
+
+
+def page_mm() -> float:
+    """Return the width of the whole page under the style in force."""
+    return _VENUE.get().page
+
+
+def pt(size: float) -> float:
+    """Return a size of letters, in points, as near to `size` as the style in force allows."""
+    return min(max(size, _VENUE.get().smallest), _VENUE.get().largest)
+
+
 def faint() -> str:
     """Return the colour of grids and chance bands under the style in force."""
     return str(mpl.rcParams["grid.color"])
@@ -117,23 +136,41 @@ def for_dark_screens(svg: str) -> str:
 
 
 @contextmanager
-def style(**changes: Any) -> Iterator[None]:
+def style(venue: str = "default", **changes: Any) -> Iterator[None]:
     """Draw and save inside this block to get the project's look; settings come back after it.
 
     Args:
+        venue: whose widths and sizes of letters hold, a name in `venues.VENUES`.
         changes: rcParams that differ, dots written as double underscores.
+
+    Raises:
+        UsageError: the venue is not known.
     """
-    settings: dict[str, Any] = {
+    if venue not in VENUES:
+        raise UsageError(f"Unknown style {venue!r}{near(venue, VENUES)}")
+    before = _VENUE.set(VENUES[venue])
+    try:
+        with mpl.rc_context():
+            mpl.rcdefaults()  # a user's matplotlibrc must not change the bytes
+            ours = _settings() | {key.replace("__", "."): v for key, v in changes.items()}
+            mpl.rcParams.update(ours)  # type: ignore[arg-type]  # names come as strings
+            yield
+    finally:
+        _VENUE.reset(before)
+
+
+def _settings() -> dict[str, Any]:
+    return {
         # Comes with matplotlib, so a file has the same bytes on every machine.
         "font.family": "DejaVu Sans",
-        "font.size": 7.5,
-        "axes.titlesize": 8,
+        "font.size": pt(7.5),
+        "axes.titlesize": pt(8),
         "axes.titleweight": "bold",
         "axes.titlelocation": "left",
-        "axes.labelsize": 7.5,
-        "xtick.labelsize": 7,
-        "ytick.labelsize": 7,
-        "legend.fontsize": 7,
+        "axes.labelsize": pt(7.5),
+        "xtick.labelsize": pt(7),
+        "ytick.labelsize": pt(7),
+        "legend.fontsize": pt(7),
         "legend.frameon": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -164,8 +201,3 @@ def style(**changes: Any) -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "xattn",
     }
-    settings |= {key.replace("__", "."): value for key, value in changes.items()}
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a user's matplotlibrc must not change the bytes
-        mpl.rcParams.update(settings)  # type: ignore[arg-type]  # names come as strings
-        yield

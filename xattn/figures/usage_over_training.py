@@ -15,6 +15,7 @@ from xattn.figures import style
 from xattn.figures.evidence import by_kind
 from xattn.figures.forest import heading, key, keys_of_significance, significant
 from xattn.figures.numbers import readable, shortened
+from xattn.figures.panels import legend
 from xattn.figures.registry import figure
 from xattn.runs import TableFolder
 
@@ -43,7 +44,7 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
     features, left_out = _chosen(table)
     across = min(_PANELS_A_ROW, len(features))
     down = math.ceil(len(features) / across)
-    size = style.inches(style.PAGE_MM, 26 + _PANEL_MM * down)
+    size = style.inches(style.page_mm(), 26 + _PANEL_MM * down)
     fig = Figure(figsize=size, layout="constrained")
     panels = fig.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     controls = table[table["kind"] == "control"]
@@ -74,10 +75,10 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
     if len(tests) > 1:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
     handles += keys_of_significance(alpha, "")
-    fig.legend(handles=handles, loc="outside lower center", ncols=4)
+    legend(fig, handles)
     if left_out:
         text = f"The {MOST_PANELS} most significant features; {left_out} more in the table"
-        fig.suptitle(text, fontsize=7)
+        fig.suptitle(text, fontsize=style.pt(7))
     return fig
 
 
