@@ -17,7 +17,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	# Quantus, a reference in the tests, asks for opencv-python, which would unpack into the same
 	# folder as the headless OpenCV that we and grad-cam use; all else it needs is there.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps quantus==0.6.0
+	# axe-core, the accessibility checker, comes in a package that asks for Playwright; the tests
+	# drive the system's Chromium themselves and read only the script.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps quantus==0.6.0 axe-playwright-python==0.1.8
 	touch $@
 
 demo: setup ## the whole chain on generated data, offline; ends with a page to open

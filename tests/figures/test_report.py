@@ -1,9 +1,7 @@
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -255,70 +253,3 @@ def test_a_large_run_stays_under_15_mb(tmp_path):
     assert text.count("<article") < n
     assert "More would make this file too large" in text
     assert "100,000 rows, the 400 of least adjusted p shown" in text
-
-
-PROBE = """
-const log = [];
-addEventListener("error", (event) => log.push("error: " + event.message));
-addEventListener("securitypolicyviolation", (event) => log.push("blocked: " + event.blockedURI));
-addEventListener("load", () => {
-  const set = (name, value) => {
-    const field = document.querySelector(`#tools [name=${name}]`);
-    field.value = value;
-    field.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  const visible = (query) => [...document.querySelectorAll(query)]
-    .filter((e) => e.checkVisibility()).length;
-  log.push("tiles " + visible(".tile"), "maps " + visible(".map"));
-  set("outcome", "wrong");
-  log.push("wrong " + visible(".tile"), document.getElementById("shown").textContent);
-  set("outcome", "");
-  set("opacity", "80");
-  log.push("opacity " + getComputedStyle(document.querySelector(".map")).opacity);
-  document.querySelector("#tools [name=method][value='1']").click();
-  log.push("second " + visible(".map[data-method='1']") + " first " +
-    visible(".map[data-method='0']"));
-  document.querySelector("#tools [name=method][value=all]").click();
-  log.push("side by side " + visible(".map"));
-  document.querySelector("#tools [name=outlines]").click();
-  log.push("outlines " + visible(".outlines path"));
-  const head = [...document.querySelectorAll("#table-feature_usage th")]
-    .find((th) => th.textContent.startsWith("adjusted p"));
-  head.firstElementChild.click();
-  const column = head.cellIndex;
-  const values = [...document.querySelectorAll("#table-feature_usage tbody tr")]
-    .map((row) => Number(row.cells[column].dataset.v));
-  log.push("sorted " + values.every((v, i) => !i || values[i - 1] <= v), head.ariaSort);
-  log.push("wide " + (document.documentElement.scrollWidth > innerWidth));
-  document.documentElement.innerHTML = log.join(";");
-});
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [1280, 500])
-def test_a_browser_can_filter_slide_switch_and_sort(run, tmp_path, width):
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium`")
-    text = report(run, out=tmp_path / "report.html").read_text(encoding="utf-8")
-    probed = tmp_path / "probed.html"
-    probed.write_text(text.replace("<body>", f"<body><script>{PROBE}</script>"), encoding="utf-8")
-    wrong = int((run.predictions["label"] != run.predictions["predicted"]).sum())
-    assert browse(browser, probed, width, tmp_path) == [
-        "tiles 24", "maps 24", f"wrong {wrong}", f"{wrong} of 24 shown", "opacity 0.8",
-        "second 24 first 0", "side by side 48", "outlines 0", "sorted true", "ascending",
-        "wide false",
-    ]  # fmt: skip
-
-
-def browse(browser: str, page: Path, width: int, profile: Path) -> list[str]:
-    """Load a page from disk and return what its probe logged."""
-    command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        f"--user-data-dir={profile / 'profile'}", f"--window-size={width},900", "--dump-dom",
-        page.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=True)
-    body = re.search(r"<body[^>]*>(.*)</body>", done.stdout, re.DOTALL)
-    return body.group(1).strip().split(";")

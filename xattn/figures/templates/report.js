@@ -56,7 +56,7 @@ function setSlider(name, amount) {
 }
 
 /* What the chosen model and map say of image i; ids, labels and the rest as `Listing` has them. */
-const saidOf = (i) => facts.images[i][3][chosen("model")];
+const saidOf = (i, model = chosen("model")) => facts.images[i][3][model];
 function outcomeOf(i) {
   const [, label] = facts.images[i];
   const [predicted] = saidOf(i);
@@ -66,8 +66,8 @@ function outcomeOf(i) {
   return predicted === facts.positive ? "false positive" : "false negative";
 }
 const disagree = (i) => new Set(facts.images[i][3].map(([predicted]) => predicted)).size > 1;
-function liftOf(i, feature) {
-  const lifts = saidOf(i)[2][chosen("method")] ?? [];
+function liftOf(i, feature, model = chosen("model")) {
+  const lifts = saidOf(i, model)[2][chosen("method")] ?? [];
   const shown = facts.images[i][2];
   const any = (number) => !facts.artifacts.length || facts.artifacts.includes(number);
   const values = lifts.filter((lift, place) => lift !== null &&
@@ -75,6 +75,17 @@ function liftOf(i, feature) {
   return values.length ? Math.max(...values) : null;
 }
 const liftFeature = () => (value("order").startsWith("lift ") ? value("order").slice(5) : value("has"));
+
+/* The lifts that were asked for, of every model that is shown. */
+function liftNote(i) {
+  const feature = liftFeature();
+  const models = value("model") === "all" ? facts.models.map((_, model) => model) : [chosen("model")];
+  const known = models.map((model) => [facts.models[model], liftOf(i, feature, model)])
+    .filter(([, lift]) => lift !== null)
+    .map(([name, lift]) => (models.length > 1 ? `${name} ${lift.toFixed(2)}` : lift.toFixed(2)));
+  const on = feature === "" ? "artifact" : facts.features[feature].replaceAll("_", " ");
+  return known.length ? `lift on ${on} ${known.join(", ")}` : "";
+}
 
 function matches(i) {
   const [, label, shown] = facts.images[i];
@@ -123,10 +134,8 @@ function showTiles() {
   const asked = value("lift") || value("has") || value("order").startsWith("lift");
   for (const i of shown) {
     const note = tiles[i].querySelector(".lift");
-    const lift = asked ? liftOf(i, liftFeature()) : null;
-    note.hidden = lift === null;
-    const on = liftFeature() === "" ? "artifact" : facts.features[liftFeature()];
-    note.textContent = lift === null ? "" : `lift on ${on.replaceAll("_", " ")} ${lift.toFixed(2)}`;
+    note.textContent = asked ? liftNote(i) : "";
+    note.hidden = !note.textContent;
   }
   const number = new Intl.NumberFormat("en");
   const listed = facts.images.length;
