@@ -37,10 +37,10 @@ def report_command(
 
 @click.command("figures")
 @click.argument("runs", nargs=-1, type=PLACE)
-@click.option("--only", multiple=True, help="Name of a figure; repeatable.")
+@click.option("--only", multiple=True, help="Name of a figure, or tables; repeatable.")
 @click.option("--format", "formats", default="png", show_default=True, help="pdf, svg, png.")
 @click.option("--style", "venue", default="default", show_default=True, help="Whose page it fits.")
-@click.option("--out", type=PLACE, help="Folder; default RUN/figures.")
+@click.option("--out", type=PLACE, help="Folder; default RUN/figures and RUN/tables.")
 @common
 def figures_command(
     runs: tuple[Path, ...],
@@ -52,16 +52,25 @@ def figures_command(
     as_json: bool,
     debug: bool,
 ) -> None:
-    """Draw the paper figures of run folders, of each and of all together."""
+    """Draw figures and write tables for papers, of each run folder and of all together."""
     from xattn.figures.registry import needs_run, save_figures
+    from xattn.figures.tables import save_tables
     from xattn.runs import last_run
 
     terminal = Terminal(quiet, as_json)
     folders = list(runs)
-    if not folders and needs_run(only or None):
+    drawn = [name for name in only if name != "tables"]
+    with_tables = not only or "tables" in only
+    if not folders and (with_tables or needs_run(drawn)):
         folders = [last_run().path]
-    kinds = tuple(f.strip() for f in formats.split(","))
-    paths = save_figures(folders, only=only or None, formats=kinds, out=out, venue=venue)
-    for path in paths:
+    figures, tables = [], []
+    if drawn or not only:
+        kinds = tuple(f.strip() for f in formats.split(","))
+        figures = save_figures(folders, only=drawn or None, formats=kinds, out=out, venue=venue)
+    if with_tables:
+        tables = save_tables(folders, out=out)
+    for path in [*figures, *tables]:
         terminal.say(str(path))
-    terminal.summary({"figures": [str(path) for path in paths]})
+    terminal.summary({
+        "figures": [str(path) for path in figures], "tables": [str(path) for path in tables],
+    })  # fmt: skip

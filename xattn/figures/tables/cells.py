@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from xattn.figures.numbers import NOT_KNOWN, fixed, p_value, readable, with_interval
+from xattn.figures.numbers import NOT_KNOWN, decimals, fixed, p_value, readable, with_interval
 
 LAST = 1e300
 """Sorts what is not known after every number."""
@@ -15,19 +15,39 @@ LAST = 1e300
 
 @dataclass(frozen=True)
 class Cell:
-    """Text to show and the value to sort by."""
+    """What stands in one place of a sheet.
+
+    Attributes:
+        text: as shown.
+        sort: the value to sort by.
+        parts: column of the CSV file -> value there, rounded as in `text`.
+        mark: of significance: "", "*", "**" or "***".
+        best: whether it is the best of the models beside each other.
+    """
 
     text: str
     sort: float | str
+    parts: Mapping[str, str] = field(default_factory=dict)
+    mark: str = ""
+    best: bool = False
 
 
 @dataclass(frozen=True)
 class Head:
-    """Title of a column, the level of chance or another note below it, and its alignment."""
+    """The head of a column.
+
+    Attributes:
+        title, note: its name; the level of chance or another note on it.
+        numeric: whether its cells are numbers.
+        printed: whether there is room for it on paper.
+        model: whose numbers these are where several models stand beside each other.
+    """
 
     title: str
     note: str = ""
     numeric: bool = True
+    printed: bool = True
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,32 +73,83 @@ Column = tuple[Head, Callable[[Row], Cell]]
 Columns = list[Column | None]
 
 
+@dataclass(frozen=True)
+class Basis:
+    """What must be known of the tests behind a table.
+
+    Attributes:
+        smallest: the least p-value that could have come out, None if it is not known.
+        alpha: level below which an adjusted p-value counts as significant.
+    """
+
+    smallest: float | None = None
+    alpha: float = 0.05
+
+    @property
+    def levels(self) -> list[float]:
+        """Levels that one, two and three stars stand for."""
+        return [self.alpha, *(level for level in (0.01, 0.001) if level < self.alpha)]
+
+    def mark(self, row: Row, key: str) -> str:
+        """Return the stars of an adjusted p-value; none where there is no p-value."""
+        p = float(row[key]) if key and not missing(row[key]) else math.nan
+        return "*" * sum(p < level for level in self.levels)
+
+
+def on_screen(column: Column) -> Column:
+    """Leave a column out of tables for paper."""
+    head, cell = column
+    return replace(head, printed=False), cell
+
+
 def text(title: str, key: str, words: Mapping[str, str] | None = None) -> Column:
     """Make a column of words; `words` says what stands for a value, else it is made readable."""
 
     def cell(row: Row) -> Cell:
         value = "" if missing(row[key]) else str(row[key])
         shown = (words or {}).get(value, readable(value))
-        return Cell(shown or NOT_KNOWN, shown)
+        return Cell(shown or NOT_KNOWN, shown, {key: value})
 
     return Head(title, numeric=False), cell
 
 
-def number(title: str, key: str, places: int, note: str = "") -> Column:
-    """Make a column of numbers with that many decimals."""
+def number(
+    title: str, key: str, places: int, note: str = "", tests: Basis | None = None, of: str = ""
+) -> Column:
+    """Make a column of numbers with that many decimals, marked by the p-values in column `of`."""
 
     def cell(row: Row) -> Cell:
-        return Cell(fixed(float(row[key]), places), sortable(row[key]))
+        value = float(row[key])
+        parts = {key: plain(value, places)} | _p_part(row, of)
+        return Cell(fixed(value, places), sortable(value), parts, (tests or Basis()).mark(row, of))
 
     return Head(title, note), cell
 
 
-def interval(title: str, keys: Sequence[str], note: str, factor: float = 1.0) -> Column:
-    """Make a column of numbers with intervals, rounded to them; `keys` of value, low, high."""
+def interval(
+    title: str,
+    keys: Sequence[str],
+    note: str,
+    factor: float = 1.0,
+    tests: Basis | None = None,
+    of: str = "",
+) -> Column:
+    """Make a column of numbers with intervals, rounded to them, marked by the p-values in `of`.
+
+    Args:
+        title, note: of the head.
+        keys: columns of value, low and high.
+        factor: 1 or 100; shown are the values times this.
+        tests: behind the marks.
+        of: column of adjusted p-values, "" for no marks.
+    """
 
     def cell(row: Row) -> Cell:
         value, low, high = (factor * float(row[k]) for k in keys)
-        return Cell(with_interval(value, low, high), sortable(value))
+        places = decimals(low, high) + round(math.log10(factor))
+        parts = {k: plain(float(row[k]), places) for k in keys} | _p_part(row, of)
+        mark = (tests or Basis()).mark(row, of)
+        return Cell(with_interval(value, low, high), sortable(value), parts, mark)
 
     return Head(title, note), cell
 
@@ -88,7 +159,7 @@ def p(title: str, key: str, note: str, smallest: float | None = None) -> Column:
 
     def cell(row: Row) -> Cell:
         least = row.get("smallest_p", smallest) if key == "p_value" else None
-        return Cell(p_value(float(row[key]), least), sortable(row[key]))
+        return Cell(p_value(float(row[key]), least), sortable(row[key]), _p_part(row, key))
 
     return Head(title, note), cell
 
@@ -98,8 +169,10 @@ def used() -> Column:
 
     def cell(row: Row) -> Cell:
         if missing(row["p_adjusted"]):
-            return Cell("not tested", 2)
-        return Cell("used", 0) if row["used"] in (True, "True") else Cell("not shown", 1)
+            return Cell("not tested", 2, {"used": ""})
+        if row["used"] in (True, "True"):
+            return Cell("used", 0, {"used": "True"})
+        return Cell("not shown", 1, {"used": "False"})
 
     return Head("verdict", numeric=False), cell
 
@@ -113,3 +186,21 @@ def sortable(value: Any) -> float:
     """Return a number to sort by; what is not known goes last."""
     as_number = float(value)
     return as_number if math.isfinite(as_number) else LAST
+
+
+def plain(value: float, places: int) -> str:
+    """Write a number for a program: that many decimals, "" for what is not known.
+
+    >>> plain(-0.04, 1), plain(1234.56, 1), plain(float("nan"), 1)
+    ('0.0', '1234.6', '')
+    """
+    if not math.isfinite(value):
+        return ""
+    written = f"{value:.{places}f}"
+    return written if any(c in "123456789" for c in written) else written.lstrip("-")
+
+
+def _p_part(row: Row, key: str) -> dict[str, str]:
+    if not key:
+        return {}
+    return {key: "" if missing(row[key]) else f"{float(row[key]):.3g}"}

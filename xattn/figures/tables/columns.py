@@ -9,6 +9,7 @@ import pandas as pd
 from xattn.analysis.verdicts import VERDICTS
 from xattn.figures.bias import METRICS as BIAS_METRICS
 from xattn.figures.tables.cells import (
+    Basis,
     Cell,
     Column,
     Columns,
@@ -16,6 +17,7 @@ from xattn.figures.tables.cells import (
     Row,
     interval,
     number,
+    on_screen,
     p,
     text,
     used,
@@ -46,80 +48,90 @@ TESTS = {
 """Names of the tests of `xattn compare`."""
 
 
-def _alignment(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _alignment(table: pd.DataFrame, tests: Basis) -> Columns:
     chance = "chance_lift" in table
     return [
         text("feature", "feature"),
         text("kind", "kind"),
         text("method", "method"),
-        text("label", "label"),
+        on_screen(text("label", "label")),
         number("images", "n", 0),
-        interval("lift", ("lift", "lift_low", "lift_high"), "95 % interval; evenly spread: 1"),
+        interval("lift", ("lift", "lift_low", "lift_high"), "95 % interval; evenly spread: 1",
+                 tests=tests, of="p_adjusted"),
         number("chance lift", "chance_lift", 2, "masks of other images") if chance else None,
         p("adjusted p", "p_adjusted", "Holm, whole table"),
-        p("p", "p_value", "against other masks", smallest),
-        number("area", "area", 3, "share of pixels"),
-        number("mass", "mass", 3, "chance: area"),
-        number("pointing", "pointing", 2, "chance: area"),
-        number("AUC", "auc", 2, "chance: 0.50"),
-        number("rank accuracy", "rank_accuracy", 2, "chance: area"),
-        number("top-k", "topk", 2, "chance: area"),
-    ]
+        on_screen(p("p", "p_value", "against other masks", tests.smallest)),
+        on_screen(number("area", "area", 3, "share of pixels")),
+        on_screen(number("mass", "mass", 3, "chance: area")),
+        on_screen(number("pointing", "pointing", 2, "chance: area")),
+        on_screen(number("AUC", "auc", 2, "chance: 0.50")),
+        on_screen(number("rank accuracy", "rank_accuracy", 2, "chance: area")),
+        on_screen(number("top-k", "topk", 2, "chance: area")),
+    ]  # fmt: skip
 
 
-def _feature_usage(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _feature_usage(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("effect_bits", "effect_low", "effect_high")
     return [
         text("feature", "feature"),
         text("kind", "kind"),
         text("test", "test"),
         number("images", "n", 0),
-        number("groups", "groups", 0),
-        interval("effect, bits", keys, "95 % interval; chance: 0"),
+        on_screen(number("groups", "groups", 0)),
+        interval("effect, bits", keys, "95 % interval; chance: 0", tests=tests, of="p_adjusted"),
         number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
-        p("p", "p_value", "permutations within label", smallest),
+        on_screen(p("p", "p_value", "permutations within label", tests.smallest)),
         p("adjusted p", "p_adjusted", "whole table"),
-        used(),
+        on_screen(used()),
     ]
 
 
-def _interventions(table: pd.DataFrame, smallest: float | None) -> Columns:
-    keys = ("delta_logit", "delta_low", "delta_high")
+def _interventions(table: pd.DataFrame, tests: Basis) -> Columns:
+    change = ("delta_logit", "delta_low", "delta_high")
+    excess = ("excess_logit", "excess_low", "excess_high")
+    known = excess[0] in table
     return [
         text("feature", "feature"),
         text("intervention", "intervention"),
         number("images", "n", 0),
-        interval("change of logit", keys, "95 % interval; no effect: 0"),
+        interval("change of logit", change, "95 % interval; no effect: 0", tests=tests,
+                 of="" if known else "p_adjusted"),
         number("of control", "control_delta_logit", 3, "same change elsewhere"),
+        interval("beyond control", excess, "95 % interval; no effect: 0", tests=tests,
+                 of="p_adjusted") if known else None,
         number("flip rate", "flip_rate", 3),
         number("of control", "control_flip_rate", 3, "same change elsewhere"),
-        p("p", "p_value", "", smallest),
+        on_screen(p("p", "p_value", "", tests.smallest)),
         p("adjusted p", "p_adjusted", "Holm, whole table"),
-    ]
+    ]  # fmt: skip
 
 
-def _verdicts(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _verdicts(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("excess_logit", "excess_low", "excess_high")
-    lifts = [c for c in table if str(c).startswith("lift_over_chance_")]
+    lifts = [c for c in map(str, table) if c.startswith("lift_over_chance_")]
     maps: Columns = []
-    for column in map(str, lifts):
+    for column in lifts:
         method = column.removeprefix("lift_over_chance_")
-        maps.append(number(f"lift by {method}", column, 2, "over masks of other images: 1"))
-        maps.append(p("adjusted p", f"lift_p_{method}", "of the lift"))
+        its_p = f"lift_p_{method}"
+        maps += [
+            number(f"lift by {method}", column, 2, "over masks of other images: 1", tests, its_p),
+            on_screen(p("adjusted p", its_p, "of the lift")),
+        ]
     return [
         text("feature", "feature"),
         text("kind", "kind"),
         _verdict(),
-        number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
-        p("adjusted p", "p_adjusted", "of the dependence"),
-        number("detectable", "detectable_effect", 3, "rank effect found in 4 of 5 cases"),
-        text("edit", "intervention"),
-        interval("change of logit", keys, "beyond its control's; 95 % interval; no effect: 0"),
+        number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0", tests, "p_adjusted"),
+        on_screen(p("adjusted p", "p_adjusted", "of the dependence")),
+        on_screen(number("detectable", "detectable_effect", 3, "found in 4 of 5 cases")),
+        on_screen(text("edit", "intervention")),
+        interval("change of logit", keys, "beyond its control's; 95 % interval; no effect: 0",
+                 tests=tests, of="intervention_p"),
         number("flip rate", "flip_rate", 3),
         number("of control", "control_flip_rate", 3, "same change elsewhere"),
-        p("adjusted p", "intervention_p", "of the edit"),
+        on_screen(p("adjusted p", "intervention_p", "of the edit")),
         *maps,
-    ]
+    ]  # fmt: skip
 
 
 def _verdict() -> Column:
@@ -127,29 +139,30 @@ def _verdict() -> Column:
 
     def cell(row: Row) -> Cell:
         said = str(row["verdict"])
-        return Cell(said, VERDICTS.index(said) if said in VERDICTS else len(VERDICTS))
+        place = VERDICTS.index(said) if said in VERDICTS else len(VERDICTS)
+        return Cell(said, place, {"verdict": said})
 
     return Head("verdict", numeric=False), cell
 
 
-def _agreement(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _agreement(table: pd.DataFrame, tests: Basis) -> Columns:
     correlation, overlap = "rank_correlation", "overlap"
     return [
         text("method", "method_a"),
         text("with", "method_b"),
         number("images", "n", 0),
         interval("rank correlation", (correlation, f"{correlation}_low", f"{correlation}_high"),
-                 "95 % interval"),
-        number("by chance", f"chance_{correlation}", 3, "maps of other images"),
+                 "95 % interval", tests=tests, of="p_adjusted"),
+        number("correlation by chance", f"chance_{correlation}", 3, "maps of other images"),
         interval("overlap", (overlap, f"{overlap}_low", f"{overlap}_high"),
                  "of the top tenth of pixels; 95 % interval"),
-        number("by chance", f"chance_{overlap}", 3, "maps of other images"),
-        p("p", "p_value", "of the correlation", smallest),
+        number("overlap by chance", f"chance_{overlap}", 3, "maps of other images"),
+        on_screen(p("p", "p_value", "of the correlation", tests.smallest)),
         p("adjusted p", "p_adjusted", "Holm, whole table"),
     ]  # fmt: skip
 
 
-def _bias(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _bias(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("gap", "gap_low", "gap_high")
     return [
         text("feature", "feature"),
@@ -158,27 +171,28 @@ def _bias(table: pd.DataFrame, smallest: float | None) -> Columns:
         number("without", "n_absent", 0, "images"),
         number("value with", "present", 3),
         number("value without", "absent", 3),
-        interval("gap × 100", keys, "95 % interval; no bias: 0", factor=100),
-        p("p", "p_value", "", smallest),
+        interval("gap × 100", keys, "95 % interval; no bias: 0", 100, tests, "p_adjusted"),
+        on_screen(p("p", "p_value", "", tests.smallest)),
         p("adjusted p", "p_adjusted", "Holm, whole table"),
     ]
 
 
-def _fairness(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _fairness(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("value", "low", "high")
     return [
         text("feature", "feature"),
         text("metric", "metric", METRICS),
         number("images", "n", 0),
         text("groups compared", "categories"),
-        interval("value", keys, "95 % interval; alike: 0, a ratio 1"),
+        interval("value", keys, "95 % interval; alike: 0, a ratio 1",
+                 tests=tests, of="p_adjusted"),
         number("by chance", "chance", 3, "groups dealt out at random"),
-        p("p", "p_value", "", smallest),
+        on_screen(p("p", "p_value", "", tests.smallest)),
         p("adjusted p", "p_adjusted", "Holm, by metric"),
-    ]
+    ]  # fmt: skip
 
 
-def _performance(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _performance(table: pd.DataFrame, tests: Basis) -> Columns:
     several = bool((table["domain"] != "all").any())
     return [
         text("split", "split", SPLITS),
@@ -186,13 +200,13 @@ def _performance(table: pd.DataFrame, smallest: float | None) -> Columns:
         text("metric", "metric", METRICS),
         text("class", "class"),
         number("images", "n", 0),
-        number("groups", "groups", 0),
+        on_screen(number("groups", "groups", 0)),
         interval("value", ("value", "low", "high"), "95 % interval over groups"),
         number("by chance", "chance", 3, "knowing nothing of the image"),
     ]
 
 
-def _comparison(table: pd.DataFrame, smallest: float | None) -> Columns:
+def _comparison(table: pd.DataFrame, tests: Basis) -> Columns:
     detectable = "smallest" in table
     return [
         text("model", "a", _same(table, "a")),
@@ -201,11 +215,13 @@ def _comparison(table: pd.DataFrame, smallest: float | None) -> Columns:
         text("metric", "metric", METRICS),
         text("test", "test", TESTS),
         number("n", "n", 0, "seeds, pairs of seeds, or images"),
-        interval("difference", ("difference", "low", "high"), "95 % interval; none: 0"),
-        interval("effect", ("effect", "effect_low", "effect_high"), "in the test's own measure"),
+        interval("difference", ("difference", "low", "high"), "95 % interval; none: 0",
+                 tests=tests, of="p_adjusted"),
+        on_screen(interval("effect", ("effect", "effect_low", "effect_high"),
+                           "in the test's own measure")),
         number("smallest", "smallest", 3, "difference found in 4 of 5 cases")
         if detectable else None,
-        p("p", "p_value", ""),
+        on_screen(p("p", "p_value", "")),
         p("adjusted p", "p_adjusted", "Holm, by test"),
         text("verdict", "verdict"),
     ]  # fmt: skip
@@ -216,7 +232,7 @@ def _same(table: pd.DataFrame, key: str) -> dict[str, str]:
     return {str(name): str(name) for name in table[key]}
 
 
-COLUMNS: dict[str, Callable[[pd.DataFrame, float | None], Columns]] = {
+COLUMNS: dict[str, Callable[[pd.DataFrame, Basis], Columns]] = {
     "verdicts": _verdicts,
     "alignment": _alignment,
     "feature_usage": _feature_usage,
@@ -227,4 +243,4 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, float | None], Columns]] = {
     "performance": _performance,
     "comparison": _comparison,
 }
-"""Table -> its columns, from the table and the least p-value of its permutations."""
+"""Table -> its columns, from the table and what is known of its tests."""

@@ -1,0 +1,116 @@
+"""Writing the tables of papers into folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xattn.errors import UsageError, near
+from xattn.figures.folders import Folder, opened, run_name, run_names
+from xattn.figures.tables.papers import (
+    CARDS,
+    Paper,
+    paper_of_run,
+    paper_of_runs,
+    papers_of_comparison,
+)
+from xattn.figures.tables.writers import WRITERS
+from xattn.runs import ComparisonFolder, RunFolder, TableFolder
+from xattn.runs.atomic import replacing
+
+FORMATS = tuple(WRITERS)
+
+
+def save_tables(
+    runs: Folder | Sequence[Folder],
+    only: str | Sequence[str] | None = None,
+    formats: str | Sequence[str] = FORMATS,
+    out: str | Path | None = None,
+) -> list[Path]:
+    """Write the tables of each run, the same bytes for the same run.
+
+    Tables whose CSV file the folder lacks are passed over. Several runs get their tables each, and
+    then the same tables with the models beside each other, as far as two of them have one.
+
+    Args:
+        runs: run folders or comparisons, or their paths; other folders have no tables of papers.
+        only: names of tables: "performance", "verdicts", "alignment", "feature_usage",
+            "interventions", "agreement", "bias", "fairness", and "comparison" of a comparison;
+            default all.
+        formats: "csv" (the rounded numbers, intervals in columns of their own), "tex" (LaTeX with
+            booktabs) or "md" (Markdown).
+        out: folder for the files; default RUN/tables. With several runs each gets a folder of the
+            run's name inside; those of all models together lie in `out` itself, or else in
+            `tables` beside the first run.
+
+    Returns:
+        The files written, run by run, then those of all together.
+
+    Raises:
+        UsageError: a table or format is not known, or two runs of one name would share a folder.
+        RunError: a run is not there, or two cannot be told apart by name.
+
+    Example:
+        >>> save_tables(["resnet18", "resnet18-ga"], only="bias", formats="tex")  # doctest: +SKIP
+        [PosixPath('resnet18/tables/bias.tex'), PosixPath('resnet18-ga/tables/bias.tex'),
+         PosixPath('tables/bias.tex')]
+    """
+    names = _known(only, [*CARDS, "comparison"], "table")
+    endings = _known(formats, FORMATS, "table format")
+    folders = [opened(run) for run in _listed(runs)]
+    written = []
+    for folder, target in zip(folders, _targets(folders, out), strict=True):
+        written += _write(_papers(folder, names), target, endings)
+    models = [folder for folder in folders if isinstance(folder, RunFolder)]
+    if len(models) > 1:
+        by_name = dict(zip(run_names(models), models, strict=True))
+        found = (paper_of_runs(name, by_name) for name in names if name in CARDS)
+        target = folders[0].path.parent / "tables" if out is None else Path(out)
+        written += _write([paper for paper in found if paper], target, endings)
+    return written
+
+
+def _known(asked: str | Sequence[str] | None, known: Sequence[str], what: str) -> list[str]:
+    names = list(known) if asked is None else [asked] if isinstance(asked, str) else list(asked)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"Unknown {what} {name!r}{near(name, known)}")
+    return list(dict.fromkeys(names))
+
+
+def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
+    return [runs] if isinstance(runs, TableFolder | str | Path) else runs
+
+
+def _targets(folders: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
+    if out is None:
+        return [folder.path / "tables" for folder in folders]
+    if len(folders) == 1:
+        return [Path(out)]
+    targets = [Path(out) / folder.path.resolve().name for folder in folders]
+    if len(set(targets)) < len(targets):
+        raise UsageError(
+            f"Expected runs of different names for {out}, but two share one; leave --out away"
+        )
+    return targets
+
+
+def _papers(folder: TableFolder, names: Sequence[str]) -> list[Paper]:
+    if isinstance(folder, ComparisonFolder):
+        return [p for p in papers_of_comparison(folder) if p.sheet.name in names]
+    if not isinstance(folder, RunFolder):
+        return []
+    found = (paper_of_run(name, folder, run_name(folder)) for name in names if name in CARDS)
+    return [paper for paper in found if paper]
+
+
+def _write(papers: Sequence[Paper], target: Path, endings: Sequence[str]) -> list[Path]:
+    written = []
+    for paper in papers:
+        target.mkdir(parents=True, exist_ok=True)
+        for ending in endings:
+            path = target / f"{paper.sheet.name}.{ending}"
+            with replacing(path) as scratch:
+                scratch.write_text(WRITERS[ending](paper), encoding="utf-8", newline="\n")
+            written.append(path)
+    return written
