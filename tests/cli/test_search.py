@@ -51,7 +51,7 @@ def test_a_search_says_what_it_found_and_its_recipe_trains(inputs, tmp_path: Pat
     text = capsys.readouterr().out
     assert "trial 0: complete" in text
     assert "the best of 1 trials (1 complete), which flatters it" in text
-    assert (out / "figures" / "search.png").is_file()
+    assert (out / "figures" / "search-history.png").is_file()
 
     assert xattn.cli.main(["search", recipe, *words, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)

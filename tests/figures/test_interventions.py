@@ -32,7 +32,7 @@ def test_every_edit_stands_beside_its_control_with_its_interval(run, table):
     for low, high in zip(table["delta_low"], table["delta_high"], strict=True):
         assert np.isclose(spans(left), [low, high]).all(1).any()
     assert "95 % interval" in words(fig)
-    assert "change of the log odds" in left.get_xlabel()
+    assert "change of log odds" in left.get_xlabel()
     for row in table.itertuples():
         assert f"{row.feature.replace('_', ' ')}, {row.intervention}  ({row.n})" in words(fig)
     assert overhang(fig) < 0.2

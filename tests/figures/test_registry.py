@@ -7,7 +7,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.figures.artists import drawn, overhang
-from tests.figures.more_tables import complete_run
+from tests.figures.more_tables import complete_run, write_search
 from tests.figures.pdf import fonts_of
 from tests.figures.populated import (
     explained_run,
@@ -17,6 +17,7 @@ from tests.figures.populated import (
 )
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
+from xattn.figures.folders import opened
 from xattn.figures.registry import FORMATS, known_figures, save_figures
 from xattn.figures.style import page_mm, style
 from xattn.figures.venues import VENUES
@@ -39,21 +40,25 @@ def course(tmp_path_factory):
     return populated_course(tmp_path_factory.mktemp("trained"))
 
 
+@pytest.fixture(scope="module")
+def search(tmp_path_factory):
+    return opened(write_search(tmp_path_factory.mktemp("searched") / "search"))
+
+
 @pytest.fixture
-def folder(run, comparison, course):
+def folder(run, comparison, course, search):
     """Return a function that gives what a figure is drawn from: a folder, or nothing."""
-    kinds = {type(f): (f,) for f in (run, comparison, course)}
+    kinds = {type(f): (f,) for f in (run, comparison, course, search)}
     return lambda name: kinds.get(known_figures()[name].of, ())
 
 
 @pytest.fixture(scope="module")
-def saved(run, comparison, course, tmp_path_factory):
+def saved(run, comparison, course, search, tmp_path_factory):
     """Two folders of every figure in every format, drawn independently."""
     folders = [tmp_path_factory.mktemp("saved") for _ in range(2)]
     for folder in folders:
-        save_figures(run, formats=FORMATS, out=folder)
-        save_figures(comparison, formats=FORMATS, out=folder)
-        save_figures(course, formats=FORMATS, out=folder)
+        for drawn_from in (run, comparison, course, search):
+            save_figures(drawn_from, formats=FORMATS, out=folder)
         alone = [name for name, card in known_figures().items() if card.of is None]
         save_figures(only=alone, formats=FORMATS, out=folder)
     return folders
@@ -118,7 +123,13 @@ def test_pngs_are_for_print(saved):
 
 
 @pytest.mark.parametrize(
-    "populate", [lambda root: complete_run(root, n=8), populated_comparison, populated_course]
+    "populate",
+    [
+        lambda root: complete_run(root, n=8),
+        populated_comparison,
+        populated_course,
+        lambda root: opened(write_search(root / "search")),
+    ],
 )
 def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):
     folder = populate(tmp_path)

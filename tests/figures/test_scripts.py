@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.figures.more_tables import complete_run
+from tests.figures.more_tables import complete_run, write_search
 from tests.figures.populated import populated_comparison, populated_course
+from xattn.figures.folders import opened
 from xattn.figures.registry import known_figures
 
 FOLDER = Path(__file__).parents[2] / "figures"
@@ -20,7 +21,8 @@ def folders(tmp_path_factory):
     run = complete_run(tmp_path_factory.mktemp("scripts"), n=12)
     comparison = populated_comparison(tmp_path_factory.mktemp("compared"))
     course = populated_course(tmp_path_factory.mktemp("trained"))
-    return {type(folder): folder for folder in (run, comparison, course)}
+    search = opened(write_search(tmp_path_factory.mktemp("searched") / "search"))
+    return {type(folder): folder for folder in (run, comparison, course, search)}
 
 
 def test_every_figure_has_its_script():

@@ -1,62 +1,32 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from xattn.figures import style
-from xattn.figures.search_history import draw_search, read_search, save_search_figures
-
-
-def write_search(out: Path, n: int = 12, complete: bool = True, importance: bool = True) -> Path:
-    rng = np.random.default_rng(0)
-    stages = ["[3]", "[4]", "[3, 4]"]
-    trials = pd.DataFrame(
-        {
-            "trial": np.arange(n),
-            "state": ["complete" if complete and i % 3 else "pruned" for i in range(n)],
-            "value": rng.uniform(0.5, 0.9, n),
-            "train.lr": 10 ** rng.uniform(-5, -2, n),
-            "train.augment": rng.choice(["none", "light"], n),
-            "model.options.stages": rng.choice(stages, n),
-            "train.batch_size": rng.integers(4, 16, n),
-        }
-    )
-    space = {
-        "train.lr": {"low": 1e-5, "high": 1e-2, "log": True},
-        "train.augment": ["none", "light"],
-        "model.options.stages": [[3], [4], [3, 4]],
-        "train.batch_size": {"low": 4, "high": 16},
-    }
-    shares = [{"key": key, "share": 0.5 - i / 9, "chance": 0.3} for i, key in enumerate(space)]
-    record = {
-        "classes": ["benign", "malignant"],
-        "search": {"metric": "val_balanced_accuracy", "space": space},
-        "importance": shares if importance else [],
-    }
-    out.mkdir()
-    trials.to_csv(out / "trials.csv", index=False)
-    (out / "search.json").write_text(json.dumps(record))
-    return out
+from tests.figures.artists import drawn, overhang
+from tests.figures.more_tables import write_search
+from xattn.figures.folders import SearchFolder, opened
+from xattn.figures.registry import NothingToDrawError, save_figures
+from xattn.figures.search_history import draw_search_history, save_search_figures
 
 
 def test_every_trial_is_shown_with_the_best_so_far(tmp_path: Path):
-    tables = read_search(write_search(tmp_path / "out"))
-    with style.style():
-        course, importance, *slices = draw_search(tables).axes
+    folder = opened(write_search(tmp_path / "out"))
+    fig = drawn(draw_search_history, folder)
+    course, importance, *slices = fig.axes
+    assert overhang(fig) < 0.2
 
     shown = np.concatenate([part.get_offsets().data for part in course.collections])
-    expected = tables.trials[["trial", "value"]].to_numpy(float)
+    expected = folder.trials[["trial", "value"]].to_numpy(float)
     assert shown[np.argsort(shown[:, 0])] == pytest.approx(expected)
     assert course.lines[1].get_ydata() == [0.5, 0.5]
     best = course.lines[0].get_ydata()
     assert best == pytest.approx(np.maximum.accumulate(best))
-    assert best[-1] == tables.of("complete")["value"].max()
+    assert best[-1] == folder.of("complete")["value"].max()
     assert [bar.get_width() for bar in importance.patches] == pytest.approx(
-        sorted(one["share"] for one in tables.record["importance"])
+        sorted(one["share"] for one in folder.record["importance"])
     )
     assert [ax.get_xlabel() for ax in slices] == ["lr", "augment", "stages", "batch size"]
     assert [ax.get_xscale() for ax in slices] == ["log", "linear", "linear", "linear"]
@@ -69,7 +39,7 @@ def test_every_trial_is_shown_with_the_best_so_far(tmp_path: Path):
 
 def test_the_same_search_gives_the_same_bytes(tmp_path: Path):
     (path,) = save_search_figures(write_search(tmp_path / "out", importance=False))
-    assert path == tmp_path / "out" / "figures" / "search.png"
+    assert path == tmp_path / "out" / "figures" / "search-history.png"
     before = path.read_bytes()
     save_search_figures(tmp_path / "out")
     assert path.read_bytes() == before
@@ -78,3 +48,10 @@ def test_the_same_search_gives_the_same_bytes(tmp_path: Path):
 def test_a_search_without_a_complete_trial_has_no_figure(tmp_path: Path):
     assert save_search_figures(write_search(tmp_path / "out", complete=False)) == []
     assert not (tmp_path / "out" / "figures").exists()
+    with pytest.raises(NothingToDrawError, match="complete trial"):
+        save_figures(tmp_path / "out", only="search-history")
+
+
+def test_a_search_folder_is_known_by_its_files(tmp_path: Path):
+    out = write_search(tmp_path / "out")
+    assert opened(str(out)) == SearchFolder(out)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -33,7 +34,8 @@ _MOST_WITH_NATIVE = 3  # with more methods, the overlays alone fill the page
 _LABELS_MM, _GAP_MM, _HEAD_MM = 30.0, 1.2, 7.0
 _LEGEND_MM, _LINE_MM = 36.0, 3.6
 _OPACITY = 0.55
-_EDGE = [Stroke(linewidth=1.7, foreground="#000000", alpha=0.6), Normal()]
+_EDGE = [Stroke(linewidth=1.3, foreground="#000000", alpha=0.6), Normal()]
+_SPECK = 0.15  # parts below this share of a mask's largest part are not outlined
 
 
 @figure(
@@ -172,13 +174,21 @@ def _announce(ax: Axes, words: str) -> None:
 def _outline(ax: Axes, mask: NDArray[np.bool_], stroke: style.Stroke) -> None:
     """Outline a mask (h, w) in its colour, with a dark edge that shows on any skin."""
     # A margin of zeros closes outlines at the picture's edge.
-    padded = np.pad(compose.envelope(mask), 1).astype(np.float32)
+    padded = np.pad(_main_parts(compose.envelope(mask)), 1).astype(np.float32)
     y, x = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
-    lines = ax.contour(x, y, padded, levels=[0.5], colors=[stroke.colour], linewidths=0.9,
+    lines = ax.contour(x, y, padded, levels=[0.5], colors=[stroke.colour], linewidths=0.7,
                        linestyles=[stroke.dash])  # fmt: skip
     lines.set_path_effects(_EDGE)
     ax.set_xlim(-0.5, mask.shape[1] - 0.5)
     ax.set_ylim(mask.shape[0] - 0.5, -0.5)
+
+
+def _main_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out the specks of a mask (h, w), whose outlines would hide what they are around."""
+    _, number, facts, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = facts[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0  # the ground
+    return np.asarray((areas >= max(1, _SPECK * areas.max()))[number])
 
 
 def _describe(ax: Axes, image: pd.Series, image_id: str) -> None:

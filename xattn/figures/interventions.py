@@ -63,7 +63,7 @@ def draw_interventions(run: RunFolder) -> Figure:
     paired = "excess_logit" in table
     fig = Figure(figsize=style.inches(style.page_mm(), 36 + _ROW_MM * rows.height),
                  layout="constrained")  # fmt: skip
-    ratios = [1.25, 1.25, 1] if paired else [1.25, 1]
+    ratios = [1.2, 1.2, 1] if paired else [1.2, 1]
     axes = fig.subplots(1, len(ratios), sharey=True, width_ratios=ratios)
     label_rows(axes[0], rows, _numbers_of_images(table))
     for ax in axes[1:]:
@@ -152,7 +152,7 @@ def _draw_flips(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
     zero_line(ax)
     ax.set_xlim(left=-0.04 * ax.get_xlim()[1])
     ax.set_title("Decisions")
-    ax.set_xlabel("images whose class\nchanges, %")
+    ax.set_xlabel("images that\nchange class, %")
 
 
 def _legend(table: pd.DataFrame, alpha: float, paired: bool) -> list[Artist]:

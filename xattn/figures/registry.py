@@ -40,6 +40,7 @@ _MODULES = (
     "performance_seeds",
     "critical_difference",
     "usage_over_training",
+    "search_history",
     "blocks",
 )
 
