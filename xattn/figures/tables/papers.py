@@ -80,7 +80,7 @@ CARDS: dict[str, Card] = {
         better_metric,
     ),
     "verdicts": Card(
-        "What {of} uses: dependence given the label, edits beside their controls, and maps.",
+        "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",
         ("feature", "kind"),
         ("verdict",),
     ),
