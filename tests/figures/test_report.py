@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import zarr
 
-from tests.fabricate import fabricate_run
 from tests.figures.analysed import (
     agreement_table,
     analysed_run,
@@ -233,23 +232,3 @@ def test_the_model_card_leaves_out_what_is_not_recorded(tmp_path):
 def test_no_run_no_report(tmp_path):
     with pytest.raises(RunError, match=r"no run\.json"):
         report(tmp_path)
-
-
-@pytest.mark.slow
-def test_a_large_run_stays_under_15_mb(tmp_path):
-    n, size = 180, (224, 224)  # noise: no picture compresses worse
-    rng = np.random.default_rng(0)
-    maps = {"saliency": rng.normal(size=(n, *size)).astype(np.float32)}
-    logits = rng.normal(size=(n, 2))
-    run = fabricate_run(tmp_path, logits, maps, image_size=size, input_size=size)
-    rows = usage_table({"x": "computed"}, rng).iloc[np.zeros(100_000, int)]
-    rows["feature"] = [f"feature {i}" for i in range(len(rows))]
-    run.write_table("feature_usage", rows)
-    errors = pd.DataFrame({"file": [f"{i}.jpg" for i in range(100_000)]})
-    run.write_table("errors", errors.assign(stage="decode", error="Expected an image" * 10))
-    path = report(run, gallery=n)
-    text = path.read_text(encoding="utf-8")
-    assert 9_000_000 < path.stat().st_size < 15_000_000
-    assert text.count("<article") < n
-    assert "More would make this file too large" in text
-    assert "100,000 rows, the 400 of least adjusted p shown" in text

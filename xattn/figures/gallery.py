@@ -109,14 +109,15 @@ class Gallery:
     rule: str
 
 
-def make_gallery(together: Together, n: int) -> Gallery:
-    """Choose n images and draw their layers, as far as `MOST_BYTES` allows."""
+def make_gallery(together: Together, n: int, most: int | None = None) -> Gallery:
+    """Choose n images and draw their layers, as far as `most` bytes (`MOST_BYTES`) allow."""
+    most = MOST_BYTES if most is None else most
     images, rule = chosen(together, max(n, 0))
     tiles: list[Tile] = []
     used = 0
     for tile in _tiles(together, images):
         used += tile.size
-        if used > MOST_BYTES:
+        if used > most:
             break
         tiles.append(tile)
     shown = {o.feature for tile in tiles for stage in tile.stages for o in stage.outlines}

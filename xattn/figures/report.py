@@ -14,6 +14,7 @@ import pandas as pd
 
 from xattn.analysis.maps.scores import degenerate
 from xattn.figures.evidence import Evidence
+from xattn.figures.gallery import MOST_BYTES as MOST_PICTURES
 from xattn.figures.gallery import make_gallery
 from xattn.figures.listing import make_listing, positive_of, said_of
 from xattn.figures.model_card import model_card, model_name
@@ -33,6 +34,7 @@ TILES = 96
 FIRST_TILES = 30
 """Images shown before a reader asks for more."""
 
+_MOST_SHOWN = 11_500_000  # bytes of pictures, figures and tables together
 _BLOCK = 2**24  # values of maps that are looked through at a time
 _MOST_SETTINGS = 40_000  # characters of run.json and analysis.json, each
 
@@ -95,7 +97,9 @@ def report(
 def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
     """Gather all that the template shows."""
     parts = [_part(*pair) for pair in zip(together.evidence, together.names, strict=True)]
-    gallery = make_gallery(together, n)
+    sections = make_sections(together)
+    taken = sum(panel.size for section in sections for panel in section.panels)
+    gallery = make_gallery(together, n, min(MOST_PICTURES, _MOST_SHOWN - taken))
     images = np.array([tile.image for tile in gallery.tiles], np.intp)
     positive = positive_of(together)
     errors, errors_total = _errors(together)
@@ -115,7 +119,7 @@ def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
         "artifacts": together.artifacts,
         "attended": bool(np.isfinite(together.lifts).any()),
         "listing": make_listing(together, images, target),
-        "sections": make_sections(together),
+        "sections": sections,
         "errors": errors,
         "errors_total": errors_total,
         "commands": commands(together),

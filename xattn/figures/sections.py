@@ -17,6 +17,10 @@ from xattn.figures.verdict_words import Meaning, meanings
 from xattn.runs import RunFolder
 from xattn.runs.columns import WRITTEN_BY
 
+MOST_BYTES = 5_000_000
+"""Tables and figures stop here; those of one model take about a tenth."""
+
+_CELL = 60  # bytes of markup around a cell's text
 _PIXELS_PER_INCH = 128  # print sizes a third larger, for reading at a screen's distance
 
 
@@ -47,6 +51,13 @@ class Panel:
     plot: Plot | None
     sheet: Sheet | None
     missing: str
+
+    @property
+    def size(self) -> int:
+        """Number of bytes this panel adds to the page, about."""
+        plot = 0 if self.plot is None else len(self.plot.light) + len(self.plot.dark)
+        rows = [] if self.sheet is None else self.sheet.rows
+        return plot + sum(_CELL + len(cell.text) for row in rows for cell in row)
 
 
 @dataclass(frozen=True)
@@ -157,9 +168,13 @@ _PLANS = (
 
 
 def make_sections(together: Together) -> list[Section]:
-    """Gather tables and figures of all runs; sections that no run has anything for are left out."""
+    """Gather tables and figures of all runs, as far as `MOST_BYTES` allows.
+
+    Sections that no run has anything for are left out.
+    """
     cards = known_figures()
     sections = []
+    used = 0
     for plan in _PLANS:
         panels = [
             panel
@@ -168,6 +183,11 @@ def make_sections(together: Together) -> list[Section]:
         ]
         if not panels:
             continue
+        for place, panel in enumerate(panels):
+            used += panel.size
+            if used > MOST_BYTES:
+                used -= panel.size
+                panels[place] = _too_large(panel, plan.table)
         if len(together.runs) == 1:
             panels = [Panel("", p.how, p.plot, p.sheet, p.missing) for p in panels]
         words: dict[str, Meaning] = {}
@@ -209,6 +229,11 @@ def _panel(plan: _Plan, card: FigureCard | None, evidence: Evidence, model: str)
     plot = None if card is None else _plot(card, evidence.run)
     sheet = make_sheet(plan.table, table, evidence.permutations(plan.table))
     return Panel(model, _how(evidence, plan.table), plot, sheet, "")
+
+
+def _too_large(panel: Panel, table: str) -> Panel:
+    missing = f"Left out, or this file would grow too large: see {table}.csv of {panel.model}."
+    return Panel(panel.model, "", None, None, missing)
 
 
 def _how(evidence: Evidence, table: str) -> str:
