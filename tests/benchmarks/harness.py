@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,36 @@ def interleave(
     return ratios
 
 
+@dataclass(frozen=True)
+class Table:
+    """Ratios of several subjects, such as architectures, each to its own baseline.
+
+    Attributes:
+        title: what is compared, and what is 1.
+        columns: ratios by subject.
+        note: what must be known to read them.
+    """
+
+    title: str
+    columns: Mapping[str, list[Ratio]]
+    note: str = ""
+
+    def ratio(self, subject: str, name: str) -> Ratio:
+        """Return one candidate's ratio for one subject."""
+        return next(ratio for ratio in self.columns[subject] if ratio.name == name)
+
+    def records(self) -> list[dict[str, object]]:
+        """Return a row for each number."""
+        return [
+            {"table": self.title, "subject": subject, **asdict(ratio)}
+            for subject, ratios in self.columns.items()
+            for ratio in ratios
+        ]
+
+    def __str__(self) -> str:
+        return markdown(self.title, self.columns) + (f"\n{self.note}\n" if self.note else "")
+
+
 def markdown(title: str, columns: Mapping[str, list[Ratio]]) -> str:
     """Write ratios as a table, candidates as rows."""
     names = list(dict.fromkeys(r.name for ratios in columns.values() for r in ratios))
@@ -58,3 +89,19 @@ def markdown(title: str, columns: Mapping[str, list[Ratio]]) -> str:
             )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def peak(run: Callable[[], object]) -> int:
+    """Return the most bytes of PyTorch's CPU allocator that a call holds at once.
+
+    The highest sum of what its profiler saw handed out and not given back; what was there before
+    the call is not counted.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    run()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        run()
+    events = recorded.profiler.kineto_results.events()  # the only place with single allocations
+    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    return max(accumulate(size for _, size in changes))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
-from tests.benchmarks.harness import Ratio, interleave
+from tests.benchmarks.harness import Ratio, interleave, peak
 from tests.models.windows import unfolded_attention
 from xattn.models.neighbourhood import attend
 
@@ -76,16 +74,6 @@ def measure(channels: int, side: int, kernel: int, rounds: int = 5) -> Row:
     one_map = BATCH * channels * side * side * 4
     peaks = {n: (peak(forward[n]) / one_map, peak(both[n]) / one_map) for n in paths}
     return Row(channels, side, kernel, (times[0], times[1]), peaks)
-
-
-def peak(run: Callable[[], object]) -> int:
-    """Return the most bytes of the CPU allocator that a call holds at once."""
-    run()
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        run()
-    events = recorded.profiler.kineto_results.events()  # the only place with single allocations
-    changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
-    return max(accumulate(size for _, size in changes))
 
 
 def _logits(*shape: int) -> list[Tensor]:
