@@ -162,7 +162,7 @@ def test_verdicts_come_with_the_edit_and_its_control(judged):
     assert "inpaint moves the logit by 0.600 [" in findings
     assert "beyond the same edit elsewhere and flips 20.0 % of decisions against 1.0 %" in findings
     assert facts(judged)["Change decisions"].value == "2 of 4"
-    assert facts(judged)["Change decisions"].note == "features edited: patches and ruler"
+    assert facts(judged)["Change decisions"].note == "features that were edited: patches and ruler"
 
 
 def test_each_verdict_says_what_it_does_not_say_and_others_are_not_explained(judged):

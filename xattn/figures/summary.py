@@ -101,5 +101,7 @@ def _changes_fact(tables: Tables) -> Iterator[Fact]:
     edited = int(table["intervention_p"].notna().sum())
     if not edited:
         return
-    note = listed(names[:4], len(names)) if names else "no edit flipped more than its control"
-    yield Fact("Change decisions", f"{len(rows)} of {edited}", f"features edited: {note}")
+    which = listed(names[:4], len(names)) if names else "none flips more than its control"
+    yield Fact(
+        "Change decisions", f"{len(rows)} of {edited}", f"features that were edited: {which}"
+    )
