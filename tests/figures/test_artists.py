@@ -188,7 +188,7 @@ def test_more_features_than_a_page_holds_are_named_as_left_out(run):
 def test_bias_has_a_panel_a_metric_on_one_scale_with_zero_in_the_middle(run):
     axes = drawn(draw_bias, run).axes
     assert [ax.get_title(loc="left") for ax in axes] == [
-        "balanced accuracy", "sensitivity (TPR)", "false-positive rate", "AUC",
+        "a  balanced accuracy", "b  sensitivity (TPR)", "c  false-positive rate", "d  AUC",
     ]  # fmt: skip
     limits = {ax.get_xlim() for ax in axes}
     assert len(limits) == 1

@@ -22,7 +22,7 @@ from xattn.figures.forest import (
     shade_rows,
     significant,
 )
-from xattn.figures.panels import legend
+from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
 
@@ -80,6 +80,7 @@ def draw_bias(run: RunFolder) -> Figure:
         ax.set_xlim(-reach, reach)
         ax.set_title(METRICS.get(metric, metric))
         ax.set_xlabel("with − without, × 100" if metric == "auc" else "with − without, points")
+    letter(list(panels.flat)[: len(metrics)])
     for ax in list(panels.flat)[len(metrics) :]:
         ax.set_visible(False)
     handles = [key(style.OKABE_ITO["vermillion"], "o", "gap, 95 % interval")]

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from xattn.figures import style
 from xattn.figures.numbers import with_interval
+from xattn.figures.panels import letter
 from xattn.figures.performance_seeds import SPLIT_NAMES
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
@@ -42,6 +43,7 @@ def draw_calibration(run: RunFolder) -> Figure:
         ax.set_title(SPLIT_NAMES.get(str(split), str(split)))
         ax.text(0.97, 0.03, _error(scores, str(split)), transform=ax.transAxes, ha="right",
                 va="bottom", fontsize=style.pt(6.5))  # fmt: skip
+    letter(panels)
     panels[0].set_ylabel("share predicted right")
     return fig
 

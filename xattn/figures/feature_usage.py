@@ -24,7 +24,7 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
-from xattn.figures.panels import legend
+from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
 
@@ -67,6 +67,7 @@ def draw_feature_usage(run: RunFolder) -> Figure:
         _draw_effects(axes[0], table, effect, rows, evidence)
         shade_rows(axes[1], rows)
     _draw_evidence(axes[-1], table, rows, evidence)
+    letter(axes)
     kinds = dict(zip(table["feature"], table["kind"], strict=True))
     handles = [key(_colour(kind), "o", heading(kind).lower())
                for kind, _ in by_kind(list(rows.place), kinds)]  # fmt: skip

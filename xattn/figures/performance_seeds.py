@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from xattn.figures import style
 from xattn.figures.forest import intervals, key, keys_of_significance, spread_out
 from xattn.figures.numbers import p_value, readable
-from xattn.figures.panels import legend
+from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
 from xattn.runs import ComparisonFolder
 
@@ -52,6 +52,7 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
         own = pairs[pairs["metric"] == metric]
         _draw_differences(right, own, splits, alpha, models if baseline else None)
         right.set_title(f"Difference to {baseline}" if baseline else "Difference of each pair")
+    letter(panels.flat)
     look = dict(zip(splits, style.series_colours(len(splits)), strict=True))
     handles = [key(look[s], style.MARKERS[i], SPLIT_NAMES.get(s, s)) for i, s in enumerate(splits)]
     handles.append(_seed_key())
