@@ -179,7 +179,17 @@ def test_more_features_than_a_page_holds_are_named_as_left_out(run):
     assert "15 more in the table" in words(fig)
     best = table.nsmallest(1, "p_adjusted")["feature"].iloc[0].replace("_", " ")
     assert best in words(fig)
-    assert fig.get_figheight() * 25.4 < 400
+    assert fig.get_figheight() * 25.4 < 240
+
+
+def test_tests_that_find_no_room_leave_the_strongest_of_each_feature(run):
+    table = usage_table({f"feature_{i}": "computed" for i in range(50)}, RNG)
+    more = [table.assign(test=t, p_adjusted=0.9, p_value=0.9) for t in ("area", "count")]
+    run.write_table("feature_usage", type(table)(np.vstack([table, *more]), columns=table.columns))
+    fig = drawn(draw_feature_usage, run)
+    assert len(points(fig.axes[0])) == 50
+    assert "Of each feature the test with the least p-value" in words(fig)
+    assert fig.get_figheight() * 25.4 < 240
 
 
 # bias
@@ -188,7 +198,7 @@ def test_more_features_than_a_page_holds_are_named_as_left_out(run):
 def test_bias_has_a_panel_a_metric_on_one_scale_with_zero_in_the_middle(run):
     axes = drawn(draw_bias, run).axes
     assert [ax.get_title(loc="left") for ax in axes] == [
-        "a  balanced accuracy", "b  sensitivity (TPR)", "c  false-positive rate", "d  AUC",
+        "a  balanced acc.", "b  sensitivity", "c  false positives", "d  AUC",
     ]  # fmt: skip
     limits = {ax.get_xlim() for ax in axes}
     assert len(limits) == 1

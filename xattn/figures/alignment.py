@@ -18,6 +18,7 @@ from xattn.figures.forest import (
     key,
     keys_of_significance,
     label_rows,
+    row_height,
     rows_by_kind,
     significant,
     spread_out,
@@ -53,7 +54,7 @@ def draw_alignment(run: RunFolder) -> Figure:
             f"Expected lifts over all labels in {run.path}/alignment.csv, but got none"
         )
     methods = list(dict.fromkeys(table["method"]))
-    row_mm = 2.2 + 2.4 * len(methods)
+    row_mm = row_height(table, 2.2 + 2.4 * len(methods), 44)
     rows = rows_by_kind(table, "lift", row_mm)
     table = rows.kept(table)
     fig = Figure(

@@ -18,6 +18,7 @@ from xattn.figures.forest import (
     key,
     keys_of_significance,
     label_rows,
+    row_height,
     rows_by_kind,
     shade_rows,
     significant,
@@ -37,6 +38,10 @@ METRICS = {
 }
 """Names of the metrics as readers know them."""
 
+_SHORT = {**METRICS, "balanced_accuracy": "balanced acc.", "tpr": "sensitivity",
+          "fpr": "false positives"}  # fmt: skip
+"""Titles that fit a panel."""
+
 _PANELS_A_ROW = 4
 _ROW_MM = 4.6
 
@@ -53,13 +58,14 @@ def draw_bias(run: RunFolder) -> Figure:
     table = run.table("bias")
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
-    rows = rows_by_kind(table, "gap", _ROW_MM)
-    table = rows.kept(table)
     metrics = [m for m in METRICS if m in set(table["metric"])]
     metrics += sorted(set(table["metric"]) - set(metrics))
     across = min(len(metrics), _PANELS_A_ROW)
     down = math.ceil(len(metrics) / across)
-    height = 24 + down * (12 + _ROW_MM * rows.height)
+    row_mm = _ROW_MM if down > 1 else row_height(table, _ROW_MM, 42)
+    rows = rows_by_kind(table, "gap", row_mm)
+    table = rows.kept(table)
+    height = 24 + down * (14 + row_mm * rows.height)
     fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
     panels = fig.subplots(down, across, sharey=True, sharex=False, squeeze=False)
     sizes = table.drop_duplicates("feature").set_index("feature")
@@ -78,8 +84,9 @@ def draw_bias(run: RunFolder) -> Figure:
             shade_rows(ax, rows)
         _draw_gaps(ax, part, y, evidence.alpha)
         ax.set_xlim(-reach, reach)
-        ax.set_title(METRICS.get(metric, metric))
-        ax.set_xlabel("with − without, × 100" if metric == "auc" else "with − without, points")
+        ax.set_title(_SHORT.get(metric, metric))
+        unit = "× 100" if metric == "auc" else "percentage points"
+        ax.set_xlabel(f"with − without,\n{unit}")
     letter(list(panels.flat)[: len(metrics)])
     for ax in list(panels.flat)[len(metrics) :]:
         ax.set_visible(False)

@@ -19,6 +19,7 @@ from xattn.figures.forest import (
     key,
     keys_of_significance,
     label_rows,
+    row_height,
     rows_by_kind,
     shade_rows,
     significant,
@@ -36,6 +37,8 @@ _EFFECTS = {
     "rank_effect": "rank effect (0 = not used)",
 }
 
+_FRAME_MM = 40.0
+
 
 @figure(
     "feature-usage",
@@ -50,23 +53,29 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     table = run.table("feature_usage")
     table = table.assign(evidence=-np.log10(table["p_adjusted"].clip(lower=1e-12)))
     effect = next((c for c in _EFFECTS if table[c].notna().any()), None)
+    tests = list(dict.fromkeys(table["test"]))
+    most = int(table.groupby("feature")["test"].size().max())  # the tests of a feature share a row
+    row_mm = row_height(table, 2.2 + 2.4 * most, _FRAME_MM)
+    note = ""
+    if row_mm < 0.8 + 1.4 * most:  # too low for all of them
+        table = strongest_tests(table)
+        note = "Of each feature the test with the least p-value"
     by_feature = table.groupby("feature")
     turn, size = by_feature.cumcount(), by_feature["test"].transform("size")
-    row_mm = 2.2 + 2.4 * int(size.max())  # the tests of a feature share its row
     table = table.assign(offset=[spread_out(n)[i] for i, n in zip(turn, size, strict=True)])
     rows = rows_by_kind(table, effect or "evidence", row_mm)
     table = rows.kept(table)
-    tests = list(dict.fromkeys(table["test"]))
     fig = Figure(
-        figsize=style.inches(style.page_mm(), 34 + row_mm * rows.height), layout="constrained"
+        figsize=style.inches(style.page_mm(), _FRAME_MM + row_mm * rows.height),
+        layout="constrained",
     )
     columns = 1 if effect is None else 2
     axes = fig.subplots(1, columns, sharey=True, squeeze=False, width_ratios=[1.5, 1][-columns:])[0]
     label_rows(axes[0], rows, {})
     if effect is not None:
-        _draw_effects(axes[0], table, effect, rows, evidence)
+        _draw_effects(axes[0], table, tests, effect, rows, evidence)
         shade_rows(axes[1], rows)
-    _draw_evidence(axes[-1], table, rows, evidence)
+    _draw_evidence(axes[-1], table, tests, rows, evidence)
     letter(axes)
     kinds = dict(zip(table["feature"], table["kind"], strict=True))
     handles = [key(_colour(kind), "o", heading(kind).lower())
@@ -76,14 +85,21 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     handles += keys_of_significance(evidence.alpha, "")
     legend(fig, handles)
     if rows.left_out:
-        fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
-                     "table", fontsize=style.pt(7))  # fmt: skip
+        note = (f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the table"
+                f"{'. ' + note if note else ''}")  # fmt: skip
+    if note:
+        fig.suptitle(note, fontsize=style.pt(7))
     return fig
 
 
-def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, str, str]]:
+def strongest_tests(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per feature of feature_usage.csv: its test with the least adjusted p-value."""
+    best = table.sort_values(["p_adjusted", "p_value"], kind="stable", na_position="last")
+    return best.drop_duplicates("feature").sort_index()
+
+
+def _parts(table: pd.DataFrame, tests: list[str]) -> list[tuple[pd.DataFrame, str, str]]:
     """Split the table by test and kind, each part with its marker and colour."""
-    tests = list(dict.fromkeys(table["test"]))
     return [
         (part, style.MARKERS[i % len(style.MARKERS)], _colour(str(kind)))
         for i, test in enumerate(tests)
@@ -92,9 +108,14 @@ def _parts(table: pd.DataFrame) -> list[tuple[pd.DataFrame, str, str]]:
 
 
 def _draw_effects(
-    ax: Axes, table: pd.DataFrame, effect: str, rows: Rows, evidence: Evidence
+    ax: Axes,
+    table: pd.DataFrame,
+    tests: list[str],
+    effect: str,
+    rows: Rows,
+    evidence: Evidence,
 ) -> None:
-    for part, marker, colour in _parts(table):
+    for part, marker, colour in _parts(table, tests):
         y = rows.of(part["feature"]) + part["offset"].to_numpy(float)
         # The interval in the table belongs to the effect in bits.
         no_interval = np.full(len(part), np.nan)
@@ -109,8 +130,10 @@ def _draw_effects(
     ax.grid(axis="x")
 
 
-def _draw_evidence(ax: Axes, table: pd.DataFrame, rows: Rows, evidence: Evidence) -> None:
-    for part, marker, colour in _parts(table):
+def _draw_evidence(
+    ax: Axes, table: pd.DataFrame, tests: list[str], rows: Rows, evidence: Evidence
+) -> None:
+    for part, marker, colour in _parts(table, tests):
         y = rows.of(part["feature"]) + part["offset"].to_numpy(float)
         x = part["evidence"].to_numpy(float)
         nothing = np.full(len(part), np.nan)

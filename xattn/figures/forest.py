@@ -22,6 +22,7 @@ MOST_FEATURES = 60
 """More rows than this fit no page; the figure then shows the most significant ones and says so."""
 
 _HEADING_MM, _GAP_MM = 5.0, 2.0
+_TALLEST_MM = 236.0
 
 _PLURAL = {
     "structure": "Structures",
@@ -61,6 +62,20 @@ class Rows:
     def of(self, features: pd.Series[Any]) -> NDArray[np.float64]:
         """Return the positions of a column of features, NaN for those without one."""
         return np.asarray(features.map(self.place), float)
+
+
+def row_height(table: pd.DataFrame, wanted: float, frame: float) -> float:
+    """Return the height of a feature's row in mm: `wanted`, or less for all to fit a page.
+
+    Args:
+        table: tidy, with columns feature and kind.
+        wanted: mm.
+        frame: mm of the page that are not rows: titles, axes, legend.
+    """
+    rows = min(table["feature"].nunique(), MOST_FEATURES)
+    kinds = table["kind"].nunique(dropna=False)
+    room = _TALLEST_MM - frame - kinds * (_HEADING_MM + _GAP_MM)
+    return min(wanted, room / max(1, rows))
 
 
 def rows_by_kind(table: pd.DataFrame, order_by: str, row_mm: float) -> Rows:
@@ -166,6 +181,6 @@ def significant(table: pd.DataFrame, alpha: float) -> NDArray[np.bool_]:
     return np.asarray(table["p_adjusted"].to_numpy(float) < alpha)
 
 
-def spread_out(n: int, room: float = 0.56) -> Sequence[float]:
+def spread_out(n: int, room: float = 0.6) -> Sequence[float]:
     """Return n offsets around 0 within `room`, for the members of a series in one row."""
     return [0.0] if n == 1 else list(np.linspace(-room / 2, room / 2, n))

@@ -20,6 +20,7 @@ from xattn.figures.forest import (
     key,
     keys_of_significance,
     label_rows,
+    row_height,
     rows_by_kind,
     significant,
 )
@@ -58,10 +59,11 @@ def draw_interventions(run: RunFolder) -> Figure:
     if "kind" not in table:
         table["kind"] = table["feature"].map(evidence.kinds).fillna("")
     table = _named(table)
-    rows = rows_by_kind(table, "order", _ROW_MM)
+    row_mm = row_height(table, _ROW_MM, 46)
+    rows = rows_by_kind(table, "order", row_mm)
     table = rows.kept(table)
     paired = "excess_logit" in table
-    fig = Figure(figsize=style.inches(style.page_mm(), 36 + _ROW_MM * rows.height),
+    fig = Figure(figsize=style.inches(style.page_mm(), 36 + row_mm * rows.height),
                  layout="constrained")  # fmt: skip
     ratios = [1.2, 1.2, 1] if paired else [1.2, 1]
     axes = fig.subplots(1, len(ratios), sharey=True, width_ratios=ratios)

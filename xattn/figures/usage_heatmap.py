@@ -25,8 +25,9 @@ from xattn.analysis.verdicts import (
 from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.evidence import Evidence
+from xattn.figures.feature_usage import strongest_tests
 from xattn.figures.folders import run_names
-from xattn.figures.forest import MOST_FEATURES, Rows, label_rows, rows_by_kind
+from xattn.figures.forest import MOST_FEATURES, Rows, label_rows, row_height, rows_by_kind
 from xattn.figures.numbers import MINUS, shortened
 from xattn.figures.panels import legend
 from xattn.figures.registry import figure
@@ -74,11 +75,15 @@ def draw_usage_heatmap(runs: Sequence[RunFolder]) -> Figure:
         raise RunError(f"Expected at most {MOST_MODELS} runs in a heat map, but got {len(runs)}")
     names = run_names(list(runs))
     cells = pd.concat(
-        [_strongest(run).assign(model=name) for run, name in zip(runs, names, strict=True)]
+        [
+            strongest_tests(run.table("feature_usage")).assign(model=name)
+            for run, name in zip(runs, names, strict=True)
+        ]
     )
     effect = next((c for c in _UNITS if cells[c].notna().any()), "effect_bits")
     cells["size"] = cells[effect] if effect == "effect_bits" else cells[effect].abs()
-    rows = rows_by_kind(cells, "size", _ROW_MM)
+    row_mm = row_height(cells, _ROW_MM, 80)
+    rows = rows_by_kind(cells, "size", row_mm)
     cells = rows.kept(cells)
     verdicts = {name: _verdicts(run) for run, name in zip(runs, names, strict=True)}
     alphas = {name: Evidence(run).alpha for run, name in zip(runs, names, strict=True)}
@@ -87,7 +92,7 @@ def draw_usage_heatmap(runs: Sequence[RunFolder]) -> Figure:
     letters = int(cell_mm / _LETTER_MM)
     upright = any(len(name) > letters for name in names)
     head = 4.0 + (1.35 * min(22, max(map(len, names))) if upright else 3)
-    size = style.inches(max(width, style.column_mm()), 30 + head + _ROW_MM * rows.height)
+    size = style.inches(max(width, style.column_mm()), 30 + head + row_mm * rows.height)
     fig = Figure(figsize=size, layout="constrained")
     ax = fig.add_subplot()
     label_rows(ax, rows, {})
@@ -108,13 +113,6 @@ def draw_usage_heatmap(runs: Sequence[RunFolder]) -> Figure:
         fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
                      "tables", fontsize=style.pt(7))  # fmt: skip
     return fig
-
-
-def _strongest(run: RunFolder) -> pd.DataFrame:
-    """Return one row per feature: its test with the least adjusted p-value."""
-    table = run.table("feature_usage")
-    best = table.sort_values(["p_adjusted", "p_value"], kind="stable", na_position="last")
-    return best.drop_duplicates("feature").sort_index()
 
 
 def _verdicts(run: RunFolder) -> dict[str, str]:
