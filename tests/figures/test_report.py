@@ -30,7 +30,7 @@ REFERENCES = ("src", "srcset", "href", "action", "data", "poster", "background",
 TABLES = (
     "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias", "fairness",
 )  # fmt: skip
-ALONE = {"meta", "img", "input", "source", "link", "br", "hr", "path"}
+ALONE = {"meta", "img", "input", "source", "link", "br", "hr"}
 
 
 class Page(HTMLParser):
@@ -91,7 +91,7 @@ def test_the_page_needs_nothing_from_outside(page):
             value = attributes.get(key, "data:")
             assert value.startswith(("data:", "#")), (attributes["tag"], key, value[:60])
     assert not page.of("link")
-    assert "url(" not in page.text
+    assert set(re.findall(r"url\(.", page.text)) <= {"url(#"}  # clips of figures in the page
     assert "@import" not in page.text
     assert not re.search(r"\b(fetch|XMLHttpRequest|WebSocket|import)\s*\(", page.text)
     policy = next(a["content"] for a in page.of("meta") if "http-equiv" in a)
@@ -127,10 +127,22 @@ def test_the_same_run_gives_the_same_bytes(run, page, tmp_path):
 def test_tables_and_figures_of_the_analysis_are_shown(run, page):
     for name in TABLES:
         assert f"table-{name}" in page.ids
-    assert len(page.of("source")) >= 4  # one figure each, light and dark
+    names = {t.removeprefix("table-") for a in page.of("div") if (t := a.get("data-plot-of"))}
+    assert names == {"alignment", "feature_usage", "interventions", "agreement", "bias"}
     assert len(page.of("article")) == 24
     assert "999 permutations" in " ".join(page.words)
     assert run.settings["checkpoint_sha256"] in " ".join(page.words)
+
+
+def test_marks_of_figures_are_of_rows_that_the_table_shows_and_refer_to_what_is_there(run, page):
+    rows = {a["data-row"] for a in page.of("tr") if "data-row" in a}
+    marks = [a for a in page.attributes if a.get("class") in ("point", "span", "beside")]
+    assert {a["data-row"] for a in marks} <= rows
+    assert {"point", "span", "beside"} == {a["class"] for a in marks}
+    used = [a["href"] for a in page.of("use")] + re.findall(r"url\((#[^)]+)\)", page.text)
+    assert {name.removeprefix("#") for name in used} <= set(page.ids)
+    assert not page.of("metadata")
+    assert len(page.of("style")) == 1  # that of matplotlib would hold for the whole page
 
 
 def test_before_the_analysis_the_page_says_what_to_run(tmp_path):
@@ -180,6 +192,7 @@ def test_hostile_names_stay_text(tmp_path):
     assert "evil.example" not in "".join(a.get("src", "") for a in page.attributes)
     assert page.open == []
     assert HOSTILE in "".join(page.words)
+    assert [a["data-plot-of"] for a in page.of("div") if "data-plot-of" in a]
     for name in ("verdicts", "interventions", "agreement", "fairness"):
         assert f"table-{name}" in page.ids
     facts = re.search(r'id="facts">(.*?)</script>', page.text, re.DOTALL)

@@ -14,6 +14,7 @@ from xattn.figures import style
 from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
 from xattn.figures.forest import intervals, key, keys_of_significance, significant
+from xattn.figures.interactive import BESIDE, mark
 from xattn.figures.numbers import shortened
 from xattn.figures.panels import legend, letter, zero_line
 from xattn.figures.registry import NothingToDrawError, figure
@@ -102,8 +103,9 @@ def _draw(
         scale * table[c] for c in (column, f"{column}_low", f"{column}_high", f"chance_{column}")
     )
     colour = style.OKABE_ITO["blue"]
-    intervals(ax, value, low, high, y, colour, "o", significant(table, alpha))
-    ax.scatter(chance, y, marker="|", s=50, color=style.ink(), linewidth=1.0, zorder=2.5)
+    intervals(ax, value, low, high, y, colour, "o", significant(table, alpha), table.index)
+    ticks = ax.scatter(chance, y, marker="|", s=50, color=style.ink(), linewidth=1.0, zorder=2.5)
+    mark(ticks, table.index, BESIDE)
 
 
 def _name_rows(ax: Axes, ticks: dict[float, str], headings: Sequence[str], height: float) -> None:

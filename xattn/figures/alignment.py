@@ -23,6 +23,7 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
+from xattn.figures.interactive import BESIDE, mark
 from xattn.figures.panels import legend
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
@@ -103,10 +104,14 @@ def _draw_method(
     lift, low, high = (
         part[c].to_numpy(float).clip(_LEAST, _MOST) for c in ("lift", "lift_low", "lift_high")
     )
-    intervals(ax, lift, low, high, y, colour, marker, significant(part, evidence.alpha))
+    filled = significant(part, evidence.alpha)
+    intervals(ax, lift, low, high, y, colour, marker, filled, part.index)
     if "chance_lift" in part:
         chance = part["chance_lift"].to_numpy(float).clip(_LEAST, _MOST)
-        ax.scatter(chance, y, marker="|", s=34, color=style.ink(), linewidth=0.9, zorder=2.5)
+        known = np.isfinite(chance)
+        ticks = ax.scatter(chance[known], y[known], marker="|", s=34, color=style.ink(),
+                           linewidth=0.9, zorder=2.5)  # fmt: skip
+        mark(ticks, part.index[known], BESIDE)
 
 
 def _lift_axis(ax: Axes, table: pd.DataFrame) -> None:

@@ -103,7 +103,7 @@ def draw_bias(run: RunFolder) -> Figure:
 def _draw_gaps(ax: Axes, part: pd.DataFrame, y: NDArray[np.float64], alpha: float) -> None:
     gap, low, high = (100 * part[c].to_numpy(float) for c in ("gap", "gap_low", "gap_high"))
     colour = style.OKABE_ITO["vermillion"]
-    intervals(ax, gap, low, high, y, colour, "o", significant(part, alpha))
+    intervals(ax, gap, low, high, y, colour, "o", significant(part, alpha), part.index)
     ax.axvline(0, color=style.ink(), linewidth=0.8, zorder=1)
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

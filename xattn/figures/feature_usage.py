@@ -25,6 +25,7 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
+from xattn.figures.interactive import SPAN, mark
 from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
@@ -121,7 +122,8 @@ def _draw_effects(
         no_interval = np.full(len(part), np.nan)
         known = effect == "effect_bits"
         low, high = (part[c] if known else no_interval for c in ("effect_low", "effect_high"))
-        intervals(ax, part[effect], low, high, y, colour, marker, significant(part, evidence.alpha))
+        filled = significant(part, evidence.alpha)
+        intervals(ax, part[effect], low, high, y, colour, marker, filled, part.index)
     controls = table.loc[table["kind"] == "control", effect]
     if controls.notna().any():
         ax.axvspan(0, controls.max(), color=style.faint(), alpha=0.6, linewidth=0, zorder=0)
@@ -137,8 +139,9 @@ def _draw_evidence(
         y = rows.of(part["feature"]) + part["offset"].to_numpy(float)
         x = part["evidence"].to_numpy(float)
         nothing = np.full(len(part), np.nan)
-        ax.hlines(y, 0, x, color=colour, linewidth=0.8, zorder=2)
-        intervals(ax, x, nothing, nothing, y, colour, marker, significant(part, evidence.alpha))
+        mark(ax.hlines(y, 0, x, color=colour, linewidth=0.8, zorder=2), part.index, SPAN)
+        filled = significant(part, evidence.alpha)
+        intervals(ax, x, nothing, nothing, y, colour, marker, filled, part.index)
     level = -math.log10(evidence.alpha)
     ax.axvline(level, color=style.ink(), linewidth=0.8, linestyle="--", zorder=1)
     ax.annotate(f"{evidence.alpha:g}", (level, 1), xycoords=("data", "axes fraction"),

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.figures import style
 from xattn.figures.evidence import by_kind
+from xattn.figures.interactive import SPAN, mark
 from xattn.figures.numbers import readable, shortened
 
 if TYPE_CHECKING:
@@ -135,21 +136,28 @@ def intervals(
     colour: str,
     marker: str,
     filled: ArrayLike,
+    rows: ArrayLike | None = None,
 ) -> None:
     """Draw points with horizontal intervals; filled where significant, open elsewhere.
 
     All arrays have one value per point; points whose x or y is NaN are left out, intervals too
-    where an end is NaN.
+    where an end is NaN. `rows` are places in the table's file, see `interactive.mark`.
     """
     x, low, high, y = (np.asarray(v, float) for v in (x, low, high, y))
     filled = np.asarray(filled, bool)
     spanned = np.isfinite(low) & np.isfinite(high) & np.isfinite(y)
-    ax.hlines(y[spanned], low[spanned], high[spanned], color=colour, linewidth=1.1, zorder=2)
+    known = np.asarray([] if rows is None else rows, int)
+    lines = ax.hlines(y[spanned], low[spanned], high[spanned], color=colour, linewidth=1.1,
+                      zorder=2)  # fmt: skip
+    if known.size:
+        mark(lines, known[spanned], SPAN)
     shown = np.isfinite(x) & np.isfinite(y)
     for which, face in ((shown & filled, colour), (shown & ~filled, style.paper())):
         if which.any():
-            ax.scatter(x[which], y[which], s=17, marker=marker, facecolor=face, edgecolor=colour,
-                       linewidth=0.9, zorder=3)  # fmt: skip
+            dots = ax.scatter(x[which], y[which], s=17, marker=marker, facecolor=face,
+                              edgecolor=colour, linewidth=0.9, zorder=3)  # fmt: skip
+            if known.size:
+                mark(dots, known[which])
 
 
 def key(colour: str, marker: str, label: str, filled: bool = True) -> Line2D:

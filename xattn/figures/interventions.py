@@ -24,6 +24,7 @@ from xattn.figures.forest import (
     rows_by_kind,
     significant,
 )
+from xattn.figures.interactive import BESIDE, mark
 from xattn.figures.numbers import count, readable
 from xattn.figures.panels import legend, letter, rows_of_a_neighbour, zero_line
 from xattn.figures.registry import NothingToDrawError, figure
@@ -115,15 +116,18 @@ def _draw_changes(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
         colour = style.KIND_COLOURS.get(str(kind), style.ink())
         everything = np.ones(len(part), bool)
         intervals(ax, part["delta_logit"], part["delta_low"], part["delta_high"], y - _BESIDE,
-                  colour, "o", everything)  # fmt: skip
-        _draw_controls(ax, part["control_delta_logit"].to_numpy(float), y + _BESIDE)
+                  colour, "o", everything, part.index)  # fmt: skip
+        _draw_controls(ax, part["control_delta_logit"], y + _BESIDE)
     zero_line(ax)
     ax.set_title("Change")
 
 
-def _draw_controls(ax: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    ax.scatter(x, y, s=12, marker=_CONTROL_MARKER, facecolor=style.paper(),
-               edgecolor=style.KIND_COLOURS["control"], linewidth=0.9, zorder=3)  # fmt: skip
+def _draw_controls(ax: Axes, x: pd.Series[float], y: NDArray[np.float64]) -> None:
+    known = np.asarray(x.notna())
+    dots = ax.scatter(x[known], y[known], s=12, marker=_CONTROL_MARKER, facecolor=style.paper(),
+                      edgecolor=style.KIND_COLOURS["control"], linewidth=0.9,
+                      zorder=3)  # fmt: skip
+    mark(dots, x.index[known], BESIDE)
 
 
 def _draw_excess(ax: Axes, table: pd.DataFrame, rows: Rows, alpha: float) -> None:
@@ -134,7 +138,8 @@ def _draw_excess(ax: Axes, table: pd.DataFrame, rows: Rows, alpha: float) -> Non
     for kind, part in table.groupby("kind", sort=True):
         colour = style.KIND_COLOURS.get(str(kind), style.ink())
         intervals(ax, part["excess_logit"], part["excess_low"], part["excess_high"],
-                  rows.of(part["feature"]), colour, "o", significant(part, alpha))  # fmt: skip
+                  rows.of(part["feature"]), colour, "o", significant(part, alpha),
+                  part.index)  # fmt: skip
     for y in rows.of(table.loc[table["excess_logit"].isna(), "feature"]):
         ax.annotate("no control", (0, y), xytext=(5, 0), textcoords="offset points", va="center",
                     fontsize=style.pt(6))  # fmt: skip
@@ -148,8 +153,8 @@ def _draw_flips(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
     for kind, part in table.groupby("kind", sort=True):
         y = rows.of(part["feature"])
         colour = style.KIND_COLOURS.get(str(kind), style.ink())
-        edit, control = (100 * part[c].to_numpy(float) for c in ("flip_rate", "control_flip_rate"))
-        ax.scatter(edit, y - _BESIDE, s=17, color=colour, zorder=3)
+        edit, control = (100 * part[c] for c in ("flip_rate", "control_flip_rate"))
+        mark(ax.scatter(edit, y - _BESIDE, s=17, color=colour, zorder=3), part.index)
         _draw_controls(ax, control, y + _BESIDE)
     zero_line(ax)
     ax.set_xlim(left=-0.04 * ax.get_xlim()[1])

@@ -22,6 +22,7 @@ from xattn.figures.numbers import listed, readable, unbroken
 from xattn.figures.performance import Performance, performance
 from xattn.figures.reproduce import commands
 from xattn.figures.sections import make_sections
+from xattn.figures.style import DARK
 from xattn.figures.summary import Summary, summarise
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
@@ -120,6 +121,7 @@ def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
         "attended": bool(np.isfinite(together.lifts).any()),
         "listing": make_listing(together, images, target),
         "sections": sections,
+        "inks": DARK,
         "errors": errors,
         "errors_total": errors_total,
         "commands": commands(together),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
-from xattn.errors import RunError
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import NOT_KNOWN, readable
+from xattn.figures.plots import Plot, make_plot
 from xattn.figures.registry import FigureCard, known_figures
-from xattn.figures.style import for_dark_screens, style
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
 from xattn.figures.together import Together
 from xattn.figures.verdict_words import Meaning, meanings
@@ -21,17 +18,6 @@ MOST_BYTES = 5_000_000
 """Tables and figures stop here; those of one model take about a tenth."""
 
 _CELL = 60  # bytes of markup around a cell's text
-_PIXELS_PER_INCH = 128  # print sizes a third larger, for reading at a screen's distance
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure for light and dark screens, as SVG data URIs, and its width in CSS pixels."""
-
-    light: str
-    dark: str
-    width: int
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +41,7 @@ class Panel:
     @property
     def size(self) -> int:
         """Number of bytes this panel adds to the page, about."""
-        plot = 0 if self.plot is None else len(self.plot.light) + len(self.plot.dark)
+        plot = 0 if self.plot is None else self.plot.size
         rows = [] if self.sheet is None else self.sheet.rows
         return plot + sum(_CELL + len(cell.text) for row in rows for cell in row)
 
@@ -178,8 +164,9 @@ def make_sections(together: Together) -> list[Section]:
     for plan in _PLANS:
         panels = [
             panel
-            for evidence, name in zip(together.evidence, together.names, strict=True)
-            if (panel := _panel(plan, cards.get(plan.figure), evidence, name)) is not None
+            for i, evidence in enumerate(together.evidence)
+            if (panel := _panel(plan, cards.get(plan.figure), evidence, together.names[i], i))
+            is not None
         ]
         if not panels:
             continue
@@ -220,14 +207,18 @@ def verdicts_across(together: Together) -> Sheet | None:
     return Sheet("verdicts", heads, rows, len(rows))
 
 
-def _panel(plan: _Plan, card: FigureCard | None, evidence: Evidence, model: str) -> Panel | None:
+def _panel(
+    plan: _Plan, card: FigureCard | None, evidence: Evidence, model: str, number: int
+) -> Panel | None:
     table = evidence.table(plan.table)
     if table is None:
         if not plan.always:
             return None
         return Panel(model, "", None, None, _why_missing(evidence.run, plan.table))
-    plot = None if card is None else _plot(card, evidence.run)
     sheet = make_sheet(plan.table, table, evidence.permutations(plan.table))
+    plot = None
+    if card is not None:
+        plot = make_plot(card, evidence.run, sheet.places, f"{plan.figure}-{number}")
     return Panel(model, _how(evidence, plan.table), plot, sheet, "")
 
 
@@ -262,23 +253,3 @@ def _why_missing(run: RunFolder, name: str) -> str:
     return (
         f"{name}.csv was not written yet. Run: {WRITTEN_BY[name]} --run {run.path.resolve().name}"
     )
-
-
-def _plot(card: FigureCard, run: RunFolder) -> Plot | None:
-    """Draw a figure; letters become outlines, the page brings no font."""
-    if card.why_not(run):
-        return None
-    buffer = io.BytesIO()
-    try:
-        with style(svg__fonttype="path"):
-            figure = card.draw(run)
-            figure.savefig(buffer, format="svg", metadata={"Date": None})
-    except RunError:
-        return None  # the table is there, but holds nothing that could be drawn
-    svg = buffer.getvalue().decode("utf-8")
-    width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
-    return Plot(_svg_uri(svg), _svg_uri(for_dark_screens(svg)), width, card.caption)
-
-
-def _svg_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")

@@ -50,7 +50,7 @@ KIND_ORDER = tuple(KIND_COLOURS)
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p", "h", "<", ">", "d", "8", "*")
 
 _INK, _FAINT, _PAPER = "#1b1b1b", "#d9d9d9", "#ffffff"
-_DARK = {_INK: "#e6e6e6", _FAINT: "#484b50", _PAPER: "#191b1f", "#0072b2": "#4aa3df"}
+DARK = {_INK: "#e6e6e6", _FAINT: "#484b50", _PAPER: "#191b1f", "#0072b2": "#4aa3df"}
 """What changes on a dark screen; of the palette only blue is too dim there."""
 
 
@@ -130,7 +130,7 @@ def paper() -> str:
 
 def for_dark_screens(svg: str) -> str:
     """Turn ink, grid, ground and blue of a figure saved as SVG into those of a dark page."""
-    for light, dark in _DARK.items():
+    for light, dark in DARK.items():
         svg = svg.replace(light, dark)
     return svg
 

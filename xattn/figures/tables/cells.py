@@ -59,6 +59,7 @@ class Sheet:
         heads, rows: columns and cells.
         total: rows of the file; more than len(rows) if it was too long.
         shown: which rows those are then, in words: "of least adjusted p" or "first".
+        places: of each row in the file, from 0; empty where rows are not those of a file.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Sheet:
     rows: list[list[Cell]]
     total: int
     shown: str = "of least adjusted p"
+    places: list[int] = field(default_factory=list)
 
 
 Row = Mapping[str, Any]

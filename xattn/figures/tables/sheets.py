@@ -33,9 +33,10 @@ def make_sheet(
         UsageError: there is no sheet of that name.
     """
     smallest = None if permutations is None else 1 / (1 + permutations)
-    sheet = whole_sheet(name, _first_rows(table), Basis(smallest, alpha))
+    first = _first_rows(table)
+    sheet = whole_sheet(name, first, Basis(smallest, alpha))
     how = Sheet.shown if "p_adjusted" in table else "first"
-    return replace(sheet, total=len(table), shown=how)
+    return replace(sheet, total=len(table), shown=how, places=[int(i) for i in first.index])
 
 
 def whole_sheet(name: str, table: pd.DataFrame, tests: Basis) -> Sheet:
