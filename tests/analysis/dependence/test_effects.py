@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xattn.analysis.columns import as_column
-from xattn.analysis.dependence.effects import main_direction, rank_effect
+from xattn.analysis.dependence.effects import main_direction, rank_effect, ranked
 from xattn.analysis.dependence.ranks import ranks_within
 
 LABEL = np.repeat([0, 1], [30, 20])
@@ -11,7 +11,7 @@ ROWS = np.arange(50)
 
 def effect(feature, score):
     score = np.asarray(score, float)
-    return rank_effect(as_column(feature), ROWS, score.reshape(50, -1), LABEL)
+    return rank_effect(as_column(feature), ROWS, ranked(score.reshape(50, -1), LABEL), LABEL)
 
 
 def test_effect_of_a_truth_value_is_the_difference_of_win_and_loss():

@@ -19,8 +19,13 @@ Array = NDArray[np.float64]
 _RANK = Statistic("rank", rank_embedding, per_label=False)
 
 
+def ranked(prediction: Array, label: NDArray[np.intp]) -> Array:
+    """Return the centred ranks (n, q) of predictions (n, q) within labels."""
+    return prediction_embedding(_RANK, prediction, label)
+
+
 def rank_effect(
-    column: Column, rows: NDArray[np.intp], prediction: Array, label: NDArray[np.intp]
+    column: Column, rows: NDArray[np.intp], target: Array, label: NDArray[np.intp]
 ) -> float:
     """Return how much the prediction's rank within its label goes with the feature, in [-1, 1].
 
@@ -34,11 +39,10 @@ def rank_effect(
     Args:
         column: the feature.
         rows: (n,) which of its values.
-        prediction: (n, q).
+        target: (n, q), the predictions' ranks as `ranked` returns them, for all features once.
         label: (n,) numbers.
     """
     feature = feature_embedding(_RANK, column, rows, label)
-    target = prediction_embedding(_RANK, prediction, label)
     cross = feature.T @ target
     yes_no = column.values.ndim == 1 and len(np.unique(column.values[rows])) == 2
     if cross.size == 1 and yes_no:

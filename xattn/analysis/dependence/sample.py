@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.columns import Column
-from xattn.analysis.dependence.effects import main_direction, rank_effect, rank_effect_error
+from xattn.analysis.dependence.effects import (
+    main_direction,
+    rank_effect,
+    rank_effect_error,
+    ranked,
+)
 from xattn.analysis.dependence.information import (
     conditional_information,
     feature_bins,
@@ -124,13 +129,14 @@ class Sample:
         bits = conditional_information(
             bins, quantile_bins(main, self.label), self.label, few, weights
         )
+        target = ranked(self.prediction, self.label)
         share = variance_share(bins, ranks_within(main, self.label), self.label, weights)
         return [
             {
                 "effect_bits": float(bits.bits[i]),
                 "effect_low": float(bits.low[i]),
                 "effect_high": float(bits.high[i]),
-                "rank_effect": rank_effect(column, self.rows, self.prediction, self.label),
+                "rank_effect": rank_effect(column, self.rows, target, self.label),
                 "rank_effect_error": rank_effect_error(column, self.rows, self.label, self.groups),
                 "variance_share": float(share.share[i]),
                 "variance_low": float(share.low[i]),
