@@ -41,7 +41,7 @@ HEAD = """# Benchmarks
 Ratios, measured in one process with the candidates taking turns; medians, and the range over
 rounds in brackets. Absolute times mean nothing on another machine. Made by `make bench`, which
 writes [benchmarks.csv](benchmarks.csv) too. A target counts as met by its median, rounded to two
-places.
+digits.
 
 """
 

@@ -83,12 +83,16 @@ def markdown(title: str, columns: Mapping[str, list[Ratio]]) -> str:
         for ratios in columns.values():
             found = [r for r in ratios if r.name == name]
             cells.append(
-                f"{found[0].median:.2f} ({found[0].low:.2f} to {found[0].high:.2f})"
+                f"{_short(found[0].median)} ({_short(found[0].low)} to {_short(found[0].high)})"
                 if found
                 else "-"
             )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def peak(run: Callable[[], object]) -> int:
