@@ -30,6 +30,7 @@ FORMATS = ("png", "pdf", "svg")
 
 _MODULES = (
     "attribution_grid",
+    "attribution_models",
     "agreement",
     "alignment",
     "feature_usage",
