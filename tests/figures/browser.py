@@ -70,6 +70,10 @@ class Tab:
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
         self.send("Input.dispatchKeyEvent", type="keyUp", **about)
 
+    def move(self, x: float, y: float) -> None:
+        """Move the mouse to a place in the window, in CSS pixels."""
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
     def screenshot(self, path: Path) -> None:
         """Save the whole page as PNG."""
         got = self.send("Page.captureScreenshot", captureBeyondViewport=True)

@@ -9,6 +9,7 @@ from tests.figures.analysed import analysed_run, scores
 from tests.figures.browser import browser
 from tests.figures.populated import block_masks, explained_run, write_masks
 from xattn.figures.listing import positive_of, said_of
+from xattn.figures.numbers import with_interval
 from xattn.figures.report import FIRST_TILES, report
 from xattn.figures.together import Together
 
@@ -202,12 +203,93 @@ def test_an_image_opens_large_and_arrow_keys_go_on(tab):
     assert tab.evaluate("document.activeElement.className") == "enlarge"
 
 
+PLOT = """
+const plot = document.querySelector("[data-plot-of=table-alignment]");
+const marks = [...plot.querySelectorAll("[role=option]")];
+const rowOf = (mark) => document.querySelector(`#table-alignment [data-row="${mark.dataset.row}"]`);
+const middle = (e) => {
+    e.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
+    const at = e.getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]; };
+const find = (words) => { const field = document.querySelector("[data-filters=table-alignment]");
+    field.value = words; field.dispatchEvent(new Event("input")); };
+"""
+LIT = """[...document.querySelectorAll("tr.lit")].map((row) => row.dataset.row)"""
+
+
+def test_a_mark_shows_the_numbers_of_its_row_and_leads_to_it(tab, together):
+    tab.evaluate(PLOT)
+    table = together.runs[0].table("alignment")
+    number = int(table.index[(table["feature"] == "ruler") & (table["label"] == "all")][0])
+    tab.evaluate(f"const mark = marks.find((m) => m.dataset.row === '{number}')")
+    tab.move(*tab.evaluate("middle(mark)"))
+    shown = tab.evaluate("visible('#tip')[0].innerText")
+    assert shown.startswith("ruler\n")
+    assert f"{table['method'][number]}\n" in shown
+    lift = with_interval(*table.loc[number, ["lift", "lift_low", "lift_high"]])
+    assert f"\n{lift} " in shown
+    assert tab.evaluate(LIT) == [str(number)]
+    assert tab.evaluate("plot.querySelectorAll('.ring').length") == 1
+    assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert tab.evaluate("find('no such word'); rowOf(mark).hidden")
+    tab.evaluate("mark.dispatchEvent(new MouseEvent('click', { bubbles: true, "
+                 "clientX: middle(mark)[0], clientY: middle(mark)[1] }))")  # fmt: skip
+    assert tab.evaluate("rowOf(mark).classList.contains('picked') && !rowOf(mark).hidden")
+    assert tab.evaluate("document.activeElement === rowOf(mark)")
+
+
+def test_marks_are_one_tab_stop_and_arrow_keys_go_through_them(tab):
+    tab.evaluate(PLOT)
+    stops = "[...plot.querySelectorAll('[tabindex=\"0\"]')]"
+    assert tab.evaluate(f"{stops}.length") == 1
+    tab.evaluate(f"{stops}[0].focus()")
+    seen = [tab.evaluate("document.activeElement.dataset.row")]
+    for _ in range(2):
+        tab.press("ArrowDown", 40)
+        seen.append(tab.evaluate("document.activeElement.dataset.row"))
+        assert tab.evaluate(LIT) == seen[-1:]
+        assert tab.evaluate("tip.firstChild.textContent") == tab.evaluate(
+            "rowOf(document.activeElement).cells[0].textContent"
+        )
+    assert len(set(seen)) == 3
+    assert tab.evaluate("document.activeElement.getAttribute('aria-describedby')") == "tip"
+    assert tab.evaluate("document.activeElement.ariaLabel").endswith(", all")
+    assert tab.evaluate(f"{stops}.length") == 1
+    tab.press("Escape", 27)
+    assert tab.evaluate("tip.hidden")
+    tab.press("End", 35)
+    assert tab.evaluate("plot.querySelectorAll('.ring').length") == 1
+    tab.press("Enter", 13, text="\r")
+    row = tab.evaluate("document.activeElement.tagName + document.activeElement.dataset.row")
+    tab.press("Escape", 27)
+    assert row == "TR" + tab.evaluate("document.activeElement.dataset.row")
+    assert tab.evaluate("document.activeElement.ariaSelected") == "true"
+
+
+def test_rows_of_the_table_ring_their_marks_and_a_search_fades_the_others(tab, together):
+    tab.evaluate(PLOT)
+    tab.move(*tab.evaluate("middle(rowOf(marks[0]).cells[0])"))
+    assert tab.evaluate("plot.querySelectorAll('.ring').length") == 1
+    assert tab.evaluate("plot.querySelector('.ring').getAttribute('cx') === "
+                        "marks[0].getAttribute('x')")  # fmt: skip
+    assert tab.evaluate("tip.hidden")
+    method = together.runs[0].methods[1]
+    tab.evaluate(f"find({json.dumps(method)})")
+    for bright, has in (("", "true"), (".dim", "false")):
+        some = f"marks.filter((m) => m.matches('{bright or ':not(.dim)'}'))"
+        assert tab.evaluate(f"{some}.length") > 0
+        assert tab.evaluate(f"{some}.every((m) => {has} === "
+                            f"rowOf(m).textContent.includes({json.dumps(method)}))")  # fmt: skip
+    tab.evaluate("find('')")
+    assert tab.evaluate("plot.querySelectorAll('.dim').length") == 0
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_an_accessibility_checker_finds_nothing_serious(chromium, page, width, dark):
     with chromium.tab(width, dark=dark) as tab:
         tab.open(page)
         tab.evaluate("most = 4; showTiles()")  # one tile is like another
+        tab.evaluate("document.querySelector('[role=option]').focus()")
         assert serious_faults(tab) == []
         tab.evaluate('document.querySelector(".enlarge").click()')
         assert serious_faults(tab) == []
