@@ -133,6 +133,7 @@ def measure(work: Path, truth: Truth) -> dict[str, object]:
         "correlate_found": truth.correlate in flagged,
         "correlate_verdict": verdict[truth.correlate],
         "correlate_excess": edits.loc[(truth.correlate, "inpaint"), "excess_logit"],
+        "others_flagged": sum(f in flagged for f in others),
         "others_changing": sum(verdict[f] == CHANGES for f in others),
     }
     (place / "row.json").write_text(json.dumps(row, default=float))
@@ -152,6 +153,8 @@ def report(rows: pd.DataFrame) -> str:
         f"| its verdict: {CHANGES} | {(rows['used_verdict'] == CHANGES).mean():.2f} |",
         f"| age or sex, in no pixel, flagged | {rows['nowhere_flagged'].sum() / (2 * n):.3f} |",
         f"| noise controls flagged | {rows['controls_flagged'].sum() / (2 * n):.3f} |",
+        f"| three other artifacts, flagged | {rows['others_flagged'].sum() / (3 * n):.3f} |",
+        f"| their verdict: {CHANGES} | {rows['others_changing'].sum() / (3 * n):.3f} |",
         f"| the correlate is found dependent | {rows['correlate_found'].mean():.2f} |",
         f"| and told from the used by the intervention: not {CHANGES!r} | "
         f"{(rows['correlate_verdict'] != CHANGES).mean():.2f} |",
