@@ -326,7 +326,7 @@ def alignment_rates(
 
 def lift_coverage(repetitions: int, n: int) -> float:
     """Share of repetitions whose 95 % interval of lift holds the value of a huge sample."""
-    share, mask, _, _ = aligned_sample(np.random.default_rng(0), 200_000, 0.2)
+    share, mask, _, _ = aligned_sample(np.random.default_rng(0), 50_000, 0.2)
     truth = (share * mask).sum() / mask.mean(axis=1).sum()
     held = 0
     for seed in range(repetitions):

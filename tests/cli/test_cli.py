@@ -195,11 +195,3 @@ def test_inspect_prints_what_was_found(checkpoint, capsys) -> None:
     assert "layer4" in said
     assert "test_resnet" in said
     assert "benign, malignant" in said
-
-
-def test_models_lists_every_registered_architecture(capsys) -> None:
-    from xattn.models import ARCHITECTURES
-
-    assert xattn.cli.main(["models", "--json"]) == 0
-    listed = {row["name"] for row in json.loads(capsys.readouterr().out)["architectures"]}
-    assert listed == set(ARCHITECTURES)
