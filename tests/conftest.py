@@ -6,9 +6,12 @@ import os
 import sys
 
 import pytest
+from threadpoolctl import threadpool_limits
 
-# Tiny models gain nothing from threads, and tests may run beside each other.
+# Tiny models gain nothing from threads, and tests may run beside each other. Plugins may have
+# loaded NumPy before this line, which reads the variable only once: so its pool is told as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
 
 
 @pytest.fixture(autouse=True)
