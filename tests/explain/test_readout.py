@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -77,3 +78,20 @@ class TestTheShorterBlock:
 def test_averaged_tokens_are_all_kept():
     model = wrapped(vit(class_token=False, global_pool="avg"), target_layer="norm")
     assert make_engine(model) is model
+
+
+def test_a_copy_forms_its_weights_in_the_open_and_is_fused_again_afterwards():
+    model = model_of("timm")
+    engine = make_engine(model)
+    x = torch.randn(2, 3, *SIZE)
+    fused, opened = (gather(m, x, attention=m.attention_layers) for m in (model, engine))
+    assert {type(w).__name__ for w in fused.heard.values()} == {"DenseWeights"}
+    assert {type(w).__name__ for w in opened.heard.values()} == {"FullWeights"}
+    assert all(block.attn.fused_attn for block in engine.module.blocks)
+
+
+def test_weights_too_large_to_be_kept_stay_fused(monkeypatch):
+    monkeypatch.setattr(sys.modules[gather.__module__], "MATRICES", 1000)
+    engine = make_engine(model_of("timm"))
+    found = gather(engine, torch.randn(2, 3, *SIZE), attention=engine.attention_layers)
+    assert {type(w).__name__ for w in found.heard.values()} == {"DenseWeights"}

@@ -91,6 +91,7 @@ def private_copy(model: Model) -> Model | None:
         source=model.source,
     )
     engine.seen = seen
+    engine.unfused = True
     return engine
 
 

@@ -23,9 +23,10 @@ from xattn.models.interface import Model
 from xattn.models.probe import evaluating
 
 MATRICES = 512 * 2**20
-"""Bytes up to which layers that are listened to may form all their weights and keep them.
+"""Bytes up to which a copy's layers that are listened to form all their weights and keep them.
 
-Above, they stay fused, and weights are formed of queries and keys, a layer at a time.
+Above, and in the user's own model, whose logits must not move by a bit, they stay fused, and
+weights are formed of queries and keys, a layer at a time.
 """
 
 
@@ -209,7 +210,8 @@ def listen(
         values: hear what `Reader.gradients` needs, too.
     """
     heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
-    in_the_open = 4 * images * sum(layer.heads * layer.positions**2 for layer in layers) <= MATRICES
+    size = 4 * images * sum(layer.heads * layer.positions**2 for layer in layers)
+    in_the_open = model.unfused and size <= MATRICES
     for layer in layers:
         part = model.module.get_submodule(layer.name)
         reader = reader_of(part)
