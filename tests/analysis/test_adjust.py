@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from xattn.analysis.adjust import (
     benjamini_hochberg,
@@ -104,14 +103,6 @@ def test_holm_equals_its_definition_and_passes_nan_through():
     assert np.isnan(adjusted[1])
     assert np.isnan(holm([np.nan])).all()
     assert len(holm([])) == 0
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [(holm, "holm"), (benjamini_hochberg, "fdr_bh")])
-def test_adjusted_p_values_are_those_of_statsmodels(ours, theirs):
-    rng = np.random.default_rng(4)
-    for n in (1, 2, 9, 30):
-        p = np.round(rng.random(n) ** 3, 2)  # with ties, 0 and what goes beyond 1
-        assert ours(p).tolist() == multipletests(p, method=theirs)[1].tolist()
 
 
 @pytest.mark.parametrize("tests", [1, 30, 200])

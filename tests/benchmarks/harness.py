@@ -83,7 +83,7 @@ def markdown(title: str, columns: Mapping[str, list[Ratio]]) -> str:
         for ratios in columns.values():
             found = [r for r in ratios if r.name == name]
             cells.append(
-                f"{_short(found[0].median)} ({_short(found[0].low)} to {_short(found[0].high)})"
+                f"{short(found[0].median)} ({short(found[0].low)} to {short(found[0].high)})"
                 if found
                 else "-"
             )
@@ -91,7 +91,8 @@ def markdown(title: str, columns: Mapping[str, list[Ratio]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """Write a ratio with two decimals, a small one with two digits."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.benchmarks.harness import Table
+from tests.benchmarks.harness import Table, short
 
 VIT = "vit_tiny_patch16_224"
 
@@ -96,14 +96,14 @@ TARGETS = (
         1 / 3,
     ),
     Target(
-        "usage test of 30 features, n = 5,000, 999 permutations, of the bare products",
+        "usage test of 30 features without intervals, n = 5,000, of its bare products",
         "usage",
         "table",
         "whole table without intervals",
         2.5,
     ),
     Target(
-        "usage test, n = 2,000, of one KCI test",
+        "usage test without intervals, n = 2,000, of one KCI test",
         "kci",
         "one test",
         "xattn, in a table of 30, without intervals",
@@ -122,12 +122,8 @@ def markdown(rows: Sequence[Mapping[str, object]]) -> str:
     """Write the targets as a table."""
     lines = ["### Targets", "", "| | target | measured | | peers |", "|---|---|---|---|---|"]
     for row in rows:
-        limit, measured, low, high = (_short(row[k]) for k in ("limit", "measured", "low", "high"))
+        numbers = (float(str(row[k])) for k in ("limit", "measured", "low", "high"))
+        limit, measured, low, high = map(short, numbers)
         cells = (row["target"], f"<= {limit}", f"{measured} ({low} to {high})", row["met"])
         lines.append("| " + " | ".join(map(str, (*cells, row["peers"]))) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _short(value: object) -> str:
-    number = float(str(value))
-    return f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"

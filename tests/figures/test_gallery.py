@@ -77,7 +77,7 @@ def test_models_that_saw_the_same_part_share_its_picture(tmp_path):
         assert [(layer.model, layer.method) for layer in stage.layers] == [
             (0, 0), (0, 1), (1, 0), (1, 1),
         ]  # fmt: skip
-        assert stage.layers[2].name == "b/run, gradcam"
+        assert stage.layers[2].name == "none (b/run), gradcam"
 
 
 def test_models_that_saw_different_parts_have_a_stage_each(tmp_path):

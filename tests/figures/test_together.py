@@ -55,8 +55,8 @@ def test_a_run_named_twice_is_an_error(tmp_path):
         Together.of([run, RunFolder.open(run.path)])
 
 
-def test_runs_of_one_name_are_told_apart_by_the_folder_around_them(both):
-    assert both.names == ["a/run", "b/run"]
+def test_runs_of_one_architecture_are_told_apart_by_the_folder_around_them(both):
+    assert both.names == ["none (a/run)", "none (b/run)"]
 
 
 def test_lifts_are_those_of_the_file(both, pair):

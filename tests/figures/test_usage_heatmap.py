@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.more_tables import complete_run
 from xattn.analysis.verdicts import VERDICTS
-from xattn.errors import RunError
+from xattn.errors import RunError, UsageError
 from xattn.figures import registry
 from xattn.figures.registry import known_figures, save_figures
 from xattn.figures.usage_heatmap import MOST_MODELS, draw_usage_heatmap
@@ -50,7 +50,7 @@ def test_every_model_has_a_column_with_the_effect_of_every_feature(runs):
 def test_models_of_one_architecture_are_told_apart_by_their_folders(runs):
     labels = [t.get_text() for t in drawn(draw_usage_heatmap, runs).axes[0].get_xticklabels()]
     assert [re.search(r"\((.*)\)", text)[1] for text in labels] == ["first", "second"]
-    with pytest.raises(RunError, match="told apart"):
+    with pytest.raises(UsageError, match="each run once"):
         draw_usage_heatmap([runs[0], runs[0]])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,12 +102,7 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
 
     Keeps the chance of a single false finding, however the tests depend on each other.
     """
-
-    def step_down(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        stepped: NDArray[np.float64] = np.maximum.accumulate(p * np.arange(len(p), 0, -1))
-        return stepped
-
-    return _adjusted(p_values, step_down)
+    return _adjusted(p_values, "holm")
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -116,24 +110,17 @@ def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
 
     Keeps the expected share of false findings among all, if tests are independent or go together.
     """
-
-    def step_up(p: NDArray[np.float64]) -> NDArray[np.float64]:
-        share = np.arange(1, len(p) + 1) / len(p)
-        stepped: NDArray[np.float64] = np.minimum.accumulate((p / share)[::-1])[::-1]
-        return stepped
-
-    return _adjusted(p_values, step_up)
+    return _adjusted(p_values, "fdr_bh")
 
 
-def _adjusted(
-    p_values: ArrayLike, stepped: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> NDArray[np.float64]:
-    """Adjust ascending p-values by steps; statsmodels does the same and the garbage besides."""
+def _adjusted(p_values: ArrayLike, method: str) -> NDArray[np.float64]:
+    from statsmodels.stats.multitest import multipletests
+
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full(p.shape, np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    adjusted[order] = np.minimum(stepped(p[order]), 1.0)
+    tested = ~np.isnan(p)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method=method)[1]
     return adjusted
 
 

@@ -1,13 +1,14 @@
-"""Which kind of folder lies at a path: what a figure can be drawn from."""
+"""The folders that figures and tables are made from, what they are called, and where these go."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xattn.errors import RunError
+from xattn.errors import UsageError
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.folder import read_settings
 
@@ -63,27 +64,68 @@ def opened(folder: Folder) -> TableFolder:
     return RunFolder.open(path)
 
 
+def listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
+    """Return the folders given, one alone as a list of one."""
+    return [runs] if isinstance(runs, TableFolder | str | Path) else runs
+
+
+def targets(runs: Sequence[TableFolder], kind: str, out: str | Path | None) -> list[Path]:
+    """Return the folder for the files of each run: RUN/kind, or a folder of its own in `out`.
+
+    Raises:
+        UsageError: two runs of one name would share a folder in `out`.
+    """
+    if out is None:
+        return [run.path / kind for run in runs]
+    if len(runs) == 1:
+        return [Path(out)]
+    places = [Path(out) / run.path.resolve().name for run in runs]
+    if len(set(places)) < len(places):
+        raise UsageError(
+            f"Expected runs of different names for {out}, but two share one; leave --out away"
+        )
+    return places
+
+
+def target_of_all(runs: Sequence[TableFolder], kind: str, out: str | Path | None) -> Path:
+    """Return the folder for what shows all runs together: `out`, or beside the first run."""
+    if out is not None:
+        return Path(out)
+    if not runs:
+        return Path(kind)
+    return (runs[0].path if len(runs) == 1 else runs[0].path.parent) / kind
+
+
 def run_name(run: RunFolder) -> str:
     """Return what a model is called beside others: its architecture, else its folder."""
     return str(run.settings.get("architecture") or run.path.resolve().name)
 
 
-def run_names(runs: list[RunFolder]) -> list[str]:
-    """Give each run a name of its own: the architecture, with the folder's name where two share it.
+def run_names(runs: Sequence[RunFolder]) -> list[str]:
+    """Give each run a name of its own: the architecture, with the folder where several share it.
 
     Raises:
-        RunError: two runs share both, so that a figure could not tell them apart.
+        UsageError: one run is named twice.
     """
     names = [run_name(run) for run in runs]
-    folders = [run.path.resolve().name for run in runs]
-    full = [
-        name if names.count(name) == 1 or name == folder else f"{name} ({folder})"
-        for name, folder in zip(names, folders, strict=True)
-    ]
-    for name in full:
-        if full.count(name) > 1:
-            raise RunError(
-                f"Expected runs that can be told apart, but {full.count(name)} are called {name}"
-                "; give their folders names of their own"
-            )
-    return full
+    shared = {name for name in names if names.count(name) > 1}
+    places = iter(run_places([r for r, n in zip(runs, names, strict=True) if n in shared]))
+    return [f"{name} ({next(places)})" if name in shared else name for name in names]
+
+
+def run_places(runs: Sequence[RunFolder]) -> list[str]:
+    """Return as much of the end of each run's path as tells all of them apart.
+
+    Raises:
+        UsageError: one run is named twice.
+    """
+    places = [run.path.resolve() for run in runs]
+    for place in places:
+        if places.count(place) > 1:
+            raise UsageError(f"Expected each run once, but got {place} twice")
+    deepest = max((len(place.parts) for place in places), default=1)
+    for depth in range(1, deepest + 1):
+        ends = ["/".join(place.parts[-depth:]) for place in places]
+        if len(set(ends)) == len(ends):
+            break
+    return ends

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.errors import RunError, UsageError, near
-from xattn.figures.folders import Folder, opened
+from xattn.figures.folders import Folder, listed, opened, target_of_all, targets
 from xattn.figures.venues import VENUES
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
@@ -164,12 +164,12 @@ def save_figures(
             raise UsageError(f"Expected a figure format, but got {format!r}{near(format, FORMATS)}")
     if venue not in VENUES:
         raise UsageError(f"Unknown style {venue!r}{near(venue, VENUES)}")
-    folders = [opened(run) for run in _listed(runs)]
+    folders = [opened(run) for run in listed(runs)]
     if not folders and needs_run(only):
         raise UsageError("Expected a run to draw, but got none")
     written = []
     save = partial(_save, formats=formats, venue=venue, strict=only is not None)
-    for run, target in zip(folders, _targets(folders, out), strict=True):
+    for run, target in zip(folders, targets(folders, "figures", out), strict=True):
         for card in cards:
             if card.many or card.of is None:
                 continue
@@ -178,7 +178,7 @@ def save_figures(
                 raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
             if not reason:
                 written += save(card, run, target)
-    together = _target_of_all(folders, out)
+    together = target_of_all(folders, "figures", out)
     for card in cards:
         if card.many:
             able = _able(card, folders, strict=only is not None)
@@ -209,31 +209,6 @@ def _chosen(only: str | Sequence[str] | None) -> list[FigureCard]:
         if name not in cards:
             raise UsageError(f"Unknown figure {name!r}{near(name, cards)}")
     return [cards[name] for name in dict.fromkeys(names)]
-
-
-def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
-    return [runs] if isinstance(runs, TableFolder | str | Path) else runs
-
-
-def _targets(runs: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
-    if out is None:
-        return [run.path / "figures" for run in runs]
-    if len(runs) == 1:
-        return [Path(out)]
-    targets = [Path(out) / run.path.resolve().name for run in runs]
-    if len(set(targets)) < len(targets):
-        raise UsageError(
-            f"Expected runs of different names for {out}, but two share one; leave --out away"
-        )
-    return targets
-
-
-def _target_of_all(runs: Sequence[TableFolder], out: str | Path | None) -> Path:
-    if out is not None:
-        return Path(out)
-    if not runs:
-        return Path("figures")
-    return (runs[0].path if len(runs) == 1 else runs[0].path.parent) / "figures"
 
 
 def _save(

@@ -6,6 +6,7 @@ import shlex
 from pathlib import PurePosixPath
 
 from xattn.figures.evidence import Evidence
+from xattn.figures.folders import run_places
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
@@ -13,29 +14,30 @@ from xattn.runs import RunFolder
 def commands(together: Together) -> list[str]:
     """Return the commands that make these runs and their page again, from where they lie."""
     made = []
-    for evidence, name in zip(together.evidence, together.names, strict=True):
-        made.append(_explain(evidence.run, name))
+    places = run_places(together.runs)
+    for evidence, place in zip(together.evidence, places, strict=True):
+        made.append(_explain(evidence.run, place))
         if evidence.analysis or evidence.features is not None:
-            made.append(_feature_usage(name, evidence))
-    words = ["xattn", "report", *together.names]
-    made.append(shlex.join(words if len(together.names) == 1 else [*words, "--out", "report.html"]))
+            made.append(_feature_usage(place, evidence))
+    words = ["xattn", "report", *places]
+    made.append(shlex.join(words if len(places) == 1 else [*words, "--out", "report.html"]))
     return made
 
 
-def _explain(run: RunFolder, name: str) -> str:
+def _explain(run: RunFolder, place: str) -> str:
     settings = run.settings
     words = ["xattn", "explain", "--ckpt", str(settings.get("checkpoint") or "model.pt")]
     words += ["--images", _common_folder(run)]
     for method in run.methods:
         words += ["--method", method]
-    words += ["--target", str(settings.get("target", "predicted")), "--out", name]
+    words += ["--target", str(settings.get("target", "predicted")), "--out", place]
     return shlex.join(words)
 
 
-def _feature_usage(name: str, evidence: Evidence) -> str:
+def _feature_usage(place: str, evidence: Evidence) -> str:
     facts = evidence.analysis
     annotations = str(facts.get("annotations") or "isic_attributes.json")
-    words = ["xattn", "feature-usage", "--annotations", annotations, "--run", name]
+    words = ["xattn", "feature-usage", "--annotations", annotations, "--run", place]
     for option in ("permutations", "bootstrap", "alpha", "seed"):
         if option in facts:
             words += [f"--{option}", str(facts[option])]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from xattn.analysis.features import LESION
 from xattn.errors import UsageError
 from xattn.figures.evidence import Evidence
+from xattn.figures.folders import run_names
 from xattn.figures.style import WHITE_DASHED, Stroke, strokes
 from xattn.runs import RunFolder
 
@@ -43,10 +44,7 @@ class Together:
         """
         if not runs:
             raise UsageError("Expected at least one run folder, but got none")
-        places = [run.path.resolve() for run in runs]
-        if len(set(places)) < len(places):
-            twice = next(p for p in places if places.count(p) > 1)
-            raise UsageError(f"Expected each run once, but got {twice} twice")
+        names = run_names(runs)
         ids = [pd.Index(run.predictions["image_id"].astype(str)) for run in runs]
         rows = _joined(ids) if len(runs) > 1 else np.arange(len(ids[0]))[None]
         if not rows.shape[1] and all(map(len, ids)):
@@ -56,7 +54,7 @@ class Together:
                 "; write one page for each of them"
             )
         every = len(ids[0].append(ids[1:]).unique())
-        return cls([Evidence(r) for r in runs], _names(runs), rows, every - rows.shape[1])
+        return cls([Evidence(r) for r in runs], names, rows, every - rows.shape[1])
 
     @property
     def runs(self) -> list[RunFolder]:
@@ -161,16 +159,6 @@ def _joined(ids: list[pd.Index[Any]]) -> NDArray[np.intp]:
     first = ids[0]
     found = np.stack([np.asarray(other.get_indexer(first), np.intp) for other in ids])
     return np.ascontiguousarray(found[:, (found >= 0).all(axis=0)])
-
-
-def _names(runs: Sequence[RunFolder]) -> list[str]:
-    """Call runs after their folders; where two are alike, with the folder around them."""
-    places = [run.path.resolve() for run in runs]
-    for depth in range(1, max(len(p.parts) for p in places) + 1):
-        names = ["/".join(p.parts[-depth:]) for p in places]
-        if len(set(names)) == len(names):
-            break
-    return names
 
 
 def _flags(evidence: Evidence) -> list[str]:

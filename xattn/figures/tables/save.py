@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from xattn.errors import UsageError, near
-from xattn.figures.folders import Folder, opened, run_name, run_names
+from xattn.figures.folders import (
+    Folder,
+    listed,
+    opened,
+    run_name,
+    run_names,
+    target_of_all,
+    targets,
+)
 from xattn.figures.tables.papers import (
     CARDS,
     Paper,
@@ -47,8 +55,9 @@ def save_tables(
         The files written, run by run, then those of all together.
 
     Raises:
-        UsageError: a table or format is not known, or two runs of one name would share a folder.
-        RunError: a run is not there, or two cannot be told apart by name.
+        UsageError: a table or format is not known, or two runs of one name would share a folder,
+            or one is named twice.
+        RunError: a run is not there.
 
     Example:
         >>> save_tables(["resnet18", "resnet18-ga"], only="bias", formats="tex")  # doctest: +SKIP
@@ -57,15 +66,15 @@ def save_tables(
     """
     names = _known(only, [*CARDS, "comparison"], "table")
     endings = _known(formats, FORMATS, "table format")
-    folders = [opened(run) for run in _listed(runs)]
+    folders = [opened(run) for run in listed(runs)]
     written = []
-    for folder, target in zip(folders, _targets(folders, out), strict=True):
+    for folder, target in zip(folders, targets(folders, "tables", out), strict=True):
         written += _write(_papers(folder, names), target, endings)
     models = [folder for folder in folders if isinstance(folder, RunFolder)]
     if len(models) > 1:
         by_name = dict(zip(run_names(models), models, strict=True))
         found = (paper_of_runs(name, by_name) for name in names if name in CARDS)
-        target = folders[0].path.parent / "tables" if out is None else Path(out)
+        target = target_of_all(folders, "tables", out)
         written += _write([paper for paper in found if paper], target, endings)
     return written
 
@@ -76,23 +85,6 @@ def _known(asked: str | Sequence[str] | None, known: Sequence[str], what: str) -
         if name not in known:
             raise UsageError(f"Unknown {what} {name!r}{near(name, known)}")
     return list(dict.fromkeys(names))
-
-
-def _listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:
-    return [runs] if isinstance(runs, TableFolder | str | Path) else runs
-
-
-def _targets(folders: Sequence[TableFolder], out: str | Path | None) -> list[Path]:
-    if out is None:
-        return [folder.path / "tables" for folder in folders]
-    if len(folders) == 1:
-        return [Path(out)]
-    targets = [Path(out) / folder.path.resolve().name for folder in folders]
-    if len(set(targets)) < len(targets):
-        raise UsageError(
-            f"Expected runs of different names for {out}, but two share one; leave --out away"
-        )
-    return targets
 
 
 def _papers(folder: TableFolder, names: Sequence[str]) -> list[Paper]:
