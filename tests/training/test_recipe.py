@@ -15,7 +15,9 @@ from xattn.training.augment import AUGMENTATIONS
 from xattn.training.data_table import DataTable
 from xattn.training.recipe import ModelTable, TrainTable, parse_recipe, read_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "models").glob("*.toml"))
+OF_DOCS = sorted((ROOT / "docs").rglob("*.toml"))
 GOOD: dict[str, Any] = {
     "model": {"architecture": "tiny"},
     "data": {},
@@ -29,18 +31,23 @@ def changed(table: str, key: str, value: object) -> dict[str, Any]:
 
 def test_the_models_folder_holds_recipes():
     assert len(RECIPES) >= 4
+    assert len(OF_DOCS) >= 2
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_of_the_models_folder_builds_its_architecture(path: Path):
+@pytest.mark.parametrize("path", [*RECIPES, *OF_DOCS], ids=lambda path: path.stem)
+def test_every_recipe_builds_its_architecture(path: Path):
     recipe = read_recipe(path)
 
     with torch.device("meta"):  # shapes only
         network = build(recipe.model.architecture, 2, **recipe.model.options).eval()
         logits = network(torch.zeros(1, 3, *recipe.preprocessing.size))
 
-    assert recipe.model.architecture == path.stem
     assert logits.shape == (1, 2)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_of_the_models_folder_is_named_after_its_architecture(path: Path):
+    assert read_recipe(path).model.architecture == path.stem
 
 
 def test_every_key_and_recipe_stands_in_the_readme_of_the_folder():
