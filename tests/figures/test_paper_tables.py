@@ -123,7 +123,7 @@ def test_latex_is_whole(tables, folder, name):
 def test_latex_compiles(tables, tmp_path):
     names = [f"{folder}/{name}.tex" for folder in tables[::2] for name in ("bias", "feature_usage")]
     page = "".join(rf"\input{{{name}}}" for name in names)
-    head = r"\documentclass{article}\usepackage{booktabs,longtable}\begin{document}"
+    head = r"\documentclass{article}\usepackage{booktabs,graphicx,longtable}\begin{document}"
     (tmp_path / "page.tex").write_text(head + page + r"\end{document}")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0

@@ -14,6 +14,8 @@ from xattn.figures.tables.papers import Paper
 MOST_ON_A_PAGE = 45
 """Rows of a LaTeX table that fit a page; longer ones go over several."""
 
+_LETTERS_A_LINE = {r"\small": 90, r"\footnotesize": 105}
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -37,7 +39,10 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
 
 
 def as_latex(paper: Paper) -> str:
-    """Write a table of the package booktabs; one that is longer than a page also of longtable."""
+    """Write a table of the package booktabs, made smaller where it is wider than the text.
+
+    One that is longer than a page is a longtable, in smaller letters where its rows are long.
+    """
     heads, rows = paper.sheet.heads, paper.sheet.rows
     caption = rf"\caption{{{latex(paper.caption)}}}\label{{tab:{_label(paper.label)}}}"
     columns = "".join("r" if head.numeric else "l" for head in heads)
@@ -45,12 +50,13 @@ def as_latex(paper: Paper) -> str:
     body = [" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in rows]
     body = _spaced(body, [row[0].text for row in rows])
     notes = rf"{{\footnotesize {latex(_sentences(paper))}\par}}"
-    small = [r"\small", r"\setlength{\tabcolsep}{4pt}"]
+    narrow = r"\setlength{\tabcolsep}{4pt}"
     if len(rows) > MOST_ON_A_PAGE:
         lines = [
             "% needs the packages booktabs and longtable",
             r"\begingroup",
-            *small,
+            _size(paper),
+            narrow,
             rf"\begin{{longtable}}{{{columns}}}",
             caption + r"\\",
             *top,
@@ -66,16 +72,18 @@ def as_latex(paper: Paper) -> str:
         ]
     else:
         lines = [
-            "% needs the package booktabs",
+            "% needs the packages booktabs and graphicx",
             r"\begin{table}",
             r"\centering",
-            *small,
+            r"\small",
+            narrow,
             caption,
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
             *top,
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
             "",
             r"\smallskip",
             notes,
@@ -166,6 +174,16 @@ def _latex_heads(heads: list[Head]) -> Iterator[str]:
         for head in heads
     ]
     yield " & ".join(titles) + r" \\"
+
+
+def _size(paper: Paper) -> str:
+    """Return the size of letters at which the longest row fits some 170 mm."""
+    columns = zip(*([c.text + c.mark for c in row] for row in paper.sheet.rows), strict=True)
+    titles = [head.title for head in paper.sheet.heads]
+    pairs = zip(titles, columns, strict=True)
+    letters = sum(max(map(len, (title, *column))) for title, column in pairs)
+    fitting = (size for size, most in _LETTERS_A_LINE.items() if letters <= most)
+    return next(fitting, r"\scriptsize")
 
 
 def _spaced(body: list[str], first: list[str]) -> list[str]:
