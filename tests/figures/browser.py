@@ -74,6 +74,11 @@ class Tab:
         """Move the mouse to a place in the window, in CSS pixels."""
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
+    def tap(self, x: float, y: float) -> None:
+        """Put a finger on a place in the window, in CSS pixels, and lift it."""
+        self.send("Input.dispatchTouchEvent", type="touchStart", touchPoints=[{"x": x, "y": y}])
+        self.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def screenshot(self, path: Path) -> None:
         """Save the whole page as PNG."""
         got = self.send("Page.captureScreenshot", captureBeyondViewport=True)
@@ -113,6 +118,7 @@ class Browser:
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
+        tab.send("Emulation.setTouchEmulationEnabled", enabled=width < 600, maxTouchPoints=1)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         tab.send("Emulation.setEmulatedMedia", features=[scheme])
         yield tab

@@ -197,9 +197,7 @@ def test_an_image_opens_large_and_arrow_keys_go_on(tab):
     assert tab.evaluate('byId("large-title").textContent') == first
     assert not tab.evaluate("byId('large').scrollWidth > innerWidth")
     tab.press("Escape", 27)
-    end = time.monotonic() + 10
-    while tab.evaluate("byId('large').open"):
-        assert time.monotonic() < end
+    assert wait(tab, "!byId('large').open")
     assert tab.evaluate("document.activeElement.className") == "enlarge"
 
 
@@ -235,6 +233,27 @@ def test_a_mark_shows_the_numbers_of_its_row_and_leads_to_it(tab, together):
                  "clientX: middle(mark)[0], clientY: middle(mark)[1] }))")  # fmt: skip
     assert tab.evaluate("rowOf(mark).classList.contains('picked') && !rowOf(mark).hidden")
     assert tab.evaluate("document.activeElement === rowOf(mark)")
+
+
+def test_a_tap_shows_a_mark_another_leads_to_its_row_and_one_on_a_picture_enlarges_it(
+    chromium, page
+):
+    with chromium.tab(PHONE) as tab:
+        tab.open(page)
+        tab.evaluate(HELP + PLOT + "const mark = marks[3]")
+        place = tab.evaluate("middle(mark)")
+        assert tab.evaluate("tip.hidden")
+        tab.tap(*place)
+        assert wait(tab, "!tip.hidden")
+        assert tab.evaluate(LIT) == [tab.evaluate("mark.dataset.row")]
+        assert not tab.evaluate("rowOf(mark).classList.contains('picked')")
+        tab.tap(*place)
+        assert wait(tab, "rowOf(mark).classList.contains('picked')")
+        assert tab.evaluate("document.activeElement === rowOf(mark)")
+        tab.tap(*tab.evaluate("middle(visible('.stages')[1])"))
+        assert wait(tab, "byId('large').open")
+        assert tab.evaluate('byId("large-title").textContent === visible(".tile")[1].ariaLabel')
+        assert tab.complaints == []
 
 
 def test_marks_are_one_tab_stop_and_arrow_keys_go_through_them(tab):
@@ -303,6 +322,14 @@ def test_the_browser_hears_requests_and_errors_and_the_checker_finds_faults(chro
         assert tab.requests == ["http://127.0.0.1:9/x.png"]
         assert any("ReferenceError" in said for said in tab.complaints)
         assert "image-alt" in serious_faults(tab)
+
+
+def wait(tab, condition):
+    """Say whether a condition comes to hold within ten seconds; a tap is handled a little later."""
+    end = time.monotonic() + 10
+    while not (held := tab.evaluate(condition)) and time.monotonic() < end:
+        time.sleep(0.02)
+    return held
 
 
 def serious_faults(tab):

@@ -86,6 +86,16 @@ def test_every_figure_has_a_caption_of_one_sentence(name):
     assert ". " not in caption
 
 
+def test_the_panels_of_critical_differences_carry_letters_and_leave_room_for_the_ranks(comparison):
+    fig = drawn(known_figures()["critical-difference"].draw, comparison)
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert len(titles) > 1
+    assert [title[:3] for title in titles] == [f"{c}  " for c in "abcdefgh"[: len(titles)]]
+    for ax in fig.axes:
+        ranks = max(t.get_window_extent().y1 for t in ax.get_xticklabels())
+        assert ax._left_title.get_window_extent().y0 >= ranks
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", FIGURES)
@@ -150,6 +160,7 @@ def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
 def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
     assert [p.stem for p in save_figures(bare, out=tmp_path)] == [
         "attribution-grid",
+        "agreement-maps",
         "attribution-models",
     ]
 

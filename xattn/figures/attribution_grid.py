@@ -12,7 +12,15 @@ from matplotlib.figure import Figure
 from xattn.figures import style
 from xattn.figures.choose import in_turn, ranked
 from xattn.figures.evidence import Evidence
-from xattn.figures.grid import Grid, draw_foot, draw_native, draw_overlay, draw_picture, outline
+from xattn.figures.grid import (
+    Grid,
+    describe,
+    draw_foot,
+    draw_native,
+    draw_overlay,
+    draw_picture,
+    outline,
+)
 from xattn.figures.numbers import readable, shortened
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
@@ -50,7 +58,7 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
         picture = draw_picture(first, evidence.picture(row), run.preprocessing.size)
         for name, mask in masks[i].items():
             outline(first, mask, outlines[name])
-        describe(first, image, str(run.predictions["image_id"].iloc[row]))
+        describe_image(first, image, str(run.predictions["image_id"].iloc[row]))
         column = 1
         for method in run.methods:
             found = np.asarray(run.map_array(method)[row], np.float32)
@@ -93,7 +101,7 @@ def rows_shown(
     return best.head(MOST_ROWS)
 
 
-def describe(ax: Axes, image: pd.Series, image_id: str) -> None:
+def describe_image(ax: Axes, image: pd.Series, image_id: str) -> None:
     """Write left of a panel what the model said of the image; `image` as of `choose.ranked`."""
     known = bool(image["label"])
     lines = [
@@ -104,5 +112,4 @@ def describe(ax: Axes, image: pd.Series, image_id: str) -> None:
     ]
     if known:
         lines.append("correct" if image["correct"] else "wrong")
-    ax.text(-0.06, 0.5, "\n".join(lines), transform=ax.transAxes, ha="right", va="center",
-            fontsize=style.pt(6.2), linespacing=1.45)  # fmt: skip
+    describe(ax, lines)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from xattn.errors import RunError
-from xattn.figures import compose, style
+from xattn.figures import style
 from xattn.figures.attribution_grid import rows_shown
 from xattn.figures.choose import ranked
 from xattn.figures.evidence import Evidence
@@ -18,8 +18,9 @@ from xattn.figures.folders import run_names
 from xattn.figures.grid import (
     LABELS_MM,
     Grid,
-    announce,
+    describe,
     draw_foot,
+    draw_nothing,
     draw_overlay,
     draw_picture,
     outline,
@@ -82,8 +83,7 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
                     native = np.asarray(run.map_array(method)[row], np.float32)
                     draw_overlay(ax, picture, native)
                 else:
-                    ax.imshow(compose.greyed(picture), interpolation="none")
-                    announce(ax, "no such maps")
+                    draw_nothing(ax, picture, "no such maps")
     grid.head(fig, ["image and masks", *methods])
     draw_foot(fig, grid, {name: outlines[name] for name in present})
     return fig
@@ -117,6 +117,4 @@ def _describe(ax: Axes, name: str, image: pd.Series) -> None:
     ]
     if image["label"]:
         lines.append("correct" if image["correct"] else "wrong")
-    for y, words, weight in ((0.82, shortened(name, 20), "bold"), (0.38, "\n".join(lines), None)):
-        ax.text(-0.06, y, words, transform=ax.transAxes, ha="right", va="center",
-                fontsize=style.pt(6.2), fontweight=weight, linespacing=1.4)  # fmt: skip
+    describe(ax, lines, bold=shortened(name, 20))

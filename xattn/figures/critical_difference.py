@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from xattn.figures import style
 from xattn.figures.numbers import p_value, shortened
+from xattn.figures.panels import letter
 from xattn.figures.performance_seeds import SPLIT_NAMES, metric_name
 from xattn.figures.registry import figure
 from xattn.runs import ComparisonFolder
@@ -38,16 +40,17 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
     margin = 4 + _LETTER_MM * max(len(_label(model, 1)) for model in models)
     fig = Figure(figsize=style.inches(style.page_mm(), height))
     panels = fig.subplots(len(parts), 1, squeeze=False)[:, 0]
-    for ax, ((split, metric), part) in zip(panels, parts, strict=True):
-        first = part.iloc[0]
-        _draw(ax, part.set_index("model")["rank"], float(first["critical_difference"]))
-        ax.set_title(
-            f"{SPLIT_NAMES.get(str(split), split)}, {metric_name(str(metric))}: "
-            f"{int(first['blocks'])} seeds, Friedman p {p_value(float(first['p_value']))}, "
-            f"critical difference {first['critical_difference']:.1f}",
-            pad=16,
-            x=(4 - margin) / (style.page_mm() - 2 * margin),
-        )
+    with rc_context({"axes.titlepad": 16}):  # the axis of ranks is above its panel
+        for ax, ((split, metric), part) in zip(panels, parts, strict=True):
+            first = part.iloc[0]
+            _draw(ax, part.set_index("model")["rank"], float(first["critical_difference"]))
+            ax.set_title(
+                f"{SPLIT_NAMES.get(str(split), split)}, {metric_name(str(metric))}: "
+                f"{int(first['blocks'])} seeds, Friedman p {p_value(float(first['p_value']))}, "
+                f"critical difference {first['critical_difference']:.1f}",
+                x=(4 - margin) / (style.page_mm() - 2 * margin),
+            )
+        letter(panels)
     fig.subplots_adjust(
         left=margin / style.page_mm(),
         right=1 - margin / style.page_mm(),

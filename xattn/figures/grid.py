@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LABELS_MM, GAP_MM, HEAD_MM = 30.0, 1.2, 7.0
 _LEGEND_MM, _LINE_MM = 36.0, 3.6
 _CELL_MM, _MOST_MM = 28.0, 236.0
+_PT_MM = 25.4 / 72
 _OPACITY = 0.55
 _EDGE = [Stroke(linewidth=1.3, foreground="#000000", alpha=0.6), Normal()]
 _SPECK = 0.15  # parts below this share of a mask's largest part are not outlined
@@ -41,6 +42,7 @@ class Grid:
         foot: height of what stands below.
         cell_w, cell_h: size of a panel.
         every, extra: so many rows belong together, and so much is left free above them.
+        above: height of what stands over all rows.
     """
 
     width: float
@@ -50,6 +52,7 @@ class Grid:
     cell_h: float
     every: int = 1
     extra: float = 0.0
+    above: float = HEAD_MM
 
     @classmethod
     def of(
@@ -60,6 +63,7 @@ class Grid:
         outlines: list[str],
         every: int = 1,
         extra: float = 0.0,
+        above: float = HEAD_MM,
     ) -> Grid:
         """Return a grid of panels in the shape of the run's pictures, above a foot.
 
@@ -70,9 +74,9 @@ class Grid:
         needed = max(style.text_mm(), LABELS_MM + columns * (cell_w + GAP_MM))
         page = min(style.page_mm(), needed)
         foot = max(11.0, 5.0 + _LINE_MM * -(-len(outlines) // _legend_columns(outlines, page)))
-        room = _MOST_MM - HEAD_MM - foot - rows // every * extra
+        room = _MOST_MM - above - foot - rows // every * extra
         cell_h = min(cell_w * height / width, room / rows - GAP_MM)
-        return cls(page, rows, foot, cell_h * width / height, cell_h, every, extra)
+        return cls(page, rows, foot, cell_h * width / height, cell_h, every, extra, above)
 
     @property
     def height(self) -> float:
@@ -81,7 +85,7 @@ class Grid:
 
     def top(self, row: int) -> float:
         """Return where a row begins."""
-        return HEAD_MM + row * (self.cell_h + GAP_MM) + (row // self.every + 1) * self.extra
+        return self.above + row * (self.cell_h + GAP_MM) + (row // self.every + 1) * self.extra
 
     def left(self, column: int) -> float:
         """Return where a column begins."""
@@ -102,12 +106,15 @@ class Grid:
         ax.spines[:].set_visible(False)
         return ax
 
-    def head(self, fig: Figure, words: list[str]) -> None:
-        """Write over each column what it shows."""
-        size = 7 if len(words) <= 7 else 5
+    def head(self, fig: Figure, words: list[str], row: int | None = None) -> None:
+        """Write over each column what it shows: at the top, or over a row."""
+        bottom = self.above if row is None else self.top(row)
+        # A letter is about 0.58 of its size wide.
+        room = (self.cell_w + GAP_MM) / max(map(len, words)) / 0.58 / _PT_MM
+        size = max(5.0, min(7.0, room))
         for column, text in enumerate(words):
             x = (self.left(column) + self.cell_w / 2) / self.width
-            y = 1 - (HEAD_MM - 1.5) / self.height
+            y = 1 - (bottom - 1.5) / self.height
             fig.text(x, y, text, ha="center", va="bottom", fontsize=style.pt(size))
 
 
@@ -124,27 +131,54 @@ def draw_picture(
 
 def draw_overlay(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> None:
     """Draw a map (h', w') over a picture (h, w, 3), or say why there is nothing to show."""
-    height, width = picture.shape[:2]
-    if why := compose.defect(native):
-        ax.imshow(compose.greyed(picture), interpolation="none")
-        announce(ax, why)
+    if _defective(ax, picture, native):
         return
+    height, width = picture.shape[:2]
     colours = compose.colourise(compose.scaled(native, height, width))
     ax.imshow(compose.blend(picture, colours, _OPACITY), interpolation="none")
 
 
 def draw_native(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> None:
     """Draw a map at its own resolution, in the frame of its picture."""
-    height, width = picture.shape[:2]
-    if why := compose.defect(native):
-        ax.imshow(compose.greyed(picture), interpolation="none")
-        announce(ax, why)
+    if _defective(ax, picture, native):
         return
+    height, width = picture.shape[:2]
     positive = np.clip(native, 0, None)
     ax.imshow(
         positive / positive.max(), cmap=style.MAP_COLOURS, vmin=0, vmax=1, interpolation="none",
         extent=(-0.5, width - 0.5, height - 0.5, -0.5),
     )  # fmt: skip
+
+
+def _defective(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> bool:
+    """Say in the panel why a map cannot be shown, if it cannot."""
+    if why := compose.defect(native):
+        draw_nothing(ax, picture, why)
+    return bool(why)
+
+
+def draw_nothing(ax: Axes, picture: NDArray[np.uint8], why: str) -> None:
+    """Draw a faded picture (h, w, 3) with the reason why no map lies over it."""
+    ax.imshow(compose.greyed(picture), interpolation="none")
+    announce(ax, why)
+
+
+def describe(ax: Axes, lines: list[str], bold: str = "") -> None:
+    """Write lines left of a panel, about its middle, the first in bold if there is one.
+
+    In low panels they move closer together and then become smaller, to stay off the rows beside.
+    """
+    height = ax.bbox.height / ax.figure.dpi * 72  # points
+    room = height / (len(lines) + bool(bold))
+    size = style.pt(min(6.2, room / 1.15))
+    looks: dict[str, Any] = {
+        "transform": ax.transAxes, "ha": "right", "va": "center", "fontsize": size,
+        "linespacing": min(1.45, 0.95 * room / size),
+    }  # fmt: skip
+    # Both texts have as many lines, so that each lies where the other has its gap.
+    ax.text(-0.06, 0.5, "\n".join(["", *lines] if bold else lines), **looks)
+    if bold:
+        ax.text(-0.06, 0.5, bold + "\n" * len(lines), fontweight="bold", **looks)
 
 
 def announce(ax: Axes, words: str) -> None:
@@ -186,7 +220,8 @@ def _legend_columns(features: list[str], width: float) -> int:
     """Return how many names of these lengths stand beside each other in so many mm."""
     longest = max((len(_legend_name(f)) for f in features), default=0)
     column_mm = 7.5 + 1.3 * longest  # stroke and gaps, and a letter of 6.2 points
-    return max(1, int((width - LABELS_MM - _LEGEND_MM) / column_mm))
+    room = width - LABELS_MM - _LEGEND_MM + 2.6  # the last column needs no gap behind it
+    return max(1, int(room / column_mm))
 
 
 def draw_foot(fig: Figure, grid: Grid, outlines: dict[str, style.Stroke]) -> None:

@@ -32,6 +32,7 @@ _MODULES = (
     "attribution_grid",
     "attribution_models",
     "agreement",
+    "agreement_maps",
     "alignment",
     "feature_usage",
     "usage_heatmap",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -15,7 +16,7 @@ from xattn.figures import style
 from xattn.figures.evidence import by_kind
 from xattn.figures.forest import heading, key, keys_of_significance, significant
 from xattn.figures.numbers import readable, shortened
-from xattn.figures.panels import legend
+from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
 from xattn.runs import TableFolder
 
@@ -26,7 +27,7 @@ MOST_PANELS = 24
 """More features fit no page; the figure then shows the most significant ones and says so."""
 
 _PANELS_A_ROW = 4
-_PANEL_MM = 30.0
+_NARROWEST_MM, _PANEL_MM, _FRAME_MM, _TALLEST_MM = 40.0, 30.0, 26.0, 236.0
 
 
 @figure(
@@ -42,13 +43,17 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
     table = folder.table("usage_over_training").sort_values("step", kind="stable")
     alpha = _alpha(folder)
     features, left_out = _chosen(table)
-    across = min(_PANELS_A_ROW, len(features))
+    page, title_pt = style.page_mm(), style.pt(7)
+    across = min(_PANELS_A_ROW, int(page / _NARROWEST_MM), len(features))
     down = math.ceil(len(features) / across)
-    size = style.inches(style.page_mm(), 26 + _PANEL_MM * down)
+    panel = min(_PANEL_MM, (_TALLEST_MM - _FRAME_MM) / down)
+    size = style.inches(page, _FRAME_MM + panel * down)
     fig = Figure(figsize=size, layout="constrained")
     panels = fig.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     controls = table[table["kind"] == "control"]
     tests = list(dict.fromkeys(table.loc[table["kind"] != "control", "test"]))
+    # A bold letter is about 0.65 of its size wide; the panel's own takes three.
+    most = int((page - 14) / across / (0.65 * title_pt * 25.4 / 72)) - 3
     for ax, feature in zip(panels.flat, features, strict=False):
         for _, part in controls.groupby(["feature", "test"], sort=False):
             _draw(ax, part, style.KIND_COLOURS["control"], "", alpha)
@@ -56,10 +61,12 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
             marker = style.MARKERS[tests.index(test) % len(style.MARKERS)]
             _draw(ax, part, _colour(str(part["kind"].iloc[0])), marker, alpha)
         ax.axhline(0, color=style.ink(), linewidth=0.6, zorder=1)
-        ax.set_title(shortened(readable(feature), 26))
+        ax.set_title(shortened(readable(feature), most))
         ax.grid(axis="y")
     for ax in list(panels.flat)[len(features) :]:
         ax.set_visible(False)
+    with rc_context({"axes.titlesize": title_pt}):
+        letter(panels.flat[: len(features)])
     panels[0, 0].xaxis.set_major_locator(MaxNLocator(integer=True))
     for ax in panels[:, 0]:
         ax.set_ylabel("effect, bits")
