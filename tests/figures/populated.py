@@ -11,8 +11,18 @@ import zarr
 
 from tests.analysis.trained import fabricate_study
 from tests.fabricate import fabricate_run
+from tests.figures.made_tables import (
+    agreement_table,
+    alignment_table,
+    bias_table,
+    fairness_table,
+    interventions_table,
+    trap_of_rulers,
+    usage_table,
+)
 from xattn.analysis.comparison.compare import compare
 from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.analysis.verdicts import verdict_table
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 
 FEATURES = {
@@ -39,6 +49,23 @@ def populated_run(
     masks = {name: block_masks(rng, n) for name in [*features, "lesion"]}
     write_masks(run, masks, {**features, "lesion": "structure"})
     write_tables(run, features, methods, rng)
+    return run
+
+
+def complete_run(root: Path, **options: object) -> RunFolder:
+    """Write a populated run with every other table too, and the scores of every image."""
+    run = populated_run(root, **options)
+    features = options.get("features", FEATURES)
+    edits, alignment = interventions_table(features), run.table("alignment")
+    over = alignment["lift"] / alignment["chance_lift"]
+    usage = run.table("feature_usage").assign(rank_effect_error=0.02)
+    verdicts = verdict_table(usage, edits, alignment.assign(lift_over_chance=over))
+    run.write_table("interventions", edits)
+    run.write_table("verdicts", verdicts)
+    run.write_table("agreement", agreement_table(run.methods))
+    run.write_table("fairness", fairness_table(features))
+    run.write_table("trap", trap_of_rulers())
+    scores(run).to_parquet(run.path / "mask_scores.parquet", index=False)
     return run
 
 
@@ -100,6 +127,20 @@ def write_tables(
         run.write_table("reliability", reliability_table(said, run.classes, bootstrap=99))
 
 
+def scores(run: RunFolder) -> pd.DataFrame:
+    """Return mask_scores.parquet: the lift of every map on every mask that is not empty."""
+    table = pd.read_parquet(run.path / "features.parquet")
+    areas = [c for c in table if c.endswith(".area")]
+    parts = []
+    for number, method in enumerate(run.methods):
+        for column in areas:
+            shown = table[table[column] > 0][["image_id", "label"]]
+            lift = 0.5 + number + np.arange(len(shown)) / 4
+            name = column.removesuffix(".area")
+            parts.append(shown.assign(method=method, feature=name, lift=lift))
+    return pd.concat(parts, ignore_index=True)
+
+
 MODELS = {
     "resnet18": 1.0,
     "resnet18-ga": 1.3,
@@ -136,51 +177,3 @@ def populated_course(
     folder.write_table("usage_over_training", pd.concat(parts, ignore_index=True))
     (folder.path / "usage_over_training.json").write_text(json.dumps({"alpha": 0.05}))
     return folder
-
-
-def alignment_table(
-    features: dict[str, str], methods: tuple[str, ...], labels: list[str], rng: np.random.Generator
-) -> pd.DataFrame:
-    rows = []
-    for method in methods:
-        for feature, kind in features.items():
-            for label in labels:
-                lift, area, p = 2 ** rng.normal(0.3, 0.8), rng.uniform(0.02, 0.2), rng.random() ** 3
-                rows.append({
-                    "method": method, "feature": feature, "kind": kind, "label": label,
-                    "n": int(rng.integers(10, 900)), "mass": min(1, lift * area), "area": area,
-                    "lift": lift, "lift_low": lift * 0.9, "lift_high": lift * 1.12,
-                    "pointing": rng.random(), "auc": rng.random(), "rank_accuracy": rng.random(),
-                    "topk": rng.random(), "p_value": p, "p_adjusted": min(1, p * 8),
-                    "chance_lift": 2 ** rng.normal(0.2, 0.2),
-                })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def usage_table(features: dict[str, str], rng: np.random.Generator) -> pd.DataFrame:
-    rows = []
-    for feature, kind in features.items():
-        p = 0.6 if kind == "control" else float(rng.random() ** 4)
-        effect = 0.002 if kind == "control" else float(rng.random() * 0.1)
-        rows.append({
-            "feature": feature, "kind": kind, "test": "within-label permutation", "n": 500,
-            "groups": 400, "strata_dropped": 0, "statistic": rng.random(), "p_value": p,
-            "p_adjusted": min(1, p * len(features)), "used": p * len(features) < 0.05,
-            "effect_bits": effect, "effect_low": effect * 0.6, "effect_high": effect * 1.5 + 0.002,
-            "rank_effect": rng.uniform(-0.3, 0.3),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def bias_table(artifacts: list[str], rng: np.random.Generator) -> pd.DataFrame:
-    rows = []
-    for feature in artifacts:
-        present, absent = (int(v) for v in rng.integers(20, 2000, 2))
-        for metric in ("balanced_accuracy", "tpr", "fpr", "auc"):
-            gap, p = rng.normal(0, 0.1), rng.random()
-            rows.append({
-                "feature": feature, "metric": metric, "n_present": present, "n_absent": absent,
-                "present": 0.7 + gap, "absent": 0.7, "gap": gap, "gap_low": gap - 0.05,
-                "gap_high": gap + 0.06, "p_value": p, "p_adjusted": min(1, p * 2),
-            })  # fmt: skip
-    return pd.DataFrame(rows)

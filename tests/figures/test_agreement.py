@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.figures.artists import drawn, overhang, points, spans, words
-from tests.figures.more_tables import complete_run
+from tests.figures.populated import complete_run
 from xattn.errors import RunError
 from xattn.figures.agreement import MOST_ROWS, draw_agreement
 from xattn.figures.registry import NothingToDrawError

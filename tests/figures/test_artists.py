@@ -7,14 +7,8 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
-from tests.figures.populated import (
-    alignment_table,
-    bias_table,
-    explained_run,
-    populated_run,
-    usage_table,
-    write_masks,
-)
+from tests.figures.made_tables import alignment_table, bias_table, usage_table
+from tests.figures.populated import explained_run, populated_run, write_masks
 from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.alignment import draw_alignment

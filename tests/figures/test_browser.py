@@ -5,9 +5,8 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from tests.figures.analysed import analysed_run, scores
 from tests.figures.browser import browser
-from tests.figures.populated import block_masks, explained_run, write_masks
+from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
 from xattn.figures.listing import positive_of, said_of
 from xattn.figures.numbers import with_interval
 from xattn.figures.report import FIRST_TILES, report
@@ -33,7 +32,7 @@ const pick = (name, value) => tools.querySelector(`[name=${name}][value="${value
 def together(tmp_path_factory):
     """Two models of the same images: one with every table, one with maps and masks alone."""
     root = tmp_path_factory.mktemp("browser")
-    first = analysed_run(root / "a", n=N)
+    first = complete_run(root / "a", n=N)
     second = explained_run(root / "b", n=N, seed=5)
     masks = {name: block_masks(np.random.default_rng(1), N) for name in ("ruler", "lesion")}
     write_masks(second, masks, {"ruler": "artifact", "lesion": "structure"})

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.figures.artists import drawn, overhang, points, spans, words
-from tests.figures.more_tables import complete_run
+from tests.figures.populated import complete_run
 from xattn.analysis.verdicts import SMALLEST_CHANGE
 from xattn.figures import registry, style
 from xattn.figures.interventions import draw_interventions

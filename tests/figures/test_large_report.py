@@ -9,7 +9,8 @@ import zarr
 from PIL import Image
 
 from tests.fabricate import fabricate_run
-from tests.figures.populated import populated_run, usage_table
+from tests.figures.made_tables import usage_table
+from tests.figures.populated import populated_run
 from xattn.figures.report import report
 from xattn.figures.sections import make_sections
 from xattn.figures.together import Together

@@ -12,8 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.analysis.trained import fabricate_study
-from tests.figures.more_tables import complete_run
-from tests.figures.populated import FEATURES, populated_run
+from tests.figures.populated import FEATURES, complete_run, populated_run
 from xattn.analysis.comparison.compare import compare
 from xattn.cli.report import figures_command
 from xattn.errors import RunError, UsageError

@@ -7,14 +7,15 @@ from matplotlib.text import Text
 from PIL import Image
 
 from tests.figures.artists import drawn, overhang
-from tests.figures.more_tables import complete_run, write_search
 from tests.figures.pdf import fonts_of
 from tests.figures.populated import (
+    complete_run,
     explained_run,
     populated_comparison,
     populated_course,
     populated_run,
 )
+from tests.figures.searched import write_search
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
 from xattn.figures.folders import opened

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.figures.more_tables import complete_run, write_search
-from tests.figures.populated import populated_comparison, populated_course
+from tests.figures.populated import complete_run, populated_comparison, populated_course
+from tests.figures.searched import write_search
 from xattn.figures.folders import opened
 from xattn.figures.registry import known_figures
 

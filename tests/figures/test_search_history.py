@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.figures.artists import drawn, overhang
-from tests.figures.more_tables import write_search
+from tests.figures.searched import write_search
 from xattn.figures.folders import SearchFolder, opened
 from xattn.figures.registry import NothingToDrawError, save_figures
 from xattn.figures.search_history import draw_search_history, save_search_figures

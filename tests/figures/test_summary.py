@@ -4,8 +4,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.figures.analysed import analysed_run
-from tests.figures.populated import explained_run, populated_run
+from tests.figures.populated import complete_run, explained_run, populated_run
 from xattn.analysis.verdicts import UNCLEAR, VERDICTS
 from xattn.figures.evidence import Evidence
 from xattn.figures.performance import performance
@@ -20,7 +19,7 @@ def made(tmp_path_factory):
     """Runs to copy: one that is measured as far as usage and bias go, one wholly."""
     return {
         "populated": populated_run(tmp_path_factory.mktemp("one"), methods=("gradcam",)),
-        "analysed": analysed_run(tmp_path_factory.mktemp("two")),
+        "analysed": complete_run(tmp_path_factory.mktemp("two")),
     }
 
 

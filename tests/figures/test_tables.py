@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.populated import alignment_table, bias_table, usage_table
+from tests.figures.made_tables import alignment_table, bias_table, usage_table
 from xattn.analysis.groups.fairness import METRICS as FAIRNESS
 from xattn.analysis.verdicts import VERDICTS
 from xattn.errors import UsageError

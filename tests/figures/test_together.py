@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.analysed import analysed_run
-from tests.figures.populated import explained_run
+from tests.figures.populated import complete_run, explained_run
 from xattn.errors import UsageError
 from xattn.figures.choose import chosen, most_attended
 from xattn.figures.listing import make_listing, outcome, positive_of, said_of
@@ -17,7 +16,7 @@ from xattn.runs import RunFolder
 def pair(tmp_path_factory):
     """Two runs of the same images, the second with another seed."""
     root = tmp_path_factory.mktemp("pair")
-    return [analysed_run(root / name, seed=i) for i, name in enumerate("ab")]
+    return [complete_run(root / name, seed=i) for i, name in enumerate("ab")]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +73,7 @@ def test_lifts_are_those_of_the_file(both, pair):
 
 
 def test_features_known_by_a_value_alone_count_as_shown(tmp_path):
-    run = analysed_run(tmp_path, n=6)
+    run = complete_run(tmp_path, n=6)
     table = pd.read_parquet(run.path / "features.parquet")
     table.assign(hair=[0.0, 1, 0, 1, np.nan, 0]).to_parquet(run.path / "features.parquet")
     path = run.path / "features.json"

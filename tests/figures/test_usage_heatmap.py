@@ -5,7 +5,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from tests.figures.artists import drawn, overhang, words
-from tests.figures.more_tables import complete_run
+from tests.figures.populated import complete_run
 from xattn.analysis.verdicts import VERDICTS
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
@@ -96,7 +96,7 @@ def test_a_feature_that_a_model_was_not_tested_for_is_hatched(runs, tmp_path):
 
 def test_verdicts_are_explained_in_the_legend_if_there_are_any(runs, tmp_path):
     said = words(drawn(draw_usage_heatmap, runs))
-    given = set(runs[0].table("verdicts")["verdict"])
+    given = {verdict for run in runs for verdict in run.table("verdicts")["verdict"]}
     assert all((verdict in said) == (verdict in given) for verdict in VERDICTS)
     bare = complete_run(tmp_path, n=6)
     (bare.path / "verdicts.csv").unlink()

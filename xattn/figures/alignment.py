@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from xattn.figures import style
 from xattn.figures.evidence import Evidence
 from xattn.figures.forest import (
     MOST_FEATURES,
+    chance_ticks,
     intervals,
     key,
+    key_of_tick,
     keys_of_significance,
     label_rows,
     row_height,
@@ -23,7 +24,6 @@ from xattn.figures.forest import (
     significant,
     spread_out,
 )
-from xattn.figures.interactive import BESIDE, mark
 from xattn.figures.panels import legend
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
@@ -83,9 +83,7 @@ def draw_alignment(run: RunFolder) -> Figure:
         for i, m in enumerate(methods)
     ]
     if "chance_lift" in table:
-        tick = Line2D([], [], color=style.ink(), marker="|", markersize=7, linestyle="none",
-                      label="chance: masks of other images")  # fmt: skip
-        handles.append(tick)
+        handles.append(key_of_tick("chance: masks of other images"))
     handles += keys_of_significance(evidence.alpha, "against chance")
     legend(fig, handles, most=2)
     if rows.left_out:
@@ -107,11 +105,7 @@ def _draw_method(
     filled = significant(part, evidence.alpha)
     intervals(ax, lift, low, high, y, colour, marker, filled, part.index)
     if "chance_lift" in part:
-        chance = part["chance_lift"].to_numpy(float).clip(_LEAST, _MOST)
-        known = np.isfinite(chance)
-        ticks = ax.scatter(chance[known], y[known], marker="|", s=34, color=style.ink(),
-                           linewidth=0.9, zorder=2.5)  # fmt: skip
-        mark(ticks, part.index[known], BESIDE)
+        chance_ticks(ax, part["chance_lift"].clip(_LEAST, _MOST), y)
 
 
 def _lift_axis(ax: Axes, table: pd.DataFrame) -> None:

@@ -10,14 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from xattn.figures import style
-from xattn.figures.evidence import Evidence, by_kind
+from xattn.figures.evidence import Evidence
 from xattn.figures.forest import (
     MOST_FEATURES,
     Rows,
-    heading,
     intervals,
     key,
+    keys_of_kinds,
     keys_of_significance,
+    kind_colour,
     label_rows,
     row_height,
     rows_by_kind,
@@ -78,9 +79,7 @@ def draw_feature_usage(run: RunFolder) -> Figure:
         shade_rows(axes[1], rows)
     _draw_evidence(axes[-1], table, tests, rows, evidence)
     letter(axes)
-    kinds = dict(zip(table["feature"], table["kind"], strict=True))
-    handles = [key(_colour(kind), "o", heading(kind).lower())
-               for kind, _ in by_kind(list(rows.place), kinds)]  # fmt: skip
+    handles = keys_of_kinds(table)
     if len(tests) > 1:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
     handles += keys_of_significance(evidence.alpha, "")
@@ -102,7 +101,7 @@ def strongest_tests(table: pd.DataFrame) -> pd.DataFrame:
 def _parts(table: pd.DataFrame, tests: list[str]) -> list[tuple[pd.DataFrame, str, str]]:
     """Split the table by test and kind, each part with its marker and colour."""
     return [
-        (part, style.MARKERS[i % len(style.MARKERS)], _colour(str(kind)))
+        (part, style.MARKERS[i % len(style.MARKERS)], kind_colour(kind))
         for i, test in enumerate(tests)
         for kind, part in table[table["test"] == test].groupby("kind", dropna=False, sort=True)
     ]
@@ -153,7 +152,3 @@ def _draw_evidence(
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
-
-
-def _colour(kind: str) -> str:
-    return style.KIND_COLOURS.get(kind, style.ink())

@@ -1,8 +1,8 @@
-"""Rows of points with intervals, gathered by kind of feature: what three figures share."""
+"""Rows of points with intervals, gathered by kind of feature: what many figures share."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.figures import style
 from xattn.figures.evidence import by_kind
-from xattn.figures.interactive import SPAN, mark
+from xattn.figures.interactive import BESIDE, SPAN, mark
 from xattn.figures.numbers import readable, shortened
 
 if TYPE_CHECKING:
@@ -65,17 +65,18 @@ class Rows:
         return np.asarray(features.map(self.place), float)
 
 
-def row_height(table: pd.DataFrame, wanted: float, frame: float) -> float:
+def row_height(table: pd.DataFrame, wanted: float, frame: float, times: int = 1) -> float:
     """Return the height of a feature's row in mm: `wanted`, or less for all to fit a page.
 
     Args:
         table: tidy, with columns feature and kind.
         wanted: mm.
         frame: mm of the page that are not rows: titles, axes, legend.
+        times: how often all rows stand below each other.
     """
     rows = min(table["feature"].nunique(), MOST_FEATURES)
     kinds = table["kind"].nunique(dropna=False)
-    room = _TALLEST_MM - frame - kinds * (_HEADING_MM + _GAP_MM)
+    room = (_TALLEST_MM - frame) / times - kinds * (_HEADING_MM + _GAP_MM)
     return min(wanted, room / max(1, rows))
 
 
@@ -91,18 +92,31 @@ def rows_by_kind(table: pd.DataFrame, order_by: str, row_mm: float) -> Rows:
     chosen = grouped["p_adjusted"].min().sort_values(kind="stable").index[:MOST_FEATURES]
     means = grouped[order_by].mean().loc[chosen].sort_values(ascending=False, kind="stable")
     kinds = dict(zip(table["feature"], table["kind"], strict=True))
+    parts = [(heading(kind), features) for kind, features in by_kind(list(means.index), kinds)]
+    return stacked(parts, row_mm, grouped.ngroups - len(means))
+
+
+def stacked(parts: Sequence[tuple[str, Sequence[str]]], row_mm: float, left_out: int = 0) -> Rows:
+    """Place features below each other in the order given, part by part.
+
+    Args:
+        parts: the heading of each part, "" for none, and its features.
+        row_mm: height of a feature's row; headings keep theirs.
+        left_out: features that are in no part.
+    """
     place: dict[str, float] = {}
     headings: dict[float, str] = {}
     top = 0.0
-    for kind, features in by_kind(list(means.index), kinds):
-        headings[top + _HEADING_MM / 2 / row_mm] = heading(kind)
-        top += _HEADING_MM / row_mm
+    for words, features in parts:
+        if words:
+            headings[top + _HEADING_MM / 2 / row_mm] = words
+            top += _HEADING_MM / row_mm
         place |= {feature: top + i + 0.5 for i, feature in enumerate(features)}
         top += len(features) + _GAP_MM / row_mm
-    return Rows(place, headings, top, grouped.ngroups - len(place))
+    return Rows(place, headings, top, left_out)
 
 
-def label_rows(ax: Axes, rows: Rows, notes: dict[str, str]) -> None:
+def label_rows(ax: Axes, rows: Rows, notes: Mapping[str, str]) -> None:
     """Write features and headings of kinds on the vertical axis, top first.
 
     Args:
@@ -158,6 +172,63 @@ def intervals(
                               edgecolor=colour, linewidth=0.9, zorder=3)  # fmt: skip
             if known.size:
                 mark(dots, known[which])
+
+
+def intervals_by_kind(
+    ax: Axes,
+    table: pd.DataFrame,
+    columns: tuple[str, str, str],
+    rows: Rows,
+    alpha: float,
+    scale: float = 1,
+) -> None:
+    """Draw a row's value with its interval in the colour of its kind, filled where significant.
+
+    Args:
+        table: tidy, with columns feature, kind and p_adjusted.
+        columns: value, low and high end.
+        rows: where the features stand.
+        alpha: level of significance.
+        scale: what the columns are multiplied by.
+    """
+    for kind, own in table.groupby("kind", sort=True, dropna=False):
+        value, low, high = (scale * own[column] for column in columns)
+        y, filled = rows.of(own["feature"]), significant(own, alpha)
+        intervals(ax, value, low, high, y, kind_colour(kind), "o", filled, own.index)
+
+
+def kind_colour(kind: object) -> str:
+    """Return the colour of a kind of feature, ink for one that is not known."""
+    return style.KIND_COLOURS.get(str(kind), style.ink())
+
+
+def keys_of_kinds(table: pd.DataFrame, words: str = "") -> list[Line2D]:
+    """Return a legend entry for each kind of feature in a table, `words` behind its name."""
+    kinds = dict(zip(table["feature"], table["kind"], strict=True))
+    return [
+        key(kind_colour(kind), "o", heading(kind).lower() + words)
+        for kind, _ in by_kind(list(kinds), kinds)
+    ]
+
+
+def chance_ticks(ax: Axes, x: pd.Series[float], y: ArrayLike, scale: float = 1) -> None:
+    """Draw the level of chance of each row of a table as an upright tick; NaN are left out.
+
+    Args:
+        x: a column of the table; its index are the places in the table's file.
+        y: position of each row.
+        scale: what x is multiplied by.
+    """
+    known = np.asarray(x.notna())
+    ticks = ax.scatter(scale * x[known], np.asarray(y, float)[known], marker="|", s=34,
+                       color=style.ink(), linewidth=0.9, zorder=2.5)  # fmt: skip
+    mark(ticks, x.index[known], BESIDE)
+
+
+def key_of_tick(label: str) -> Line2D:
+    """Return a legend entry that looks like one of `chance_ticks`."""
+    return Line2D([], [], color=style.ink(), marker="|", markersize=7, linestyle="none",
+                  label=label)  # fmt: skip
 
 
 def key(colour: str, marker: str, label: str, filled: bool = True) -> Line2D:

@@ -12,21 +12,22 @@ from numpy.typing import NDArray
 
 from xattn.analysis.verdicts import SMALLEST_CHANGE
 from xattn.figures import style
-from xattn.figures.evidence import Evidence, by_kind
+from xattn.figures.evidence import Evidence
 from xattn.figures.forest import (
     Rows,
-    heading,
     intervals,
+    intervals_by_kind,
     key,
+    keys_of_kinds,
     keys_of_significance,
+    kind_colour,
     label_rows,
     row_height,
     rows_by_kind,
-    significant,
 )
 from xattn.figures.interactive import BESIDE, mark
 from xattn.figures.numbers import count, readable
-from xattn.figures.panels import legend, letter, rows_of_a_neighbour, zero_line
+from xattn.figures.panels import legend, letter, rows_of_a_neighbour, say_above, zero_line
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
@@ -83,9 +84,7 @@ def draw_interventions(run: RunFolder) -> Figure:
     without = len(every) - int(every["delta_logit"].notna().sum())
     if without:
         note += f"; {count(without, 'edit')} without numbers, for reasons in the table"
-    if rows.left_out:
-        note += f"; {rows.left_out} more in the table"
-    fig.suptitle(note, fontsize=style.pt(7), x=0.01, ha="left")
+    say_above(fig, note, rows)
     return fig
 
 
@@ -113,7 +112,7 @@ def _draw_changes(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
     """Draw the edit with its interval above its control, which has none in the table."""
     for kind, part in table.groupby("kind", sort=True):
         y = rows.of(part["feature"])
-        colour = style.KIND_COLOURS.get(str(kind), style.ink())
+        colour = kind_colour(kind)
         everything = np.ones(len(part), bool)
         intervals(ax, part["delta_logit"], part["delta_low"], part["delta_high"], y - _BESIDE,
                   colour, "o", everything, part.index)  # fmt: skip
@@ -135,11 +134,8 @@ def _draw_excess(ax: Axes, table: pd.DataFrame, rows: Rows, alpha: float) -> Non
     if "score_sd" in table and table["score_sd"].notna().any():
         small = SMALLEST_CHANGE * float(table["score_sd"].median())
         ax.axvspan(-small, small, color=style.faint(), alpha=0.9, linewidth=0, zorder=0.5)
-    for kind, part in table.groupby("kind", sort=True):
-        colour = style.KIND_COLOURS.get(str(kind), style.ink())
-        intervals(ax, part["excess_logit"], part["excess_low"], part["excess_high"],
-                  rows.of(part["feature"]), colour, "o", significant(part, alpha),
-                  part.index)  # fmt: skip
+    columns = ("excess_logit", "excess_low", "excess_high")
+    intervals_by_kind(ax, table, columns, rows, alpha)
     for y in rows.of(table.loc[table["excess_logit"].isna(), "feature"]):
         ax.annotate("no control", (0, y), xytext=(5, 0), textcoords="offset points", va="center",
                     fontsize=style.pt(6))  # fmt: skip
@@ -152,7 +148,7 @@ def _draw_flips(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
     """Draw both shares of changed decisions, joined, in per cent of the images edited."""
     for kind, part in table.groupby("kind", sort=True):
         y = rows.of(part["feature"])
-        colour = style.KIND_COLOURS.get(str(kind), style.ink())
+        colour = kind_colour(kind)
         edit, control = (100 * part[c] for c in ("flip_rate", "control_flip_rate"))
         mark(ax.scatter(edit, y - _BESIDE, s=17, color=colour, zorder=3), part.index)
         _draw_controls(ax, control, y + _BESIDE)
@@ -163,15 +159,7 @@ def _draw_flips(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
 
 
 def _legend(table: pd.DataFrame, alpha: float, paired: bool) -> list[Artist]:
-    kinds = dict(zip(table["feature"], table["kind"], strict=True))
-    handles: list[Artist] = [
-        key(
-            style.KIND_COLOURS.get(kind, style.ink()),
-            "o",
-            f"{heading(kind).lower()}, 95 % interval",
-        )
-        for kind, _ in by_kind(list(kinds), kinds)
-    ]
+    handles: list[Artist] = [*keys_of_kinds(table, ", 95 % interval")]
     control = key(style.KIND_COLOURS["control"], _CONTROL_MARKER, "the same edit elsewhere", False)
     control.set_linestyle("none")
     handles.append(control)

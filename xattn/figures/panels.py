@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+import math
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib import rcParams
+from matplotlib.figure import Figure
 
 from xattn.figures import style
-from xattn.figures.forest import Rows, shade_rows
+from xattn.figures.forest import Rows, label_rows, shade_rows
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+
+def panels_over_rows(
+    rows: Rows, row_mm: float, notes: Mapping[str, str], number: int, across: int
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure as wide as the page whose panels all have the same rows, named on the left.
+
+    Args:
+        rows: of every panel.
+        row_mm: height of a feature's row.
+        notes: feature -> what stands behind its name.
+        number: of panels.
+        across: panels beside each other.
+
+    Returns:
+        The figure, and its panels from left to right and from top to bottom.
+    """
+    down = math.ceil(number / across)
+    height = 24 + down * (14 + row_mm * rows.height)
+    fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
+    grid = fig.subplots(down, across, sharey=True, squeeze=False)
+    for left, *others in grid:
+        label_rows(left, rows, notes)
+        left.grid(axis="x")
+        for ax in others:
+            rows_of_a_neighbour(ax, rows)
+    for ax in grid.flat[number:]:
+        ax.set_visible(False)
+    return fig, list(grid.flat[:number])
+
+
+def say_above(fig: Figure, words: str, rows: Rows) -> None:
+    """Say above all panels what the rows are, and how many found no place."""
+    if rows.left_out:
+        words += f"; {rows.left_out} more in the table"
+    fig.suptitle(words, fontsize=style.pt(7), x=0.01, ha="left")
 
 
 def letter(panels: Iterable[Axes]) -> None:

@@ -38,6 +38,8 @@ _MODULES = (
     "usage_heatmap",
     "interventions",
     "bias",
+    "fairness",
+    "trap",
     "calibration",
     "performance_seeds",
     "critical_difference",

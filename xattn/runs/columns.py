@@ -89,7 +89,8 @@ WRITTEN_BY: dict[str, str] = {
     ),
     "usage_over_training": _OVER_TRAINING,
     "faithfulness": "xattn explain --evaluate",
-    **dict.fromkeys(("performance", "reliability", "trap"), _EVALUATE),
+    **dict.fromkeys(("performance", "reliability"), _EVALUATE),
+    "trap": f"{_EVALUATE} --trap all",
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }
 """The command that writes each table, for the messages about one that is not there."""
