@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import zarr
+from matplotlib.figure import Figure
 
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import populated_run
@@ -8,7 +9,9 @@ from xattn.errors import RunError
 from xattn.figures.attribution_grid import rows_shown
 from xattn.figures.attribution_models import MOST_ROWS, draw_attribution_models
 from xattn.figures.evidence import Evidence
+from xattn.figures.grid import describe, main_parts
 from xattn.figures.registry import NothingToDrawError
+from xattn.figures.style import inches, page_mm
 from xattn.runs import RunFolder
 
 
@@ -82,8 +85,6 @@ def test_more_models_than_a_page_holds_are_refused(runs):
 
 
 def test_specks_of_a_mask_are_not_outlined():
-    from xattn.figures.grid import main_parts
-
     mask = np.zeros((40, 40), bool)
     mask[5:15, 5:15] = True  # 100 pixels
     mask[30:34, 30:34] = True  # 16
@@ -92,3 +93,16 @@ def test_specks_of_a_mask_are_not_outlined():
     assert kept.sum() == 116
     assert not kept[20, 20]
     assert not main_parts(np.zeros((4, 4), bool)).any()
+
+
+def test_words_beside_low_pictures_keep_to_their_rows():
+    def two_low_rows():
+        fig = Figure(figsize=inches(page_mm(), 30))
+        for row in range(2):
+            describe(fig.add_axes((0.5, 0.55 - row * 0.45, 0.2, 0.42)), ["a line"] * 5, "bold")
+        return fig
+
+    fig = drawn(two_low_rows, venue="lncs")
+    first, second = ([t.get_window_extent() for t in ax.texts] for ax in fig.axes)
+    assert len(first) == len(second) == 2
+    assert min(box.y0 for box in first) >= max(box.y1 for box in second)
