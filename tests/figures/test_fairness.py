@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -7,6 +9,7 @@ from tests.figures.made_tables import fairness_table
 from tests.figures.populated import complete_run
 from xattn.analysis.groups.fairness import METRICS
 from xattn.figures import style
+from xattn.figures.bias import draw_bias
 from xattn.figures.fairness import draw_fairness
 from xattn.figures.registry import NothingToDrawError, save_figures
 
@@ -85,3 +88,12 @@ def test_long_names_stay_on_a_narrow_page(run, table):
     run.write_table("fairness", fairness_table(features))
     fig = drawn(draw_fairness, run, venue="lncs")
     assert overhang(fig) < 0.2
+
+
+def test_gaps_of_bias_have_the_colours_too_and_titles_that_fit_a_narrow_page(run):
+    fig = drawn(draw_bias, run, venue="lncs")
+    assert overhang(fig) < 0.2
+    titles = [ax._left_title.get_window_extent() for ax in fig.axes]
+    assert all(a.x1 < b.x0 for a, b in pairwise(titles))
+    (handle,) = [h for h in fig.legends[0].legend_handles if "artifacts" in h.get_label()]
+    assert to_hex(handle.get_color()) == style.KIND_COLOURS["artifact"].lower()
