@@ -158,6 +158,14 @@ def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
         save_figures(comparison, only="bias", out=tmp_path)
 
 
+def test_figures_come_in_one_order_whichever_was_imported_first(monkeypatch):
+    names = list(known_figures())
+    shuffled = [n for n in reversed(names) if not n.startswith("block-")]
+    shuffled += [n for n in names if n.startswith("block-")]
+    monkeypatch.setattr(registry, "FIGURES", {name: registry.FIGURES[name] for name in shuffled})
+    assert list(known_figures()) == names
+
+
 def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
     assert [p.stem for p in save_figures(bare, out=tmp_path)] == [
         "attribution-grid",

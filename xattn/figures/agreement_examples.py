@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from xattn.analysis.codes import codes
-from xattn.analysis.maps import agreement
+from xattn.analysis.maps.agreement import on_common_grid, standardised_ranks
 from xattn.analysis.maps.scores import degenerate
 
 if TYPE_CHECKING:
@@ -143,10 +142,8 @@ def _ranks(
     good = ~(degenerate(maps[0]) | degenerate(maps[1]))
     if not good.any():
         return rows[good], []
-    a, b = (m.shape[1:] for m in maps)
-    grid = tuple(min(agreement._FINEST, max(x, y)) for x, y in zip(a, b, strict=True))
-    values = [agreement._on_grid(m[good], grid) for m in maps]
+    values = on_common_grid(maps[0][good], maps[1][good])
     # A fine pattern can average to a flat one.
     varied = np.logical_and.reduce([np.ptp(v, axis=1) > 0 for v in values])
-    ranks = [agreement._standardised(rankdata(v[varied], axis=1)) for v in values]
+    ranks = [standardised_ranks(v[varied]) for v in values]
     return rows[good][varied], ranks

@@ -120,9 +120,13 @@ def _taking_one_too(draw: Draw) -> Draw:
 
 def known_figures() -> dict[str, FigureCard]:
     """Return every figure by its name, in the order they are shown."""
-    for module in _MODULES:
-        importlib.import_module(f"xattn.figures.{module}")
-    return dict(FIGURES)
+    places = {}
+    for place, module in enumerate(_MODULES):
+        places[importlib.import_module(f"xattn.figures.{module}").__name__] = place
+    # A module that was imported by itself before was registered before its turn. The blocks, which
+    # are drawn by partial functions of no module, stay last.
+    ordered = sorted(FIGURES.items(), key=lambda i: places.get(i[1].draw.__module__, len(places)))
+    return dict(ordered)
 
 
 def needs_run(only: str | Sequence[str] | None) -> bool:

@@ -84,10 +84,9 @@ def _pair(
     rows, index = good[drawn.kept], drawn.of_kept()
     if len(rows) < 2:
         return {**facts, **dict.fromkeys(_NUMBERS, np.nan)}
-    grid = tuple(min(_FINEST, max(x, y)) for x, y in zip(a.shape[1:], b.shape[1:], strict=True))
-    first, second = (_on_grid(m[rows], grid) for m in (a, b))
-    ranks = [_standardised(rankdata(m, axis=1)) for m in (first, second)]
-    tops = [_top(m) for m in (first, second)]
+    both = on_common_grid(a[rows], b[rows])
+    ranks = [standardised_ranks(m) for m in both]
+    tops = [_top(m) for m in both]
     correlations = ranks[0] @ ranks[1].T
     overlaps = (tops[0] @ tops[1].T) / tops[0].sum(axis=1)[:, None]
     each = np.arange(len(rows))
@@ -130,6 +129,23 @@ def _usable(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(flat).all(axis=1) & (flat.max(axis=1) > flat.min(axis=1)))
 
 
+def on_common_grid(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[Array, Array]:
+    """Bring maps (n, h, w) of two methods to one grid and flatten: (n, pixels) each.
+
+    Along each side it is the finer one's, at most 28 cells.
+    """
+    grid = tuple(min(_FINEST, max(x, y)) for x, y in zip(a.shape[1:], b.shape[1:], strict=True))
+    return _on_grid(a, grid), _on_grid(b, grid)
+
+
+def standardised_ranks(values: Array) -> Array:
+    """Rank each row (n, pixels), centred and of length 1: products are Spearman's correlations."""
+    ranks = rankdata(values, axis=1)
+    centred = ranks - ranks.mean(axis=1, keepdims=True)
+    unit: Array = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return unit
+
+
 def _on_grid(maps: NDArray[np.float32], grid: tuple[int, ...]) -> Array:
     """Bring (n, h, w) to a grid and flatten: (n, pixels)."""
     down, across = (_resampling(*sides) for sides in zip(maps.shape[1:], grid, strict=True))
@@ -143,12 +159,6 @@ def _resampling(n_in: int, n_out: int) -> Array:
     back = bilinear_matrix(n_out, n_in).T
     mean: Array = back / back.sum(axis=1, keepdims=True)
     return mean
-
-
-def _standardised(ranks: Array) -> Array:
-    centred = ranks - ranks.mean(axis=1, keepdims=True)
-    unit: Array = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    return unit
 
 
 def _top(values: Array) -> Array:
