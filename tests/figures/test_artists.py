@@ -17,6 +17,7 @@ from xattn.figures.bias import draw_bias
 from xattn.figures.evidence import Evidence
 from xattn.figures.feature_usage import draw_feature_usage
 from xattn.figures.forest import MOST_FEATURES
+from xattn.figures.registry import NothingToDrawError
 
 RNG = np.random.default_rng(0)
 
@@ -187,6 +188,21 @@ def test_tests_that_find_no_room_leave_the_strongest_of_each_feature(run):
 
 
 # bias
+
+
+def test_groups_of_too_few_images_are_counted_and_have_no_row(run):
+    table = run.table("bias")
+    few, other = table["feature"].unique()[:2]
+    table.loc[table["feature"] == few, ["gap", "gap_low", "gap_high"]] = np.nan
+    run.write_table("bias", table)
+    fig = drawn(draw_bias, run)
+    names = [text.get_text() for text in fig.axes[0].get_yticklabels()]
+    assert any(other in name for name in names)
+    assert not any(few in name for name in names)
+    assert fig.get_suptitle().endswith("; 1 with too few images")
+    run.write_table("bias", table.assign(gap=np.nan))
+    with pytest.raises(NothingToDrawError, match="enough images in"):
+        drawn(draw_bias, run)
 
 
 def test_bias_has_a_panel_a_metric_on_one_scale_with_zero_in_the_middle(run):

@@ -16,7 +16,7 @@ from xattn.figures.forest import (
     rows_by_kind,
 )
 from xattn.figures.panels import legend, letter, panels_over_rows, say_above, zero_line
-from xattn.figures.registry import figure
+from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -49,9 +49,18 @@ _ROW_MM = 4.6
     tables=("bias",),
 )
 def draw_bias(run: RunFolder) -> Figure:
-    """Draw the gap of each artifact or group, one panel a metric."""
+    """Draw the gap of each artifact or group, one panel a metric.
+
+    Raises:
+        NothingToDrawError: no artifact or group has enough images.
+    """
     evidence = Evidence(run)
-    table = run.table("bias")
+    every = run.table("bias")
+    table = every[every.groupby("feature")["gap"].transform("count") > 0]
+    if table.empty:
+        raise NothingToDrawError(
+            f"Expected artifacts or groups of enough images in {run.path}/bias.csv, but got none"
+        )
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
     metrics = [m for m in METRICS if m in set(table["metric"])]
@@ -82,5 +91,9 @@ def draw_bias(run: RunFolder) -> Figure:
     handles = keys_of_kinds(table, ", 95 % interval")
     handles += keys_of_significance(evidence.alpha, "")
     legend(fig, handles, most=3)
-    say_above(fig, "Images with the artifact or of the group − all others (numbers of both)", rows)
+    words = "Images with the artifact or of the group − all others (numbers of both)"
+    without = every["feature"].nunique() - table["feature"].nunique() - rows.left_out
+    if without:
+        words += f"; {without} with too few images"
+    say_above(fig, words, rows)
     return fig
