@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.figures.made_tables import alignment_table, bias_table, usage_table
+from tests.figures.made_tables import alignment_table, bias_table, trap_of_rulers, usage_table
 from xattn.analysis.groups.fairness import METRICS as FAIRNESS
 from xattn.analysis.verdicts import VERDICTS
 from xattn.errors import UsageError
@@ -47,6 +47,7 @@ TABLES = {
         *({"feature": f"f{i}", "kind": "artifact", "verdict": verdict, "test": "rank(presence)",
            "intervention": "inpaint", "used": True} | LIFT for i, verdict in enumerate(VERDICTS)),
     ),
+    "trap": trap_of_rulers(),
     "agreement": by_hand("agreement", METHODS | {"n": 100}),
     "performance": by_hand(
         "performance",

@@ -143,6 +143,15 @@ _PLANS = (
         "treated alike: compare it with what comes out when groups are dealt out at random.",
     ),
     _Plan(
+        "trap",
+        "trap",
+        "What is lost where artifacts turn against the label",
+        "Trap",
+        "In a trap set artifacts go with the label as in training, and against it in a second set. "
+        "The second may be harder for other reasons too, so each loss stands beside that among "
+        "images alike in the artifact, which it can neither help nor hurt.",
+    ),
+    _Plan(
         "performance",
         "calibration",
         "How well it predicts",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from xattn.analysis.groups.trap import ALL, NOTHING
 from xattn.analysis.verdicts import VERDICTS
 from xattn.figures.bias import METRICS as BIAS_METRICS
 from xattn.figures.tables.cells import (
@@ -35,6 +36,8 @@ METRICS = {
     "demographic_parity_difference": "demographic parity, difference",
 }
 """Names of metrics as readers know them."""
+
+TRAP_NAMES = {NOTHING: "nothing", ALL: "all of these"}
 
 SPLITS = {"ood-test": "ood − test"}
 
@@ -192,6 +195,22 @@ def _fairness(table: pd.DataFrame, tests: Basis) -> Columns:
     ]  # fmt: skip
 
 
+def _trap(table: pd.DataFrame, tests: Basis) -> Columns:
+    def spread(title: str, key: str, note: str) -> Column:
+        return interval(title, (key, f"{key}_low", f"{key}_high"), note)
+
+    return [
+        text("alike in", "alike_in", TRAP_NAMES),
+        text("metric", "metric", METRICS),
+        number("images", "n_amplified", 0, "with the trap"),
+        number("reversed", "n_reversed", 0, "images"),
+        spread("with the trap", "amplified", "95 % interval over groups"),
+        spread("against it", "reversed", "95 % interval over groups"),
+        spread("drop", "drop", "no loss: 0"),
+        spread("explained", "explained", "of the drop; by nothing: 0"),
+    ]
+
+
 def _performance(table: pd.DataFrame, tests: Basis) -> Columns:
     several = bool((table["domain"] != "all").any())
     return [
@@ -240,6 +259,7 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, Basis], Columns]] = {
     "agreement": _agreement,
     "bias": _bias,
     "fairness": _fairness,
+    "trap": _trap,
     "performance": _performance,
     "comparison": _comparison,
 }

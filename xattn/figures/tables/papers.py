@@ -122,6 +122,12 @@ CARDS: dict[str, Card] = {
         ("feature", "metric"),
         ("value", "by chance"),
     ),
+    "trap": Card(
+        "Performance of {of} where artifacts go with the label as in training and where they go "
+        "against it, as it is and among images alike in an artifact.",
+        ("alike in", "metric"),
+        ("drop", "explained"),
+    ),
 }  # fmt: skip
 """Table of a run -> how it is printed, in the order they are written."""
 

@@ -24,7 +24,7 @@ def make_sheet(
 
     Args:
         name: "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias",
-            "fairness", "performance" or "comparison".
+            "fairness", "trap", "performance" or "comparison".
         table: as read from the folder.
         permutations: behind its p-values; the least p-value follows unless a column gives it.
         alpha: level below which an adjusted p-value is marked as significant.
