@@ -95,6 +95,19 @@ def test_strata_of_too_few_images_are_left_out_and_counted():
     assert np.isnan(nothing[["amplified", "drop", "drop_low", "explained"]].astype(float)).all()
 
 
+def test_nothing_is_said_to_be_explained_where_only_images_without_the_artifact_are_left():
+    first, second = simulate.trap_sides(np.random.default_rng(0), 400, 1.5)
+    rare = first.columns[0].values
+    rare[np.flatnonzero(rare > 0)[8:]] = 0  # the artifact is in a few images of either class
+    found = trap_table(first, second, bootstrap=99)
+    rows = found[found["alike_in"] == "ruler"]
+    assert rows["drop"].notna().all()
+    assert (rows["n_amplified"] == (rare == 0).sum()).all()
+    assert rows[["explained", "explained_low", "explained_high"]].isna().all(axis=None)
+    (said,) = (s for s in trap_sentences(found) if "alike in ruler" in s)
+    assert "what they explain cannot be told" in said
+
+
 def test_images_of_unknown_presence_count_as_they_are_alone():
     sides = list(simulate.trap_sides(np.random.default_rng(3), 400, 0.8))
     some = sides[0].columns[0].values.copy()

@@ -148,9 +148,9 @@ def trap_table(
     `alike_in` is "nothing" (the metric as it is), a feature (among images alike in it), or "all"
     (alike in all features). `amplified` and `reversed` are the metric on either side, `drop` their
     difference, `explained` how much smaller the drop is than that of the same images without
-    correction. All with 95 % percentile intervals of a bootstrap over groups, each side on its
-    own. `correlation_amplified` and `correlation_reversed` are the feature's with the positive
-    class.
+    correction; NaN where only images with the artifact, or only those without, are left. All with
+    95 % percentile intervals of a bootstrap over groups, each side on its own.
+    `correlation_amplified` and `correlation_reversed` are the feature's with the positive class.
 
     Strata of fewer than five images of a class on either side are left out, `n_amplified` and
     `n_reversed` count what is left; without any there are no numbers.
@@ -229,7 +229,10 @@ def _rows(
             "reversed": found[1][1][:, j],
             "drop": alike[:, j],
         }
-        quantities |= {"explained": explained[:, j]} if chosen else {}
+        # A single stratum is either all images as they are, or those with the artifact (or those
+        # without it) alone: nothing was corrected, and 0 would be no finding.
+        corrected = len(pooled) > 1
+        quantities["explained"] = explained[:, j] if corrected else np.full(len(alike), np.nan)
         for what, values in quantities.items():
             row |= _with_interval(what, values)
         yield row
@@ -303,10 +306,14 @@ def trap_sentences(table: pd.DataFrame) -> list[str]:
             )
         else:
             features = "all of them" if name == ALL else name
-            said.append(
-                f"Among images alike in {features} the drop is {drop}: {_shown(row, 'explained')} "
-                "less."
-            )
+            if np.isnan(row["explained"]):
+                explained = (
+                    "what they explain cannot be told, for only images with them, or only those "
+                    "without, are enough on both sides"
+                )
+            else:
+                explained = f"{_shown(row, 'explained')} less"
+            said.append(f"Among images alike in {features} the drop is {drop}: {explained}.")
     return said
 
 
