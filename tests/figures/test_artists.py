@@ -13,6 +13,7 @@ from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.alignment import draw_alignment
 from xattn.figures.attribution_grid import draw_attribution_grid, rows_shown
+from xattn.figures.attribution_models import draw_attribution_models
 from xattn.figures.bias import draw_bias
 from xattn.figures.evidence import Evidence
 from xattn.figures.feature_usage import draw_feature_usage
@@ -247,6 +248,15 @@ def test_the_grid_shows_one_image_of_each_label_and_outcome(run):
     assert len(fig.axes) == 4 * (1 + 2 * 2) + 1
     for image_id in run.predictions["image_id"].iloc[shown["row"]]:
         assert image_id in words(fig)
+
+
+@pytest.mark.parametrize(
+    "draw", [draw_attribution_grid, lambda run: draw_attribution_models([run])]
+)
+def test_predictions_alone_make_no_picture_of_maps(run, draw):
+    run.settings["methods"] = []
+    with pytest.raises(NothingToDrawError, match="predictions alone"):
+        drawn(draw, run)
 
 
 def test_the_grid_names_features_in_the_colours_of_their_outlines(run):

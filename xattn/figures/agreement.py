@@ -43,8 +43,8 @@ def draw_agreement(runs: Sequence[RunFolder]) -> Figure:
     """Draw a row per pair of methods, gathered by model.
 
     Raises:
-        RunError: no pair has numbers, there are more than fit a page, or two runs cannot be told
-            apart.
+        RunError: no pair has numbers, or there are more than fit a page.
+        UsageError: one run is named twice.
     """
     tables = [run.table("agreement").dropna(subset="rank_correlation") for run in runs]
     pairs = sum(map(len, tables))

@@ -22,7 +22,7 @@ from xattn.figures.grid import (
     outline,
 )
 from xattn.figures.numbers import readable, shortened
-from xattn.figures.registry import figure
+from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ _MOST_WITH_NATIVE = 3  # with more methods, the overlays alone fill the page
     "is a map without positive attribution.",
 )
 def draw_attribution_grid(run: RunFolder) -> Figure:
-    """Draw the chosen images as rows, and per method its overlay and its native map as columns."""
+    """Draw the chosen images as rows, and per method its overlay and its native map as columns.
+
+    Raises:
+        NothingToDrawError: the run has no maps.
+    """
+    if not run.methods:
+        raise NothingToDrawError(f"Expected maps in {run.path}, but got predictions alone")
     evidence = Evidence(run)
     chosen = rows_shown(run, evidence)
     masks = evidence.masks(chosen["row"].tolist())

@@ -50,16 +50,19 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
     """Draw a group of rows per image that all runs have, chosen by the first run's predictions.
 
     Raises:
-        RunError: there are more models than a page holds, or two cannot be told apart.
-        NothingToDrawError: the runs have no image in common.
+        RunError: there are more models than a page holds.
+        UsageError: one run is named twice.
+        NothingToDrawError: no run has maps, or the runs have no image in common.
     """
     if len(runs) > MOST_ROWS:
         raise RunError(f"Expected at most {MOST_ROWS} runs as rows, but got {len(runs)}")
+    methods = list(dict.fromkeys(method for run in runs for method in run.methods))
+    if not methods:
+        raise NothingToDrawError(f"Expected maps in {runs[0].path}, but got predictions alone")
     names = run_names(list(runs))
     evidence = [Evidence(run) for run in runs]
     rows = [_rows(run) for run in runs]
     chosen = _chosen(runs[0], evidence[0], rows)
-    methods = list(dict.fromkeys(method for run in runs for method in run.methods))
     masks = evidence[0].masks(chosen["row"].tolist())
     present = [name for name in evidence[0].masked if any(name in found for found in masks)]
     outlines = evidence[0].strokes

@@ -34,15 +34,14 @@ def draw_calibration(run: RunFolder) -> Figure:
     table = table[table["bins"] == _BINS]
     splits = list(dict.fromkeys(table["split"]))
     width = style.column_mm() if len(splits) == 1 else style.page_mm()
-    fig = Figure(figsize=style.inches(width, 88), layout="constrained")
+    fig = Figure(figsize=style.inches(width, 96), layout="constrained")
     panels = fig.subplots(1, len(splits), squeeze=False, sharey=True)[0]
     low = min(1 / len(run.classes), float(table["confidence"].min()))
     for i, (ax, split) in enumerate(zip(panels, splits, strict=True)):
         colour = style.series_colours(len(splits))[i]
         _draw(ax, table[table["split"] == split], colour, low)
         ax.set_title(SPLIT_NAMES.get(str(split), str(split)))
-        ax.text(0.97, 0.03, _error(scores, str(split)), transform=ax.transAxes, ha="right",
-                va="bottom", fontsize=style.pt(6.5))  # fmt: skip
+        ax.set_xlabel(f"confidence\n{_error(scores, str(split))}")
     letter(panels)
     panels[0].set_ylabel("share predicted right")
     return fig
@@ -60,7 +59,6 @@ def _draw(ax: Axes, table: pd.DataFrame, colour: str, low: float) -> None:
     ax.plot(x, y, "o", color=colour, markersize=3.5, zorder=3)
     ax.set_xlim(low - 0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
-    ax.set_xlabel("confidence")
     ax.grid()
 
 

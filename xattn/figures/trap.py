@@ -81,7 +81,7 @@ def draw_trap(run: RunFolder) -> Figure:
     _share_scale([ax for i, ax in enumerate(panels) if i % 3], table)
     letter(panels)
     legend(fig, _legend(), most=3)
-    say_above(fig, "Images compared (amplified / reversed)", rows)
+    say_above(fig, "Images compared (amplified / reversed); lines are 95 % intervals", rows)
     return fig
 
 
@@ -154,7 +154,7 @@ def _legend() -> list[Artist]:
     ]
     handles.append(Line2D([], [], color=style.ink(), linewidth=0.8, linestyle="--",
                           label="chance"))  # fmt: skip
-    handles.append(key(style.OKABE_ITO[_DROP[0]], _DROP[1], "drop, 95 % interval"))
+    handles.append(key(style.OKABE_ITO[_DROP[0]], _DROP[1], "drop"))
     handles.append(key_of_tick("the same, not corrected"))
     handles.append(key(style.OKABE_ITO[_EXPLAINED[0]], _EXPLAINED[1], "explained by the artifact"))
     return handles

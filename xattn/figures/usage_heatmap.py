@@ -69,7 +69,8 @@ def draw_usage_heatmap(runs: Sequence[RunFolder]) -> Figure:
     """Draw a row per feature, gathered by kind, and a column per model.
 
     Raises:
-        RunError: there are more models than a page holds, or two cannot be told apart.
+        RunError: there are more models than a page holds.
+        UsageError: one run is named twice.
     """
     if len(runs) > MOST_MODELS:
         raise RunError(f"Expected at most {MOST_MODELS} runs in a heat map, but got {len(runs)}")
