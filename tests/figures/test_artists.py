@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import zarr
-from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
-from matplotlib.text import Text
 
+from tests.figures.artists import drawn, points, spans, words
 from tests.figures.made_tables import alignment_table, bias_table, usage_table
 from tests.figures.populated import explained_run, populated_run, write_masks
 from xattn.errors import RunError
@@ -28,34 +27,8 @@ def run(tmp_path):
     return populated_run(tmp_path, n=24)
 
 
-def drawn(draw, run):
-    with style.style():
-        fig = draw(run)
-        fig.canvas.draw()
-    return fig
-
-
-def points(ax):
-    """Return (x, y, filled?) of every marker that is a point with a face."""
-    found = []
-    for artist in ax.collections:
-        if isinstance(artist, PathCollection) and len(artist.get_facecolor()):
-            filled = to_hex(artist.get_facecolor()[0]) != "#ffffff"
-            found += [(*xy, filled) for xy in np.asarray(artist.get_offsets())]
-    return found
-
-
-def words(fig):
-    return " | ".join(t.get_text() for t in fig.findobj(Text))
-
-
 def upright_lines(ax):
     return [line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1]
-
-
-def interval_spans(ax):
-    lines = [c for c in ax.collections if isinstance(c, LineCollection)]
-    return np.array([seg[:, 0] for c in lines for seg in c.get_segments() if len(seg) == 2])
 
 
 # alignment
@@ -72,9 +45,9 @@ def test_alignment_shows_every_lift_over_all_labels_and_none_of_the_others(run):
 def test_alignment_draws_each_interval_from_its_low_to_its_high_end(run):
     ax = drawn(draw_alignment, run).axes[0]
     table = run.table("alignment").query("label == 'all'")
-    spans = interval_spans(ax)
+    ends = spans(ax)
     for low, high in zip(table["lift_low"], table["lift_high"], strict=True):
-        assert np.isclose(spans, [low, high]).all(1).any()
+        assert np.isclose(ends, [low, high]).all(1).any()
 
 
 def test_alignment_has_a_line_at_chance_and_a_logarithmic_axis(run):

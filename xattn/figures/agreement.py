@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
-from xattn.figures.forest import intervals, key, keys_of_significance, significant
-from xattn.figures.interactive import BESIDE, mark
+from xattn.figures.forest import (
+    chance_ticks,
+    intervals,
+    key,
+    key_of_tick,
+    keys_of_significance,
+    significant,
+)
 from xattn.figures.numbers import shortened
 from xattn.figures.panels import legend, letter, zero_line
 from xattn.figures.registry import NothingToDrawError, figure
@@ -82,9 +87,8 @@ def draw_agreement(runs: Sequence[RunFolder]) -> Figure:
     right.set_xlim(left=0)
     letter([left, right])
     fig.suptitle("Pair of methods (number of images)", fontsize=style.pt(7), x=0.01, ha="left")
-    tick = Line2D([], [], color=style.ink(), marker="|", markersize=7, linestyle="none",
-                  label="chance: maps of other images")  # fmt: skip
-    handles = [key(style.OKABE_ITO["blue"], "o", "mean, 95 % interval"), tick]
+    handles = [key(style.OKABE_ITO["blue"], "o", "mean, 95 % interval")]
+    handles.append(key_of_tick("chance: maps of other images"))
     handles += keys_of_significance(Evidence(runs[0]).alpha, "against chance")
     legend(fig, handles, most=2)
     return fig
@@ -99,13 +103,10 @@ def _draw(
     ax: Axes, table: pd.DataFrame, column: str, scale: float, y: pd.Series[float], alpha: float
 ) -> None:
     """Draw means with intervals and chance; a significant rank correlation fills both markers."""
-    value, low, high, chance = (
-        scale * table[c] for c in (column, f"{column}_low", f"{column}_high", f"chance_{column}")
-    )
+    value, low, high = (scale * table[c] for c in (column, f"{column}_low", f"{column}_high"))
     colour = style.OKABE_ITO["blue"]
     intervals(ax, value, low, high, y, colour, "o", significant(table, alpha), table.index)
-    ticks = ax.scatter(chance, y, marker="|", s=50, color=style.ink(), linewidth=1.0, zorder=2.5)
-    mark(ticks, table.index, BESIDE)
+    chance_ticks(ax, table[f"chance_{column}"], y, scale)
 
 
 def _name_rows(ax: Axes, ticks: dict[float, str], headings: Sequence[str], height: float) -> None:
