@@ -79,7 +79,7 @@ def test_more_features_than_fit_are_left_out_and_counted(tmp_path, venue):
     features = {f"feature of number {i:02d}": "metadata" for i in range(MOST_PANELS + 3)}
     fig = drawn(populated_course(tmp_path, steps=2, features=features), venue)
     words = " ".join(text.get_text() for text in fig.findobj(Text))
-    assert f"The {MOST_PANELS} most significant features; 3 more in the table" in words
+    assert f"the {MOST_PANELS} most significant features, 3 more in the table" in words
     assert fig.get_size_inches()[1] * 25.4 < 240
     boxes = [t.get_window_extent() for t in fig.findobj(Text) if t.get_text()[3:7] == "feat"]
     assert len(boxes) == MOST_PANELS

@@ -58,6 +58,8 @@ def draw_critical_difference(folder: ComparisonFolder) -> Figure:
         bottom=2 / height,
         hspace=_TITLE_MM / panel,
     )
+    words = "Mean rank over seeds, 1 is best; joined models cannot be told apart"
+    fig.suptitle(words, fontsize=style.pt(7), x=0.01, y=1 - 1 / height, ha="left")
     return fig
 
 

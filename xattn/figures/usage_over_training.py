@@ -83,9 +83,10 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
     handles += keys_of_significance(alpha, "")
     legend(fig, handles)
+    said = "Bands are 95 % intervals"
     if left_out:
-        text = f"The {MOST_PANELS} most significant features; {left_out} more in the table"
-        fig.suptitle(text, fontsize=style.pt(7))
+        said += f"; the {MOST_PANELS} most significant features, {left_out} more in the table"
+    fig.suptitle(said, fontsize=style.pt(7), x=0.01, ha="left")
     return fig
 
 
