@@ -64,8 +64,8 @@ def test_the_sentence_says_what_can_be_concluded(change, words):
 @pytest.mark.parametrize(
     ("accuracy", "auc", "words"),
     [
-        ((0.1, 0.001), (0.1, 0.3), "trained networks of new are better"),
-        ((-0.1, 0.001), (-0.1, 0.001), "trained networks of old are better"),
+        ((0.1, 0.001), (0.1, 0.3), "trained networks of new lead in accuracy (McN"),
+        ((-0.1, 0.001), (-0.1, 0.001), "trained networks of old lead in accuracy and AUC (McN"),
         ((-0.1, 0.001), (0.1, 0.001), "lead in accuracy, the other's in AUC"),
     ],
 )

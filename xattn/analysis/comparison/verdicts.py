@@ -12,6 +12,7 @@ SURE = 0.95
 """Probability from which the posterior decides."""
 
 _TESTS = {"mcnemar": "McNemar", "delong": "DeLong"}
+_MEASURED_BY = {"mcnemar": "accuracy", "delong": "AUC"}
 
 
 @dataclass(frozen=True)
@@ -117,13 +118,15 @@ def _size(f: Finding) -> str:
 
 def _of_images(f: Finding) -> str:
     told = " and ".join(f"{_TESTS[t]} p {_p(p)}" for t, (_, p) in f.over_images.items())
-    ways = {o.difference > 0 for o, p in f.over_images.values() if p < f.alpha}
+    sure = {t: o.difference > 0 for t, (o, p) in f.over_images.items() if p < f.alpha}
+    ways = set(sure.values())
     if not ways:
         return f"on these images the trained networks themselves do not differ for certain ({told})"
     if len(ways) == 2:
         return f"on these images one model's networks lead in accuracy, the other's in AUC ({told})"
     name = f.a if ways.pop() else f.b
-    return f"on these images the trained networks of {name} are better ({told})"
+    where = " and ".join(_MEASURED_BY[t] for t in sure)
+    return f"on these images the trained networks of {name} lead in {where} ({told})"
 
 
 def _seeds(f: Finding) -> str:
