@@ -46,8 +46,13 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
     fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
     panels = fig.subplots(len(metrics), 2, squeeze=False, width_ratios=(1, 1.15))
     splits = list(dict.fromkeys(runs["split"]))
+    chance = {"auc": 0.5}
+    if classes := folder.settings.get("classes"):
+        chance["balanced_accuracy"] = 1 / len(classes)
     for (left, right), metric in zip(panels, metrics, strict=True):
         _draw_seeds(left, runs[runs["metric"] == metric], models, splits)
+        if metric in chance:
+            left.axvline(chance[metric], color=style.ink(), linewidth=0.8, linestyle=":")
         left.set_title(metric_name(metric))
         own = pairs[pairs["metric"] == metric]
         _draw_differences(right, own, splits, alpha, models if baseline else None)
@@ -56,6 +61,9 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
     look = dict(zip(splits, style.series_colours(len(splits)), strict=True))
     handles = [key(look[s], style.MARKERS[i], SPLIT_NAMES.get(s, s)) for i, s in enumerate(splits)]
     handles.append(_seed_key())
+    if any(metric in chance for metric in metrics):
+        handles.append(Line2D([], [], color=style.ink(), linewidth=0.8, linestyle=":",
+                              label="chance"))  # fmt: skip
     handles += keys_of_significance(alpha, "(Welch)")
     legend(fig, handles, most=3)
     return fig

@@ -107,6 +107,7 @@ def compare(
     facts = {
         "schema": SCHEMA,
         "models": _models(found),
+        "classes": list(found[0].classes),
         "baseline": None if all_pairs else pairs[0][1],
         "splits": {one.split: _sizes(one) for one in sets},
         "metrics": metrics,
