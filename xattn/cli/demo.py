@@ -19,7 +19,7 @@ from xattn.cli.terminal import Terminal
 def command(
     out: Path, n: int, epochs: int, seed: int, quiet: bool, as_json: bool, debug: bool
 ) -> None:
-    """Run the whole chain on generated data: synthesize, train, explain, measure, report."""
+    """Run the whole chain on generated data: synthesize, train, explain, measure, draw, report."""
     terminal = Terminal(quiet, as_json)
     page = run_demo(out, n, epochs, seed, terminal)
     terminal.say(f"\nOpen this page: {page.resolve()}")
@@ -30,7 +30,9 @@ def run_demo(out: Path, n: int, epochs: int, seed: int, terminal: Terminal) -> P
     """Do each step as its command would, and return the report."""
     from xattn.analysis.feature_usage import feature_usage
     from xattn.explain.pipeline import explain
+    from xattn.figures.registry import save_figures
     from xattn.figures.report import report
+    from xattn.figures.tables import save_tables
     from xattn.models import load
     from xattn.synthetic.dataset import synthesize
     from xattn.training.fit import train
@@ -58,9 +60,11 @@ def run_demo(out: Path, n: int, epochs: int, seed: int, terminal: Terminal) -> P
             batch_size=32,
             progress=progress,
         )
-    terminal.say("4/5 maps against masks, dependence tests, bias gaps")
+    terminal.say("4/5 maps against masks, dependence tests, edits, bias gaps")
     with terminal.progress("feature usage") as progress:
         feature_usage(run, data, seed=seed, progress=progress)
-    terminal.say("5/5 the report")
+    terminal.say("5/5 figures, tables and the report")
+    save_figures(run)
+    save_tables(run)
     page: Path = report(run)
     return page
