@@ -202,9 +202,9 @@ def _trap(table: pd.DataFrame, tests: Basis) -> Columns:
     return [
         text("alike in", "alike_in", TRAP_NAMES),
         text("metric", "metric", METRICS),
-        number("images", "n_amplified", 0, "with the trap"),
-        number("reversed", "n_reversed", 0, "images"),
-        spread("with the trap", "amplified", "95 % interval over groups"),
+        number("n with", "n_amplified", 0, "images where artifacts go with the label"),
+        number("n against", "n_reversed", 0, "images where they go against it"),
+        spread("with the label", "amplified", "95 % interval over groups"),
         spread("against it", "reversed", "95 % interval over groups"),
         spread("drop", "drop", "no loss: 0"),
         spread("explained", "explained", "of the drop; by nothing: 0"),
