@@ -45,7 +45,7 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
     if not every:
         raise NothingToDrawError(
             f"Expected maps of two methods or more in {run.path}, but got {listed(run.methods)}"
-            "; name them with `xattn explain --methods`"
+            "; name them with `xattn explain --method`"
         )
     compared = _first_comparable(run, every, evidence.labels)
     if not compared:
