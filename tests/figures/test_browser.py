@@ -147,14 +147,14 @@ def test_outlines_go_on_and_off_together_and_one_by_one(tab, together):
 def test_models_and_methods_stand_alone_or_side_by_side(tab):
     maps = """visible(".tile")[0].querySelectorAll(".map").values()
         .filter((m) => m.checkVisibility()).map((m) => m.dataset.name).toArray()"""
-    first, second = (f"{m}, gradcam" for m in ("a/run", "b/run"))
+    first, second = (f"{m}, gradcam" for m in ("none (a/run)", "none (b/run)"))
     assert tab.evaluate(maps) == [first, second]
     tab.evaluate("pick('model', 1)")
     assert tab.evaluate(maps) == [second]
     tab.evaluate("pick('method', 1)")
-    assert tab.evaluate(maps) == ["b/run, attention"]
+    assert tab.evaluate(maps) == ["none (b/run), attention"]
     tab.evaluate("pick('method', 'all')")
-    assert tab.evaluate(maps) == [second, "b/run, attention"]
+    assert tab.evaluate(maps) == [second, "none (b/run), attention"]
     tab.evaluate("pick('model', 'all')")
     assert len(tab.evaluate(maps)) == 4
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xattn.figures.evidence import Evidence
+from xattn.figures.folders import run_places
 from xattn.figures.numbers import NOT_KNOWN, readable
 from xattn.figures.plots import Plot, make_plot
 from xattn.figures.registry import FigureCard, known_figures
@@ -168,6 +169,7 @@ def make_sections(together: Together) -> list[Section]:
     Sections that no run has anything for are left out.
     """
     cards = known_figures()
+    places = dict(zip(together.names, run_places(together.runs), strict=True))
     sections = []
     used = 0
     for plan in _PLANS:
@@ -183,7 +185,7 @@ def make_sections(together: Together) -> list[Section]:
             used += panel.size
             if used > MOST_BYTES:
                 used -= panel.size
-                panels[place] = _too_large(panel, plan.table)
+                panels[place] = _too_large(panel, places[panel.model], plan.table)
         if len(together.runs) == 1:
             panels = [Panel("", p.how, p.plot, p.sheet, p.missing) for p in panels]
         words: dict[str, Meaning] = {}
@@ -231,8 +233,8 @@ def _panel(
     return Panel(model, _how(evidence, plan.table), plot, sheet, "")
 
 
-def _too_large(panel: Panel, table: str) -> Panel:
-    missing = f"Left out, or this file would grow too large: see {table}.csv of {panel.model}."
+def _too_large(panel: Panel, place: str, table: str) -> Panel:
+    missing = f"Left out, or this file would grow too large: see {table}.csv of {place}."
     return Panel(panel.model, "", None, None, missing)
 
 
