@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,16 @@ def test_enough_permutations_let_the_adjusted_p_reach_alpha(tests):
     assert drawn >= 99
     assert tests / (1 + drawn) <= 0.05 / 4
     assert enough_permutations(10**6, tests, 0.05) == 10**6
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_the_garbage_collector_is_left_as_it_was(frozen):
+    if frozen:
+        gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        holm([0.01, 0.2])
+        assert (gc.get_freeze_count() > 0) == frozen == (before > 0)
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()

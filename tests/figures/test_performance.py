@@ -54,6 +54,7 @@ def test_without_two_labelled_classes_there_is_no_performance(table):
     assert performance(table, CLASSES) is None
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_in_about_95_of_100_samples():
     rng, recalls, sizes, repeats = np.random.default_rng(0), (0.95, 0.7), (300, 40), 400
     covered = 0

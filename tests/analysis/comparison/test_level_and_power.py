@@ -20,12 +20,6 @@ pytestmark = pytest.mark.slow
 REPETITIONS = 800
 
 
-@pytest.fixture(autouse=True)
-def no_collection(monkeypatch):
-    """statsmodels' adjustment collects garbage each time it is called, a tenth of a second."""
-    monkeypatch.setattr("gc.collect", lambda *_: 0)
-
-
 def rejected(p_values, alpha=0.05):
     return float(np.mean(np.asarray(p_values) < alpha))
 
