@@ -71,6 +71,7 @@ def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, table
         )
 
 
+@pytest.mark.slow
 def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):
     run = plant(tmp_path, 120)
     found = feature_usage(run.run, run.annotations, decision="majority", cross_check=True, **QUICK)[
@@ -137,6 +138,7 @@ def test_images_of_one_lesion_count_as_one_group(tmp_path):
     assert facts(planted.run)["counts"]["groups"] == 30
 
 
+@pytest.mark.slow
 def test_several_classes_are_tested_by_their_probabilities(tmp_path):
     classes = ("bkl", "mel", "nv")
     planted = plant(tmp_path, 90, classes=classes, ruler_effect=6.0)

@@ -34,6 +34,7 @@ def model_of(name: str) -> Model:
     return wrapped(with_statistics(NETS[name]()).eval(), (64, 64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_all_of_the_logit_is_handed_back_if_biases_keep_nothing(name):
     model = model_of(name)

@@ -133,6 +133,7 @@ def test_pngs_are_for_print(saved):
         assert image.width == pytest.approx(page_mm() / 25.4 * 300, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "populate",
     [

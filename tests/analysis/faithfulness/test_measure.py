@@ -65,6 +65,7 @@ def test_controls_mark_the_ends_of_the_sanity_checks(measured):
     assert table["gradcam", "malignant", "randomised_all"] < 0.8
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers_for_any_batch_size(measured):
     run, model, _ = measured
     found = faithfulness(run, model, images=6, bootstrap=100)
