@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from xattn.analysis.evaluation.metrics import by_guessing
 from xattn.figures import style
 from xattn.figures.forest import intervals, key, keys_of_significance, spread_out
 from xattn.figures.numbers import p_value, readable
@@ -46,9 +47,8 @@ def draw_performance_seeds(folder: ComparisonFolder) -> Figure:
     fig = Figure(figsize=style.inches(style.page_mm(), height), layout="constrained")
     panels = fig.subplots(len(metrics), 2, squeeze=False, width_ratios=(1, 1.15))
     splits = list(dict.fromkeys(runs["split"]))
-    chance = {"auc": 0.5}
-    if classes := folder.settings.get("classes"):
-        chance["balanced_accuracy"] = 1 / len(classes)
+    classes = folder.settings.get("classes")  # older comparisons do not say
+    chance = by_guessing(len(classes)) if classes else {}
     for (left, right), metric in zip(panels, metrics, strict=True):
         _draw_seeds(left, runs[runs["metric"] == metric], models, splits)
         if metric in chance:

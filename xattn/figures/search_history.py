@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from xattn.analysis.evaluation.metrics import by_guessing
 from xattn.figures import style
 from xattn.figures.folders import SearchFolder
 from xattn.figures.panels import legend, letter
@@ -68,7 +69,8 @@ def _metric(folder: SearchFolder) -> str:
 
 def _chance(folder: SearchFolder) -> float:
     """Return the metric of guessing."""
-    return 0.5 if _metric(folder) == "auc" else 1 / len(folder.record["classes"])
+    metric = _metric(folder).replace(" ", "_")
+    return by_guessing(len(folder.record["classes"]))[metric]
 
 
 def _draw_course(ax: Axes, folder: SearchFolder) -> None:

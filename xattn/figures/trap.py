@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from xattn.analysis.evaluation.metrics import by_guessing
 from xattn.analysis.groups.trap import ALL, NOTHING
 from xattn.figures import style
 from xattn.figures.forest import (
@@ -70,7 +71,7 @@ def draw_trap(run: RunFolder) -> Figure:
         for f, row in sizes.iterrows()
     }
     fig, panels = panels_over_rows(rows, row_mm, notes, 3 * len(metrics), 3)
-    chance = {"balanced_accuracy": 1 / len(run.classes), "auc": 0.5}
+    chance = by_guessing(len(run.classes))
     for i, metric in enumerate(metrics):
         left, middle, right = panels[3 * i : 3 * i + 3]
         part = table[table["metric"] == metric]

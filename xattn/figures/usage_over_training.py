@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from xattn.figures import style
 from xattn.figures.evidence import by_kind
-from xattn.figures.forest import heading, key, keys_of_significance, significant
+from xattn.figures.forest import heading, key, keys_of_significance, kind_colour, significant
 from xattn.figures.numbers import readable, shortened
 from xattn.figures.panels import legend, letter
 from xattn.figures.registry import figure
@@ -59,7 +59,7 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
             _draw(ax, part, style.KIND_COLOURS["control"], "", alpha)
         for test, part in table[table["feature"] == feature].groupby("test", sort=False):
             marker = style.MARKERS[tests.index(test) % len(style.MARKERS)]
-            _draw(ax, part, _colour(str(part["kind"].iloc[0])), marker, alpha)
+            _draw(ax, part, kind_colour(str(part["kind"].iloc[0])), marker, alpha)
         ax.axhline(0, color=style.ink(), linewidth=0.6, zorder=1)
         ax.set_title(shortened(readable(feature), most))
         ax.grid(axis="y")
@@ -77,7 +77,7 @@ def draw_usage_over_training(folder: TableFolder) -> Figure:
     kinds = dict(zip(table["feature"], table["kind"], strict=True))
     kinds |= dict.fromkeys(controls["feature"], "control")
     shown = [*features, *dict.fromkeys(controls["feature"])]
-    handles = [key(_colour(k), "" if k == "control" else "o", heading(k).lower())
+    handles = [key(kind_colour(k), "" if k == "control" else "o", heading(k).lower())
                for k, _ in by_kind(shown, kinds)]  # fmt: skip
     if len(tests) > 1:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
@@ -125,7 +125,3 @@ def _draw(ax: Axes, part: pd.DataFrame, colour: str, marker: str, alpha: float) 
         if which.any():
             ax.scatter(x[which], y[which], s=14, marker=marker, facecolor=face, edgecolor=colour,
                        linewidth=0.9, zorder=3)  # fmt: skip
-
-
-def _colour(kind: str) -> str:
-    return style.KIND_COLOURS.get(kind, style.ink())

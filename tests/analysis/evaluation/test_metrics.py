@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from xattn.analysis.evaluation.calibration import BINS, equal_mass, equal_width
-from xattn.analysis.evaluation.metrics import ALL, Predictions, average_precision
+from xattn.analysis.evaluation.metrics import ALL, Predictions, average_precision, by_guessing
 
 
 def draw(n_classes=2, n=200, seed=0, skill=1.0):
@@ -109,6 +109,13 @@ def test_chance_is_what_a_model_without_knowledge_reaches(n_classes):
     for (metric, name), got, chance in zip(said.names, guessed, said.chance(), strict=True):
         if metric not in ("brier", "log_loss", "ece", "ece_adaptive"):
             assert got == pytest.approx(chance, abs=0.02), (metric, name)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_guessing_gives_the_level_of_chance_that_needs_no_images(n_classes):
+    said = draw(n_classes)
+    chance = dict(zip(said.names, said.chance(), strict=True))
+    assert by_guessing(n_classes) == {m: chance[m, ALL] for m in ("balanced_accuracy", "auc")}
 
 
 def test_chance_of_brier_score_and_log_loss_is_giving_the_frequencies():

@@ -25,6 +25,11 @@ PLUG_IN_BIAS = frozenset({"ece", "ece_adaptive"})
 """Metrics that chance drives up, in the sample and again in every replicate."""
 
 
+def by_guessing(classes: int) -> dict[str, float]:
+    """Return the level of chance of the metrics that have the same one on any images."""
+    return {"balanced_accuracy": 1 / classes, "auc": 0.5}
+
+
 @dataclass(frozen=True)
 class Predictions:
     """What a classifier says of n images, and what they are.
