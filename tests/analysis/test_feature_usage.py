@@ -107,7 +107,7 @@ def test_with_a_model_all_kinds_of_evidence_stand_together(tmp_path):
     assert "lift_over_chance_gradcam" in verdicts
     assert tables["agreement"]["method_a"].tolist() == ["gradcam"]
     assert facts(made.run)["intervention_images"] == 15
-    assert all("computed features" in note for note in facts(made.run)["notes"])
+    assert all("computed feature" in note for note in facts(made.run)["notes"])
 
 
 def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):

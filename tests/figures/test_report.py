@@ -130,6 +130,12 @@ def test_tables_and_figures_of_the_analysis_are_shown(run, page):
     assert run.settings["checkpoint_sha256"] in " ".join(page.words)
 
 
+def test_findings_on_several_features_stand_below_each_other_with_their_numbers(page):
+    items = re.findall(r"<li><strong>([^<]+)</strong>: <span>([^<]+)</span></li>", page.text)
+    assert {"patches", "ruler"} <= {name for name, _ in items}
+    assert all(re.search(r"adjusted p.[=<\u2264].0\.\d", numbers) for _, numbers in items)
+
+
 def test_marks_of_figures_are_of_rows_that_the_table_shows_and_refer_to_what_is_there(run, page):
     rows = {a["data-row"] for a in page.of("tr") if "data-row" in a}
     marks = [a for a in page.attributes if a.get("class") in ("point", "span", "beside")]

@@ -71,7 +71,7 @@ def facts(run):
 
 
 def test_every_number_comes_with_chance_and_interval(run):
-    findings = " ".join(said(run).findings)
+    findings = " ".join(map(str, said(run).findings))
     assert "patches (lift 3.12 [2.71, 3.64]; by chance 1.20; adjusted p = 0.004)" in findings
     assert "patches (0.081 [0.060, 0.103] bits)" in findings
     assert "sensitivity (TPR) with ruler: −20.0 [−26.0, −14.0] points (0.50 with, 0.70" in findings
@@ -87,7 +87,7 @@ def test_facts_name_the_feature_and_count_the_controls(run):
 def test_a_lift_that_chance_explains_is_no_finding(run):
     run.write_table("alignment", run.table("alignment").assign(p_adjusted=0.3))
     assert facts(run)["Most looked at"].value == "none for certain"
-    findings = " ".join(said(run).findings)
+    findings = " ".join(map(str, said(run).findings))
     assert "lie on none of 4 features more or less than by chance" in findings
 
 
@@ -96,14 +96,14 @@ def test_a_map_that_keeps_off_a_feature_is_said_to(run):
     ruler = table["feature"] == "ruler"
     table.loc[ruler, ["lift", "lift_low", "lift_high", "p_adjusted"]] = [0.4, 0.3, 0.5, 0.01]
     run.write_table("alignment", table)
-    assert "and less than by chance on ruler (lift 0.40" in " ".join(said(run).findings)
+    assert "lie less than by chance on ruler (lift 0.40" in " ".join(map(str, said(run).findings))
 
 
 def test_a_control_that_comes_out_as_used_is_a_warning(run):
     usage = run.table("feature_usage")
     usage["used"] = usage["used"] | (usage["kind"] == "control")
     run.write_table("feature_usage", usage)
-    assert "Take care: the control control-noise" in " ".join(said(run).findings)
+    assert "Take care: the control control-noise" in " ".join(map(str, said(run).findings))
     assert "0 of 1 controls" in facts(run)["Features used"].note
 
 
@@ -111,7 +111,7 @@ def test_nothing_used_is_said_without_claiming_that_nothing_is(run):
     usage = run.table("feature_usage").assign(used=False, p_adjusted=0.9)
     run.write_table("feature_usage", usage)
     told = said(run)
-    assert any("No feature was shown to be used" in t for t in told.findings)
+    assert any("No feature was shown to be used" in str(t) for t in told.findings)
     assert any("is not shown to be unused" in t for t in told.caveats)
 
 
@@ -156,7 +156,7 @@ def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
 
 
 def test_verdicts_come_with_the_edit_and_its_control(judged):
-    findings = " ".join(said(judged).findings)
+    findings = " ".join(map(str, said(judged).findings))
     assert "Used, and it changes decisions: " in findings
     assert "inpaint moves the logit by 0.600 [" in findings
     assert "beyond the same edit elsewhere and flips 20.0 % of decisions against 1.0 %" in findings
@@ -177,24 +177,26 @@ def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
     judged.write_table("feature_usage", usage)
     verdicts = judged.table("verdicts").assign(verdict=UNCLEAR, p_adjusted=0.002)
     judged.write_table("verdicts", verdicts)
-    assert "(0.081 [0.060, 0.103] bits; adjusted p = 0.002)" in " ".join(said(judged).findings)
+    assert "(0.081 [0.060, 0.103] bits; adjusted p = 0.002)" in " ".join(
+        map(str, said(judged).findings)
+    )
 
 
 @pytest.mark.parametrize(("p", "words"), [(0.4, "The control held:"), (0.001, "Take care:")])
 def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
     judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
     assert any(
-        t.startswith(f"{words} editing a patch of plain skin") for t in said(judged).findings
+        str(t).startswith(f"{words} editing a patch of plain skin") for t in said(judged).findings
     )
 
 
 def test_agreement_is_measured_against_maps_of_other_images(judged):
-    findings = " ".join(said(judged).findings)
+    findings = " ".join(map(str, said(judged).findings))
     assert "gradcam and attention agree more than with maps of other images" in findings
     assert "rank correlation 0.41 [0.30, 0.52], with those 0.22" in findings
 
 
 def test_the_widest_gap_of_groups_stands_beside_random_groups(judged):
-    findings = " ".join(said(judged).findings)
+    findings = " ".join(map(str, said(judged).findings))
     assert "2 differ significantly, the most by" in findings
     assert "0.310 [0.220, 0.400]; groups dealt out at random 0.08" in findings

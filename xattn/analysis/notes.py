@@ -49,11 +49,15 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
 
 def _unmeasured(features: FeatureSet) -> list[str]:
     """Say why computed features have no value, one line a reason."""
-    reasons: dict[str, list[int]] = {}
-    for counted in features.unmeasured.values():
+    reasons: dict[str, dict[str, int]] = {}
+    for feature, counted in features.unmeasured.items():
         for reason, images in counted.items():
-            reasons.setdefault(reason, []).append(images)
-    return [
-        f"{max(images)} images have no value of {len(images)} computed features: {reason}"
-        for reason, images in sorted(reasons.items())
-    ]
+            reasons.setdefault(reason, {})[feature] = images
+    found = []
+    for reason, of in sorted(reasons.items()):
+        n = max(of.values())
+        those = (
+            f"{len(of)} computed features" if len(of) > 1 else f"computed feature {next(iter(of))}"
+        )
+        found.append(f"{n} image{' has' if n == 1 else 's have'} no value of {those}: {reason}")
+    return found

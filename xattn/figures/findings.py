@@ -19,12 +19,13 @@ from xattn.figures.numbers import (
 )
 from xattn.figures.performance import Performance, Rate
 from xattn.figures.run_tables import Tables, chance_of, features, lift, rate, used_rows
-from xattn.figures.verdict_words import verdict_sentences
+from xattn.figures.sentences import Finding, Item
+from xattn.figures.verdict_words import verdict_findings
 
-_MOST_NAMED = 5  # features in one sentence
+_MOST_NAMED = 5  # features with their numbers
 
 
-def findings(tables: Tables, scores: Performance | None) -> list[str]:
+def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
     """Return what the tables say: performance, verdicts, maps, edits, gaps.
 
     Args:
@@ -32,14 +33,14 @@ def findings(tables: Tables, scores: Performance | None) -> list[str]:
         scores: performance, or None where labels are missing.
     """
     return [
-        *_performance(scores),
-        *verdict_sentences(tables.evidence),
-        *(_used(tables) if tables.verdicts is None else _failed_controls(tables)),
-        *_control_edits(tables),
+        *map(Finding, _performance(scores)),
+        *verdict_findings(tables.evidence),
+        *map(Finding, _used(tables) if tables.verdicts is None else _failed_controls(tables)),
+        *map(Finding, _control_edits(tables)),
         *_looked_at(tables),
-        *_agreeing(tables),
-        *_gaps(tables),
-        *_unfair(tables),
+        *map(Finding, _agreeing(tables)),
+        *map(Finding, _gaps(tables)),
+        *map(Finding, _unfair(tables)),
     ]
 
 
@@ -54,7 +55,7 @@ def _performance(scores: Performance | None) -> Iterator[str]:
     )
 
 
-def _looked_at(tables: Tables) -> Iterator[str]:
+def _looked_at(tables: Tables) -> Iterator[Finding]:
     if tables.alignment is None:
         return
     for method in tables.evidence.run.methods:
@@ -62,30 +63,28 @@ def _looked_at(tables: Tables) -> Iterator[str]:
         if rows.empty:
             continue
         above, below = tables.apart_from_chance(method)
-        parts = []
         if len(above):
-            parts.append(f"more than by chance on {_placed(above)}")
+            yield _placed(f"The maps of {method} lie more than by chance on", above)
         if len(below):
-            parts.append(f"less than by chance on {_placed(below.iloc[::-1])}")
-        if parts:
-            yield f"The maps of {method} lie {' and '.join(parts)}."
-        else:
-            yield (
+            yield _placed(f"The maps of {method} lie less than by chance on", below.iloc[::-1])
+        if above.empty and below.empty:
+            yield _placed(
                 f"The maps of {method} lie on none of {count(len(rows), 'feature')} more or less "
-                f"than by chance; the largest lift over chance is on {_placed(rows[:1])}."
+                "than by chance; the largest lift over chance is on",
+                rows[:1],
             )
 
 
-def _placed(rows: pd.DataFrame) -> str:
+def _placed(says: str, rows: pd.DataFrame) -> Finding:
     """Name features with their lift, its chance level and the adjusted p-value."""
-    return listed(
-        [
-            f"{readable(str(row['feature']))} (lift {lift(row)}{chance_of(row)}; "
-            f"adjusted {p_phrase(float(row['p_adjusted']))})"
-            for _, row in rows.head(_MOST_NAMED).iterrows()
-        ],
-        len(rows),
-    )
+    items = [
+        Item(
+            readable(str(row["feature"])),
+            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}",
+        )
+        for _, row in rows.head(_MOST_NAMED).iterrows()
+    ]
+    return Finding(says, tuple(items), len(rows))
 
 
 def _used(tables: Tables) -> Iterator[str]:

@@ -12,6 +12,7 @@ from xattn.figures.findings import findings
 from xattn.figures.numbers import count, fixed, listed, readable
 from xattn.figures.performance import Performance
 from xattn.figures.run_tables import Tables, chance_of, features, lift, rate, used_rows
+from xattn.figures.sentences import Finding
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Summary:
     """Facts at a glance, findings in sentences, and caveats."""
 
     facts: list[Fact]
-    findings: list[str]
+    findings: list[Finding]
     caveats: list[str]
 
 

@@ -11,9 +11,10 @@ import pandas as pd
 
 from xattn.analysis import verdicts
 from xattn.figures.evidence import Evidence
-from xattn.figures.numbers import fixed, listed, p_phrase, readable, with_interval
+from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
+from xattn.figures.sentences import Finding, Item
 
-_MOST_NAMED = 5  # features with their numbers in one sentence
+_MOST_NAMED = 5  # features with their numbers
 _MOST_LISTED = 12  # features by name alone
 
 
@@ -42,7 +43,7 @@ def meanings(evidence: Evidence) -> list[Meaning]:
     return [m for m in every if (table["verdict"] == m.verdict).any()]
 
 
-def verdict_sentences(evidence: Evidence) -> Iterator[str]:
+def verdict_findings(evidence: Evidence) -> Iterator[Finding]:
     """Say which features each verdict is on, with the numbers behind it."""
     table = evidence.table("verdicts")
     if table is None:
@@ -55,11 +56,11 @@ def verdict_sentences(evidence: Evidence) -> Iterator[str]:
         word = _NUMBERS.get(verdict)
         rows = rows.sort_values("p_adjusted", kind="stable")
         most = _MOST_LISTED if word is None else _MOST_NAMED
-        named = [
-            readable(str(row["feature"])) + ("" if word is None else word(row))
+        items = [
+            Item(readable(str(row["feature"])), "" if word is None else word(row))
             for _, row in rows.head(most).iterrows()
         ]
-        yield f"{verdict[:1].upper()}{verdict[1:]}: {listed(named, len(rows))}."
+        yield Finding(f"{verdict[:1].upper()}{verdict[1:]}:", tuple(items), len(rows))
 
 
 def _with_effects(table: pd.DataFrame, usage: pd.DataFrame | None) -> pd.DataFrame:
@@ -79,10 +80,10 @@ def _by_edit(row: pd.Series[Any]) -> str:
         return ""
     flips, control = (100 * float(row[c]) for c in ("flip_rate", "control_flip_rate"))
     return (
-        f" ({readable(str(row['intervention']))} moves the logit by "
+        f"{readable(str(row['intervention']))} moves the logit by "
         f"{with_interval(moved, low, high)} beyond the same edit elsewhere and flips "
         f"{fixed(flips, 1)} % of decisions against {fixed(control, 1)} %; "
-        f"adjusted {p_phrase(float(row['intervention_p']))})"
+        f"adjusted {p_phrase(float(row['intervention_p']))}"
     )
 
 
@@ -92,12 +93,11 @@ def _by_dependence(row: pd.Series[Any]) -> str:
     if not np.isfinite(p):
         return ""
     size = f"{with_interval(effect, low, high)} bits; " if np.isfinite(effect) else ""
-    return f" ({size}adjusted {p_phrase(p)})"
+    return f"{size}adjusted {p_phrase(p)}"
 
 
 def _by_both(row: pd.Series[Any]) -> str:
-    edit = _by_edit(row)
-    return _by_dependence(row)[:-1] + f"; {edit[2:]}" if edit else _by_dependence(row)
+    return "; ".join(filter(None, (_by_dependence(row), _by_edit(row))))
 
 
 _NUMBERS: dict[str, Callable[[pd.Series[Any]], str]] = {

@@ -45,7 +45,9 @@ def test_why_something_is_unknown_is_counted_and_said(made):
     reason = "the lesion is less than 64 pixels wide"
     assert features.unmeasured == {"fractal_dimension": {reason: 8}}
     assert features.table["fractal_dimension"].isna().all()
-    assert f"8 images have no value of 1 computed features: {reason}" in notes(made.run, features)
+    assert f"8 images have no value of computed feature fractal_dimension: {reason}" in notes(
+        made.run, features
+    )
 
 
 def test_images_without_a_lesion_mask_or_that_are_gone_have_no_values(made):
