@@ -217,7 +217,7 @@ def _unfair(tables: Tables) -> Iterator[str]:
     top = (found if len(found) else rows).sort_values("value", kind="stable").iloc[-1]
     middle, low, high = (float(top[k]) for k in ("value", "low", "high"))
     value = with_interval(middle, low, high)
-    held = "" if len(found) else "None is significant; the widest is: "
+    held = "" if len(found) else "none is significant, the widest is by "
     yield (
         f"Equalised odds between the groups of {count(len(rows), 'feature')}: "
         f"{f'{len(found)} differ significantly, the most by ' if len(found) else held}"
