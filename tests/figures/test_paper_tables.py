@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from tests.analysis.trained import fabricate_study
 from tests.figures.populated import FEATURES, complete_run, populated_run
 from xattn.analysis.comparison.compare import compare
+from xattn.analysis.verdicts import CORRELATE
 from xattn.cli.report import figures_command
 from xattn.errors import RunError, UsageError
 from xattn.figures.tables import save_tables
 from xattn.figures.tables.cells import Basis, Cell, Head, Sheet
+from xattn.figures.tables.columns import BRIEF_VERDICTS
 from xattn.figures.tables.papers import CARDS, Paper
 from xattn.figures.tables.together import better_metric, side_by_side
 from xattn.figures.tables.writers import WRITERS, as_csv, as_latex, as_markdown, latex, markdown
@@ -306,6 +308,20 @@ def test_the_tests_of_a_comparison_are_printed_one_a_row(compared):
     assert list(found["test"]) == list(table["test"])
     assert list(found["verdict"]) == list(table["verdict"])
     assert "McNemar, over images" in read(compared.path / "tables", "comparison.tex")
+
+
+def test_long_verdicts_are_brief_on_paper_spelt_out_below_and_whole_in_the_csv(tmp_path):
+    run = complete_run(tmp_path)
+    verdicts = run.table("verdicts")
+    verdicts["verdict"] = np.resize([*BRIEF_VERDICTS, CORRELATE], len(verdicts))
+    run.write_table("verdicts", verdicts)
+    save_tables(run, only="verdicts")
+    assert set(of_csv(run.path / "tables" / "verdicts.csv")["verdict"]) <= set(verdicts["verdict"])
+    table, notes = read(run.path / "tables", "verdicts.md").rsplit("\n\n", 1)
+    for whole in verdicts["verdict"].unique():
+        brief = BRIEF_VERDICTS.get(whole, whole)
+        assert f"| {brief} |" in table
+        assert (f"\u201c{brief}\u201d: {whole}" in notes) == (brief != whole)
 
 
 def test_what_is_not_known_is_refused(runs, tmp_path):

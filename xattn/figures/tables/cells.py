@@ -23,6 +23,7 @@ class Cell:
         parts: column of the CSV file -> value there, rounded as in `text`.
         mark: of significance: "", "*", "**" or "***".
         best: whether it is the best of the models beside each other.
+        brief: what stands for a long text where there is little room; "" if nothing does.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Cell:
     parts: Mapping[str, str] = field(default_factory=dict)
     mark: str = ""
     best: bool = False
+    brief: str = ""
 
 
 @dataclass(frozen=True)

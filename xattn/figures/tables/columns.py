@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from xattn.analysis import verdicts
 from xattn.analysis.groups.trap import ALL, NOTHING
-from xattn.analysis.verdicts import VERDICTS
 from xattn.figures.bias import METRICS as BIAS_METRICS
 from xattn.figures.tables.cells import (
     Basis,
@@ -49,6 +49,15 @@ TESTS = {
     "delong": "DeLong, over images",
 }
 """Names of the tests of `xattn compare`."""
+
+
+BRIEF_VERDICTS = {
+    verdicts.CHANGES: "changes decisions",
+    verdicts.HARDLY: "hardly changes decisions",
+    verdicts.UNCLEAR: "itself or a correlate",
+    verdicts.NO_EVIDENCE: "no evidence",
+}
+"""What a printed table says for a long verdict; its notes say the whole."""
 
 
 def _alignment(table: pd.DataFrame, tests: Basis) -> Columns:
@@ -141,9 +150,9 @@ def _verdict() -> Column:
     """Sort verdicts by what they say, not by their letters."""
 
     def cell(row: Row) -> Cell:
-        said = str(row["verdict"])
-        place = VERDICTS.index(said) if said in VERDICTS else len(VERDICTS)
-        return Cell(said, place, {"verdict": said})
+        said, every = str(row["verdict"]), verdicts.VERDICTS
+        place = every.index(said) if said in every else len(every)
+        return Cell(said, place, {"verdict": said}, brief=BRIEF_VERDICTS.get(said, ""))
 
     return Head("verdict", numeric=False), cell
 

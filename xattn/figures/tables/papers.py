@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
-from xattn.figures.tables.cells import Basis, Sheet, interval, text
+from xattn.figures.tables.cells import Basis, Cell, Sheet, interval, text
 from xattn.figures.tables.columns import METRICS, SPLITS
 from xattn.figures.tables.sheets import sheet_of, whole_sheet
 from xattn.figures.tables.together import Better, better_metric, side_by_side
@@ -231,12 +231,13 @@ def _paper(sheet: Sheet, caption: str, of: str, tests: Basis, label: str) -> Pap
         rows=[[row[i] for i in printed] for row in sheet.rows],
     )
     cells = [cell for row in sheet.rows for cell in row]
+    sheet = replace(sheet, rows=[[_brief(cell) for cell in row] for row in sheet.rows])
     notes = dict.fromkeys(
         f"{head.title[:1].upper()}{head.title[1:]}: {head.note}"
         for head in sheet.heads
         if head.note
     )
-    told = list(notes)
+    told = [*notes, *_spelt_out(cells)]
     if any(cell.mark for cell in cells):
         stars = [f"{'*' * (i + 1)} < {level:g}" for i, level in enumerate(tests.levels)]
         told.append(f"Marks: adjusted p {', '.join(stars)}")
@@ -244,3 +245,14 @@ def _paper(sheet: Sheet, caption: str, of: str, tests: Basis, label: str) -> Pap
         told.append(BOLD)
     name = f"{sheet.name}-{label}" if label else sheet.name
     return Paper(sheet, caption.format(of=of), tuple(told), name)
+
+
+def _brief(cell: Cell) -> Cell:
+    return replace(cell, text=cell.brief) if cell.brief else cell
+
+
+def _spelt_out(cells: list[Cell]) -> Iterator[str]:
+    """Say what the brief words stand for, in the order of what they are sorted by."""
+    ordered = sorted({(cell.sort, cell.brief, cell.text) for cell in cells if cell.brief})
+    if ordered:
+        yield "; ".join(f"“{brief}”: {whole}" for _, brief, whole in ordered)
