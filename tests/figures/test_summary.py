@@ -7,7 +7,7 @@ import pytest
 from tests.figures.populated import complete_run, explained_run, populated_run
 from xattn.analysis.verdicts import UNCLEAR, VERDICTS
 from xattn.figures.evidence import Evidence
-from xattn.figures.performance import performance
+from xattn.figures.performance import held_out_performance
 from xattn.figures.reproduce import commands
 from xattn.figures.summary import summarise
 from xattn.figures.together import Together
@@ -62,7 +62,7 @@ def judged(made, tmp_path):
 
 def said(run, defects=None):
     evidence = Evidence(run)
-    scores = performance(run.predictions.assign(label=evidence.labels), run.classes)
+    scores = held_out_performance(run.predictions.assign(label=evidence.labels), run.classes)
     return summarise(evidence, scores, defects or {})
 
 
@@ -153,6 +153,40 @@ def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
     assert "--annotations isic_attributes.json --run 'my run'" in usage
     assert "--permutations 999" in usage
     assert report == "xattn report 'my run'"
+
+
+def with_columns(run, **columns):
+    table = run.predictions.assign(**columns)
+    table.to_parquet(run.path / "predictions.parquet", index=False)
+    return RunFolder.open(run.path)
+
+
+def test_accuracy_is_that_of_images_without_a_part_in_the_training(run):
+    labels = Evidence(run).labels
+    known = np.arange(len(labels)) % 3 == 0  # the model is right on these, and wrong elsewhere
+    wrong = np.where(labels == "benign", "malignant", "benign")
+    predicted, split = np.where(known, labels, wrong), np.where(known, "train", "test")
+    told = said(with_columns(run, predicted=predicted, split=split))
+    fact = {f.title: f for f in told.facts}["Balanced accuracy"]
+    assert fact.value.startswith("0.00 [")
+    assert f"{(~known).sum()} images not trained on" in fact.note
+    assert "labelled images that had no part in its training the model" in str(told.findings[0])
+    assert told.caveats[0].startswith(
+        f"By the checkpoint's splits the images are {known.sum()} train and {(~known).sum()} test; "
+        "numbers here, accuracy apart, are over all of them."
+    )
+
+
+def test_where_too_few_are_left_accuracy_is_over_all_and_that_is_said(run):
+    told = said(with_columns(run, split="train"))
+    assert "not trained on" not in {f.title: f for f in told.facts}["Balanced accuracy"].note
+    assert "24 train; numbers here are over all of them" in told.caveats[0]
+
+
+def test_images_that_are_all_new_need_no_warning(run):
+    told = said(with_columns(run, split="test"))
+    assert "had no part in its training" in str(told.findings[0])
+    assert not any("trained on" in caveat for caveat in told.caveats)
 
 
 def test_verdicts_come_with_the_edit_and_its_control(judged):

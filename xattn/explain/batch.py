@@ -18,6 +18,7 @@ from xattn.explain.sources import Failure, Picture
 from xattn.explain.targets import Target
 from xattn.images.overlay import degenerate, draw_overlay, write_picture
 from xattn.models.interface import Model
+from xattn.training.membership import Membership
 
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "none": ""}
 
@@ -41,12 +42,14 @@ class Worker:
         model: Model,
         plan: Plan,
         labels: Mapping[str, str | None],
+        member: Membership,
         out: Path,
         overlay: str,
     ) -> None:
         self.model = model
         self.plan = plan
         self.labels = labels
+        self.member = member
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
         self.ending = ENDINGS[overlay]
         self.attention = plan.attention_of(model)
@@ -129,6 +132,8 @@ class Worker:
             row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}
             row["explained"] = classes[int(explained[0, i])]
             row["converted"] = picture.note
+            if self.member.known:
+                row["split"] = str(self.member.splits.get(picture.named.id, ""))
             row |= {
                 target.stored("explained"): classes[int(explained[j, i])]
                 for j, target in enumerate(self.plan.targets)

@@ -21,6 +21,7 @@ from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.writer import RunWriter
+from xattn.training.membership import membership
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -46,7 +47,8 @@ def explain(
 
     Decoding and overlays run in threads beside the model. An image that cannot be read becomes a
     line of errors.csv; the others go on. Called again on the same folder it goes on where it was
-    stopped; images that are new are added.
+    stopped; images that are new are added. Where the checkpoint's own splits.csv lies beside it,
+    a column says which part an image had in the training.
 
     Args:
         model: from `xattn.load` or `xattn.wrap`; comes back as it was.
@@ -102,7 +104,7 @@ def explain(
         progress(done, total)
     # Made for this run alone: a model may be trained on between two calls.
     engine = make_engine(model, amp=amp, compiled=compiled) if todo and not exact else model
-    worker = Worker(engine, plan, labels, out, overlay)
+    worker = Worker(engine, plan, labels, membership(model.source), out, overlay)
     reading = partial(decode, preprocessing=model.preprocessing, exact=exact)
     decoded = prefetch(reading, todo, threads, ahead=3 * batch_size)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:

@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
+
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
+from xattn.figures.performance import PART_OF_TRAINING, Performance
 from xattn.figures.run_tables import Tables
 from xattn.figures.verdict_words import meanings
+from xattn.training.splits import SPLITS
 
 
-def caveats(tables: Tables, defects: dict[str, int]) -> list[str]:
+def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int]) -> list[str]:
     """Return all that limits what the run's tables say.
 
     Args:
         tables: of the run.
+        scores: performance, or None where labels are missing.
         defects: method -> number of maps without positive attribution.
     """
     evidence = tables.evidence
     return [
-        *_about_images(evidence),
+        *_about_images(evidence, scores),
         *_about_maps(evidence, defects),
         *_about_tests(tables),
         *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(evidence)),
     ]
 
 
-def _about_images(evidence: Evidence) -> Iterator[str]:
+def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[str]:
     run = evidence.run
     if "split" in run.predictions:
-        splits = run.predictions["split"].value_counts().sort_index()
-        parts = listed([f"{int(n):,} {s}" for s, n in splits.items()])
-        yield f"The images are {parts}; numbers here are over all of them."
+        yield from _parts_in_training(run.predictions["split"], scores)
     else:
         yield _whether_trained_on(run.settings.get("training") or {})
     yield from (f"{note}." for note in evidence.analysis.get("notes", []))
@@ -41,6 +44,20 @@ def _about_images(evidence: Evidence) -> Iterator[str]:
         yield (
             "No groups (patients, lesions) are annotated, so every image counts as independent; "
             "where several show one lesion, intervals are too narrow."
+        )
+
+
+def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
+    """Say which images the model knew, and which numbers count them."""
+    counts = split[split != ""].value_counts()
+    if counts.index.isin(PART_OF_TRAINING).any():
+        parts = listed([f"{int(counts[s]):,} {s}" for s in SPLITS if s in counts])
+        apart = scores is not None and scores.held_out
+        which = "numbers here, accuracy apart," if apart else "numbers here"
+        yield (
+            f"By the checkpoint's splits the images are {parts}; {which} are over all of them. "
+            "Of images that a model was trained on its accuracy is too good, and gaps may be too "
+            "small."
         )
 
 

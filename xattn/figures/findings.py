@@ -48,8 +48,9 @@ def _performance(scores: Performance | None) -> Iterator[str]:
     if scores is None:
         return
     recalls = listed([f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()])
+    which = " that had no part in its training" if scores.held_out else ""
     yield (
-        f"Over {count(scores.n, 'labelled image')} the model recognises {recalls}; "
+        f"Over {count(scores.n, 'labelled image')}{which} the model recognises {recalls}; "
         f"balanced accuracy is {rate(scores.balanced_accuracy)}, where guessing gives "
         f"{fixed(scores.chance)}. Intervals are 95 % (Wilson's, combined over classes)."
     )

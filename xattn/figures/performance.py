@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution for two-sided 95 % intervals."""
+
+PART_OF_TRAINING = ("train", "val")
+"""Splits whose images a checkpoint was fitted to, or chosen by."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Performance:
         balanced_accuracy: mean recall over the classes that have images.
         chance: balanced accuracy of a guess.
         confusion: counts, a row per label, a column per predicted class.
+        held_out: whether these are, for certain, only images without a part in the training.
     """
 
     n: int
@@ -39,6 +43,7 @@ class Performance:
     balanced_accuracy: Rate
     chance: float
     confusion: pd.DataFrame
+    held_out: bool = False
 
 
 def wilson(hits: int, n: int) -> Rate:
@@ -78,3 +83,21 @@ def performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | 
     above = math.sqrt(sum((r.high - r.value) ** 2 for r in rates)) / k
     balanced = Rate(mean, max(0.0, mean - below), min(1.0, mean + above), len(known))
     return Performance(len(known), recall, balanced, 1 / k, confusion)
+
+
+def held_out_performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | None:
+    """Compare labels and predictions of images that had no part in the training.
+
+    Args:
+        predictions: columns label and predicted, and split where it is known.
+        classes: names of the classes.
+
+    Returns:
+        That of all images where no split is known, or where those left are of one class; None
+        where fewer than two classes have labelled images.
+    """
+    if "split" in predictions:
+        own = performance(predictions[~predictions["split"].isin(PART_OF_TRAINING)], classes)
+        if own is not None:
+            return replace(own, held_out=True)
+    return performance(predictions, classes)

@@ -19,7 +19,7 @@ from xattn.figures.gallery import make_gallery
 from xattn.figures.listing import make_listing, positive_of, said_of
 from xattn.figures.model_card import model_card, model_name
 from xattn.figures.numbers import listed, readable, unbroken
-from xattn.figures.performance import Performance, performance
+from xattn.figures.performance import Performance, held_out_performance
 from xattn.figures.reproduce import commands
 from xattn.figures.sections import make_sections
 from xattn.figures.style import DARK
@@ -130,7 +130,7 @@ def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
 
 def _part(evidence: Evidence, name: str) -> Part:
     run = evidence.run
-    scores = performance(run.predictions.assign(label=evidence.labels), run.classes)
+    scores = held_out_performance(run.predictions.assign(label=evidence.labels), run.classes)
     defects = {method: count_defects(run, method) for method in run.methods}
     return Part(
         name,

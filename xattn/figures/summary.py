@@ -44,7 +44,7 @@ def summarise(evidence: Evidence, scores: Performance | None, defects: dict[str,
     tables = Tables(evidence)
     facts = [_images(evidence), *_performance_fact(scores)]
     facts += [*_looked_at_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
-    return Summary(facts, findings(tables, scores), caveats(tables, defects))
+    return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
 
 
 def _images(evidence: Evidence) -> Fact:
@@ -60,7 +60,8 @@ def _images(evidence: Evidence) -> Fact:
 
 def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
     if scores is not None:
-        note = f"guessing gives {fixed(scores.chance)}; 95 % interval"
+        which = f"; {count(scores.n, 'image')} not trained on" if scores.held_out else ""
+        note = f"guessing gives {fixed(scores.chance)}; 95 % interval{which}"
         yield Fact("Balanced accuracy", rate(scores.balanced_accuracy), note)
 
 
