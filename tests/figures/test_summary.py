@@ -171,16 +171,23 @@ def test_accuracy_is_that_of_images_without_a_part_in_the_training(run):
     assert fact.value.startswith("0.00 [")
     assert f"{(~known).sum()} images not trained on" in fact.note
     assert "labelled images that had no part in its training the model" in str(told.findings[0])
-    assert told.caveats[0].startswith(
-        f"By the checkpoint's splits the images are {known.sum()} train and {(~known).sum()} test; "
-        "numbers here, accuracy apart, are over all of them."
+    assert told.caveats[0] == (
+        f"The model was trained on {known.sum()} of these images. Accuracy leaves them out; all "
+        "other numbers do not, and gaps may be too small."
     )
 
 
 def test_where_too_few_are_left_accuracy_is_over_all_and_that_is_said(run):
     told = said(with_columns(run, split="train"))
     assert "not trained on" not in {f.title: f for f in told.facts}["Balanced accuracy"].note
-    assert "24 train; numbers here are over all of them" in told.caveats[0]
+    assert told.caveats[0].startswith("The model was trained on 24 of these images. Too few are")
+
+
+def test_images_that_a_checkpoint_was_chosen_by_count_as_known(run):
+    told = said(with_columns(run, split=np.resize(["val", "test", "train"], 24)))
+    assert told.caveats[0].startswith(
+        "The model was trained on 8 of these images and chosen by 8. Accuracy leaves them out"
+    )
 
 
 def test_images_that_are_all_new_need_no_warning(run):

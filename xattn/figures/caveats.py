@@ -8,11 +8,9 @@ from typing import Any
 import pandas as pd
 
 from xattn.figures.evidence import Evidence
-from xattn.figures.numbers import listed
 from xattn.figures.performance import PART_OF_TRAINING, Performance
 from xattn.figures.run_tables import Tables
 from xattn.figures.verdict_words import meanings
-from xattn.training.splits import SPLITS
 
 
 def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int]) -> list[str]:
@@ -49,16 +47,18 @@ def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[st
 
 def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
     """Say which images the model knew, and which numbers count them."""
-    counts = split[split != ""].value_counts()
-    if counts.index.isin(PART_OF_TRAINING).any():
-        parts = listed([f"{int(counts[s]):,} {s}" for s in SPLITS if s in counts])
-        apart = scores is not None and scores.held_out
-        which = "numbers here, accuracy apart," if apart else "numbers here"
-        yield (
-            f"By the checkpoint's splits the images are {parts}; {which} are over all of them. "
-            "Of images that a model was trained on its accuracy is too good, and gaps may be too "
-            "small."
+    trained, chosen = (int((split == part).sum()) for part in PART_OF_TRAINING)
+    parts = [f"trained on {trained:,} of these images"] if trained else []
+    parts += [f"chosen by {chosen:,}{'' if trained else ' of these images'}"] if chosen else []
+    if not parts:
+        return
+    if scores is None or scores.held_out:
+        left_out = "Accuracy leaves them out; all other numbers do not, and gaps may be too small."
+    else:
+        left_out = (
+            "Too few are left, so accuracy counts them and is too good; gaps may be too small."
         )
+    yield f"The model was {' and '.join(parts)}. {left_out}"
 
 
 def _whether_trained_on(training: dict[str, Any]) -> str:
