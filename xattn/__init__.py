@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xattn.analysis.over_training import usage_over_training
     from xattn.annotations import build_annotations, read_annotations
     from xattn.explain.pipeline import explain
-    from xattn.figures.report import report
+    from xattn.figures.page.report import report
     from xattn.models import Model, load, wrap
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
@@ -46,7 +46,7 @@ _HOMES = {
     "feature_usage": "xattn.analysis.feature_usage",
     "load": "xattn.models",
     "read_annotations": "xattn.annotations",
-    "report": "xattn.figures.report",
+    "report": "xattn.figures.page.report",
     "search": "xattn.training.search",
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",

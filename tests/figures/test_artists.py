@@ -10,13 +10,13 @@ from tests.figures.made_tables import alignment_table, bias_table, usage_table
 from tests.figures.populated import explained_run, populated_run, write_masks
 from xattn.errors import RunError
 from xattn.figures import style
-from xattn.figures.alignment import draw_alignment
-from xattn.figures.attribution_grid import draw_attribution_grid, rows_shown
-from xattn.figures.attribution_models import draw_attribution_models
-from xattn.figures.bias import draw_bias
+from xattn.figures.drawing.forest import MOST_FEATURES
 from xattn.figures.evidence import Evidence
-from xattn.figures.feature_usage import draw_feature_usage
-from xattn.figures.forest import MOST_FEATURES
+from xattn.figures.paper.alignment import draw_alignment
+from xattn.figures.paper.attribution_grid import draw_attribution_grid, rows_shown
+from xattn.figures.paper.attribution_models import draw_attribution_models
+from xattn.figures.paper.bias import draw_bias
+from xattn.figures.paper.feature_usage import draw_feature_usage
 from xattn.figures.registry import NothingToDrawError
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from tests.figures.populated import complete_run, explained_run
 from xattn.errors import UsageError
 from xattn.figures.choose import chosen, most_attended
-from xattn.figures.listing import make_listing, outcome, positive_of, said_of
+from xattn.figures.page.listing import make_listing, outcome, positive_of, said_of
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
@@ -149,7 +149,7 @@ def test_the_listing_starts_with_the_tiles_and_knows_every_image(both, tmp_path)
 
 
 def test_a_listing_that_grows_too_large_stops_after_the_tiles(both, tmp_path, monkeypatch):
-    monkeypatch.setattr("xattn.figures.listing.MOST_BYTES", 100)
+    monkeypatch.setattr("xattn.figures.page.listing.MOST_BYTES", 100)
     assert make_listing(both, np.array([7, 2]), tmp_path / "page.html").listed == 2
 
 

@@ -26,7 +26,7 @@ def report_command(
     debug: bool,
 ) -> None:
     """Write one self-contained HTML page on a run, or on several side by side."""
-    from xattn.figures.report import report as write_report
+    from xattn.figures.page.report import report as write_report
     from xattn.runs import last_run
 
     terminal = Terminal(quiet, as_json)

@@ -48,7 +48,7 @@ def command(
     debug: bool,
 ) -> None:
     """Search the values that a recipe leaves open; repeat the command to go on or to help."""
-    from xattn.figures.search_history import save_search_figures
+    from xattn.figures.paper.search_history import save_search_figures
     from xattn.training.search import search
 
     terminal = Terminal(quiet, as_json)

@@ -1,8 +1,9 @@
 """The figures by name, and saving them.
 
 A new figure is a function from a folder to a matplotlib `Figure`, decorated with `@figure`, in a
-module listed in `_MODULES`; the command, the report and the tests then know it. The folder is a
-run's, or, where the decorator says so, one of another kind, several of them, or none.
+module of `paper` that is listed in `_MODULES`; the command, the report and the tests then know it.
+The folder is a run's, or, where the decorator says so, one of another kind, several of them, or
+none.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ def known_figures() -> dict[str, FigureCard]:
     """Return every figure by its name, in the order they are shown."""
     places = {}
     for place, module in enumerate(_MODULES):
-        places[importlib.import_module(f"xattn.figures.{module}").__name__] = place
+        places[importlib.import_module(f"xattn.figures.paper.{module}").__name__] = place
     # A module that was imported by itself before was registered before its turn. The blocks, which
     # are drawn by partial functions of no module, stay last.
     ordered = sorted(FIGURES.items(), key=lambda i: places.get(i[1].draw.__module__, len(places)))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from xattn.analysis import verdicts
 from xattn.analysis.groups.trap import ALL, NOTHING
-from xattn.figures.bias import METRICS as BIAS_METRICS
+from xattn.figures.paper.bias import METRICS as BIAS_METRICS
 from xattn.figures.tables.cells import (
     Basis,
     Cell,

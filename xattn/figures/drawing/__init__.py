@@ -1,0 +1,1 @@
+"""What figures are drawn with: forests of intervals, grids of pictures, layered graphs."""

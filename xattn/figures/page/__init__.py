@@ -1,0 +1,1 @@
+"""The report: what a run says, in one HTML page."""

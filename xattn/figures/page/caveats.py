@@ -1,0 +1,93 @@
+"""What limits a run's findings, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from xattn.figures.evidence import Evidence
+from xattn.figures.page.performance import PART_OF_TRAINING, Performance
+from xattn.figures.page.run_tables import Tables
+from xattn.figures.page.verdict_words import meanings
+
+
+def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int]) -> list[str]:
+    """Return all that limits what the run's tables say.
+
+    Args:
+        tables: of the run.
+        scores: performance, or None where labels are missing.
+        defects: method -> number of maps without positive attribution.
+    """
+    evidence = tables.evidence
+    return [
+        *_about_images(evidence, scores),
+        *_about_maps(evidence, defects),
+        *_about_tests(tables),
+        *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(evidence)),
+    ]
+
+
+def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[str]:
+    run = evidence.run
+    if "split" in run.predictions:
+        yield from _parts_in_training(run.predictions["split"], scores)
+    else:
+        yield _whether_trained_on(run.settings.get("training") or {})
+    yield from (f"{note}." for note in evidence.analysis.get("notes", []))
+    known = evidence.features
+    if known is not None and known.table["group"].isna().all():
+        yield (
+            "No groups (patients, lesions) are annotated, so every image counts as independent; "
+            "where several show one lesion, intervals are too narrow."
+        )
+
+
+def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
+    """Say which images the model knew, and which numbers count them."""
+    trained, chosen = (int((split == part).sum()) for part in PART_OF_TRAINING)
+    parts = [f"trained on {trained:,} of these images"] if trained else []
+    parts += [f"chosen by {chosen:,}{'' if trained else ' of these images'}"] if chosen else []
+    if not parts:
+        return
+    if scores is None or scores.held_out:
+        left_out = "Accuracy leaves them out; all other numbers do not, and gaps may be too small."
+    else:
+        left_out = (
+            "Too few are left, so accuracy counts them and is too good; gaps may be too small."
+        )
+    yield f"The model was {' and '.join(parts)}. {left_out}"
+
+
+def _whether_trained_on(training: dict[str, Any]) -> str:
+    images = training.get("splits", {}).get("train", {}).get("images")
+    known = "" if images is None else f" ({images:,} images)"
+    return (
+        f"The run does not record which of these images the model was trained on{known}. Where it "
+        "was, its accuracy here is too good, and gaps may be too small."
+    )
+
+
+def _about_maps(evidence: Evidence, defects: dict[str, int]) -> Iterator[str]:
+    total = len(evidence.run.predictions)
+    for method, n in defects.items():
+        if n:
+            yield (
+                f"{n:,} of {total:,} {method} maps have no positive attribution (all zero, "
+                "constant, or not finite); they are shown as such and left out of the scores."
+            )
+
+
+def _about_tests(tables: Tables) -> Iterator[str]:
+    if tables.alignment is not None:
+        yield (
+            "Where a map lies is not yet what the model uses: a map may lie on a feature that "
+            "changes nothing. Read alignment together with usage."
+        )
+    if tables.usage is not None and tables.verdicts is None:
+        yield (
+            "A feature without a significant result is not shown to be unused: the data may be "
+            "too few."
+        )

@@ -1,0 +1,227 @@
+"""What a run's tables say, in sentences with interval, chance level and control."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xattn.figures.numbers import (
+    count,
+    fixed,
+    listed,
+    p_phrase,
+    readable,
+    with_interval,
+)
+from xattn.figures.page.performance import Performance, Rate
+from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
+from xattn.figures.page.sentences import Finding, Item
+from xattn.figures.page.verdict_words import verdict_findings
+from xattn.figures.paper.bias import METRICS
+
+_MOST_NAMED = 5  # features with their numbers
+
+
+def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
+    """Return what the tables say: performance, verdicts, maps, edits, gaps.
+
+    Args:
+        tables: of the run.
+        scores: performance, or None where labels are missing.
+    """
+    return [
+        *map(Finding, _performance(scores)),
+        *verdict_findings(tables.evidence),
+        *map(Finding, _used(tables) if tables.verdicts is None else _failed_controls(tables)),
+        *map(Finding, _control_edits(tables)),
+        *_looked_at(tables),
+        *map(Finding, _agreeing(tables)),
+        *map(Finding, _gaps(tables)),
+        *map(Finding, _unfair(tables)),
+    ]
+
+
+def _performance(scores: Performance | None) -> Iterator[str]:
+    if scores is None:
+        return
+    recalls = listed([f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()])
+    which = " that had no part in its training" if scores.held_out else ""
+    yield (
+        f"Over {count(scores.n, 'labelled image')}{which} the model recognises {recalls}; "
+        f"balanced accuracy is {rate(scores.balanced_accuracy)}, where guessing gives "
+        f"{fixed(scores.chance)}. Intervals are 95 % (Wilson's, combined over classes)."
+    )
+
+
+def _looked_at(tables: Tables) -> Iterator[Finding]:
+    if tables.alignment is None:
+        return
+    for method in tables.evidence.run.methods:
+        rows = tables.ranked(method)
+        if rows.empty:
+            continue
+        above, below = tables.apart_from_chance(method)
+        if len(above):
+            yield _placed(f"The maps of {method} lie more than by chance on", above)
+        if len(below):
+            yield _placed(f"The maps of {method} lie less than by chance on", below.iloc[::-1])
+        if above.empty and below.empty:
+            yield _placed(
+                f"The maps of {method} lie on none of {count(len(rows), 'feature')} more or less "
+                "than by chance; the largest lift over chance is on",
+                rows[:1],
+            )
+
+
+def _placed(says: str, rows: pd.DataFrame) -> Finding:
+    """Name features with their lift, its chance level and the adjusted p-value."""
+    items = [
+        Item(
+            readable(str(row["feature"])),
+            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}",
+        )
+        for _, row in rows.head(_MOST_NAMED).iterrows()
+    ]
+    return Finding(says, tuple(items), len(rows))
+
+
+def _used(tables: Tables) -> Iterator[str]:
+    table = tables.usage
+    if table is None:
+        return
+    alpha = tables.evidence.alpha
+    used, tested = used_rows(table), table[table["p_adjusted"].notna()]
+    seen = set(used["feature"])
+    by_effect = used.sort_values("effect_bits", ascending=False, kind="stable")
+    best = by_effect.drop_duplicates("feature")
+    if len(best):
+        few = [_with_effect(row) for _, row in best.head(_MOST_NAMED).iterrows()]
+        names = listed(few, len(best))
+        yield (
+            "Given the label, predictions still depend on "
+            f"{names} (adjusted p < {alpha:g}): the model uses them, or something that goes "
+            "along with them."
+        )
+    else:
+        yield f"No feature was shown to be used (no adjusted p < {alpha:g})."
+    others = [f for f in features(tested) if f not in seen]
+    if others and len(best):
+        yield f"No use was shown for {listed([readable(f) for f in others[:12]], len(others))}."
+    yield from _failed_controls(tables)
+
+
+def _failed_controls(tables: Tables) -> Iterator[str]:
+    """Warn of controls that came out as used."""
+    if tables.usage is None:
+        return
+    failed = features(used_rows(tables.usage, controls=True), controls=True)
+    if failed:
+        yield (
+            f"Take care: the control {listed(failed)}, which no model can know, came out as used."
+        )
+
+
+def _control_edits(tables: Tables) -> Iterator[str]:
+    """Say whether editing plain skin, which must change nothing, changed anything."""
+    table = tables.interventions
+    if table is None or "kind" not in table:
+        return
+    for _, row in table[(table["kind"] == "control") & table["p_value"].notna()].iterrows():
+        low, high = float(row["excess_low"]), float(row["excess_high"])
+        moved = with_interval(float(row["excess_logit"]), low, high)
+        control = f"editing a patch of plain skin against another one moved the logit by {moved}"
+        p = p_phrase(float(row["p_value"]))
+        if row["p_value"] < tables.evidence.alpha:
+            yield f"Take care: {control} ({p}), where nothing should happen."
+        else:
+            yield f"The control held: {control} ({p}), where nothing should happen."
+
+
+def _agreeing(tables: Tables) -> Iterator[str]:
+    """Say how far each pair of methods agrees, beside what their habits alone give."""
+    table = tables.agreement
+    if table is None:
+        return
+    known = table[table["rank_correlation"].notna()]
+    for _, row in known.head(_MOST_NAMED).iterrows():
+        keys = ("rank_correlation", "rank_correlation_low", "rank_correlation_high")
+        middle, low, high = (float(row[k]) for k in keys)
+        value = with_interval(middle, low, high)
+        chance = float(row["chance_rank_correlation"])
+        p = p_phrase(float(row["p_adjusted"]))
+        shown = row["p_adjusted"] < tables.evidence.alpha
+        more = "more" if row["rank_correlation"] > chance else "less"
+        side = f"agree {more} than" if shown else "do not agree more or less than"
+        yield (
+            f"The maps of {row['method_a']} and {row['method_b']} {side} with maps of other "
+            f"images: rank correlation {value}, with those {fixed(chance)} (adjusted {p})."
+        )
+
+
+def _gaps(tables: Tables) -> Iterator[str]:
+    table = tables.bias
+    if table is None:
+        return
+    known = table[table["p_adjusted"].notna()]
+    found = known[known["p_adjusted"] < tables.evidence.alpha]
+    if found.empty:
+        yield (
+            f"None of {count(len(known), 'gap')} {_sides(table)} is significant "
+            f"(adjusted p < {tables.evidence.alpha:g})."
+        )
+        return
+    top = found.iloc[int(found["gap"].abs().argmax())]
+    gap = with_interval(*_times_100(top))
+    metric = METRICS.get(str(top["metric"]), readable(str(top["metric"])))
+    sides = f"{fixed(float(top['present']))} with, {fixed(float(top['absent']))} without"
+    yield (
+        f"{len(found)} of {count(len(known), 'gap')} {_sides(table)} "
+        f"{'is' if len(found) == 1 else 'are'} significant; the largest is of {metric} with "
+        f"{readable(str(top['feature']))}: {gap} points ({sides}; "
+        f"adjusted {p_phrase(float(top['p_adjusted']))})."
+    )
+
+
+def _sides(table: pd.DataFrame) -> str:
+    """Say what the gaps of a table are between."""
+    groups = "category" in table and table["category"].notna().any()
+    others = ", or in and outside a group of patients," if groups else ""
+    return f"between images with and without an artifact{others}"
+
+
+def _times_100(row: pd.Series[Any]) -> tuple[float, float, float]:
+    return 100 * float(row["gap"]), 100 * float(row["gap_low"]), 100 * float(row["gap_high"])
+
+
+def _with_effect(row: pd.Series[Any]) -> str:
+    name = readable(str(row["feature"]))
+    effect, low, high = (float(row[c]) for c in ("effect_bits", "effect_low", "effect_high"))
+    return f"{name} ({with_interval(effect, low, high)} bits)" if np.isfinite(effect) else name
+
+
+def _percent(rate: Rate) -> str:
+    return with_interval(100 * rate.value, 100 * rate.low, 100 * rate.high, " %")
+
+
+def _unfair(tables: Tables) -> Iterator[str]:
+    """Name the widest gap of rates between any two groups of patients or of artifacts."""
+    table = tables.fairness
+    if table is None:
+        return
+    rows = table[(table["metric"] == "equalized_odds_difference") & table["p_adjusted"].notna()]
+    if rows.empty:
+        return
+    found = rows[rows["p_adjusted"] < tables.evidence.alpha]
+    top = (found if len(found) else rows).sort_values("value", kind="stable").iloc[-1]
+    middle, low, high = (float(top[k]) for k in ("value", "low", "high"))
+    value = with_interval(middle, low, high)
+    held = "" if len(found) else "none is significant, the widest is by "
+    yield (
+        f"Equalised odds between the groups of {count(len(rows), 'feature')}: "
+        f"{f'{len(found)} differ significantly, the most by ' if len(found) else held}"
+        f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; groups dealt out at "
+        f"random {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
+    )

@@ -1,0 +1,200 @@
+"""One page that shows what a model looks at: self-contained, readable offline and on a phone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from xattn.analysis.maps.scores import degenerate
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import listed, readable, unbroken
+from xattn.figures.page.gallery import MOST_BYTES as MOST_PICTURES
+from xattn.figures.page.gallery import make_gallery
+from xattn.figures.page.listing import make_listing, positive_of, said_of
+from xattn.figures.page.model_card import model_card, model_name
+from xattn.figures.page.performance import Performance, held_out_performance
+from xattn.figures.page.reproduce import commands
+from xattn.figures.page.sections import make_sections
+from xattn.figures.page.summary import Summary, summarise
+from xattn.figures.style import DARK
+from xattn.figures.together import Together
+from xattn.runs import RunFolder
+from xattn.runs.atomic import replacing
+
+MOST_ERRORS = 200
+"""Faults listed in the page; the rest stays in errors.csv."""
+TILES = 96
+"""Images shown unless another number is asked for."""
+FIRST_TILES = 30
+"""Images shown before a reader asks for more."""
+
+_MOST_SHOWN = 11_500_000  # bytes of pictures, figures and tables together
+_BLOCK = 2**24  # values of maps that are looked through at a time
+_MOST_SETTINGS = 40_000  # characters of run.json and analysis.json, each
+
+Run = RunFolder | str | Path
+
+
+@dataclass(frozen=True)
+class Part:
+    """What the page says of one run, its tables and pictures apart.
+
+    Attributes:
+        name, model: of the run's folder; of its architecture.
+        summary, scores: findings; performance, None without labels.
+        card: (title, text) pairs on the model.
+        settings, analysis: run.json and analysis.json as text, "" if there is none.
+    """
+
+    name: str
+    model: str
+    summary: Summary
+    scores: Performance | None
+    card: list[tuple[str, str]]
+    settings: str
+    analysis: str
+
+
+def report(
+    run: Run | Sequence[Run], *, out: str | Path | None = None, gallery: int = TILES
+) -> Path:
+    """Write the report of a run, or of several side by side: one HTML file, nothing beside it.
+
+    Made from run folders and image files alone; the same runs give the same bytes. What is not
+    there (tables before `xattn feature-usage`, images that were moved) is said in its place.
+
+    Args:
+        run: a finished run folder, or several whose images are the same; images that only some
+            of them hold are left out of the pictures.
+        out: the file; default RUN/report.html, or report.html here for several runs.
+        gallery: number of images shown; fewer where they would not fit 9 MB.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        RunError: there is no finished run.
+        UsageError: the runs hold no common image, or one is named twice.
+    """
+    runs = [run] if isinstance(run, RunFolder | str | Path) else list(run)
+    together = Together.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])
+    alone = together.runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
+    target = Path(out) if out is not None else alone
+    content = _content(together, gallery, target)
+    page = _environment().get_template("report.html.j2").render(content)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as scratch:
+        scratch.write_text(page, encoding="utf-8")
+    return target
+
+
+def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
+    """Gather all that the template shows."""
+    parts = [_part(*pair) for pair in zip(together.evidence, together.names, strict=True)]
+    sections = make_sections(together)
+    taken = sum(panel.size for section in sections for panel in section.panels)
+    gallery = make_gallery(together, n, min(MOST_PICTURES, _MOST_SHOWN - taken))
+    images = np.array([tile.image for tile in gallery.tiles], np.intp)
+    positive = positive_of(together)
+    errors, errors_total = _errors(together)
+    return {
+        "title": listed(list(dict.fromkeys(part.model for part in parts))),
+        "many": len(parts) > 1,
+        "parts": parts,
+        "methods": together.methods,
+        "models": together.names,
+        "left_out": together.left_out,
+        "gallery": gallery,
+        "first": FIRST_TILES,
+        "said": [said_of(together, int(image), positive) for image in images],
+        "labels": together.labels,
+        "positive": positive,
+        "features": together.features,
+        "artifacts": together.artifacts,
+        "attended": bool(np.isfinite(together.lifts).any()),
+        "listing": make_listing(together, images, target),
+        "sections": sections,
+        "inks": DARK,
+        "errors": errors,
+        "errors_total": errors_total,
+        "commands": commands(together),
+    }
+
+
+def _part(evidence: Evidence, name: str) -> Part:
+    run = evidence.run
+    scores = held_out_performance(run.predictions.assign(label=evidence.labels), run.classes)
+    defects = {method: count_defects(run, method) for method in run.methods}
+    return Part(
+        name,
+        model_name(run),
+        summarise(evidence, scores, defects),
+        scores,
+        model_card(run),
+        _settings(run.settings),
+        _settings(evidence.analysis),
+    )
+
+
+def _settings(facts: dict[str, Any]) -> str:
+    """Write settings out, cut where a file lists thousands of faults."""
+    text = json.dumps(facts, indent=2, ensure_ascii=False) if facts else ""
+    if len(text) > _MOST_SETTINGS:
+        more = len(text) - _MOST_SETTINGS
+        return text[:_MOST_SETTINGS] + f"\n... {more:,} more characters are in the file"
+    return text
+
+
+def _errors(together: Together) -> tuple[list[dict[str, Any]], int]:
+    """Return the first faults of all runs, with the run's name, and how many there are."""
+    found = []
+    for evidence, name in zip(together.evidence, together.names, strict=True):
+        table = evidence.table("errors")
+        if table is not None:
+            found.append(table.assign(run=name))
+    if not found:
+        return [], 0
+    rows = pd.concat(found, ignore_index=True)
+    shown = rows[:MOST_ERRORS].to_dict("records")
+    return [{str(k): v for k, v in row.items()} for row in shown], len(rows)
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(
+        loader=loader,
+        autoescape=True,  # a file called <script>.jpg stays text
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["readable"] = readable
+    environment.filters["unbroken"] = unbroken
+    environment.policies["json.dumps_kwargs"] = {
+        "ensure_ascii": False,
+        "separators": (",", ":"),
+        "allow_nan": False,
+    }
+    return environment
+
+
+def count_defects(run: RunFolder, method: str) -> int:
+    """Count the maps of one method that have no positive attribution to show."""
+    noted = f"degenerate_{method}"
+    if noted in run.predictions:  # written beside the map
+        said = run.predictions[noted]
+        return int((said.notna() & (said.astype(str) != "")).sum())
+    array = run.map_array(method)
+    n, pixels = array.shape[0], int(np.prod(array.shape[1:]))
+    step = max(1, _BLOCK // max(1, pixels))
+    return sum(
+        int(degenerate(np.asarray(array[start : start + step], np.float32)).sum())
+        for start in range(0, n, step)
+    )

@@ -1,0 +1,72 @@
+"""What findings and facts read from a run's tables, and how they word single rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import fixed, with_interval
+from xattn.figures.page.performance import Rate
+from xattn.figures.paper.alignment import ALL_LABELS
+
+
+class Tables:
+    """The tables that are there, ready for the sentences; absent ones are None."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.alignment = evidence.table("alignment")
+        self.usage = evidence.table("feature_usage")
+        self.bias = evidence.table("bias")
+        self.interventions = evidence.table("interventions")
+        self.agreement = evidence.table("agreement")
+        self.fairness = evidence.table("fairness")
+        self.verdicts = evidence.table("verdicts")
+
+    def ranked(self, method: str) -> pd.DataFrame:
+        """Rows of one method over all labels, the largest lift over chance first."""
+        assert self.alignment is not None
+        table = self.alignment
+        rows = table[(table["method"] == method) & (table["label"] == ALL_LABELS)]
+        rows = rows[rows["lift"].notna()]
+        chance = rows["chance_lift"] if "chance_lift" in rows else pd.Series(1.0, rows.index)
+        over = rows["lift_over_chance"] if "lift_over_chance" in rows else rows["lift"] / chance
+        rows = rows.assign(over=over.fillna(rows["lift"]))
+        return rows.sort_values("over", ascending=False, kind="stable")
+
+    def apart_from_chance(self, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Split the significant rows of `ranked` into those above and those below chance."""
+        rows = self.ranked(method)
+        rows = rows[rows["p_adjusted"] < self.evidence.alpha]
+        return rows[rows["over"] > 1], rows[rows["over"] <= 1]
+
+
+def lift(row: pd.Series[Any]) -> str:
+    """Write a lift with its interval."""
+    return with_interval(float(row["lift"]), float(row["lift_low"]), float(row["lift_high"]))
+
+
+def chance_of(row: pd.Series[Any]) -> str:
+    """Write the lift that chance gives, after a semicolon; "" where it is not known."""
+    chance = float(row.get("chance_lift", np.nan))
+    return f"; by chance {fixed(chance)}" if np.isfinite(chance) else ""
+
+
+def used_rows(table: pd.DataFrame, controls: bool = False) -> pd.DataFrame:
+    """Return the rows of features that are used, of real ones or of controls."""
+    used = table["used"].isin([True, "True"])
+    return table[used & ((table["kind"] == "control") == controls)]
+
+
+def features(table: pd.DataFrame, controls: bool = False) -> list[str]:
+    """Name the features of a table, real ones or controls, each once."""
+    table = table[(table["kind"] == "control") == controls]
+    return list(dict.fromkeys(table["feature"].astype(str)))
+
+
+def rate(share: Rate) -> str:
+    """Write a rate with its interval."""
+    return with_interval(share.value, share.low, share.high)

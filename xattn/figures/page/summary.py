@@ -1,0 +1,109 @@
+"""What a run says, in plain sentences: findings with chance and interval, then what limits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from xattn.analysis.verdicts import CHANGES
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import count, fixed, listed, readable
+from xattn.figures.page.caveats import caveats
+from xattn.figures.page.findings import findings
+from xattn.figures.page.performance import Performance
+from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
+from xattn.figures.page.sentences import Finding
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number at the top of the page: what it is, its value, and chance or spread."""
+
+    title: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Facts at a glance, findings in sentences, and caveats."""
+
+    facts: list[Fact]
+    findings: list[Finding]
+    caveats: list[str]
+
+
+def summarise(evidence: Evidence, scores: Performance | None, defects: dict[str, int]) -> Summary:
+    """Say what the run's tables say.
+
+    Args:
+        evidence: of the run.
+        scores: performance, or None where labels are missing.
+        defects: method -> number of maps without positive attribution.
+    """
+    tables = Tables(evidence)
+    facts = [_images(evidence), *_performance_fact(scores)]
+    facts += [*_looked_at_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
+    return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
+
+
+def _images(evidence: Evidence) -> Fact:
+    run = evidence.run
+    labels = evidence.labels[evidence.labels != ""].value_counts().sort_index()
+    shares = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
+    note = shares or "without labels"
+    errors = evidence.table("errors")
+    if errors is not None:
+        note += f"; {count(len(errors), 'fault')}, see below"
+    return Fact("Images", f"{len(run.predictions):,}", note)
+
+
+def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
+    if scores is not None:
+        which = f"; {count(scores.n, 'image')} not trained on" if scores.held_out else ""
+        note = f"guessing gives {fixed(scores.chance)}; 95 % interval{which}"
+        yield Fact("Balanced accuracy", rate(scores.balanced_accuracy), note)
+
+
+def _looked_at_fact(tables: Tables) -> Iterator[Fact]:
+    if tables.alignment is None:
+        return
+    method = tables.evidence.run.methods[0]
+    above, _ = tables.apart_from_chance(method)
+    if len(above):
+        top = above.iloc[0]
+        note = f"by {method}: lift {lift(top)}{chance_of(top)}"
+        yield Fact("Most looked at", readable(str(top["feature"])), note)
+    else:
+        alpha = tables.evidence.alpha
+        note = f"no lift of {method} is above chance (adjusted p < {alpha:g})"
+        yield Fact("Most looked at", "none for certain", note)
+
+
+def _used_fact(tables: Tables) -> Iterator[Fact]:
+    if tables.usage is None:
+        return
+    tested = features(tables.usage[tables.usage["p_adjusted"].notna()])
+    used = features(used_rows(tables.usage))
+    controls = tables.usage[tables.usage["kind"] == "control"]["feature"].nunique()
+    passed = controls - used_rows(tables.usage, controls=True)["feature"].nunique()
+    note = f"adjusted p < {tables.evidence.alpha:g}"
+    if controls:
+        note += f"; {passed} of {controls} controls unused, as they should be"
+    yield Fact("Features used", f"{len(used)} of {len(tested)}", note)
+
+
+def _changes_fact(tables: Tables) -> Iterator[Fact]:
+    """Count the artifacts that change decisions: what a reader should look at first."""
+    table = tables.verdicts
+    if table is None:
+        return
+    rows = table[table["verdict"] == CHANGES]
+    names = [readable(str(f)) for f in rows["feature"]]
+    edited = int(table["intervention_p"].notna().sum())
+    if not edited:
+        return
+    which = listed(names[:4], len(names)) if names else "none flips more than its control"
+    yield Fact(
+        "Change decisions", f"{len(rows)} of {edited}", f"features that were edited: {which}"
+    )

@@ -1,0 +1,153 @@
+"""Each verdict in plain words: what it says, what it does not, and which features it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from xattn.analysis import verdicts
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
+from xattn.figures.page.sentences import Finding, Item
+
+_MOST_NAMED = 5  # features with their numbers
+_MOST_LISTED = 12  # features by name alone
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """A verdict and what follows from it.
+
+    Attributes:
+        verdict: as in verdicts.csv.
+        says, says_not: whole sentences.
+    """
+
+    verdict: str
+    says: str
+    says_not: str
+
+
+def meanings(evidence: Evidence) -> list[Meaning]:
+    """Return what the verdicts that occur in a run mean, in their usual order."""
+    table = evidence.table("verdicts")
+    if table is None:
+        return []
+    change = evidence.analysis.get("smallest_change", verdicts.SMALLEST_CHANGE)
+    effect = evidence.analysis.get("smallest_effect", verdicts.SMALLEST_EFFECT)
+    every = _meanings(f"{change:g}", f"{effect:g}")
+    return [m for m in every if (table["verdict"] == m.verdict).any()]
+
+
+def verdict_findings(evidence: Evidence) -> Iterator[Finding]:
+    """Say which features each verdict is on, with the numbers behind it."""
+    table = evidence.table("verdicts")
+    if table is None:
+        return
+    table = _with_effects(table, evidence.table("feature_usage"))
+    for verdict in verdicts.VERDICTS:
+        rows = table[table["verdict"] == verdict]
+        if rows.empty:
+            continue
+        word = _NUMBERS.get(verdict)
+        rows = rows.sort_values("p_adjusted", kind="stable")
+        most = _MOST_LISTED if word is None else _MOST_NAMED
+        items = [
+            Item(readable(str(row["feature"])), "" if word is None else word(row))
+            for _, row in rows.head(most).iterrows()
+        ]
+        yield Finding(f"{verdict[:1].upper()}{verdict[1:]}:", tuple(items), len(rows))
+
+
+def _with_effects(table: pd.DataFrame, usage: pd.DataFrame | None) -> pd.DataFrame:
+    """Add effect_bits with its interval from the test that a verdict rests on; NaN without one."""
+    keys, numbers = ["feature", "test"], ["effect_bits", "effect_low", "effect_high"]
+    bare = table.drop(columns=numbers, errors="ignore")
+    if usage is None:
+        return bare.assign(**dict.fromkeys(numbers, np.nan))
+    known = usage[[*keys, *numbers]].drop_duplicates(keys).astype(dict.fromkeys(keys, object))
+    return bare.astype(dict.fromkeys(keys, object)).merge(known, on=keys, how="left")
+
+
+def _by_edit(row: pd.Series[Any]) -> str:
+    """Word the edit behind a verdict, beside its control."""
+    moved, low, high = (float(row[c]) for c in ("excess_logit", "excess_low", "excess_high"))
+    if not np.isfinite(moved):
+        return ""
+    flips, control = (100 * float(row[c]) for c in ("flip_rate", "control_flip_rate"))
+    return (
+        f"{readable(str(row['intervention']))} moves the logit by "
+        f"{with_interval(moved, low, high)} beyond the same edit elsewhere and flips "
+        f"{fixed(flips, 1)} % of decisions against {fixed(control, 1)} %; "
+        f"adjusted {p_phrase(float(row['intervention_p']))}"
+    )
+
+
+def _by_dependence(row: pd.Series[Any]) -> str:
+    effect, low, high = (float(row[c]) for c in ("effect_bits", "effect_low", "effect_high"))
+    p = float(row["p_adjusted"])
+    if not np.isfinite(p):
+        return ""
+    size = f"{with_interval(effect, low, high)} bits; " if np.isfinite(effect) else ""
+    return f"{size}adjusted {p_phrase(p)}"
+
+
+def _by_both(row: pd.Series[Any]) -> str:
+    return "; ".join(filter(None, (_by_dependence(row), _by_edit(row))))
+
+
+_NUMBERS: dict[str, Callable[[pd.Series[Any]], str]] = {
+    verdicts.CHANGES: _by_edit,
+    verdicts.HARDLY: _by_edit,
+    verdicts.CORRELATE: _by_both,
+    verdicts.UNCLEAR: _by_dependence,
+}
+
+
+def _meanings(change: str, effect: str) -> list[Meaning]:
+    return [
+        Meaning(
+            verdicts.CHANGES,
+            "Editing the feature itself moves the score, by more than the same edit elsewhere in "
+            "the picture does, and significantly more decisions flip.",
+            "It does not say that every image is affected, nor that the model is wrong because of "
+            "it. An edit leaves traces, and its control may not share all of them.",
+        ),
+        Meaning(
+            verdicts.HARDLY,
+            "Editing the feature moves the score by more than the same edit elsewhere, but flips "
+            "not significantly more decisions.",
+            "It does not say that the feature is harmless: with another threshold, or in images "
+            "that are near it, such a shift can decide.",
+        ),
+        Meaning(
+            verdicts.CORRELATE,
+            "Predictions depend on the feature among images of one label, yet editing it moves "
+            f"the score by less than {change} standard deviations: what is used goes along with "
+            "it.",
+            "It does not say what that is, nor that an edit took away all that the model sees of "
+            "the feature.",
+        ),
+        Meaning(
+            verdicts.UNCLEAR,
+            "Predictions depend on the feature among images of one label.",
+            "It does not say whether on the feature itself or on something that goes along with "
+            "it: there was no edit, or too few images to tell.",
+        ),
+        Meaning(
+            verdicts.NO_EVIDENCE,
+            f"No dependence was found, and a rank effect of {effect} would have been found in "
+            "four of five cases.",
+            "It does not say that the feature is unused: a weaker effect would have been missed.",
+        ),
+        Meaning(
+            verdicts.NOT_TESTABLE,
+            f"The data are too few to find even a rank effect of {effect}, or the feature never "
+            "varies.",
+            "It says nothing on whether the model uses the feature.",
+        ),
+    ]

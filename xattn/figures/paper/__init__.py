@@ -1,0 +1,1 @@
+"""The figures, a module each; `xattn.figures.registry` lists them."""

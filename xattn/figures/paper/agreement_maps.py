@@ -1,0 +1,135 @@
+"""Two methods' maps of the same images, such as Grad-CAM against attention: where they agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from xattn.figures import style
+from xattn.figures.drawing.grid import (
+    Grid,
+    describe,
+    draw_foot,
+    draw_overlay,
+    draw_picture,
+    outline,
+)
+from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import count, fixed, listed, readable, shortened
+from xattn.figures.paper.agreement_examples import Compared, compare, pairs
+from xattn.figures.registry import NothingToDrawError, figure
+from xattn.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xattn.figures.paper.agreement_examples import Example
+
+MOST_PAIRS = 3
+"""Pairs of methods that fit a page."""
+
+_HEADING_MM, _NOTE_MM = 11.4, 4.5
+
+
+@figure(
+    "agreement-maps",
+    "Two methods' maps of the image on which they agree most, of the one at the median and of the "
+    "one on which they agree least, by rank correlation over pixels, of all images whose maps are "
+    "neither flat nor defective: masks outlined, each map scaled to its own maximum, and beside "
+    "each correlation what the other method's maps of other images of the same label give by "
+    "chance.",
+)
+def draw_agreement_maps(run: RunFolder) -> Figure:
+    """Draw a group of three rows per pair of methods, Grad-CAM with attention first.
+
+    Raises:
+        NothingToDrawError: there are less than two methods, or no image has maps to compare.
+    """
+    evidence = Evidence(run)
+    every = pairs(run.methods)
+    if not every:
+        raise NothingToDrawError(
+            f"Expected maps of two methods or more in {run.path}, but got {listed(run.methods)}"
+            "; name them with `xattn explain --method`"
+        )
+    compared = _first_comparable(run, every, evidence.labels)
+    if not compared:
+        raise NothingToDrawError(
+            f"Expected images with maps to compare in {run.path}, but in every pair of methods one "
+            "is flat or defective"
+        )
+    rows = [example.row for pair in compared for example in pair.examples]
+    masks = dict(zip(rows, evidence.masks(rows), strict=True))
+    present = [name for name in evidence.masked if any(name in found for found in masks.values())]
+    together = max(len(pair.examples) for pair in compared)
+    note = f"{len(compared)} of {count(len(every), 'pair')} of methods" * (
+        len(compared) < len(every)
+    )
+    grid = Grid.of(run, 3, together * len(compared), present, together, _HEADING_MM,
+                   _NOTE_MM if note else 0.0)  # fmt: skip
+    fig = Figure(figsize=style.inches(grid.width, grid.height))
+    if note:
+        _write(fig, grid, grid.above - 1.0, note)
+    for i, pair in enumerate(compared):
+        _title(fig, grid, i * together, pair)
+        for j, example in enumerate(pair.examples):
+            row = i * together + j
+            first = grid.axes(fig, row, 0)
+            picture = draw_picture(first, evidence.picture(example.row), run.preprocessing.size)
+            for name, mask in masks[example.row].items():
+                outline(first, mask, evidence.strokes[name])
+            describe(first, _facts(run, example, evidence.labels), _agreement(example))
+            for column, method in enumerate(pair.methods, 1):
+                native = np.asarray(run.map_array(method)[example.row], np.float32)
+                draw_overlay(grid.axes(fig, row, column), picture, native)
+    draw_foot(fig, grid, {name: evidence.strokes[name] for name in present})
+    return fig
+
+
+def _first_comparable(
+    run: RunFolder, every: list[tuple[str, str]], label: pd.Series[str]
+) -> list[Compared]:
+    found: list[Compared] = []
+    for pair in every:
+        if len(found) == MOST_PAIRS:
+            break
+        compared = compare(run, pair, label)
+        found += [compared] if compared.used else []
+    return found
+
+
+def _agreement(example: Example) -> str:
+    return f"{example.place}: {fixed(example.correlation)}"
+
+
+def _facts(run: RunFolder, example: Example, label: pd.Series[str]) -> list[str]:
+    image = run.predictions.iloc[example.row]
+    said, known = str(image["predicted"]), str(label.iloc[example.row])
+    return [
+        f"by chance {fixed(example.chance)}",
+        shortened(str(image["image_id"]), 20),
+        f"label {shortened(readable(known), 14)}" if known else "no label",
+        f"predicted {shortened(readable(said), 12)}",
+    ]
+
+
+def _title(fig: Figure, grid: Grid, row: int, pair: Compared) -> None:
+    """Write over a group how many images it speaks for, and how their maps agree in all."""
+    a, b = (shortened(readable(method), 18) for method in pair.methods)
+    number = fixed(np.nanmean(pair.correlations).item())
+    left_out = len(pair.correlations) - pair.used
+    kept = f"{count(pair.used, 'image')} compared"
+    if left_out:
+        kept += f"; {left_out:,} left out, whose map by one of the two is flat or defective"
+    top = grid.top(row)
+    _write(fig, grid, top - 8.1, f"{a} / {b}: mean rank correlation {number}, by chance "
+           f"{fixed(pair.chance)}", "bold")  # fmt: skip
+    _write(fig, grid, top - 5.0, kept)
+    grid.head(fig, ["image and masks", a, b], row)
+
+
+def _write(fig: Figure, grid: Grid, bottom: float, words: str, weight: str = "normal") -> None:
+    fig.text(1.0 / grid.width, 1 - bottom / grid.height, words, fontsize=style.pt(6.2),
+             fontweight=weight, va="bottom")  # fmt: skip

@@ -1,0 +1,99 @@
+"""Whether the model does worse, or decides otherwise, on images with an artifact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xattn.figures import style
+from xattn.figures.drawing.forest import (
+    intervals_by_kind,
+    keys_of_kinds,
+    keys_of_significance,
+    row_height,
+    rows_by_kind,
+)
+from xattn.figures.drawing.panels import legend, letter, panels_over_rows, say_above, zero_line
+from xattn.figures.evidence import Evidence
+from xattn.figures.registry import NothingToDrawError, figure
+from xattn.runs import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+METRICS = {
+    "balanced_accuracy": "balanced accuracy",
+    "tpr": "sensitivity (TPR)",
+    "fpr": "false-positive rate",
+    "auc": "AUC",
+}
+"""Names of the metrics as readers know them."""
+
+_SHORT = {**METRICS, "balanced_accuracy": "balanced acc.", "tpr": "sensitivity",
+          "fpr": "false positives"}  # fmt: skip
+"""Titles that fit a panel."""
+
+_SHORTEST = {"balanced_accuracy": "bal. acc.", "tpr": "TPR", "fpr": "FPR"}
+"""Titles that fit a panel of a narrow page."""
+
+_WIDE_MM = 150.0
+_PANELS_A_ROW = 4
+_ROW_MM = 4.6
+
+
+@figure(
+    "bias",
+    "Difference of each metric between images with and without an artifact, or of a group of "
+    "patients and all others, in percentage points with 95 % intervals; 0 is no difference.",
+    tables=("bias",),
+)
+def draw_bias(run: RunFolder) -> Figure:
+    """Draw the gap of each artifact or group, one panel a metric.
+
+    Raises:
+        NothingToDrawError: no artifact or group has enough images.
+    """
+    evidence = Evidence(run)
+    every = run.table("bias")
+    table = every[every.groupby("feature")["gap"].transform("count") > 0]
+    if table.empty:
+        raise NothingToDrawError(
+            f"Expected artifacts or groups of enough images in {run.path}/bias.csv, but got none"
+        )
+    if "kind" not in table:
+        table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
+    metrics = [m for m in METRICS if m in set(table["metric"])]
+    metrics += sorted(set(table["metric"]) - set(metrics))
+    across = min(len(metrics), _PANELS_A_ROW)
+    row_mm = _ROW_MM if len(metrics) > across else row_height(table, _ROW_MM, 42)
+    rows = rows_by_kind(table, "gap", row_mm)
+    table = rows.kept(table)
+    sizes = table.drop_duplicates("feature").set_index("feature")
+    notes = {
+        str(f): f"  ({int(row['n_present']):,} / {int(row['n_absent']):,})"
+        for f, row in sizes.iterrows()
+    }
+    fig, panels = panels_over_rows(rows, row_mm, notes, len(metrics), across)
+    # One scale, with zero in the middle: the side of a gap is seen before its size is read.
+    gaps = 100 * table[["gap", "gap_low", "gap_high"]].to_numpy(float)
+    reach = 1.08 * np.nanmax(np.abs(np.append(gaps, 1.0)))
+    titles = _SHORT if style.page_mm() >= _WIDE_MM else _SHORT | _SHORTEST
+    columns = ("gap", "gap_low", "gap_high")
+    for ax, metric in zip(panels, metrics, strict=True):
+        part = table[table["metric"] == metric]
+        intervals_by_kind(ax, part, columns, rows, evidence.alpha, scale=100)
+        zero_line(ax)
+        ax.set_xlim(-reach, reach)
+        ax.set_title(titles.get(metric, metric))
+        ax.set_xlabel("× 100" if metric == "auc" else "% points")
+    letter(panels)
+    handles = keys_of_kinds(table, ", 95 % interval")
+    handles += keys_of_significance(evidence.alpha, "")
+    legend(fig, handles, most=3)
+    words = "Images with the artifact or of the group − all others (numbers of both)"
+    without = every["feature"].nunique() - table["feature"].nunique() - rows.left_out
+    if without:
+        words += f"; {without} with too few images"
+    say_above(fig, words, rows)
+    return fig
