@@ -8,9 +8,10 @@ import pytest
 from tests.figures.browser import browser
 from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
 from xattn.figures.numbers import with_interval
-from xattn.figures.page.listing import positive_of, said_of
+from xattn.figures.page.listing import in_training, positive_of, said_of
 from xattn.figures.page.report import FIRST_TILES, report
 from xattn.figures.together import Together
+from xattn.runs import RunFolder
 
 pytestmark = pytest.mark.slow
 
@@ -33,11 +34,13 @@ def together(tmp_path_factory):
     """Two models of the same images: one with every table, one with maps and masks alone."""
     root = tmp_path_factory.mktemp("browser")
     first = complete_run(root / "a", n=N)
+    table = first.predictions.assign(split=np.resize(["train", "val", "test", "test", "ood"], N))
+    table.to_parquet(first.path / "predictions.parquet", index=False)
     second = explained_run(root / "b", n=N, seed=5)
     masks = {name: block_masks(np.random.default_rng(1), N) for name in ("ruler", "lesion")}
     write_masks(second, masks, {"ruler": "artifact", "lesion": "structure"})
     scores(second).to_parquet(second.path / "mask_scores.parquet", index=False)
-    return Together.of([first, second])
+    return Together.of([RunFolder.open(first.path), second])
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +104,19 @@ def test_label_prediction_feature_and_lift_filter_together(tab, together):
     assert tab.evaluate('visible(".tile").length') == count
     tab.evaluate('tools.querySelector("[type=reset]").click()')
     assert tab.evaluate('visible(".tile").length') == FIRST_TILES
+
+
+def test_images_of_the_training_are_named_and_can_be_left_out(tab, together):
+    taught = in_training(together)
+    assert taught.sum(axis=1).tolist() == [2 * N // 5, 0]  # of the second model nothing is known
+    for part, which in (("0", ~taught), ("1", taught)):
+        tab.evaluate(f"pick('model', 0); set('taught', '{part}'); byId('more').click()")
+        assert tab.evaluate('visible(".tile").length') == which[0].sum()
+        assert tab.evaluate('visible(".tile .taught").length') == (part == "1") * which[0].sum()
+        tab.evaluate("pick('model', 1)")
+        assert tab.evaluate('byId("shown").textContent').endswith(
+            f" {which[1].sum()} pictures shown"
+        )
 
 
 def test_models_that_disagree_can_be_found(tab, together):

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.figures.page.performance import PART_OF_TRAINING
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
@@ -29,12 +30,14 @@ class Said:
         confidence: probability of that class, 0 to 1.
         outcome: "correct", "false positive", "false negative", "wrong" (of more than two
             classes), or "" without a label.
+        in_training: whether the model is known to be fitted to the image, or chosen by it.
     """
 
     model: str
     predicted: str
     confidence: float
     outcome: str
+    in_training: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Listing:
         content: models, methods, classes, features, artifacts, positive (number of a class, or
             null), overlays ([where, ending] per model and method, or null), total, and images:
             [id, label (-1 if unknown), numbers of features shown, and per model
-            [predicted, confidence, per method a lift for each feature shown, or null]].
+            [predicted, confidence, per method a lift for each feature shown, or null, 1 if it
+            had a part in the model's training]].
         listed: number of images in it.
     """
 
@@ -62,8 +66,18 @@ def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
         facts = together.runs[run].predictions.iloc[row]
         predicted = str(facts["predicted"])
         confidence = max(float(facts[f"prob_{c}"]) for c in together.runs[run].classes)
-        said.append(Said(name, predicted, confidence, outcome(label, predicted, positive)))
+        taught = facts.get("split") in PART_OF_TRAINING
+        said.append(Said(name, predicted, confidence, outcome(label, predicted, positive), taught))
     return said
+
+
+def in_training(together: Together) -> NDArray[np.bool_]:
+    """Say which images had a part in each model's training, as far as is known: (runs, n)."""
+    known = np.zeros(together.rows.shape, bool)
+    for run, predictions in enumerate(r.predictions for r in together.runs):
+        if "split" in predictions:
+            known[run] = together.column("split", run).isin(PART_OF_TRAINING)
+    return known
 
 
 def outcome(label: str, predicted: str, positive: str | None) -> str:
@@ -107,6 +121,7 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
             for run, rows in zip(together.runs, together.rows, strict=True)
         ]
     )
+    taught = in_training(together)
     others = np.setdiff1d(np.arange(n), tiles)
     images: list[list[Any]] = []
     used = 0
@@ -122,6 +137,7 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
                     int(predicted[run, place]),
                     round(float(confident[run, place]), 4),
                     [_numbers(values) for values in lifts[run]],
+                    int(taught[run, place]),
                 ]
                 for run in range(len(together.runs))
             ],

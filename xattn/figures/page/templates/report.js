@@ -97,6 +97,7 @@ function matches(i) {
   if (wanted === "disagree" ? !disagree(i)
     : wanted === "wrong" ? !outcome || outcome === "correct"
       : wanted && outcome !== wanted) return false;
+  if (value("taught") && saidOf(i)[3] !== Number(value("taught"))) return false;
   if (value("has") && !shown.includes(Number(value("has")))) return false;
   const least = Number.parseFloat(value("lift"));
   return Number.isNaN(least) || (liftOf(i, value("has")) ?? -1) >= least;
