@@ -51,13 +51,11 @@ def _unmeasured(features: FeatureSet) -> list[str]:
     """Say why computed features have no value, one line a reason."""
     reasons: dict[str, dict[str, int]] = {}
     for feature, counted in features.unmeasured.items():
-        for reason, images in counted.items():
-            reasons.setdefault(reason, {})[feature] = images
+        for reason, n in counted.items():
+            reasons.setdefault(reason, {})[feature] = n
     found = []
-    for reason, of in sorted(reasons.items()):
-        n = max(of.values())
-        those = (
-            f"{len(of)} computed features" if len(of) > 1 else f"computed feature {next(iter(of))}"
-        )
+    for reason, images in sorted(reasons.items()):
+        n, names = max(images.values()), list(images)
+        those = f"{len(names)} computed features" if names[1:] else f"computed feature {names[0]}"
         found.append(f"{n} image{' has' if n == 1 else 's have'} no value of {those}: {reason}")
     return found

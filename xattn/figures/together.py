@@ -17,6 +17,7 @@ from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
 from xattn.figures.style import WHITE_DASHED, Stroke, strokes
 from xattn.runs import RunFolder
+from xattn.training.samples import IN_TRAINING
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,15 @@ class Together:
                 if name in table and _is_flag(table[name]):
                     shown[:, place] |= table[name].to_numpy(float)[rows] == 1
         return shown
+
+    @cached_property
+    def in_training(self) -> NDArray[np.bool_]:
+        """Whether a run's model is known to be fitted to an image, or chosen by it: (runs, n)."""
+        known = np.zeros(self.rows.shape, bool)
+        for run, table in enumerate(r.predictions for r in self.runs):
+            if "split" in table:
+                known[run] = self.column("split", run).isin(IN_TRAINING)
+        return known
 
     @cached_property
     def lifts(self) -> NDArray[np.float32]:

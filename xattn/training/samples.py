@@ -21,6 +21,10 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 """In `train` weights are fitted, `val` chooses among them, `test` and `ood` (of other origin) are
 looked at once; those two may be empty."""
 
+HELD_OUT: tuple[Split, ...] = ("test", "ood")
+"""Splits whose images had no part in the training: nothing was fitted to them or chosen by them."""
+IN_TRAINING: tuple[Split, ...] = tuple(split for split in SPLITS if split not in HELD_OUT)
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError, near
-from xattn.training.samples import SPLITS, Sample, Split, count_labels, groups_of, labels_of
+from xattn.training.samples import (
+    HELD_OUT,
+    SPLITS,
+    Sample,
+    Split,
+    count_labels,
+    groups_of,
+    labels_of,
+)
 
 __all__ = [
     "SPLITS",
@@ -105,7 +113,7 @@ def check_splits(
     _same_side("file content", samples, splits, [hashes[s.id] for s in samples])
     for split in SPLITS:
         inside = [s for s in samples if splits[s.id] == split]
-        if not inside and split in ("test", "ood"):
+        if not inside and split in HELD_OUT:
             continue
         counts = count_labels(inside, classes)
         empty = [name for name, count in counts.items() if count == 0]

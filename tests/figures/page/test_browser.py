@@ -8,7 +8,7 @@ import pytest
 from tests.figures.browser import browser
 from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
 from xattn.figures.numbers import with_interval
-from xattn.figures.page.listing import in_training, positive_of, said_of
+from xattn.figures.page.listing import positive_of, said_of
 from xattn.figures.page.report import FIRST_TILES, report
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
@@ -107,7 +107,7 @@ def test_label_prediction_feature_and_lift_filter_together(tab, together):
 
 
 def test_images_of_the_training_are_named_and_can_be_left_out(tab, together):
-    taught = in_training(together)
+    taught = together.in_training
     assert taught.sum(axis=1).tolist() == [2 * N // 5, 0]  # of the second model nothing is known
     for part, which in (("0", ~taught), ("1", taught)):
         tab.evaluate(f"pick('model', 0); set('taught', '{part}'); byId('more').click()")

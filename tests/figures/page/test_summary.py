@@ -196,6 +196,31 @@ def test_images_that_are_all_new_need_no_warning(run):
     assert not any("trained on" in caveat for caveat in told.caveats)
 
 
+def test_images_under_other_ids_are_not_taken_for_new_ones(run):
+    told = said(with_columns(run, split=""))
+    assert "had no part" not in str(told.findings[0])
+    assert told.caveats[0].startswith("None of these images is in the splits of the model's")
+
+
+def test_images_of_no_split_are_counted_and_left_out_of_the_accuracy(run):
+    told = said(with_columns(run, split=np.resize(["test", "test", "test", ""], 24)))
+    assert "Over 18 labelled images that had no part" in str(told.findings[0])
+    assert told.caveats[0] == (
+        "6 images are in none of the splits of the training; accuracy leaves them out."
+    )
+
+
+def test_images_of_other_origin_in_the_accuracy_are_counted(run):
+    told = said(with_columns(run, split=np.resize(["test", "test", "test", "ood"], 24)))
+    assert told.caveats[0].startswith("Accuracy is over 18 images like those of the training and 6")
+
+
+def test_without_labels_nothing_is_said_of_an_accuracy(made, tmp_path):
+    run = explained_run(tmp_path, labels=False)
+    told = said(with_columns(run, split="train"))
+    assert told.caveats[0] == "The model was trained on 24 of these images; gaps may be too small."
+
+
 def test_verdicts_come_with_the_edit_and_its_control(judged):
     findings = " ".join(map(str, said(judged).findings))
     assert "Used, and it changes decisions: " in findings

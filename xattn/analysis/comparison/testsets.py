@@ -15,6 +15,7 @@ from xattn.analysis.comparison.images import auc_influence
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.evaluation.metrics import ALL, Predictions
 from xattn.errors import UsageError, XattnError, near
+from xattn.training.samples import HELD_OUT
 from xattn.training.scores import margin
 
 Floats = NDArray[np.float64]
@@ -96,7 +97,7 @@ def line_up(found: Sequence[Trained], asked: Sequence[str] | None) -> list[Share
     names = [set(table["split"]) for table in tables]
     shared = set.intersection(*names)
     if asked is None:
-        chosen = [s for s in ("test", "ood") if s in shared]
+        chosen: list[str] = [s for s in HELD_OUT if s in shared]
         if not chosen and shared == {EVERY}:
             chosen = [EVERY]
         if not chosen:

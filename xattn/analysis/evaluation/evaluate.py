@@ -20,12 +20,10 @@ from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.training.membership import Membership, membership
+from xattn.training.samples import HELD_OUT
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
-
-HELD_OUT = ("test", "ood")
-"""What is evaluated unless something else is asked for: images that nothing was chosen by."""
 
 SPLITS_TO_EVALUATE = ("val", *HELD_OUT)
 """Training images are not among them: how well they are remembered is no result."""

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 
 from xattn.figures.evidence import Evidence
-from xattn.figures.page.performance import PART_OF_TRAINING, Performance
+from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
+from xattn.training.samples import SPLITS
 
 
 def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int]) -> list[str]:
@@ -47,18 +48,37 @@ def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[st
 
 def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
     """Say which images the model knew, and which numbers count them."""
-    trained, chosen = (int((split == part).sum()) for part in PART_OF_TRAINING)
-    parts = [f"trained on {trained:,} of these images"] if trained else []
-    parts += [f"chosen by {chosen:,}{'' if trained else ' of these images'}"] if chosen else []
-    if not parts:
-        return
-    if scores is None or scores.held_out:
-        left_out = "Accuracy leaves them out; all other numbers do not, and gaps may be too small."
-    else:
-        left_out = (
-            "Too few are left, so accuracy counts them and is too good; gaps may be too small."
+    of = {name: int((split == name).sum()) for name in SPLITS}
+    unknown = len(split) - sum(of.values())
+    if unknown == len(split):
+        yield (
+            "None of these images is in the splits of the model's training by its id; the same "
+            "picture under another id would not be noticed."
         )
-    yield f"The model was {' and '.join(parts)}. {left_out}"
+        return
+    parts = [f"trained on {of['train']:,} of these images"] if of["train"] else []
+    parts += [f"chosen by {of['val']:,}{'' if parts else ' of these images'}"] if of["val"] else []
+    held_out = scores is not None and scores.held_out
+    if parts:
+        known = f"The model was {' and '.join(parts)}"
+        if scores is None:
+            yield f"{known}; gaps may be too small."
+        elif held_out:
+            yield (
+                f"{known}. Accuracy leaves them out; all other numbers do not, and gaps may be too "
+                "small."
+            )
+        else:
+            yield f"{known}. Too few are left, so accuracy counts them and is too good."
+    if unknown:
+        left_out = "; accuracy leaves them out" if held_out else ""
+        are = "image is" if unknown == 1 else "images are"
+        yield f"{unknown:,} {are} in none of the splits of the training{left_out}."
+    if held_out and of["test"] and of["ood"]:
+        yield (
+            f"Accuracy is over {of['test']:,} images like those of the training and {of['ood']:,} "
+            "of other origin together; `xattn evaluate` tells them apart."
+        )
 
 
 def _whether_trained_on(training: dict[str, Any]) -> str:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.figures.page.performance import PART_OF_TRAINING
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
@@ -66,18 +65,9 @@ def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
         facts = together.runs[run].predictions.iloc[row]
         predicted = str(facts["predicted"])
         confidence = max(float(facts[f"prob_{c}"]) for c in together.runs[run].classes)
-        taught = facts.get("split") in PART_OF_TRAINING
+        taught = bool(together.in_training[run, image])
         said.append(Said(name, predicted, confidence, outcome(label, predicted, positive), taught))
     return said
-
-
-def in_training(together: Together) -> NDArray[np.bool_]:
-    """Say which images had a part in each model's training, as far as is known: (runs, n)."""
-    known = np.zeros(together.rows.shape, bool)
-    for run, predictions in enumerate(r.predictions for r in together.runs):
-        if "split" in predictions:
-            known[run] = together.column("split", run).isin(PART_OF_TRAINING)
-    return known
 
 
 def outcome(label: str, predicted: str, positive: str | None) -> str:
@@ -121,7 +111,6 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
             for run, rows in zip(together.runs, together.rows, strict=True)
         ]
     )
-    taught = in_training(together)
     others = np.setdiff1d(np.arange(n), tiles)
     images: list[list[Any]] = []
     used = 0
@@ -137,7 +126,7 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
                     int(predicted[run, place]),
                     round(float(confident[run, place]), 4),
                     [_numbers(values) for values in lifts[run]],
-                    int(taught[run, place]),
+                    int(together.in_training[run, place]),
                 ]
                 for run in range(len(together.runs))
             ],

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from xattn.training.samples import HELD_OUT
+
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution for two-sided 95 % intervals."""
-
-PART_OF_TRAINING = ("train", "val")
-"""Splits whose images a checkpoint was fitted to, or chosen by."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Performance:
         balanced_accuracy: mean recall over the classes that have images.
         chance: balanced accuracy of a guess.
         confusion: counts, a row per label, a column per predicted class.
-        held_out: whether these are, for certain, only images without a part in the training.
+        held_out: whether these are only images that are known to have had no part in the training.
     """
 
     n: int
@@ -93,11 +92,11 @@ def held_out_performance(predictions: pd.DataFrame, classes: list[str]) -> Perfo
         classes: names of the classes.
 
     Returns:
-        That of all images where no split is known, or where those left are of one class; None
-        where fewer than two classes have labelled images.
+        That of all images where none is known to be held out, or where those that are have one
+        class; None where fewer than two classes have labelled images.
     """
     if "split" in predictions:
-        own = performance(predictions[~predictions["split"].isin(PART_OF_TRAINING)], classes)
+        own = performance(predictions[predictions["split"].isin(HELD_OUT)], classes)
         if own is not None:
             return replace(own, held_out=True)
     return performance(predictions, classes)

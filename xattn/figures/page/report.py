@@ -17,7 +17,7 @@ from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed, readable, unbroken
 from xattn.figures.page.gallery import MOST_BYTES as MOST_PICTURES
 from xattn.figures.page.gallery import make_gallery
-from xattn.figures.page.listing import in_training, make_listing, positive_of, said_of
+from xattn.figures.page.listing import make_listing, positive_of, said_of
 from xattn.figures.page.model_card import model_card, model_name
 from xattn.figures.page.performance import Performance, held_out_performance
 from xattn.figures.page.reproduce import commands
@@ -119,7 +119,7 @@ def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
         "features": together.features,
         "artifacts": together.artifacts,
         "attended": bool(np.isfinite(together.lifts).any()),
-        "taught": bool(in_training(together).any()),
+        "taught": bool(together.in_training.any()),
         "listing": make_listing(together, images, target),
         "sections": sections,
         "inks": DARK,
