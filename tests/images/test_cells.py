@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xattn.errors import RunError
+from xattn.images import Cells, bilinear_matrix
+
+AXIS = st.lists(st.floats(-50, 300), min_size=1, max_size=9, unique=True).map(
+    lambda v: tuple(float(x) for x in np.cumsum(np.abs(v) + 0.5))
+)
+
+
+@given(n=st.integers(1, 12), pixels=st.integers(1, 60), out=st.integers(1, 60))
+def test_cells_spread_evenly_are_torchs_bilinear_interpolation(
+    n: int, pixels: int, out: int
+) -> None:
+    rows, columns = Cells.spread((n, 3), (pixels, 7)).matrices(out, 5)
+    values = np.random.default_rng(0).normal(size=(n, 3))
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(values)[None, None], size=(out, 5), mode="bilinear", align_corners=False
+    )
+    np.testing.assert_allclose(rows @ values @ columns.T, expected[0, 0].numpy(), atol=1e-9)
+    np.testing.assert_allclose(rows, bilinear_matrix(n, out), atol=1e-9)
+
+
+@given(y=AXIS, x=AXIS)
+def test_cells_survive_json(y: tuple[float, ...], x: tuple[float, ...]) -> None:
+    cells = Cells(y, x, (224, 96))
+    again = Cells.from_dict(json.loads(json.dumps(cells.to_dict())))
+    assert again.size == cells.size
+    np.testing.assert_allclose(again.y, y, atol=1e-4)
+    np.testing.assert_allclose(again.x, x, atol=1e-4)
+
+
+def test_a_value_is_exact_at_its_centre_linear_between_and_constant_beyond() -> None:
+    rows, _ = Cells((4.0, 8.0), (0.0,), (16, 1)).matrices(16, 1)
+    shown = rows @ np.array([1.0, 3.0])
+    assert shown[:9].tolist() == [1, 1, 1, 1, 1, 1.5, 2, 2.5, 3]
+    assert (shown[8:] == 3).all()
+
+
+def test_even_centres_are_stored_as_origin_and_step_and_uneven_ones_in_full() -> None:
+    stored = Cells((0.0, 32.0, 64.0), (1.0, 2.0, 5.0), (96, 96)).to_dict()
+    assert stored["y"] == [0.0, 32.0]
+    assert stored["x"] == {"centres": [1.0, 2.0, 5.0]}
+
+
+@pytest.mark.parametrize("y", [(), (3.0, 3.0), (4.0, 1.0), (float("nan"),)])
+def test_centres_that_do_not_ascend_are_refused(y: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match="ascending"):
+        Cells(y, (0.0,), (8, 8))
+
+
+@pytest.mark.parametrize("values", [{}, {"y": [0], "x": [0, 1], "grid": [1, 1], "size": [8, 8]}])
+def test_stored_places_that_are_none_are_refused_by_name(values: dict[str, object]) -> None:
+    with pytest.raises(RunError, match="places of cells"):
+        Cells.from_dict(values)

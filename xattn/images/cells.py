@@ -1,0 +1,130 @@
+"""Where the cells of a map lie in what the model sees, and how values get from cells to pixels.
+
+A cell of a convolutional map is not spread evenly: in a ResNet the paddings and strides put cell r
+at pixel 32 r, not at 32 r + 15.5, where every common tool draws it. So a map always travels with
+the centres of its cells, and only here are cells turned into pixels and pixels into cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.errors import RunError
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The centres of a map's cells in pixels of the model's input.
+
+    The centre of pixel i is at i, so that an input of height H reaches from -0.5 to H - 0.5.
+    Between two centres values are interpolated; beyond the outermost the nearest cell counts.
+
+    Attributes:
+        y: centres of the rows of cells, strictly ascending; some may lie beyond the input.
+        x: centres of the columns.
+        size: (height, width) of the model's input in pixels.
+    """
+
+    y: tuple[float, ...]
+    x: tuple[float, ...]
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for name, centres in (("y", self.y), ("x", self.x)):
+            steps = np.diff(centres)
+            if not len(centres) or not np.isfinite(centres).all() or not (steps > 0).all():
+                raise ValueError(f"Expected ascending centres {name}, but got {centres}")
+
+    @classmethod
+    def spread(cls, grid: tuple[int, int], size: tuple[int, int]) -> Cells:
+        """Spread a grid of (h, w) cells evenly over an input of (height, width) pixels.
+
+        Right for maps of pixels, patches and whatever else divides the input; for maps of
+        convolutional layers it is the common habit, off by up to half a cell.
+        """
+        y, x = (
+            tuple(((np.arange(n) + 0.5) * pixels / n - 0.5).tolist())
+            for n, pixels in zip(grid, size, strict=True)
+        )
+        return cls(y, x, size)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """How many (rows, columns) of cells there are."""
+        return len(self.y), len(self.x)
+
+    def matrices(self, height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return U_y (height, h) and U_x (width, w), shared and read-only.
+
+        A map m (h, w) shown at height x width pixels, of the same view at any scale, is
+        `U_y @ m @ U_x.T`; a mask of that many pixels comes down to the cells by the adjoint,
+        `U_y.T @ mask @ U_x`, so that sums over masked pixels need no enlarged map.
+        """
+        return (
+            _interpolation(self.y, self.size[0], height),
+            _interpolation(self.x, self.size[1], width),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: per axis [origin, step], or all centres if uneven."""
+        return {
+            "y": _as_json(self.y),
+            "x": _as_json(self.x),
+            "grid": list(self.grid),
+            "size": list(self.size),
+            "unit": "pixel of the input",
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Cells:
+        """Rebuild from `to_dict`'s values.
+
+        Raises:
+            RunError: they are no places of cells.
+        """
+        try:
+            (h, w), (height, width) = values["grid"], values["size"]
+            y, x = _from_json(values["y"], h), _from_json(values["x"], w)
+            return cls(y, x, (int(height), int(width)))
+        except (KeyError, TypeError, ValueError) as err:
+            raise RunError(f"Expected places of cells, but got {values!r}") from err
+
+
+def _as_json(centres: tuple[float, ...]) -> list[float] | dict[str, list[float]]:
+    values = np.asarray(centres)
+    step = float(values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else 0.0
+    even = float(values[0]) + step * np.arange(len(values))
+    if np.abs(even - values).max() < 1e-6:
+        return [round(float(values[0]), 6), round(step, 6)]
+    return {"centres": [round(float(v), 6) for v in values]}
+
+
+def _from_json(value: list[float] | dict[str, list[float]], n: int) -> tuple[float, ...]:
+    if isinstance(value, dict):
+        centres = [float(v) for v in value["centres"]]
+        if len(centres) != n:
+            raise ValueError(f"Expected {n} centres, but got {len(centres)}")
+        return tuple(centres)
+    origin, step = value
+    return tuple(float(origin) + float(step) * i for i in range(n))
+
+
+@lru_cache(maxsize=128)
+def _interpolation(centres: tuple[float, ...], pixels: int, n_out: int) -> NDArray[np.float64]:
+    """Return U (n_out, n): linear between centres, the nearest cell beyond them."""
+    places = (np.arange(n_out) + 0.5) * pixels / n_out - 0.5
+    cells = np.interp(places, centres, np.arange(len(centres)))
+    low = np.floor(cells).astype(np.intp)
+    high = np.minimum(low + 1, len(centres) - 1)
+    weight = cells - low
+    matrix = np.zeros((n_out, len(centres)))
+    rows = np.arange(n_out)
+    np.add.at(matrix, (rows, low), 1 - weight)
+    np.add.at(matrix, (rows, high), weight)
+    matrix.flags.writeable = False
+    return matrix
