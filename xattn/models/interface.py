@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, MethodError, UsageError, XattnError
+from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer, reader_of
 from xattn.models.probe import (
@@ -187,6 +188,21 @@ class Model:
         """Layout and grid of the explained layer."""
         assert self.target.layout is not None  # both ways to `target` made sure of it
         return self.target.layout
+
+    def cells(self, layer: str | None = None) -> Cells:
+        """Return where the cells of a layer's map lie in the input.
+
+        Args:
+            layer: path of a layer with a grid; the explained one if not given.
+
+        Raises:
+            MethodError: the layer has no grid.
+        """
+        name = self.target_layer if layer is None else layer
+        layout = next((one.layout for one in self.seen if one.name == name and one.layout), None)
+        if layout is None:
+            raise MethodError(f"Expected a layer with a grid, but {name!r} has none")
+        return Cells.spread(layout.grid, self.preprocessing.size)
 
     @cached_property
     def attention_layers(self) -> tuple[AttentionLayer, ...]:
