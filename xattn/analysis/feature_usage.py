@@ -30,7 +30,7 @@ from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.stages import Clock, Settings, Steps
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
 from xattn.errors import UsageError, XattnError, near
-from xattn.runs import COLUMNS, RunFolder
+from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
 
 if TYPE_CHECKING:
@@ -280,9 +280,12 @@ def _read(annotations: Annotations | str | Path) -> Annotations:
 
 
 def presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Put the promised columns first, and keep six digits: more are noise of the machine."""
+    """Put the promised columns first, and keep six digits: more are noise of the machine.
+
+    A table without rows has all columns that one with rows has, whatever was measured.
+    """
     if table.empty:
-        return pd.DataFrame(columns=list(COLUMNS[name]))
+        return pd.DataFrame(columns=[*COLUMNS[name], *MORE_COLUMNS.get(name, ())])
     promised = list(COLUMNS[name])
     table = table[[*promised, *(c for c in table.columns if c not in promised)]].copy()
     for column in [c for c in table if pd.api.types.is_float_dtype(table[c])]:

@@ -33,6 +33,10 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     found += _unmeasured(features)
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")
+    if not features.kinds:
+        found.append("The annotation file has no feature: feature_usage.csv and bias.csv are empty")
+    if not run.methods:
+        found.append("The run has no maps: alignment.csv has no method of it, agreement.csv no row")
     if not features.labelled:
         found.append("No image has a label: feature_usage.csv and bias.csv are empty")
     elif unlabelled:

@@ -47,8 +47,12 @@ class Terminal:
             click.echo(json.dumps(facts, indent=2, default=str))
 
     def table(self, frame: pd.DataFrame, title: str, formats: dict[str, str] | None = None) -> None:
-        """Print a table for a person."""
+        """Print a table for a person; one line where it has no rows."""
         if self.quiet or self.as_json:
+            return
+        if frame.empty:
+            asked = title.partition(" (")[0]
+            self.say(f"{asked}{'' if asked.endswith('?') else ':'} nothing to show.")
             return
         from rich.console import Console
         from rich.table import Table

@@ -52,9 +52,12 @@ def chosen(together: Together, n: int) -> tuple[NDArray[np.intp], str]:
 
 
 def most_attended(together: Together, n: int) -> NDArray[np.intp]:
-    """Return the places of n images, in turn from each artifact, the highest lift on it first."""
+    """Return the places of n images, in turn from each artifact, the highest lift on it first.
+
+    None where the runs have no maps.
+    """
     orders = []
-    for name in together.artifacts:
+    for name in together.artifacts if together.methods else ():
         lifts = together.lifts[0, :, 0, together.features.index(name)]
         known = np.flatnonzero(np.isfinite(lifts))
         orders.append(known[np.argsort(-lifts[known], kind="stable")].tolist()[:n])

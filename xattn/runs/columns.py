@@ -69,6 +69,26 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+MORE_COLUMNS: dict[str, tuple[str, ...]] = {
+    "alignment": (
+        "groups", "degenerate", "lift_in_lesion", "n_tested", "chance_lift", "lift_over_chance",
+    ),
+    "feature_usage": (
+        "rank_effect_error", "variance_share", "variance_low", "variance_high", "smallest_p",
+        "note", "p_holm", "p_bh",
+    ),
+    "interventions": (
+        "kind", "available", "n_control", "n_borrowed", "groups", "abs_delta_logit",
+        "control_abs_delta_logit", "excess_logit", "excess_low", "excess_high", "p_mcnemar",
+        "score_sd", "note",
+    ),
+    "bias": ("cases_present", "cases_absent", "p_delong", "kind", "category"),
+    "fairness": ("left_out",),
+    "verdicts": ("n", "effect_bits"),
+}  # fmt: skip
+"""What the tables of an analysis hold beyond those, whatever was measured: a table without rows
+has these columns too, so that a reader need not ask."""
+
 _USAGE = "xattn feature-usage --annotations isic_attributes.json"
 _OVER_TRAINING = "xattn feature-usage --ckpt a.pt --ckpt b.pt --annotations isic_attributes.json"
 _EVALUATE = "xattn evaluate --ckpt model.pt --annotations isic_attributes.json"

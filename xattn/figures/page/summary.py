@@ -66,7 +66,7 @@ def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
 
 
 def _looked_at_fact(tables: Tables) -> Iterator[Fact]:
-    if tables.alignment is None:
+    if tables.alignment is None or not tables.evidence.run.methods:
         return
     method = tables.evidence.run.methods[0]
     above, _ = tables.apart_from_chance(method)
