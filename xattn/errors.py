@@ -56,3 +56,13 @@ def near(name: str, known: Iterable[str]) -> str:
         return "; did you mean " + " or ".join(repr(c) for c in close) + "?"
     shown = known if len(known) <= 20 else [*known[:20], "..."]
     return "; known: " + ", ".join(shown)
+
+
+def one_line(err: BaseException) -> str:
+    """Return what an exception says, on one line; its kind where it says nothing of its own.
+
+    >>> one_line(ValueError("no\\n number")), one_line(IndexError())
+    ('no number', 'IndexError')
+    """
+    said = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+    return " ".join(said.split()) or type(err).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from xattn.annotations.headers import read_header
 from xattn.errors import ImageError
 from xattn.images import read_image, read_mask
 
@@ -247,3 +249,77 @@ def test_decoding_in_threads_leaves_the_warning_filters_as_they_were(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: read_image(tmp_path / "x.png"), range(400)))
     assert list(warnings.filters) == before
+
+
+def _cut(data: bytes, part: float) -> bytes:
+    return data[: int(len(data) * part)]
+
+
+def _stirred(data: bytes, seed: int) -> bytes:
+    """Bytes changed at random behind the first ones, by which a format is known."""
+    rng = np.random.default_rng(seed)
+    found = np.frombuffer(data, np.uint8).copy()
+    at = rng.integers(16, len(found), 12)
+    found[at] = rng.integers(0, 256, 12)
+    return found.tobytes()
+
+
+class TestAnythingADecoderRaises:
+    """It is one line that names the file, whatever the format and the ending."""
+
+    FORMATS = ("AVIF", "BLP", "BMP", "DDS", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG",
+               "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP", "XBM")  # fmt: skip
+
+    def _written(self, name: str) -> bytes:
+        Image.init()
+        if name not in Image.SAVE:
+            pytest.skip(f"this Pillow writes no {name}")
+        mode = {"BLP": "P", "GIF": "P", "XBM": "1"}.get(name, "RGB")
+        frames = [Image.fromarray(_noise() // k).convert(mode) for k in (1, 2, 3)]
+        buffer = io.BytesIO()
+        try:
+            several = {"save_all": True, "append_images": frames[1:]}
+            frames[0].save(buffer, name, **(several if name in Image.SAVE_ALL else {}))
+        except OSError as err:
+            pytest.skip(f"this Pillow writes no {name}: {err}")
+        return buffer.getvalue()
+
+    @pytest.mark.parametrize("ending", ["png", "jpg"])
+    @pytest.mark.parametrize("name", FORMATS)
+    def test_damage_is_an_error_of_the_image_or_is_read_over(self, tmp_path, name, ending):
+        data = self._written(name)
+        damaged = [_cut(data, part) for part in (0.1, 0.3, 0.5, 0.8, 0.95)]
+        damaged += [_stirred(data, seed) for seed in range(25)]
+        path = tmp_path / f"x.{ending}"
+        for content in damaged:
+            path.write_bytes(content)
+            for read in (read_image, read_mask, read_header):
+                try:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")
+                        read(path)
+                except ImageError as err:
+                    lines = str(err).splitlines()
+                    assert len(lines) == 1 and str(path) in lines[0]  # noqa: PT018 -- or none
+
+    @pytest.mark.parametrize(
+        "raised",
+        [IndexError, RuntimeError, RecursionError, MemoryError, struct.error, KeyError, TypeError],
+    )
+    def test_of_any_class(self, tmp_path, monkeypatch, raised):
+        Image.fromarray(_noise()).save(tmp_path / "x.png")
+
+        def fails(*_args, **_kwargs):
+            raise raised("something\nodd")
+
+        monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fails)
+        with pytest.raises(ImageError, match=r"x\.png, but decoding failed: .*something.*odd"):
+            read_image(tmp_path / "x.png")
+
+    @pytest.mark.parametrize("read", [read_image, read_mask, read_header])
+    def test_what_is_no_file_is_named_and_not_waited_for(self, tmp_path, read):
+        os.mkfifo(tmp_path / "x.png")
+        with pytest.raises(ImageError, match=r"x\.png, but got a pipe"):
+            read(tmp_path / "x.png")
+        with pytest.raises(ImageError, match="but got a device"):
+            read("/dev/zero")

@@ -36,6 +36,7 @@ from xattn.analysis.mask_reading import (
 )
 from xattn.analysis.measured.collect import measure_pictures
 from xattn.annotations.records import LESION as LESION
+from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
@@ -115,7 +116,7 @@ class FeatureSet:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self._facts_path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = read_json(self._facts_path, "the record of features", RunError)
         return facts
 
 

@@ -27,7 +27,9 @@ class Fault:
     def __str__(self) -> str:
         where = [f"image {self.image}"] if self.image is not None else []
         where += [f"key {self.key}"] if self.key else []
-        return ": ".join([", ".join(where), self.message] if where else [self.message])
+        line = ": ".join([", ".join(where), self.message] if where else [self.message])
+        # An id or key may hold half of a pair of surrogates, which no terminal takes.
+        return line.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def describe(path: Path, faults: Sequence[Fault]) -> str:

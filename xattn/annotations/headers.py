@@ -10,8 +10,8 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from xattn.errors import ImageError
-from xattn.images.decode import MAX_PIXELS
+from xattn.errors import ImageError, one_line
+from xattn.images.decode import MAX_PIXELS, expect_plain_file
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
@@ -47,11 +47,14 @@ def read_header(path: str | Path) -> Header:
     """
     path = Path(path)
     try:
+        expect_plain_file(path)
         with path.open("rb") as file:
             header = _png_header(file)
             if header is None:
                 file.seek(0)
                 header = _any_header(file)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"Expected a file at {path}, but got nothing there") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -62,8 +65,10 @@ def read_header(path: str | Path) -> Header:
         ) from None
     except struct.error:
         raise ImageError(f"Expected a whole image in {path}, but the file ends too early") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as err:
-        raise ImageError(f"Expected a whole image in {path}, but reading failed: {err}") from None
+    except Exception as err:  # a decoder raises anything on damaged bytes
+        raise ImageError(
+            f"Expected a whole image in {path}, but reading failed: {one_line(err)}"
+        ) from None
     if header is None or header.width * header.height > MAX_PIXELS:
         raise ImageError(f"Expected at most {MAX_PIXELS:,} pixels, but got more in {path}")
     return header

@@ -55,5 +55,5 @@ def _files(folder: str) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
             yield from (entry.name for entry in entries if entry.is_file())
-    except OSError:
+    except (OSError, ValueError):  # a path with a zero in it is a ValueError
         return

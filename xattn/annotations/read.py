@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -31,6 +30,7 @@ from xattn.annotations.schema import (
     Value,
     explain,
 )
+from xattn.documents import read_json
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images.prefetch import prefetch
 
@@ -98,17 +98,17 @@ def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = Tru
 
 def _parse(path: Path) -> tuple[AnnotationFile | None, list[Fault]]:
     """Read the file as a whole: the content, or what is wrong with it."""
+    if not path.exists():
+        return None, [Fault(None, "", "Expected an annotation file, but got nothing there")]
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_json(path, "an annotation file", AnnotationError)
         file = AnnotationFile.model_validate(content)
     except ValidationError as err:
         return None, [Fault(None, *found) for found in explain(err, AnnotationFile)]
-    except FileNotFoundError:
-        return None, [Fault(None, "", "Expected an annotation file, but got nothing there")]
-    except OSError as err:
-        return None, [Fault(None, "", f"Expected an annotation file, but got: {err.strerror}")]
-    except (ValueError, RecursionError) as err:
-        return None, [Fault(None, "", f"Expected JSON, but got: {err}")]
+    except AnnotationError as err:
+        return None, [
+            Fault(None, "", str(err).replace(f" in {path}", "").replace(f" at {path}", ""))
+        ]
     faults = []
     for i, label in enumerate(file.labels):
         if label in file.labels[:i]:

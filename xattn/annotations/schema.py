@@ -7,9 +7,12 @@ Unknown keys are errors everywhere, since a mistyped one would otherwise be lost
 from __future__ import annotations
 
 import math
+import reprlib
+import sys
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -35,11 +38,28 @@ Value: TypeAlias = int | float | str | bool
 
 
 def _value(value: Any) -> Value | None:
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and _writable(value)):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
+    if isinstance(value, int) and abs(value) <= sys.float_info.max:
+        return value
     raise PydanticCustomError("value", "Expected a finite number, a text, true or false")
+
+
+def _writable(text: str) -> bool:
+    """Say whether a text can be written to a file: half of a pair of surrogates cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _key_text(key: str) -> str:
+    if not _writable(key):
+        raise PydanticCustomError("key", "Expected a text that can be written")
+    return key
 
 
 def _counts(value: Any) -> str | list[int]:
@@ -61,6 +81,7 @@ class _Model(BaseModel):
 
 
 Name: TypeAlias = Annotated[StrictStr, StringConstraints(min_length=1)]
+Key: TypeAlias = Annotated[StrictStr, AfterValidator(_key_text)]
 Side: TypeAlias = Annotated[StrictInt, Field(ge=1)]
 
 
@@ -118,8 +139,8 @@ class ImageEntry(_Model):
     label: Name | None = None
     group: Name | None = None
     lesion: Mask | None = None
-    masks: dict[str, Mask | None] = {}
-    values: dict[str, Annotated[Value | None, PlainValidator(_value)]] = {}
+    masks: dict[Key, Mask | None] = {}
+    values: dict[Key, Annotated[Value | None, PlainValidator(_value)]] = {}
 
 
 class AnnotationFile(_Model):
@@ -131,8 +152,12 @@ class AnnotationFile(_Model):
     images: list[Any]
 
 
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 61
+
 _WANTED = {
     "string_type": "a text",
+    "string_unicode": "a text that can be written",
     "string_too_short": "a text that is not empty",
     "int_type": "a whole number",
     "dict_type": "an object {...}",
@@ -168,7 +193,7 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     wanted = wanted.removeprefix("Expected ")
     if " but got " in wanted:
         return f"Expected {wanted}"
-    shown = repr(error["input"])
+    shown = _SHORT.repr(error["input"])  # which goes no deeper than six brackets
     return f"Expected {wanted}, but got {shown if len(shown) <= 60 else shown[:57] + '...'}"
 
 

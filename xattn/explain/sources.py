@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.errors import ImageError, UsageError
+from xattn.errors import ImageError, UsageError, one_line
 from xattn.images.decode import read_image
 from xattn.images.find import ImageFile, find_images
 from xattn.images.overlay import thumbnail, thumbnail_size
@@ -114,7 +115,9 @@ def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> P
     try:
         decoded = read_image(named.path, enough=None if exact else enough)
         pixels = preprocessing.pixels(decoded.image, decoded.size)
+        thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))
     except ImageError as err:
         return Failure(named, "decode", str(err))
-    thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))
+    except (MemoryError, OSError, ValueError, cv2.error) as err:
+        return Failure(named, "decode", f"Expected to scale {named.path}, but: {one_line(err)}")
     return Picture(named, pixels, thumb, decoded.size, decoded.note)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.features import LESION, FeatureSet
+from xattn.documents import read_json
 from xattn.errors import ImageError, RunError
 from xattn.figures.style import KIND_ORDER, WHITE_DASHED, Stroke, strokes
 from xattn.images import read_image
@@ -33,7 +33,7 @@ class Evidence:
         path = self.run.path / "analysis.json"
         if not path.is_file():
             return {}
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path, "the record of an analysis", RunError)
         return content
 
     def table(self, name: str) -> pd.DataFrame | None:

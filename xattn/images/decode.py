@@ -7,6 +7,7 @@ a half-grey picture, and it tells modes and orientation apart.
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from xattn.errors import ImageError
+from xattn.errors import ImageError, one_line
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, in pixels: the size at which Pillow suspects a bomb (512 MB)."""
@@ -100,6 +101,7 @@ def _open(
     in threads.
     """
     try:
+        expect_plain_file(path)
         data = path.read_bytes()
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
@@ -131,12 +133,31 @@ def _open(
         raise ImageError(
             f"Expected at most {max_pixels:,} pixels, but got a decompression bomb in {path}"
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as err:
-        raise ImageError(f"Expected a whole image in {path}, but decoding failed: {err}") from None
+    except Exception as err:  # a decoder raises anything on damaged bytes
+        raise ImageError(
+            f"Expected a whole image in {path}, but decoding failed: {one_line(err)}"
+        ) from None
     if orientation != 1:
         note = f"{note}, rotated by EXIF".removeprefix(", ")
     size = (height, width) if orientation in _ON_ITS_SIDE else (width, height)
     return image, note, orientation, size
+
+
+def expect_plain_file(path: Path) -> None:
+    """Refuse what is no file: reading a pipe or a device would wait for ever.
+
+    Raises:
+        ImageError: there is something else at the path.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return  # whoever opens it is told why
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    raise ImageError(f"Expected a file at {path}, but got {kind}")
 
 
 def _reduce(image: Image.Image, enough: Enough) -> None:

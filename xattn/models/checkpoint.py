@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.documents import parse_json
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
 from xattn.runs.atomic import replacing
@@ -158,10 +159,7 @@ def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
     except (SafetensorError, OSError) as err:
         raise CheckpointError(f"Expected a safetensors file in {path}, but got: {err}") from err
     if "xattn" in metadata:
-        try:
-            facts = json.loads(metadata["xattn"])
-        except ValueError as err:
-            raise _unreadable(path, err) from err
+        facts = parse_json(metadata["xattn"], f"the record inside {path}", CheckpointError)
         return _own(path, sha256, state, facts)
     return Checkpoint(path, "state-dict", sha256, state)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.documents import read_json
 from xattn.errors import RunError, near
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
@@ -204,10 +204,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         RunError: its content is no JSON object.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as err:
-        raise RunError(f"Expected JSON in {path}, but got: {err}") from err
+    values = read_json(path, "the record of a run", RunError)
     if not isinstance(values, dict):
         raise RunError(f"Expected a JSON object in {path}, but got {type(values).__name__}")
     return values

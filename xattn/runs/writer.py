@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.documents import read_json
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
@@ -148,7 +149,7 @@ class RunWriter:
     def _commits(self) -> dict[Path, dict[str, Any]]:
         """Read what the committed batches say, by path without ending, in order."""
         paths = sorted(self._progress.glob("batch-*.json"))
-        return {path.with_suffix(""): json.loads(path.read_text()) for path in paths}
+        return {path.with_suffix(""): read_json(path, error=RunError) for path in paths}
 
     def _new_parts(self) -> dict[Path, pd.DataFrame]:
         """Read the rows of the batches that are not in the table yet.

@@ -6,13 +6,13 @@ Tables and keys are the field names of the classes below; `models/README.md` exp
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from xattn.documents import read_toml
 from xattn.errors import XattnError, near
 from xattn.images.preprocessing import Preprocessing
 from xattn.training.data_table import DataTable, Table
@@ -151,12 +151,7 @@ def read_recipe(path: str | Path) -> Recipe:
             are named.
     """
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as err:
-        raise XattnError(f"Expected a recipe at {path}, but got: {err.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise XattnError(f"Expected TOML in {path}, but got: {err}") from None
+    values = read_toml(path, "a recipe")
     recipe = parse_recipe(values, str(path))
     if recipe.train.init is None or recipe.train.init.is_absolute():
         return recipe

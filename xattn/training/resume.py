@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xattn.errors import RunError
+from xattn.documents import read_json
+from xattn.errors import RunError, XattnError
 from xattn.training.record import write_json
 
 
@@ -49,11 +50,11 @@ class Bookmark:
         if not self.pending:
             return
         try:
-            begun = json.loads(self._arguments.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as err:
+            begun = read_json(self._arguments, "what it was begun with")
+        except XattnError as err:
             raise RunError(
-                f"Expected what the training in {self.out} was begun with in {self._arguments}, "
-                f"but got: {err}; delete {self.state.parent} to begin anew"
+                f"Expected what the training in {self.out} was begun with, but {err}; "
+                f"delete {self.state.parent} to begin anew"
             ) from None
         now = json.loads(json.dumps(arguments))
         then = {key: begun.get(key) for key in now}

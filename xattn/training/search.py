@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import torch
 
+from xattn.documents import read_json
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
 from xattn.training.data import Progress
@@ -230,7 +230,7 @@ class _Search:
             )
 
     def _complete(self, claim: Claim, folder: Path) -> None:
-        training = json.loads((folder / "train.json").read_text(encoding="utf-8"))
+        training = read_json(folder / "train.json")
         self.shared.finish(
             claim,
             "complete",

@@ -13,6 +13,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from xattn.documents import read_json
 from xattn.training.importance import Importance, importances
 from xattn.training.record import write_text
 from xattn.training.space import Axis
@@ -134,7 +135,7 @@ def trial_folder(out: Path, number: int) -> Path:
 
 def _about(out: Path, best: Trial) -> dict[str, Any]:
     """Return what is known of the best trial; its scores are those it was chosen by."""
-    training = json.loads((trial_folder(out, best.number) / "train.json").read_text("utf-8"))
+    training = read_json(trial_folder(out, best.number) / "train.json")
     return {
         "value": best.value,
         "epoch": best.best_epoch,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from xattn.documents import read_json
 from xattn.figures import style
 from xattn.figures.drawing.forest import (
     heading,
@@ -100,7 +100,7 @@ def _alpha(folder: TableFolder) -> float:
     path = folder.path / "usage_over_training.json"
     if not path.is_file():
         return 0.05
-    return float(json.loads(path.read_text(encoding="utf-8")).get("alpha", 0.05))
+    return float(read_json(path).get("alpha", 0.05))
 
 
 def _chosen(table: pd.DataFrame) -> tuple[list[str], int]:
