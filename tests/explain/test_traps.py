@@ -31,6 +31,7 @@ from xattn.errors import MethodError
 from xattn.explain.evidence import gather
 from xattn.explain.pipeline import explain
 from xattn.explain.registry import METHODS, get_methods
+from xattn.images.cells import Cells
 from xattn.images.overlay import draw_overlay
 from xattn.models import Model, wrap
 
@@ -253,7 +254,10 @@ def test_trap_8_exif_orientation_keeps_map_and_image_in_step(tmp_path, orientati
 def test_trap_9_maps_are_enlarged_bilinearly_without_aligned_corners():
     values = np.random.default_rng(0).random((4, 6)).astype(np.float32)
     view = plain().view(48, 32)
-    drawn = draw_overlay(np.zeros((32, 48, 3), np.uint8), values, view, (48, 32), strength=1.0)
+    cells = Cells.spread(values.shape, (view.height, view.width))
+    drawn = draw_overlay(
+        np.zeros((32, 48, 3), np.uint8), values, cells, view, (48, 32), strength=1.0
+    )
     scaled = torch.from_numpy(values / values.max())[None, None]
     import cv2
 

@@ -61,3 +61,29 @@ def test_centres_that_do_not_ascend_are_refused(y: tuple[float, ...]) -> None:
 def test_stored_places_that_are_none_are_refused_by_name(values: dict[str, object]) -> None:
     with pytest.raises(RunError, match="places of cells"):
         Cells.from_dict(values)
+
+
+PLACES = st.lists(st.floats(-40, 80), min_size=1, max_size=20).map(np.array)
+
+
+@given(y=AXIS, x=AXIS, rows=PLACES, columns=PLACES)
+def test_a_map_read_anywhere_is_numpys_interpolation(
+    y: tuple[float, ...], x: tuple[float, ...], rows: np.ndarray, columns: np.ndarray
+) -> None:
+    cells = Cells(y, x, (64, 64))
+    values = np.random.default_rng(0).random(cells.grid).astype(np.float32)
+    along = np.stack([np.interp(columns, x, line) for line in values])
+    slow = np.stack([np.interp(rows, y, line) for line in along.T], axis=1)
+    np.testing.assert_allclose(cells.at(values, rows, columns), slow, atol=1e-5)
+
+
+@given(y=AXIS, x=AXIS, height=st.integers(1, 30), width=st.integers(1, 30))
+def test_the_nearest_cell_is_the_nearest(
+    y: tuple[float, ...], x: tuple[float, ...], height: int, width: int
+) -> None:
+    found = Cells(y, x, (64, 48)).nearest(height, width)
+    for chosen, centres, pixels in zip(found, (y, x), (64, 48), strict=True):
+        n = len(chosen)
+        places = (np.arange(n) + 0.5) * pixels / n - 0.5
+        away = np.abs(places[:, None] - np.array(centres))
+        np.testing.assert_allclose(away[np.arange(n), chosen], away.min(axis=1), atol=1e-6)

@@ -130,6 +130,12 @@ def command(
     terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
     for name, why in facts["left_out"].items():
         terminal.say(f"  without {name}: {why}")
+    if drawn := run.settings.get("overlays_spread_evenly"):
+        facts["overlays_spread_evenly"] = drawn
+        terminal.say(
+            f"  overlays of {drawn} earlier images have their cells spread evenly, as an earlier "
+            "version drew them; explain into another folder to have them in register"
+        )
     for what, count in facts["converted"].items():
         terminal.say(f"  {count} converted to 8-bit RGB: {what}")
     if counts["skipped"]:

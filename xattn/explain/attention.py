@@ -47,6 +47,11 @@ class AttentionMethod(Method):
         return model.attention_layers[find_layer(model, cls.layer) :]
 
     @classmethod
+    def map_layer(cls, model: Model) -> str:
+        """Return the last of the layers: a rollout's all have its tokens."""
+        return cls.layers(model)[-1].name
+
+    @classmethod
     def weights(cls, layer: AttentionLayer, evidence: Evidence) -> Weights:
         """Return a layer's weights, of the chosen head alone if there is one."""
         heard = evidence.heard[layer]

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xattn.errors import MethodError
 from xattn.explain.evidence import gather_each
 from xattn.explain.plan import Plan
 from xattn.explain.sources import Failure, Picture
 from xattn.explain.targets import Target
+from xattn.images.cells import Cells
 from xattn.images.overlay import degenerate, draw_overlay, write_picture
 from xattn.models.interface import Model
 from xattn.training.membership import Membership
@@ -41,6 +43,7 @@ class Worker:
         self,
         model: Model,
         plan: Plan,
+        places: Mapping[str, Cells],
         labels: Mapping[str, str | None],
         member: Membership,
         out: Path,
@@ -48,6 +51,7 @@ class Worker:
     ) -> None:
         self.model = model
         self.plan = plan
+        self.places = places
         self.labels = labels
         self.member = member
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
@@ -101,8 +105,18 @@ class Worker:
             name: method.maps(self.model, evidence[i]).to("cpu", torch.float32).numpy()
             for name, (method, i) in self.plan.jobs.items()
         }
+        self._require_on_grid(maps)
         logits = evidence[0].logits.to("cpu", torch.float64).numpy()
         return logits, maps, np.stack([e.targets.cpu().numpy() for e in evidence])
+
+    def _require_on_grid(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
+        for name, values in maps.items():
+            (h, w), (rows, columns) = values.shape[1:], self.places[name].grid
+            if (h, w) != (rows, columns):
+                raise MethodError(
+                    f"Expected maps of {name!r} of {rows} x {columns} cells, as its layer has, but "
+                    f"got {h} x {w}; its map_layer must name another layer"
+                )
 
     def _wanted(self, target: Target, pictures: list[Picture]) -> torch.Tensor:
         wanted = [target.rule(p.named.id) for p in pictures]
@@ -145,5 +159,5 @@ class Worker:
 
     def _paint(self, picture: Picture, method: str, values: NDArray[np.float32]) -> None:
         view = self.model.preprocessing.view(*picture.size)
-        drawn = draw_overlay(picture.thumb, values, view, picture.size)
+        drawn = draw_overlay(picture.thumb, values, self.places[method], view, picture.size)
         write_picture(self.folders[method] / f"{picture.named.id}{self.ending}", drawn)

@@ -58,6 +58,11 @@ class GradientRollout(Method):
                     "among quarters of them; use attention, or gradcam"
                 )
 
+    @classmethod
+    def map_layer(cls, model: Model) -> str:
+        """Return the first layer, to whose tokens all is followed back."""
+        return model.attention_layers[0].name
+
     @staticmethod
     def maps(model: Model, evidence: Evidence) -> Tensor:
         """R <- R + E[(dA A)^+] R (eq. 5, 6); the row of R that the logits read, on the grid.

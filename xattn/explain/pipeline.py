@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from xattn.errors import UsageError, near
 from xattn.explain.batch import ENDINGS, Batch, Worker
 from xattn.explain.engine import make_engine
+from xattn.explain.places import record_places
 from xattn.explain.plan import make_plan
 from xattn.explain.provenance import describe_run, relative_checkpoint
 from xattn.explain.sources import Failure, Picture, Source, decode, list_images, name_images
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
+from xattn.runs.places import recorded_cells
 from xattn.runs.writer import RunWriter
 from xattn.training.membership import membership
 
@@ -92,6 +94,7 @@ def explain(
     settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     settings["targets"] = [t.name for t in plan.targets]
     settings["left_out"] = plan.left_out
+    settings |= record_places(model, plan)
     settings["exact"], settings["amp"], settings["compiled"] = exact, amp, compiled
     settings["checkpoint_file"] = relative_checkpoint(model, out)
     writer = RunWriter.start(out, settings)
@@ -104,7 +107,9 @@ def explain(
         progress(done, total)
     # Made for this run alone: a model may be trained on between two calls.
     engine = make_engine(model, amp=amp, compiled=compiled) if todo and not exact else model
-    worker = Worker(engine, plan, labels, membership(model.source), out, overlay)
+    recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
+    places = {name: cells for name, cells in recorded.items() if cells is not None}
+    worker = Worker(engine, plan, places, labels, membership(model.source), out, overlay)
     reading = partial(decode, preprocessing=model.preprocessing, exact=exact)
     decoded = prefetch(reading, todo, threads, ahead=3 * batch_size)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:

@@ -29,6 +29,9 @@ _HOMES = (
 )
 """Modules of this package that register methods when they are imported."""
 
+INPUT = ""
+"""Stands for the input where a layer's path is meant: maps on its own pixels."""
+
 
 @dataclass(frozen=True)
 class Card:
@@ -85,6 +88,15 @@ class Method(ABC):
             f"Method {cls.card.name!r} takes no options; layer and head are for attention and "
             "rollout"
         )
+
+    @classmethod
+    def map_layer(cls, model: Model) -> str:
+        """Return the path of the layer on whose grid maps lie, `INPUT` for the input's pixels.
+
+        The explained layer's if the method needs what this layer gives, else the input's.
+        """
+        on_layer = cls.card.needs & {"activations", "gradients"}
+        return model.target_layer if on_layer else INPUT
 
     @staticmethod
     @abstractmethod

@@ -48,8 +48,7 @@ class Cells:
         convolutional layers it is the common habit, off by up to half a cell.
         """
         y, x = (
-            tuple(((np.arange(n) + 0.5) * pixels / n - 0.5).tolist())
-            for n, pixels in zip(grid, size, strict=True)
+            tuple(pixel_places(pixels, n).tolist()) for n, pixels in zip(grid, size, strict=True)
         )
         return cls(y, x, size)
 
@@ -66,9 +65,28 @@ class Cells:
         `U_y.T @ mask @ U_x`, so that sums over masked pixels need no enlarged map.
         """
         return (
-            _interpolation(self.y, self.size[0], height),
-            _interpolation(self.x, self.size[1], width),
+            _shown(self.y, self.size[0], height),
+            _shown(self.x, self.size[1], width),
         )
+
+    def at(
+        self, values: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Read a map (h, w) at rows y and columns x of the input: float32 (len(y), len(x)).
+
+        As `matrices` does for pixels that divide the input evenly, here at any places.
+        """
+        rows = interpolation(self.y, y).astype(np.float32)
+        columns = interpolation(self.x, x).astype(np.float32)
+        return np.asarray(rows @ values @ columns.T)
+
+    def nearest(self, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return which row and column of cells is nearest to each of height x width pixels."""
+        found = [
+            np.floor(_in_cells(centres, pixel_places(pixels, n)) + 0.5).astype(np.intp)
+            for centres, pixels, n in zip((self.y, self.x), self.size, (height, width), strict=True)
+        ]
+        return found[0], found[1]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: per axis [origin, step], or all centres if uneven."""
@@ -114,17 +132,30 @@ def _from_json(value: list[float] | dict[str, list[float]], n: int) -> tuple[flo
     return tuple(float(origin) + float(step) * i for i in range(n))
 
 
-@lru_cache(maxsize=128)
-def _interpolation(centres: tuple[float, ...], pixels: int, n_out: int) -> NDArray[np.float64]:
-    """Return U (n_out, n): linear between centres, the nearest cell beyond them."""
-    places = (np.arange(n_out) + 0.5) * pixels / n_out - 0.5
-    cells = np.interp(places, centres, np.arange(len(centres)))
+def pixel_places(pixels: int, n: int) -> NDArray[np.float64]:
+    """Return where the centres of n equal parts lie along an input of so many pixels, (n,)."""
+    places: NDArray[np.float64] = (np.arange(n) + 0.5) * pixels / n - 0.5
+    return places
+
+
+def interpolation(centres: tuple[float, ...], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return U (len(places), len(centres)): linear between centres, the nearest beyond them."""
+    cells = _in_cells(centres, places)
     low = np.floor(cells).astype(np.intp)
-    high = np.minimum(low + 1, len(centres) - 1)
-    weight = cells - low
-    matrix = np.zeros((n_out, len(centres)))
-    rows = np.arange(n_out)
-    np.add.at(matrix, (rows, low), 1 - weight)
-    np.add.at(matrix, (rows, high), weight)
+    rows = np.arange(len(places))
+    matrix = np.zeros((len(places), len(centres)))
+    matrix[rows, low] = 1 - (cells - low)
+    matrix[rows, np.minimum(low + 1, len(centres) - 1)] += cells - low
+    return matrix
+
+
+def _in_cells(centres: tuple[float, ...], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Count places in cells: 0 is the first centre, 1.5 lies midway between the next two."""
+    return np.asarray(np.interp(places, centres, np.arange(len(centres))))
+
+
+@lru_cache(maxsize=128)
+def _shown(centres: tuple[float, ...], pixels: int, n: int) -> NDArray[np.float64]:
+    matrix = interpolation(centres, pixel_places(pixels, n))
     matrix.flags.writeable = False
     return matrix

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from xattn.errors import ImageError
+from xattn.images.cells import Cells
 from xattn.images.geometry import View
 
 MAX_SIDE = 512
@@ -51,6 +52,7 @@ def thumbnail(image: Image.Image, size: tuple[int, int] | None = None) -> NDArra
 def draw_overlay(
     image: NDArray[np.uint8],
     values: NDArray[np.float32],
+    cells: Cells,
     view: View,
     image_size: tuple[int, int],
     strength: float = 0.5,
@@ -60,6 +62,7 @@ def draw_overlay(
     Args:
         image: uint8 (H, W, 3) RGB, at any scale of the upright original.
         values: the map (h, w) at its own resolution, unnormalised.
+        cells: where its cells lie in the view.
         view: the region of the original that the map covers.
         image_size: (width, height) of the original that `view.box` refers to.
         strength: opacity of the map, 0 to 1.
@@ -80,9 +83,11 @@ def draw_overlay(
         cv2.putText(canvas, f"no map: {why}", (left + 4, top + 16), cv2.FONT_HERSHEY_SIMPLEX,
                     0.45, (255, 255, 255), 1, cv2.LINE_AA)  # fmt: skip
         return canvas
-    # Scaled before it is enlarged: bilinear interpolation never exceeds its ends.
+    # Scaled before it is enlarged: linear interpolation never exceeds its ends.
     scaled = np.clip(values / values.max(), 0, 1).astype(np.float32)
-    large = cv2.resize(scaled, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    y = _in_view(np.arange(top, bottom), sy, view.box[1], view.box[3], view.height)
+    x = _in_view(np.arange(left, right), sx, view.box[0], view.box[2], view.width)
+    large = cells.at(scaled, y, x)
     levels = (large * 255 + 0.5).astype(np.uint8)
     colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     canvas[top:bottom, left:right] = cv2.addWeighted(seen, 1 - strength, colours, strength, 0)
@@ -93,6 +98,22 @@ def _span(low: float, high: float, n: int) -> tuple[int, int]:
     """Round an interval to pixels of n; at least one is left, however thin the image is."""
     first = min(round(low), n - 1)
     return first, max(min(round(high), n), first + 1)
+
+
+def _in_view(
+    pixels: NDArray[np.intp], scale: float, low: float, high: float, n: int
+) -> NDArray[np.float64]:
+    """Return where pixels of a picture lie in the model's input of n pixels along one side.
+
+    Args:
+        pixels: their numbers.
+        scale: pixels of the picture for one of the original.
+        low, high: what the model saw, in pixels of the original.
+        n: pixels of the input.
+    """
+    centres = (pixels.astype(np.float64) + 0.5) / scale  # in the original
+    places: NDArray[np.float64] = (centres - low) / (high - low) * n - 0.5
+    return places
 
 
 _FAST_PNG = [

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.documents import read_json
 from xattn.errors import RunError, near
+from xattn.images.cells import Cells
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS, WRITTEN_BY
+from xattn.runs.places import recorded_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,6 +158,39 @@ class RunFolder(TableFolder):
 
         # A kill while images were added can leave maps whose rows are not in the table yet.
         return np.asarray(self.map_array(method)[: len(self.predictions)], dtype=np.float32)
+
+    def cells(self, method: str) -> Cells:
+        """Return where the cells of a method's maps lie in what the model saw.
+
+        Spread evenly over it where an older run does not say, see `spread_evenly`.
+
+        Raises:
+            RunError: the method is not part of this run, or its maps have other cells.
+        """
+        grid = self.map_array(method).shape[1:]
+        cells = recorded_cells(self.settings, method)
+        if cells is None:
+            return Cells.spread((grid[0], grid[1]), self.preprocessing.size)
+        if cells.grid != grid:
+            raise RunError(
+                f"Expected {grid[0]} x {grid[1]} cells of {method!r} in {self.path / 'run.json'}, "
+                f"but got {cells.grid[0]} x {cells.grid[1]}"
+            )
+        return cells
+
+    @cached_property
+    def spread_evenly(self) -> list[str]:
+        """Methods whose cells are taken to be spread evenly, since the run does not say where.
+
+        Maps of the input's own pixels are not among them: there is nothing to know.
+        """
+        size = self.preprocessing.size
+        return [
+            method
+            for method in self.methods
+            if recorded_cells(self.settings, method) is None
+            and self.map_array(method).shape[1:] != size
+        ]
 
     def view(self, row: int) -> View:
         """Return the part of image `row` that the model saw: the region its map covers."""

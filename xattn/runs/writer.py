@@ -23,6 +23,7 @@ from xattn.errors import RunError
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
 from xattn.runs.folder import RunFolder, read_settings
+from xattn.runs.places import PLACES, joined_record
 
 IDENTITY = ("checkpoint_sha256", "classes", "preprocessing", "methods", "target", "target_layer")
 """Settings that two calls must share to write into one run folder."""
@@ -68,6 +69,9 @@ class RunWriter:
         else:
             writer.settings = {**writer.settings, **{k: old[k] for k in IDENTITY if k in old}}
         writer._take_stock()
+        if old is not None:
+            done = len(writer.ids_done)
+            writer.settings |= joined_record(old, writer.settings, writer.path, done)
         return writer
 
     def commit(
@@ -126,7 +130,8 @@ class RunWriter:
         if parts or "counts" not in old:
             self._write_settings({**self.settings, "counts": counts, **facts})
         else:  # nothing new was done: the record of how it was done stays
-            self._write_settings({**old, "counts": counts})
+            places = {k: self.settings[k] for k in PLACES if k in self.settings}
+            self._write_settings({**old, **places, "counts": counts})
         self._drop_progress()
         return RunFolder.open(self.path)
 

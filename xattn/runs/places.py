@@ -1,0 +1,107 @@
+"""Where a run's maps lie in what the model sees, as run.json records it.
+
+`"map_layers"` names for each stored map the layer on whose grid it lies, `"cells"` has for each
+such layer the places of its cells (`Cells.to_dict`). The input's own pixels are a layer as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xattn.errors import RunError
+from xattn.images.cells import Cells
+
+CLOSE = 0.25
+"""Pixels of the input by which two records of one place may differ."""
+DRAWN_BEFORE = "overlays_spread_evenly"
+PLACES = ("cells", "map_layers", DRAWN_BEFORE)
+"""Entries of run.json."""
+
+
+def to_record(layers: Mapping[str, str], cells: Mapping[str, Cells]) -> dict[str, Any]:
+    """Return the entries of run.json.
+
+    Args:
+        layers: layer by the name of each stored map.
+        cells: places by layer.
+    """
+    return {
+        "cells": {layer: placed.to_dict() for layer, placed in cells.items()},
+        "map_layers": dict(layers),
+    }
+
+
+def recorded_cells(settings: Mapping[str, Any], method: str) -> Cells | None:
+    """Return where the cells of a stored map lie, None where a run.json does not say.
+
+    Raises:
+        RunError: what it says are no places.
+    """
+    layer = settings.get("map_layers", {}).get(method)
+    stored = settings.get("cells", {}).get(layer)
+    return None if stored is None else Cells.from_dict(stored)
+
+
+def joined_record(
+    old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, done: int
+) -> dict[str, Any]:
+    """Return the record of a folder that is gone on with: what it says stays, the rest is added.
+
+    Where an older version made the folder, `"overlays_spread_evenly"` counts the images whose
+    overlays it drew before the places were known, if these are elsewhere.
+
+    Args:
+        old, new: the folder's run.json, and this call's.
+        folder: for the message.
+        done: images that the folder holds.
+
+    Raises:
+        RunError: the two differ on a layer by more than `CLOSE`.
+    """
+    was, now = old.get("cells", {}), new.get("cells", {})
+    for layer in was.keys() & now.keys():
+        ours, theirs = Cells.from_dict(now[layer]), Cells.from_dict(was[layer])
+        if not _close(ours, theirs):
+            raise RunError(
+                f"Expected the cells of {layer!r} where the run folder {folder} has them, "
+                f"{_told(theirs)}, but got {_told(ours)}; name another folder with --out"
+            )
+    for method, layer in old.get("map_layers", {}).items():
+        if new.get("map_layers", {}).get(method, layer) != layer:
+            raise RunError(
+                f"Expected maps of {method!r} on {layer!r} as in the run folder {folder}, but got "
+                f"{new['map_layers'][method]!r}; name another folder with --out"
+            )
+    record: dict[str, Any] = {
+        key: {**new.get(key, {}), **old.get(key, {})}
+        for key in ("cells", "map_layers")
+        if key in new or key in old
+    }
+    if "cells" not in old and done and any(_uneven(Cells.from_dict(v)) for v in now.values()):
+        record[DRAWN_BEFORE] = done
+    elif DRAWN_BEFORE in old:
+        record[DRAWN_BEFORE] = old[DRAWN_BEFORE]
+    return record
+
+
+def _uneven(cells: Cells) -> bool:
+    return not _close(cells, Cells.spread(cells.grid, cells.size))
+
+
+def _close(a: Cells, b: Cells) -> bool:
+    if (a.grid, a.size) != (b.grid, b.size):
+        return False
+    return all(np.abs(np.subtract(*axis)).max() <= CLOSE for axis in ((a.y, b.y), (a.x, b.x)))
+
+
+def _told(cells: Cells) -> str:
+    """Write down the outermost cells."""
+    height, width = cells.grid
+    return (
+        f"{height} x {width} from ({cells.y[0]:.1f}, {cells.x[0]:.1f}) to "
+        f"({cells.y[-1]:.1f}, {cells.x[-1]:.1f})"
+    )
