@@ -100,6 +100,7 @@ def command(
 
         known = read_annotations(annotations, on_fault=terminal.fault)
     model = load_model(**model_choice)
+    notes: list[str] = []
     with terminal.progress("explain") as progress:
         run = explain_images(
             model,
@@ -115,6 +116,7 @@ def command(
             amp=amp,
             compiled=compiled,
             progress=progress,
+            on_note=notes.append,
         )
     counts = run.settings["counts"]
     facts = {
@@ -125,9 +127,12 @@ def command(
         "target_layer": run.settings["target_layer"],
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
         "converted": _converted(run.predictions),
+        "notes": notes,
     }
     terminal.say(f"{counts['done']} of {counts['images']} images explained into {run.path}")
     terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
+    for note in notes:
+        terminal.say(f"  {note}")
     for name, why in facts["left_out"].items():
         terminal.say(f"  without {name}: {why}")
     if drawn := run.settings.get("overlays_spread_evenly"):
@@ -155,14 +160,14 @@ def command(
                 progress=progress,
             )
         facts["faithfulness"] = found.table.to_dict("records")
-        facts["sentences"], facts["notes"] = list(found.sentences), list(found.notes)
+        facts["sentences"], facts["notes"] = list(found.sentences), [*notes, *found.notes]
         _show(terminal, found.table)
         for sentence in found.sentences:
             terminal.say(sentence)
         for note in found.notes:
             terminal.say(f"Note: {note}")
     terminal.summary(facts)
-    missing = counts["skipped"] or terminal.faults or facts["left_out"]
+    missing = counts["skipped"] or terminal.faults or facts["left_out"] or notes
     return 3 if strict and missing else 0
 
 

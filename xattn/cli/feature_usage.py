@@ -99,6 +99,7 @@ def command(
     terminal = Terminal(quiet, as_json)
     known = read_annotations(annotations, on_fault=terminal.fault)
     model = None
+    notes: list[str] = []
     if len(ckpt) > 1 or any(path.is_dir() for path in ckpt):
         from xattn.analysis.over_training import usage_over_training
         from xattn.cli.loading import load_model
@@ -142,10 +143,10 @@ def command(
                 batch_size=batch_size,
                 workers=workers,
                 progress=progress,
+                on_note=notes.append,
             )
     else:
         folder = RunFolder.open(run) if run else last_run()
-    notes: list[str] = []
     with terminal.progress("feature usage") as progress:
         tables = measure(
             folder,

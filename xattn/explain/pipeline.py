@@ -44,6 +44,7 @@ def explain(
     amp: bool = False,
     compiled: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> RunFolder:
     """Predict and explain images, into a run folder.
 
@@ -72,6 +73,7 @@ def explain(
         amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2).
         compiled: torch.compile the layers before the explained one, on CUDA alone.
         progress: called with (images done, images in all).
+        on_note: called with each remark on files that were left out.
 
     Raises:
         UsageError: a name is unknown, or options do not go together.
@@ -85,7 +87,7 @@ def explain(
     if batch_size < 1:
         raise UsageError(f"Expected a batch_size of at least 1, but got {batch_size}")
     known = _read_annotations(annotations)
-    files = list_images(images, known)
+    files = list_images(images, known, on_note)
     labels = {i.id: i.label for i in known.images} if known else {}
     wanted = [target] if isinstance(target, str) else list(target)
     plan = make_plan(model, _choose_methods(model, methods), wanted, labels)

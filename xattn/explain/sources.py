@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,10 +66,20 @@ class Failure:
         return {"file": self.named.file, "stage": self.stage, "error": self.error}
 
 
-def list_images(images: Source | None, known: Annotations | None) -> list[ImageFile]:
-    """List the images a user means: those named, else those of the annotations."""
+def list_images(
+    images: Source | None,
+    known: Annotations | None,
+    note: Callable[[str], None] | None = None,
+) -> list[ImageFile]:
+    """List the images a user means: those named, else those of the annotations.
+
+    Args:
+        images: as `find_images` understands it.
+        known: the annotations.
+        note: takes a line on what was left out.
+    """
     if images is not None:
-        return find_images(images)
+        return find_images(images, note, [i.file for i in known.images] if known else ())
     if known is None:
         raise UsageError("Expected images or annotations, but got neither")
     return [ImageFile(image.id, image.file) for image in known.images]

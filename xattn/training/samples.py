@@ -78,7 +78,7 @@ def select_samples(
     chosen = list(annotations.images)
     files = {image.id: image.file for image in chosen}
     if images is not None:
-        files = {found.id: found.path for found in find_images(images)}
+        files = {found.id: found.path for found in find_images(images, named=files.values())}
         chosen = [image for image in chosen if image.id in files]
         if not chosen:
             raise XattnError(

@@ -193,7 +193,8 @@ def _choose(
     notes = [f"Uncertain splits: {member.caveat}"] if member.caveat and member.known else []
     there = list(known.images)
     if images is not None:
-        files = {found.id: found.path for found in find_images(images)}
+        named = [i.file for i in known.images]
+        files = {found.id: found.path for found in find_images(images, named=named)}
         there = [replace(i, file=files[i.id]) for i in there if i.id in files]
     labelled = [i for i in there if i.label in model.classes]
     if not labelled:
