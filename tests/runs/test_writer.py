@@ -277,7 +277,7 @@ class TestARunWithoutOneGoodImage:
 class TestAFolderThatCannotBeUsed:
     def test_because_it_is_a_file(self, tmp_path):
         (tmp_path / "run").write_text("notes")
-        with pytest.raises(RunError, match="Expected a folder for the run, but got the file"):
+        with pytest.raises(RunError, match="Expected a folder to write into, but got the file"):
             RunWriter.start(tmp_path / "run", SETTINGS)
 
     def test_because_it_is_below_a_file(self, tmp_path):

@@ -12,8 +12,8 @@ import pytest
 
 from tests.training.recipes import tiny_recipe
 from xattn.errors import RunError, UsageError, XattnError
+from xattn.runs.locks import try_hold
 from xattn.training.fit import train
-from xattn.training.locks import try_hold
 from xattn.training.recipe import Recipe, parse_recipe, read_recipe
 from xattn.training.search import search
 from xattn.training.space import Axis

@@ -32,12 +32,14 @@ from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_ta
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.guard import writes
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
     from xattn.models.interface import Model
 
 
+@writes("run", "xattn feature-usage")
 def feature_usage(
     run: RunFolder | str | Path,
     annotations: Annotations | str | Path,

@@ -30,6 +30,7 @@ from xattn.explain.pipeline import explain
 from xattn.models import load as load_checkpoint
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.guard import writes
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -53,6 +54,7 @@ class Step:
     sha256: str
 
 
+@writes("out", "xattn feature-usage")
 def usage_over_training(
     checkpoints: Sequence[str | Path],
     annotations: Annotations | str | Path,

@@ -49,6 +49,7 @@ def command(
 ) -> None:
     """Search the values that a recipe leaves open; repeat the command to go on or to help."""
     from xattn.figures.paper.search_history import save_search_figures
+    from xattn.runs.locks import held
     from xattn.training.search import search
 
     terminal = Terminal(quiet, as_json)
@@ -67,7 +68,8 @@ def command(
         on_trial=lambda trial: terminal.say(_line(trial)),
         on_fault=terminal.fault,
     )
-    figures = save_search_figures(out)
+    with held(out / ".locks" / "figures"):  # others may end their part at the same time
+        figures = save_search_figures(out)
     terminal.say(_verdict(result))
     terminal.summary(
         {

@@ -21,6 +21,7 @@ from xattn.explain.sources import Failure, Picture, Source, decode, list_images,
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
+from xattn.runs.guard import writes
 from xattn.runs.places import recorded_cells
 from xattn.runs.writer import RunWriter
 from xattn.training.membership import membership
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from xattn.annotations import Annotations
 
 
+@writes("out", "xattn explain")
 def explain(
     model: Model,
     images: Source | None = None,

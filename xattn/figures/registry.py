@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
@@ -21,6 +22,7 @@ from xattn.figures.venues import VENUES
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import WRITTEN_BY
+from xattn.runs.guard import reading, writing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,22 +179,26 @@ def save_figures(
         raise UsageError("Expected a run to draw, but got none")
     written = []
     save = partial(_save, formats=formats, venue=venue, strict=only is not None)
-    for run, target in zip(folders, targets(folders, "figures", out), strict=True):
-        for card in cards:
-            if card.many or card.of is None:
-                continue
-            reason = card.why_not(run)
-            if reason and only is not None:
-                raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
-            if not reason:
-                written += save(card, run, target)
+    places = targets(folders, "figures", out)
     together = target_of_all(folders, "figures", out)
-    for card in cards:
-        if card.many:
-            able = _able(card, folders, strict=only is not None)
-            written += save(card, able, together) if able else []
-        elif card.of is None and only is not None:
-            written += save(card, None, together)
+    with reading(*(run.path for run in folders)), ExitStack() as held:
+        for place in dict.fromkeys([*places, together]):
+            held.enter_context(writing(place, "xattn figures"))
+        for run, target in zip(folders, places, strict=True):
+            for card in cards:
+                if card.many or card.of is None:
+                    continue
+                reason = card.why_not(run)
+                if reason and only is not None:
+                    raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
+                if not reason:
+                    written += save(card, run, target)
+        for card in cards:
+            if card.many:
+                able = _able(card, folders, strict=only is not None)
+                written += save(card, able, together) if able else []
+            elif card.of is None and only is not None:
+                written += save(card, None, together)
     return written
 
 

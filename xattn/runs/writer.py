@@ -55,7 +55,7 @@ class RunWriter:
         """
         writer = cls(Path(path), dict(settings))
         if writer.path.exists() and not writer.path.is_dir():
-            raise RunError(f"Expected a folder for the run, but got the file {path}")
+            raise RunError(f"Expected a folder to write into, but got the file {path}")
         old = writer._stored_settings()
         if old is not None:
             writer._require_same(old)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from xattn.models.device import resolve_device
+from xattn.runs.guard import writes
 from xattn.training.data import Progress
 from xattn.training.folder import about_inputs, about_result, save_epoch, vacant, write_inputs
 from xattn.training.history import Epoch, Keeper, write_history
@@ -35,6 +37,12 @@ if TYPE_CHECKING:
 __all__ = ["TrainResult", "fit", "train"]
 
 
+def _helps(arguments: Mapping[str, Any]) -> bool:
+    """Say whether this is a further process of a training on several devices: the first writes."""
+    return arguments["devices"] > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
+
+
+@writes("out", "xattn train", unless=_helps)
 def train(
     recipe: str | Path | Recipe,
     annotations: str | Path | Annotations,

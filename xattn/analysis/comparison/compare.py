@@ -20,6 +20,7 @@ from xattn.errors import UsageError, near
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
 from xattn.runs.folder import ComparisonFolder
+from xattn.runs.guard import writes
 
 SCHEMA = "xattn-comparison/1"
 
@@ -46,6 +47,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
+@writes("out", "xattn compare")
 def compare(
     runs: Sequence[str | Path],
     out: str | Path,

@@ -19,6 +19,7 @@ from xattn.images.find import find_images
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
+from xattn.runs.guard import writes
 from xattn.training.membership import Membership, membership
 from xattn.training.samples import HELD_OUT
 
@@ -53,6 +54,7 @@ class Evaluation:
     trap: pd.DataFrame | None = None
 
 
+@writes("out", "xattn evaluate")
 def evaluate(
     model: Model,
     annotations: Annotations | str | Path,

@@ -29,6 +29,7 @@ from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.folder import RunFolder
+from xattn.runs.guard import writes
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -51,6 +52,7 @@ class Faithfulness:
     notes: tuple[str, ...]
 
 
+@writes("run", "xattn explain --evaluate")
 def faithfulness(
     run: RunFolder | str | Path,
     model: Model | None = None,

@@ -27,6 +27,7 @@ from xattn.figures.style import DARK
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.guard import LOCK, reading, writing
 
 MOST_ERRORS = 200
 """Faults listed in the page; the rest stays in errors.csv."""
@@ -87,11 +88,14 @@ def report(
     together = Together.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])
     alone = together.runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
     target = Path(out) if out is not None else alone
-    content = _content(together, gallery, target)
-    page = _environment().get_template("report.html.j2").render(content)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as scratch:
-        scratch.write_text(page, encoding="utf-8")
+    with (
+        reading(*(one.path for one in together.runs)),
+        writing(target.parent, "xattn report", f".{target.name}{LOCK}"),
+    ):
+        content = _content(together, gallery, target)
+        page = _environment().get_template("report.html.j2").render(content)
+        with replacing(target) as scratch:
+            scratch.write_text(page, encoding="utf-8")
     return target
 
 

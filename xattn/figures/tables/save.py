@@ -25,6 +25,7 @@ from xattn.figures.tables.papers import (
 from xattn.figures.tables.writers import WRITERS
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.guard import reading, writing
 
 FORMATS = tuple(WRITERS)
 
@@ -68,14 +69,15 @@ def save_tables(
     endings = _known(formats, FORMATS, "table format")
     folders = [opened(run) for run in listed(runs)]
     written = []
-    for folder, target in zip(folders, targets(folders, "tables", out), strict=True):
-        written += _write(_papers(folder, names), target, endings)
-    models = [folder for folder in folders if isinstance(folder, RunFolder)]
-    if len(models) > 1:
-        by_name = dict(zip(run_names(models), models, strict=True))
-        found = (paper_of_runs(name, by_name) for name in names if name in CARDS)
-        target = target_of_all(folders, "tables", out)
-        written += _write([paper for paper in found if paper], target, endings)
+    with reading(*(folder.path for folder in folders)):
+        for folder, target in zip(folders, targets(folders, "tables", out), strict=True):
+            written += _write(_papers(folder, names), target, endings)
+        models = [folder for folder in folders if isinstance(folder, RunFolder)]
+        if len(models) > 1:
+            by_name = dict(zip(run_names(models), models, strict=True))
+            found = (paper_of_runs(name, by_name) for name in names if name in CARDS)
+            target = target_of_all(folders, "tables", out)
+            written += _write([paper for paper in found if paper], target, endings)
     return written
 
 
@@ -98,11 +100,11 @@ def _papers(folder: TableFolder, names: Sequence[str]) -> list[Paper]:
 
 def _write(papers: Sequence[Paper], target: Path, endings: Sequence[str]) -> list[Path]:
     written = []
-    for paper in papers:
-        target.mkdir(parents=True, exist_ok=True)
-        for ending in endings:
-            path = target / f"{paper.sheet.name}.{ending}"
-            with replacing(path) as scratch:
-                scratch.write_text(WRITERS[ending](paper), encoding="utf-8", newline="\n")
-            written.append(path)
+    with writing(target, "xattn figures"):
+        for paper in papers:
+            for ending in endings:
+                path = target / f"{paper.sheet.name}.{ending}"
+                with replacing(path) as scratch:
+                    scratch.write_text(WRITERS[ending](paper), encoding="utf-8", newline="\n")
+                written.append(path)
     return written

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from xattn.training.locks import held, try_hold
+from xattn.runs.locks import held, try_hold
 
 
 def test_a_lock_has_one_holder_and_is_free_after_the_block(tmp_path: Path):
@@ -20,7 +20,7 @@ def test_a_lock_has_one_holder_and_is_free_after_the_block(tmp_path: Path):
 
 def test_a_killed_process_holds_nothing(tmp_path: Path):
     code = (
-        "import sys, time; from pathlib import Path; from xattn.training.locks import try_hold; "
+        "import sys, time; from pathlib import Path; from xattn.runs.locks import try_hold; "
         "hold = try_hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "lock")]
