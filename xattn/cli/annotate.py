@@ -105,6 +105,12 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--val", type=float, help="Share of validation images; 0.15 if not given.")
 @click.option("--test", type=float, help="Share of i.d. test images; 0.15 if not given.")
+@click.option(
+    "--stratify",
+    multiple=True,
+    metavar="COLUMN",
+    help="Metadata column that shall be alike in the splits; repeatable.",
+)
 @click.option("--seed", "split_seed", type=int, help="Of the division; 0 if not given.")
 @click.option("--ood-column", help="Metadata column that says where an image comes from.")
 @click.option("--ood-value", multiple=True, help="Its value of the o.o.d. test images; repeatable.")
@@ -134,6 +140,7 @@ def split(
     images: Path | None,
     val: float | None,
     test: float | None,
+    stratify: tuple[str, ...],
     split_seed: int | None,
     ood_column: str | None,
     ood_value: tuple[str, ...],
@@ -164,6 +171,7 @@ def split(
         images=images,
         data={
             **{key: value for key, value in given.items() if value is not None},
+            "stratify": list(stratify),
             "ood_values": list(ood_value),
             "split_values": dict(_pair(one) for one in split_value),
         },
