@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xattn.analysis.dependence.table import measured_columns, usage_table
-from xattn.analysis.feature_usage import decision_scores, positive_class, presentable
+from xattn.analysis.feature_usage import presentable
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
+from xattn.analysis.positive import Positive
+from xattn.analysis.scored import decision_scores
 from xattn.analysis.stages import Settings
 from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
@@ -66,7 +68,7 @@ def usage_over_training(
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
-    positive: str | None = None,
+    positive: str | Sequence[str] | None = None,
     decision: str = "min-p",
     computed: bool = True,
     detect: bool = False,
@@ -105,6 +107,7 @@ def usage_over_training(
     out, load = Path(out), load or load_checkpoint
     known = _read(annotations)
     steps = _steps(_files(checkpoints), load)
+    spoken = Positive.of(load(steps[0].path).classes, positive)
     features: FeatureSet | None = None
     first: RunFolder | None = None
     parts = []
@@ -133,11 +136,12 @@ def usage_over_training(
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")
         _require_same(first, run)
-        parts.append(_table(run, features, step, positive, decision, settings))
+        parts.append(_table(run, features, step, spoken, decision, settings))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
     out.mkdir(parents=True, exist_ok=True)
     TableFolder(out).write_table(TABLE, table)
-    _write_facts(out, steps, known, {**vars(settings), "decision": decision})
+    told = {"decision": decision, "positive": spoken.name or None}
+    _write_facts(out, steps, known, {**vars(settings), **told})
     return table
 
 
@@ -200,13 +204,13 @@ def _table(
     run: RunFolder,
     features: FeatureSet,
     step: Step,
-    positive: str | None,
+    positive: Positive,
     decision: str,
     settings: Settings,
 ) -> pd.DataFrame:
     found = usage_table(
         measured_columns(features),
-        decision_scores(run, positive_class(run, positive)),
+        decision_scores(run, positive),
         features.table["label"],
         features.table["group"],
         decision=decision,
