@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+
+from xattn.images.beside import without_masks
+from xattn.images.find import ENDINGS
 
 _FEW = 16
 """Questions about one folder after which it is listed instead."""
@@ -49,6 +52,31 @@ def files_below(root: str | Path, endings: Iterable[str]) -> Iterator[tuple[str,
         for name in sorted(names):
             if not name.startswith(".") and name.lower().endswith(wanted):
                 yield folder, name
+
+
+def images_below(
+    root: Path, note: Callable[[str], None], mask_folders: Sequence[Path] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield (folder, file name) of the images below a folder, sorted, without masks among them.
+
+    Args:
+        root: the folder.
+        note: takes a line on the masks that are left out.
+        mask_folders: the user has named these as folders of masks.
+    """
+    found = [Path(folder, name) for folder, name in files_below(root, ENDINGS)]
+    inner = [place for place in map(Path.resolve, mask_folders) if place != root.resolve()]
+    if inner:
+        given = {folder for folder in {p.parent for p in found} if _is_below(folder, inner)}
+        found = [path for path in found if path.parent not in given]
+    told = None if inner else note
+    for path in without_masks(found, told, "add them with --lesion-masks DIR or --mask NAME=DIR"):
+        yield str(path.parent), path.name
+
+
+def _is_below(folder: Path, places: Sequence[Path]) -> bool:
+    real = folder.resolve()
+    return any(real == place or place in real.parents for place in places)
 
 
 def _files(folder: str) -> Iterator[str]:

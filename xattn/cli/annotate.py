@@ -20,6 +20,16 @@ def command() -> None:
 @click.option("--layout", help="Folder layout; by its looks otherwise.")
 @click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
 @click.option("--out", type=FILE, default=Path("isic_attributes.json"), show_default=True)
+@click.option(
+    "--lesion-masks", metavar="DIR", help="Folder of lesion masks, or a pattern: DIR/{id}_seg.png."
+)
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Folder or pattern of the masks of a feature; repeatable. NAME:artifact says its kind.",
+)
 @click.option("--artifact-masks", type=PLACE, help="Folder with pixel masks of artifacts.")
 @click.option("--flags", type=FILE, help="CSV of human artifact flags, 0 or 1.")
 @click.option("--metadata", type=FILE, help="CSV with age, sex, site, lesion_id.")
@@ -39,6 +49,8 @@ def build(
     layout: str | None,
     root: Path | None,
     out: Path,
+    lesion_masks: str | None,
+    masks: tuple[str, ...],
     artifact_masks: Path | None,
     flags: Path | None,
     metadata: Path | None,
@@ -65,6 +77,8 @@ def build(
         layout,
         folder or root,
         out,
+        lesion_masks=lesion_masks,
+        masks=dict(_masks(one) for one in masks),
         artifact_masks=artifact_masks,
         flags=flags,
         metadata=metadata,
@@ -200,6 +214,15 @@ def _two(text: str | None) -> tuple[str, str] | None:
     if len(names) != 2:
         raise UsageError(f"Expected two names, by a comma, in --names, but got {text!r}")
     return names[0], names[1]
+
+
+def _masks(text: str) -> tuple[str, str]:
+    from xattn.errors import UsageError
+
+    name, equals, where = text.partition("=")
+    if not equals or not where:
+        raise UsageError(f"Expected NAME=DIR in --mask, but got {text!r}")
+    return name, where
 
 
 def _listed(text: str) -> tuple[str, str]:
