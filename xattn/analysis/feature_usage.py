@@ -117,7 +117,8 @@ def feature_usage(
         )
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in folder.methods}
-        scored = score_masks(maps, features, steps.part(n))
+        cells = {method: folder.cells(method) for method in folder.methods}
+        scored = score_masks(maps, cells, features, steps.part(n))
     with clock("alignment"):
         tables = {"alignment": alignment_table(scored, features, folder.classes, **vars(settings))}
     with clock("feature_usage"):
@@ -135,7 +136,7 @@ def feature_usage(
     with clock("agreement"):
         known_as = features.table["label"], features.table["group"]
         drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
-        tables["agreement"] = agreement_table(maps, *known_as, **drawing)
+        tables["agreement"] = agreement_table(maps, cells, *known_as, **drawing)
     with clock("verdicts"):
         sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
         tables["verdicts"] = verdict_table(*sides, alpha=alpha)

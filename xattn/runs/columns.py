@@ -54,7 +54,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "faithfulness": (
         "method", "target", "grid", "score", "better", "n", "value", "low", "high", "random",
-        "p_random", "edges", "p_edges", "p_value", "p_adjusted", "beats_controls",
+        "p_random", "edges", "p_edges", "p_value", "p_adjusted", "beats_controls", "cells",
     ),
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",

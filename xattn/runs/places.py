@@ -10,13 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from xattn.errors import RunError
 from xattn.images.cells import Cells
 
-CLOSE = 0.25
-"""Pixels of the input by which two records of one place may differ."""
 DRAWN_BEFORE = "overlays_spread_evenly"
 PLACES = ("cells", "map_layers", DRAWN_BEFORE)
 """Entries of run.json."""
@@ -60,15 +56,15 @@ def joined_record(
         done: images that the folder holds.
 
     Raises:
-        RunError: the two differ on a layer by more than `CLOSE`.
+        RunError: the two are not near on a layer (`Cells.is_near`).
     """
     was, now = old.get("cells", {}), new.get("cells", {})
     for layer in was.keys() & now.keys():
         ours, theirs = Cells.from_dict(now[layer]), Cells.from_dict(was[layer])
-        if not _close(ours, theirs):
+        if not ours.is_near(theirs):
             raise RunError(
                 f"Expected the cells of {layer!r} where the run folder {folder} has them, "
-                f"{_told(theirs)}, but got {_told(ours)}; name another folder with --out"
+                f"{theirs.ends}, but got {ours.ends}; name another folder with --out"
             )
     for method, layer in old.get("map_layers", {}).items():
         if new.get("map_layers", {}).get(method, layer) != layer:
@@ -89,19 +85,4 @@ def joined_record(
 
 
 def _uneven(cells: Cells) -> bool:
-    return not _close(cells, Cells.spread(cells.grid, cells.size))
-
-
-def _close(a: Cells, b: Cells) -> bool:
-    if (a.grid, a.size) != (b.grid, b.size):
-        return False
-    return all(np.abs(np.subtract(*axis)).max() <= CLOSE for axis in ((a.y, b.y), (a.x, b.x)))
-
-
-def _told(cells: Cells) -> str:
-    """Write down the outermost cells."""
-    height, width = cells.grid
-    return (
-        f"{height} x {width} from ({cells.y[0]:.1f}, {cells.x[0]:.1f}) to "
-        f"({cells.y[-1]:.1f}, {cells.x[-1]:.1f})"
-    )
+    return not cells.is_near(Cells.spread(cells.grid, cells.size))

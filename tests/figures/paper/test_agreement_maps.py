@@ -75,7 +75,8 @@ def test_the_mean_is_that_of_the_table_also_where_grids_differ(tmp_path):
     fine = np.random.default_rng(1).random((8, 36, 9), np.float32)
     zarr.create_array(run.path / "maps.zarr" / "attention", data=fine, overwrite=True)
     maps = {m: run.maps(m) for m in PAIR}
-    table = agreement_table(maps, labels(run), pd.Series([None] * 8), permutations=9)
+    cells = {m: run.cells(m) for m in PAIR}
+    table = agreement_table(maps, cells, labels(run), pd.Series([None] * 8), permutations=9)
     found = compare(run, PAIR, labels(run))
     assert found.correlations.mean() == pytest.approx(table["rank_correlation"].iloc[0])
 
