@@ -21,7 +21,7 @@ from xattn.analysis.maps.alignment import alignment_table
 from xattn.analysis.maps.mask_scores import per_image_table, score_masks
 from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
-from xattn.analysis.notes import counts
+from xattn.analysis.notes import counts, missing_notes
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import Labelled, decision_scores, labelled
@@ -54,6 +54,7 @@ def feature_usage(
     computed: bool = True,
     detect: bool = False,
     more_features: str | Path | None = None,
+    exclude: Sequence[str] = (),
     workers: int = 2,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -85,6 +86,9 @@ def feature_usage(
         computed: measure shape, border, colour and skin tone from pictures and lesion masks.
         detect: look for hair, rulers and other artifacts by image processing.
         more_features: CSV of further features: image_id, and a column each.
+        exclude: features to leave out. Columns that keep the books of the data set (ids, splits,
+            files, dates, how the diagnosis was made, the label in other words) are recognised and
+            left out too, with a note; "none" keeps them.
         workers: threads that read masks, measure and edit.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
@@ -113,6 +117,7 @@ def feature_usage(
             computed=computed,
             detected=detect,
             more=more,
+            exclude=exclude,
             on_picture=steps.part(n),
         )
     with clock("mask_scores"):
@@ -149,7 +154,7 @@ def feature_usage(
         (folder.path / "interventions_by_class.csv").unlink(missing_ok=True)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
-    notes = find_notes(folder, features) + unable
+    notes = find_notes(folder, features) + missing_notes(tables["feature_usage"]) + unable
     notes += known_labels.notes() if len(tables["bias"]) else []
     facts = {
         "schema": "xattn-analysis/1",
@@ -166,6 +171,7 @@ def feature_usage(
         "annotations": str(known.path),
         "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
         "counts": counts(features),
+        "left_out": features.left_out,
         "notes": notes,
         "faults": [vars(fault) for fault in features.faults],
         "timings": clock.seconds,

@@ -73,6 +73,7 @@ def usage_over_training(
     computed: bool = True,
     detect: bool = False,
     more_features: str | Path | None = None,
+    exclude: Sequence[str] = (),
     load: Callable[[Path], Model] | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -91,8 +92,8 @@ def usage_over_training(
         out: the folder; may be a run folder.
         images: as for `explain`; default the images of `annotations`.
         methods: maps to make of every step; none by default, the test needs predictions alone.
-        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features:
-            as for `feature_usage`.
+        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features,
+            exclude: as for `feature_usage`.
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.
@@ -132,6 +133,7 @@ def usage_over_training(
                 computed=computed,
                 detected=detect,
                 more=None if more_features is None else read_more_features(more_features),
+                exclude=exclude,
             )
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")

@@ -60,6 +60,12 @@ MOST_ROWS = 40
 )
 @click.option("--detect", is_flag=True, help="Look for artifacts that nobody annotated.")
 @click.option("--features", "more_features", type=FILE, help="CSV of further features.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="NAME",
+    help="Feature to leave out; repeatable. Ids, splits and the like are; none keeps them.",
+)
 @click.option("--cross-check", is_flag=True, help="Add causal-learn's KCI test; slow.")
 @seed_option
 @computing
@@ -80,6 +86,7 @@ def command(
     no_computed: bool,
     detect: bool,
     more_features: Path | None,
+    exclude: tuple[str, ...],
     cross_check: bool,
     seed: int,
     device: str,
@@ -126,6 +133,7 @@ def command(
                 computed=not no_computed,
                 detect=detect,
                 more_features=more_features,
+                exclude=exclude,
                 load=lambda path: load_model(path, device=device, **model_choice),
                 batch_size=batch_size,
                 workers=workers,
@@ -168,6 +176,7 @@ def command(
             computed=not no_computed,
             detect=detect,
             more_features=more_features,
+            exclude=exclude,
             progress=progress,
             on_note=notes.append,
         )
@@ -211,6 +220,13 @@ def _show_course(terminal: Terminal, course: pd.DataFrame, out: Path) -> None:
     terminal.summary({"out": str(out), "usage_over_training": course.to_dict("records")})
 
 
+def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:
+    """Put what is used first, and the largest effects first of each."""
+    effect = usage["rank_effect"].astype(float).abs().fillna(-1.0)
+    order = usage.assign(_used=usage["used"].astype(bool), _effect=effect)
+    return usage.loc[order.sort_values(["_used", "_effect"], ascending=False, kind="stable").index]
+
+
 def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     """Print the part of the tables that answers the question."""
     alignment = tables["alignment"]
@@ -223,7 +239,7 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     usage = tables["feature_usage"]
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
     terminal.table(
-        usage[shown].sort_values("p_adjusted"),
+        _by_effect(usage)[shown],
         f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
     )
     edits = tables["interventions"]

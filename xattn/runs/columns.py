@@ -80,7 +80,7 @@ MORE_COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "feature_usage": (
         "rank_effect_error", "variance_share", "variance_low", "variance_high", "smallest_p",
-        "note", "p_holm", "p_bh",
+        "note", "p_holm", "p_bh", "stands_for",
     ),
     "interventions": (
         "kind", "available", "n_control", "n_borrowed", "groups", "abs_delta_logit",
