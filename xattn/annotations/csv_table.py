@@ -14,7 +14,7 @@ from xattn.annotations.listing import Listing, images_below
 from xattn.annotations.rows import draft
 from xattn.annotations.ties import join_groups
 from xattn.errors import AnnotationError, UsageError, near
-from xattn.images.find import ENDINGS
+from xattn.images.kinds import endings
 
 
 @layout("csv", takes=("csv", "columns.file", "columns.id", "columns.label", "columns.group"))
@@ -70,7 +70,7 @@ def _named(cells: pd.Series, root: Path) -> pd.Series:
 
 def _found(cells: pd.Series, sources: Sources, note: Note) -> pd.Series:
     """Return the files under the root that have these ids; missing where there is none."""
-    listed = list(images_below(sources.root, note, sources.mask_folders))
+    listed = images_below(sources.root, note, sources.mask_folders)
     found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
     found.index = pd.Index(_stems(found["name"]))
     found = found[~found.index.duplicated()]
@@ -78,8 +78,8 @@ def _found(cells: pd.Series, sources: Sources, note: Note) -> pd.Series:
 
 
 def _stems(names: pd.Series) -> pd.Series:
-    endings = "|".join(ending.removeprefix(".") for ending in ENDINGS)
-    return names.str.replace(rf"\.({endings})$", "", case=False, regex=True)
+    known = "|".join(ending.removeprefix(".") for ending in sorted(endings()))
+    return names.str.replace(rf"\.({known})$", "", case=False, regex=True)
 
 
 def _there(

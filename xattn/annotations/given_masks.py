@@ -10,12 +10,11 @@ from pathlib import Path
 
 from xattn.annotations.isic_tables import ARTIFACTS
 from xattn.annotations.layouts import Draft, Note
-from xattn.annotations.listing import files_below
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle
 from xattn.annotations.tables import image_key
 from xattn.errors import AnnotationError, UsageError
-from xattn.images.find import ENDINGS
+from xattn.images.find import find_paths
 
 ID = "{id}"
 """Stands in a pattern where the image's id stands in a file's name."""
@@ -154,7 +153,7 @@ def _find(place: MaskPlace, keys: _Keys, images: set[str], note: Note) -> dict[s
         raise AnnotationError(
             f"Expected a folder of masks of {place.feature} at {folder}, but got nothing there"
         )
-    files = [f"{at}/{name}" for at, name in files_below(folder, ENDINGS)]
+    files = [str(path) for path in find_paths(folder, lambda _: None)]
     files = [file for file in files if str(Path(file)) not in images]
     found = _by_pattern(place, keys, files) if ID in place.where else _by_name(place, keys, files)
     by_id: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from xattn.annotations.layouts import Draft, Note, Sources, layout
-from xattn.annotations.listing import files_below, images_below
+from xattn.annotations.listing import has_images, images_below
 from xattn.annotations.rows import draft
 from xattn.errors import AnnotationError
 from xattn.images.beside import speaks_of_masks
-from xattn.images.find import ENDINGS
+from xattn.images.find import distinct_ids
 
 PARTS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -41,7 +41,7 @@ def _looks_like(root: Path) -> bool:
         places = {Path(folder) for folder, _ in images_below(root, lambda _: None)}
         inside = {name for at in places for name in at.relative_to(root).parts}
         classes = {name: folder for name, folder in classes.items() if name in inside}
-    with_images = (name for name, folder in classes.items() if any(files_below(folder, ENDINGS)))
+    with_images = (name for name, folder in classes.items() if has_images(folder))
     return len(list(islice(with_images, 2))) == 2
 
 
@@ -55,7 +55,7 @@ def image_folder(sources: Sources, note: Note) -> Draft:
         AnnotationError: there are no images in folders.
     """
     root, divided = sources.root, _is_divided(sources.root)
-    listed = list(images_below(root, note, sources.mask_folders))
+    listed = images_below(root, note, sources.mask_folders)
     found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
     inside = found["folder"].str.slice(len(str(root))).str.replace("\\", "/").str.strip("/")
     parts = inside.str.split("/", expand=True).reindex(columns=[0, 1]).replace("", None)
@@ -86,13 +86,15 @@ def unique_ids(paths: pd.Series, note: Note) -> pd.Series:
         paths: relative to one folder, with forward slashes.
         note: told that there are such.
     """
-    whole = paths.str.strip("/").str.rpartition(".")[0]
-    stems = whole.str.rpartition("/")[2]
+    inside = paths.str.strip("/")
+    ids = pd.Series(distinct_ids(inside.tolist()), index=paths.index, dtype=object)
+    stems = inside.str.rpartition("/")[2].str.replace(r"\.[^.]*$", "", regex=True)
     twice = stems.duplicated(keep=False)
     if twice.any():
         note(
             f"ids: {twice.sum()} files share their name with another, such as "
-            f"{stems[twice].iloc[0]}, and are called after their folder too; `explain` and "
-            "`--images` go by the name alone and will not find them in the annotation file"
+            f"{stems[twice].iloc[0]}, and are called after their folder too, such as "
+            f"{ids[twice].iloc[0]}; where --annotations names this file, all commands know them "
+            "by their files"
         )
-    return stems.where(~twice, whole.str.replace("/", "__"))
+    return ids

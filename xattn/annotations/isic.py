@@ -100,7 +100,7 @@ def _read_all(spec: TableSpec, tables: Sequence[TableFile], note: Note) -> pd.Da
 def _images(sources: Sources, truth: pd.DataFrame, note: Note) -> pd.DataFrame:
     """Return id and file of the table's images that are there, by their key."""
     root = sources.root
-    listed = list(images_below(root, note, sources.mask_folders))
+    listed = images_below(root, note, sources.mask_folders)
     found = pd.DataFrame(listed, columns=["folder", "name"])
     found["key"] = image_keys(found["name"].astype(str))
     found = found[found["key"].isin(truth.index)]
