@@ -155,8 +155,12 @@ def command(
                 annotations=known,
                 batch_size=batch_size,
                 workers=workers,
+                overlay=None,
+                exact=None,
+                amp=None,
                 progress=progress,
                 on_note=notes.append,
+                on_change=notes.append,
             )
     else:
         folder = RunFolder.open(run) if run else last_run()

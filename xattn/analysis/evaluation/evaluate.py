@@ -114,10 +114,12 @@ def evaluate(
     run = explain(
         model,
         out=out,
-        methods=before.get("methods", []),
+        methods=[],
         target=before.get("target", "predicted"),
         annotations=chosen,
-        overlay="none",
+        overlay=None,
+        exact=None,
+        amp=None,
         batch_size=batch_size,
         workers=workers,
         progress=progress,
@@ -286,7 +288,9 @@ def _with_facts(
     ids = table["image_id"]
     images = known.by_id
     split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
-    labels = [images[i].label if i in images else None for i in ids]
+    own = table["label"].where(table["label"].notna(), None)
+    told = [images[i].label if i in images else None for i in ids]
+    labels = [was if new is None else new for new, was in zip(told, own, strict=True)]
     groups = [images[i].group if i in images else None for i in ids]
     return table.assign(
         label=pd.Series(labels, index=table.index, dtype=object),
