@@ -226,7 +226,7 @@ def _panel(
         if not plan.always:
             return None
         return Panel(model, "", None, None, _why_missing(evidence.run, plan.table))
-    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table))
+    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table), evidence.alpha)
     plot = None
     if card is not None:
         plot = make_plot(card, evidence.run, sheet.places, f"{plan.figure}-{number}")
