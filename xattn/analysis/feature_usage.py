@@ -170,6 +170,7 @@ def feature_usage(
         "against": "" if spoken.each else spoken.sides[1 - spoken.side],
         "annotations": str(known.path),
         "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "cells_spread_evenly": folder.spread_evenly,
         "counts": counts(features),
         "left_out": features.left_out,
         "notes": notes,

@@ -9,6 +9,7 @@ import pandas as pd
 from xattn.analysis.bookkeeping import describe
 from xattn.analysis.features import FeatureSet
 from xattn.runs import RunFolder
+from xattn.runs.places import spread_note
 
 
 def counts(features: FeatureSet) -> dict[str, Any]:
@@ -42,6 +43,8 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
         found.append("There is no feature to test: feature_usage.csv and bias.csv are empty")
     if not run.methods:
         found.append("The run has no maps: alignment.csv has no method of it, agreement.csv no row")
+    if note := spread_note(run.spread_evenly):
+        found.append(note)
     if not features.labelled:
         found.append("No image has a label: feature_usage.csv and bias.csv are empty")
     elif unlabelled:

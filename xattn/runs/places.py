@@ -6,7 +6,7 @@ such layer the places of its cells (`Cells.to_dict`). The input's own pixels are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,24 @@ def recorded_cells(settings: Mapping[str, Any], method: str) -> Cells | None:
     layer = settings.get("map_layers", {}).get(method)
     stored = settings.get("cells", {}).get(layer)
     return None if stored is None else Cells.from_dict(stored)
+
+
+def spread_note(methods: Sequence[str]) -> str:
+    """Say of which maps a run does not record the places; "" for none."""
+    if not methods:
+        return ""
+    named = ", ".join(methods[:3]) + (f" and {len(methods) - 3} more" if methods[3:] else "")
+    return (
+        f"The run does not record where the cells of its maps lie ({named}): they are taken as "
+        "spread evenly, which is up to half a cell off for convolutional layers; explain into a "
+        "new folder to have them in register"
+    )
+
+
+def off_by_spreading(settings: Mapping[str, Any]) -> list[str]:
+    """List the stored maps that would lie elsewhere if their cells were spread evenly."""
+    placed = {method: recorded_cells(settings, method) for method in settings["methods"]}
+    return [method for method, cells in placed.items() if cells is not None and _uneven(cells)]
 
 
 def joined_record(
