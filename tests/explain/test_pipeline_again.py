@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from tests.explain.on_disk import bright, noise, tables
 from tests.models.nets import Brightness, Conv, vit, wrapped
@@ -92,15 +93,16 @@ class TestASecondCall:
         ("change", "key"),
         [
             (lambda: {"model": wrapped(Conv())}, "checkpoint_sha256"),
-            (lambda: {"exact": True}, "exact"),
-            (lambda: {"overlay": "none"}, "overlay"),
+            (lambda: {"methods": ["gradcam"]}, "methods"),
             (lambda: {"target": "malignant"}, "target"),
-            (lambda: {"model": bright(size=(40, 48))}, "preprocessing.size"),
+            (lambda: {"model": bright(size=(40, 48))}, "preprocessing"),
         ],
-        ids=["checkpoint", "exact", "overlay", "target", "preprocessing"],
+        ids=["checkpoint", "methods", "target", "preprocessing"],
     )
     def test_with_other_settings_is_refused_and_loses_nothing(self, images, change, key):
-        model = bright()
+        torch.manual_seed(1)
+        attending = wrapped(vit())
+        model = bright() if key != "methods" else attending
         out = images.parent / "run"
         before = tables(explain(model, images, out=out))
         with pytest.raises(RunError, match=f"Expected {key} .*; name another folder with --out"):

@@ -169,7 +169,7 @@ class TestAFileThatIsNoCheckpoint:
         assert len(str(error.value)) < 300 + len(str(path))
 
     def test_is_not_said_to_be_pickled(self, tmp_path):
-        (tmp_path / "model.pt").write_bytes(CONTENTS["text"])
+        (tmp_path / "model.pt").write_bytes(CONTENTS["plain pickle"])
         with pytest.raises(CheckpointError, match="damaged, cut short or of no known format"):
             read_checkpoint(tmp_path / "model.pt")
 
@@ -187,13 +187,15 @@ class TestAFileThatIsNoCheckpoint:
     def test_because_nothing_is_there_says_so(self, tmp_path):
         with pytest.raises(CheckpointError, match="but got nothing there"):
             read_checkpoint(tmp_path / "gone.pt")
-        with pytest.raises(CheckpointError, match="but got a folder there"):
+        with pytest.raises(CheckpointError, match=r"one checkpoint in the folder .* but got none"):
             read_checkpoint(tmp_path)
 
     @pytest.mark.parametrize("content", [b"", b"hello, this is text", bytes(100)])
     def test_though_it_is_called_safetensors_is_named(self, tmp_path, content):
         (tmp_path / "m.safetensors").write_bytes(content)
-        with pytest.raises(CheckpointError, match="Expected a safetensors file in"):
+        with pytest.raises(
+            CheckpointError, match=r"Expected a checkpoint in .*m\.safetensors, but"
+        ):
             read_checkpoint(tmp_path / "m.safetensors")
 
 
@@ -216,7 +218,7 @@ class TestAnOwnCheckpointThatIsNotWhole:
 
     def test_has_facts_that_are_no_json(self, tmp_path, net):
         safetensors.torch.save_file(net.state_dict(), tmp_path / "m.safetensors", {"xattn": "{"})
-        with pytest.raises(CheckpointError, match="damaged"):
+        with pytest.raises(CheckpointError, match="Expected JSON in the record inside"):
             read_checkpoint(tmp_path / "m.safetensors")
 
 

@@ -6,7 +6,6 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import safetensors.torch
@@ -228,7 +227,9 @@ class TestPreprocessing:
         modes = set()
         for name in timm.list_models():
             config = timm.get_pretrained_cfg(name).to_dict()
-            found = published(name, SimpleNamespace(pretrained_cfg=config))
+            module = nn.Identity()
+            module.pretrained_cfg = config
+            found = published(name, module)
             assert found.size == config["input_size"][1:]
             modes.add((config["crop_mode"], found.mode))
         assert ("squash", "squash") in modes

@@ -8,38 +8,48 @@ import torchvision
 from torch import nn
 
 from xattn.models import build
-from xattn.models.state import (
-    CANDIDATES,
-    best_reading,
-    compare,
-    count_classes,
-    likely_architecture,
-    readings,
-)
+from xattn.models.heads import classifier_of
+from xattn.models.keys import best_reading, readings
+from xattn.models.state import CANDIDATES, compare, likely_architecture, skeleton
 
 ONE = torch.ones(1)
 
 
 class TestReadings:
     def test_begin_with_the_keys_as_they_are(self):
-        assert readings({"fc.weight": ONE}) == [{"fc.weight": ONE}]
+        assert next(readings({"fc.weight": ONE}, {})).state == {"fc.weight": ONE}
 
-    def test_take_nested_prefixes_off_in_any_order(self):
-        for key in ("model.module.fc", "module.model.fc"):
-            assert {"fc": ONE} in readings({key: ONE, "loss.weight": ONE})
-
-    def test_leave_out_what_does_not_carry_the_prefix(self):
-        found = readings({"model.fc": ONE, "ema.fc": ONE})
-        assert [set(reading) for reading in found] == [{"model.fc", "ema.fc"}, {"fc"}]
+    @pytest.mark.parametrize("prefix", ["model.module.", "module.model.", "a.b_1.c.", "0."])
+    def test_take_any_prefix_off_and_keep_what_lacks_it_apart(self, prefix):
+        found = best_reading({f"{prefix}fc.weight": ONE, "loss.weight": ONE}, {"fc.weight": ONE})
+        assert found.state == {"fc.weight": ONE}
+        assert (found.prefix, found.rest) == (prefix, {"loss.weight": ONE})
 
     def test_of_nothing_are_nothing(self):
-        assert readings({}) == [{}]
+        assert [reading.state for reading in readings({}, {})] == [{}]
 
     def test_are_chosen_by_what_agrees_not_by_majority(self):
         """As in volo, whose own modules are called `network`."""
         expected = {"network.0": ONE, "network.1": ONE, "stem": ONE}
-        assert best_reading(expected, expected) == expected
-        assert best_reading({"model." + k: ONE for k in expected}, expected) == expected
+        assert best_reading(expected, expected).state == expected
+        prefixed = {"model." + k: ONE for k in expected}
+        assert best_reading(prefixed, expected).state == expected
+
+    def test_that_agree_as_well_are_chosen_by_a_usual_prefix(self):
+        state = {"aux.fc": ONE, "net.fc": ONE, "teacher.fc": ONE}
+        assert best_reading(state, {"fc": ONE}).prefix == "net."
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("features.denseblock1.denselayer2.norm.1.weight",
+             "features.denseblock1.denselayer2.norm1.weight"),
+            ("m.features.denseblock1.denselayer2.layers.conv2.weight",
+             "features.denseblock1.denselayer2.conv2.weight"),
+        ],
+    )  # fmt: skip
+    def test_know_the_names_that_densenets_had(self, old, new):
+        assert best_reading({old: ONE}, {new: ONE}, nn.Identity()).state == {new: ONE}
 
 
 class TestComparing:
@@ -91,15 +101,14 @@ class TestTheLikelyArchitecture:
         assert likely_architecture(state) == name
 
 
-class TestCountingClasses:
-    @pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "torchvision/efficientnet_b0",
-                                      "vit_tiny_patch16_224", "torchvision/vit_b_16"])  # fmt: skip
-    def test_reads_the_last_linear_layer(self, name):
-        with torch.device("meta"):
-            net = build(name, 7)
-        assert count_classes(net.state_dict(), net) == 7
+class TestTheClassifier:
+    @pytest.mark.parametrize(
+        ("name", "classifier"),
+        [("resnet18", "fc"), ("efficientnet_b0-ga", "classifier"), ("vit_tiny_patch16_224", "head"),
+         ("torchvision/vit_b_16", "heads.head"), ("convnext_tiny-la", "head.fc")],
+    )  # fmt: skip
+    def test_is_found_beside_the_blocks_of_a_hybrid(self, name, classifier):
+        assert classifier_of(skeleton(name, 7)) == classifier
 
-    def test_is_none_without_one(self):
-        assert count_classes({}, nn.Linear(2, 2)) is None
-        assert count_classes({"0.weight": torch.ones(())}, nn.Sequential(nn.Linear(2, 2))) is None
-        assert count_classes({"weight": ONE}, nn.Conv2d(3, 2, 1)) is None
+    def test_is_none_where_there_is_no_linear_layer(self):
+        assert classifier_of(nn.Conv2d(3, 2, 1)) is None

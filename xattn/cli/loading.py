@@ -6,8 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rich_click as click
+
 if TYPE_CHECKING:
     from xattn.models import Model
+
+Colours = tuple[float, float, float]
 
 
 def load_model(
@@ -16,11 +20,15 @@ def load_model(
     classes: str | None,
     size: tuple[int, int] | None,
     input_mode: str | None,
+    mean: Colours | None,
+    std: Colours | None,
+    interpolation: str | None,
+    weights: Any,
     target_layer: str | None,
     unsafe_pickle: bool,
     device: str,
 ) -> Model:
-    """Load a checkpoint as the shared options say."""
+    """Load a checkpoint as the shared options say, and tell what was guessed for it."""
     from xattn.models import load
     from xattn.models.device import resolve_device
 
@@ -31,10 +39,38 @@ def load_model(
         classes=names,
         target_layer=target_layer,
         unsafe_pickle=unsafe_pickle,
+        weights=weights,
+        size=size,
         device=resolve_device(device),
     )
-    model.preprocessing = _changed(model.preprocessing, size, input_mode)
+    changed = {"mean": mean, "std": std, "interpolation": interpolation}
+    model.preprocessing = replace(
+        _changed(model.preprocessing, size, input_mode),
+        **{name: value for name, value in changed.items() if value is not None},
+    )
+    said = [name for name in ("mean", "std") if changed[name] is not None]
+    if said:
+        options = " and ".join(f"--{name}" for name in said)
+        model.source["normalisation"] = (
+            options if len(said) == 2 else f"{options}, else {model.source['normalisation']}"
+        )
+    _tell(model)
     return model
+
+
+def _tell(model: Model) -> None:
+    """Say what was guessed, changed or left out, once a command."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.params.get("quiet"):
+        return
+    notes = list(model.source["notes"])
+    if model.source["format"] != "xattn" or model.source["normalisation"] != "the checkpoint":
+        notes.append(f"mean and std: {model.source['normalisation']}")
+    told: set[str] = context.meta.setdefault("xattn.loading", set())
+    for note in notes:
+        if note not in told:
+            told.add(note)
+            click.echo(f"Note: {Path(model.source['path']).name}: {note}", err=True)
 
 
 def _changed(preprocessing: Any, size: tuple[int, int] | None, mode: str | None) -> Any:

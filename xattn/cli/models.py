@@ -132,10 +132,12 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
         "parameters": f"{sum(w.numel() for w in model.module.parameters()):,}",
         "classes": ", ".join(model.classes),
         "input": f"{p.size[0]} x {p.size[1]}, {how}, {p.interpolation}",
-        "mean, std": f"{list(p.mean)}, {list(p.std)}",
+        "mean, std": f"{_numbers(p.mean)}, {_numbers(p.std)} ({source['normalisation']})",
         "target layer": f"{model.target_layer} {list(model.target.shape[1:])}, "
         f"{model.target_layout.kind}, grid {model.target_layout.grid}",
     }
+    if source["weights"] == "ema":
+        lines["weights"] = "averaged"
     for key, value in lines.items():
         terminal.say(f"{key:14} {value}")
     for layer in model.attention_layers:
@@ -145,3 +147,7 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
     if not model.attention_layers:
         terminal.say(f"{'attention':14} none that can be read")
     terminal.summary(record)
+
+
+def _numbers(values: tuple[float, ...]) -> list[float]:
+    return [round(value, 4) for value in values]

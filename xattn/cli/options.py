@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,36 @@ class Size(click.ParamType[tuple[int, int]]):
         if len(parts) > 2 or not all(p.isdecimal() and int(p) > 0 for p in parts):
             self.fail(f"Expected a size like 224 or 192x256, but got {value}", param, ctx)
         return int(parts[0]), int(parts[-1])
+
+
+class Colours(click.ParamType[tuple[float, float, float]]):
+    """`RED,GREEN,BLUE`, or one number for all."""
+
+    name = "R,G,B"
+
+    def __init__(self, positive: bool = False) -> None:
+        self.positive = positive
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float, float]:
+        """Parse; anything else is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = [float(part) for part in str(value).split(",")]
+        except ValueError:
+            numbers = []
+        if len(numbers) not in (1, 3) or not all(math.isfinite(n) for n in numbers):
+            self.fail(f"Expected numbers like 0.485,0.456,0.406, but got {value}", param, ctx)
+        if max(map(abs, numbers)) > 2:
+            self.fail(
+                f"Expected values of pixels between 0 and 1, but got {value}; divide by 255",
+                param,
+                ctx,
+            )
+        if self.positive and min(numbers) <= 0:
+            self.fail(f"Expected numbers above 0, but got {value}", param, ctx)
+        r, g, b = numbers * (3 // len(numbers))
+        return r, g, b
 
 
 class Named(click.ParamType[tuple[str, float]]):
@@ -90,17 +121,37 @@ def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
                 type=click.Choice(["squash", "crop"]),
                 help="Resize the whole image, or scale the shorter side and crop the centre.",
             ),
+            click.option(
+                "--weights",
+                type=click.Choice(["ema", "raw"]),
+                help="Averaged or last weights, where the file holds both; averaged by default.",
+            ),
+            click.option(
+                "--interpolation",
+                type=click.Choice(["bilinear", "bicubic", "lanczos", "nearest"]),
+                help="Resampling in the training, where no record says it.",
+            ),
+            click.option(
+                "--std",
+                type=Colours(positive=True),
+                help="Standard deviation of the normalisation, of pixels in \\[0, 1].",
+            ),
+            click.option(
+                "--mean",
+                type=Colours(),
+                help="Mean of the normalisation, of pixels in \\[0, 1].",
+            ),
             click.option("--size", type=Size(), help="Input size of a model that stores none."),
             click.option("--classes", help="Class names in the order of the logits, by commas."),
             click.option("--arch", help="Architecture of a checkpoint without a name."),
             click.option(
                 "--ckpt",
-                type=PLACE if several else FILE,
+                type=PLACE,
                 required=required,
                 multiple=several,
                 help="The checkpoint; several of one training, or their folder: usage over steps."
                 if several
-                else "The checkpoint.",
+                else "The checkpoint, or a folder that holds one.",
             ),
         ):
             function = option(function)
@@ -109,13 +160,6 @@ def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
     return add
 
 
-positive_option = click.option(
-    "--positive",
-    multiple=True,
-    metavar="NAME",
-    help="Class that rates and the sign of scores speak of, default the last of two; of more, the "
-    "one to hold against the rest, or several (repeatable, or by commas) together.",
-)
 seed_option = click.option("--seed", type=int, default=0, show_default=True)
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 3 if any input had to be skipped."

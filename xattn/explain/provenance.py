@@ -31,9 +31,12 @@ def describe_run(
         "checkpoint": Path(source["path"]).name if "path" in source else None,
         "checkpoint_format": source.get("format", "in memory"),
         "checkpoint_sha256": source.get("sha256") or weights_sha256(model.module),
+        "weights": source.get("weights", "raw"),
         "training": source.get("extra", {}),
         "classes": model.classes,
         "preprocessing": model.preprocessing.to_dict(),
+        "normalisation": source.get("normalisation"),
+        "loading": source.get("notes", []),
         "methods": list(methods),
         "target": target,
         "target_layer": model.target_layer,
@@ -77,6 +80,7 @@ def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
         classes=run.classes,
         preprocessing=run.preprocessing,
         target_layer=settings["target_layer"],
+        weights=settings.get("weights", "raw"),  # runs without a word were made of these
         device=device,
     )
     if model.source["sha256"] != settings["checkpoint_sha256"]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +20,12 @@ from torch import Tensor, nn
 from xattn.documents import parse_json
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.folders import find_file, read_safetensors, read_shards
+from xattn.models.kinds import is_safetensors, refuse_others
+from xattn.models.nests import Weights, find_weights, is_passed_over
+from xattn.models.own import SCHEMA, checked_facts
+from xattn.models.pickles import Inert, NeedsPickleError, read_inert
 from xattn.runs.atomic import replacing
-
-SCHEMA = "xattn-checkpoint/1"
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,14 @@ class Checkpoint:
 
     Attributes:
         path: the file.
-        format: "xattn", "state-dict", "lightning", "torchscript" or "pickle".
+        format: "xattn", "state-dict", "lightning" (weights beside other things), "torchscript" or
+            "pickle".
         sha256: of the file.
-        state: weights by key.
+        state: weights by key; of several sets the first that is no average.
         facts: architecture, options, classes, preprocessing and extra, where the file says them.
         module: the whole module, for TorchScript and unpickled ones.
+        sets: every set of weights in the file.
+        content: what else is in it, by name: arguments of the training, epoch, scores.
     """
 
     path: Path
@@ -45,6 +50,8 @@ class Checkpoint:
     state: dict[str, Tensor]
     facts: dict[str, Any] = field(default_factory=dict)
     module: nn.Module | None = None
+    sets: tuple[Weights, ...] = ()
+    content: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(
@@ -92,25 +99,30 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
     """Read a checkpoint of any known format onto the CPU.
 
     Args:
-        path: the file.
+        path: the file, or a folder that holds one.
         unsafe_pickle: allow files that can only be read by running what is pickled in them.
 
     Raises:
         CheckpointError: no such file, unknown content, or it would need `unsafe_pickle`.
     """
-    path = Path(path)
-    if not path.is_file():
-        there = "a folder" if path.is_dir() else "nothing"
-        raise CheckpointError(f"Expected a checkpoint file at {path}, but got {there} there")
-    sha256 = _sha256(path)
-    if path.suffix == ".safetensors":
+    path = find_file(Path(path))
+    try:
+        sha256 = _sha256(path)
+    except OSError as err:
+        raise CheckpointError(
+            f"Expected to read {path}, but got: {err.strerror or type(err).__name__}"
+        ) from err
+    if path.name.endswith(".index.json"):
+        return _bare(path, sha256, read_shards(path))
+    if is_safetensors(path):
         return _read_safetensors(path, sha256)
+    refuse_others(path)
     if _is_torchscript(path):
         module = _load_torchscript(path)
         return Checkpoint(path, "torchscript", sha256, dict(module.state_dict()), module=module)
     content = _load_torch(path, unsafe_pickle)
     if isinstance(content, nn.Module):
-        return Checkpoint(path, "pickle", sha256, dict(content.state_dict()), module=content)
+        return _of_module(path, sha256, content)
     if not isinstance(content, Mapping):
         raise CheckpointError(
             f"Expected weights in {path}, but got an object of type {type(content).__name__}"
@@ -130,62 +142,88 @@ def _own(path: Path, sha256: str, state: Any, facts: Any) -> Checkpoint:
     if missing or not isinstance(state, Mapping):
         lacking = ", ".join(missing or ["state_dict"])
         raise CheckpointError(f"Expected a checkpoint of xattn in {path}, but it lacks {lacking}")
-    return Checkpoint(path, "xattn", sha256, dict(state), dict(facts))
+    return Checkpoint(path, "xattn", sha256, dict(state), checked_facts(facts, path))
 
 
-def _from_mapping(path: Path, sha256: str, content: Mapping[str, Any]) -> Checkpoint:
-    """Take a bare state dict, or the one that training frameworks nest under a known key."""
-    for key in ("state_dict", "model_state_dict", "model_state", "model", "net", "weights"):
-        inner = content.get(key)
-        if isinstance(inner, nn.Module):
-            return Checkpoint(path, "pickle", sha256, dict(inner.state_dict()), module=inner)
-        if isinstance(inner, Mapping) and any(isinstance(v, Tensor) for v in inner.values()):
-            state = {str(k): v for k, v in inner.items() if isinstance(v, Tensor)}
-            return Checkpoint(path, "lightning", sha256, state)
-    state = {str(k): v for k, v in content.items() if isinstance(v, Tensor)}
-    if not state:
+def _bare(path: Path, sha256: str, state: dict[str, Tensor]) -> Checkpoint:
+    weights = Weights("", state, averaged=any(k.endswith("n_averaged") for k in state))
+    return Checkpoint(path, "state-dict", sha256, state, sets=(weights,))
+
+
+def _of_module(path: Path, sha256: str, module: nn.Module) -> Checkpoint:
+    return Checkpoint(path, "pickle", sha256, dict(module.state_dict()), module=module)
+
+
+NESTS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "weights")
+"""Keys under which trainings keep what they trained, the commonest first."""
+
+
+def _from_mapping(path: Path, sha256: str, content: Mapping[Any, Any]) -> Checkpoint:
+    """Take a bare state dict, or those that training frameworks nest under other keys."""
+    for key in NESTS:
+        if isinstance(content.get(key), nn.Module):
+            return _of_module(path, sha256, content[key])
+    sets = find_weights(content)
+    if not sets:
         keys = ", ".join(str(k) for k in list(content)[:6])
         raise CheckpointError(f"Expected weights in {path}, but got only the keys {keys}")
-    return Checkpoint(path, "state-dict", sha256, state)
+    if all(v.numel() == 0 for one in sets for v in one.state.values() if v.ndim > 1):
+        raise CheckpointError(
+            f"Expected weights in {path}, but its tensors are empty, as DeepSpeed leaves them "
+            "where it spreads them over files; join them with its zero_to_fp32.py"
+        )
+    order = {key: i for i, key in enumerate(NESTS)}
+    sets.sort(key=lambda one: (one.averaged, order.get(one.where, len(order))))
+    format_ = "state-dict" if sets[0].where == "" else "lightning"
+    inside = {one.where.partition(".")[0] for one in sets}
+    said = {
+        str(k): v
+        for k, v in content.items()
+        if not (isinstance(v, Tensor) or str(k) in inside or is_passed_over(str(k)))
+    }
+    return Checkpoint(path, format_, sha256, sets[0].state, sets=tuple(sets), content=said)
 
 
 def _read_safetensors(path: Path, sha256: str) -> Checkpoint:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- no dict
-    except (SafetensorError, OSError) as err:
-        raise CheckpointError(f"Expected a safetensors file in {path}, but got: {err}") from err
+    state, metadata = read_safetensors(path)
     if "xattn" in metadata:
         facts = parse_json(metadata["xattn"], f"the record inside {path}", CheckpointError)
         return _own(path, sha256, state, facts)
-    return Checkpoint(path, "state-dict", sha256, state)
+    return _bare(path, sha256, state)
 
 
 def _load_torch(path: Path, unsafe_pickle: bool) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = read_inert(path)
+    except NeedsPickleError as err:
+        return _unpickle(path, unsafe_pickle, err)
     except Exception as err:  # damaged bytes make it raise anything
-        pickled = isinstance(err, pickle.UnpicklingError) and any(w in str(err) for w in _REFUSED)
-        if not pickled:
-            raise _unreadable(path, err) from err
-        if not unsafe_pickle:
-            raise CheckpointError(
-                f"Expected plain weights in {path}, but it holds pickled Python objects, which "
-                "run code when read; pass --unsafe-pickle if you trust it, or save "
-                "`model.state_dict()` instead"
-            ) from err
+        raise _unreadable(path, err) from err
+    if holds_objects(content):
+        return _unpickle(path, unsafe_pickle, None)
+    return content
+
+
+def holds_objects(content: Any) -> bool:
+    """Whether what should be weights is an object of a class that was not loaded."""
+    if isinstance(content, Mapping):
+        return any(isinstance(content.get(key), Inert) for key in NESTS)
+    return isinstance(content, Inert)
+
+
+def _unpickle(path: Path, allowed: bool, cause: Exception | None) -> Any:
+    if not allowed:
+        raise CheckpointError(
+            f"Expected plain weights in {path}, but it holds pickled Python objects, which "
+            "run code when read; pass --unsafe-pickle if you trust it, or save "
+            "`model.state_dict()` instead"
+        ) from cause
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
     except Exception as err:
         # Unpickling runs foreign code: it may raise anything, most often for a missing module.
-        raise CheckpointError(f"Unpickling {path} failed: {type(err).__name__}: {err}") from err
-
-
-_REFUSED = ("GLOBAL", "unrecognized function", "Can only build")
-"""Words of torch's refusal of an object that is no plain weight."""
+        first = (str(err).splitlines() or [""])[0]
+        raise CheckpointError(f"Unpickling {path} failed: {type(err).__name__}: {first}") from err
 
 
 def _unreadable(path: Path, err: Exception) -> CheckpointError:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xattn.errors import CheckpointError
+from xattn.errors import CheckpointError, XattnError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.allowed import check_options
+from xattn.models.candidates import suggest
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
+from xattn.models.fitting import Fit, Kind, fit
 from xattn.models.interface import Model, class_names
+from xattn.models.own import read_preprocessing
+from xattn.models.records import Record, find_record, published, published_by
 from xattn.models.registry import build, variants
-from xattn.models.state import (
-    Match,
-    best_reading,
-    compare,
-    count_classes,
-    likely_architecture,
-)
+from xattn.models.state import compare, likely_architecture, skeleton
+
+__all__ = ["load", "published"]
 
 
 def load(
@@ -32,124 +33,159 @@ def load(
     preprocessing: Preprocessing | None = None,
     target_layer: str | None = None,
     unsafe_pickle: bool = False,
+    weights: Kind | None = None,
+    size: tuple[int, int] | None = None,
     device: str | torch.device = "cpu",
 ) -> Model:
     """Load a trained classifier.
 
     Formats: this project's own checkpoint (needs nothing else); a bare state dict, a safetensors
-    file, or a framework's `{"state_dict": ...}` with prefixes (`arch` and `classes` needed);
-    TorchScript (`classes` needed; its weights are moved into the architecture that `arch` names
-    or its keys resemble, checked to give the same logits, because TorchScript shows no layers);
-    a pickled module (`classes` and `unsafe_pickle` needed).
+    file, or a framework's `{"state_dict": ...}` under any prefix (`arch` and `classes` needed,
+    unless a record beside it names them); TorchScript (`classes` needed; its weights are moved
+    into the architecture that `arch` names or its keys resemble, checked to give the same logits,
+    because TorchScript shows no layers); a pickled module (`classes` and `unsafe_pickle` needed).
+    A folder stands for the checkpoint in it.
 
     Args:
-        path: the file.
+        path: the file, or a folder that holds one.
         arch: architecture name, see `xattn models`.
         classes: names in the order of the logits.
-        preprocessing: how images become inputs; default as the checkpoint says, else as the
-            architecture was published (timm's record), else 224 x 224 centre crops.
+        preprocessing: how images become inputs; default as the checkpoint says, or a record beside
+            it, else as the architecture was published (timm's record), else 224 x 224 centre
+            crops.
         target_layer: path of the layer to explain; found by a probing forward if not given.
         unsafe_pickle: allow unpickling, which runs code from the file.
+        weights: "ema" or "raw" where the file holds averaged weights beside the last ones; the
+            averaged are taken if not given.
+        size: (height, width) of the input in pixels; networks that are built for one size get
+            their position embeddings resampled.
         device: where the model goes.
+
+    Returns:
+        The model. Its `source["notes"]` says, a line each, what was guessed, changed or left out;
+        `source["normalisation"]` where mean and standard deviation are from.
 
     Raises:
         CheckpointError: the file, the architecture and the classes do not fit together; the
-            message names the keys, and the architecture that would fit.
+            message names the keys, and the architectures that would fit.
         UsageError: the architecture's name is unknown, or a class is named twice.
     """
     classes = None if classes is None else class_names(classes)
+    if size is None and preprocessing is not None:
+        size = preprocessing.size
     # Weights that are read under the caller's inference mode could never be differentiated.
     with torch.inference_mode(False):
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
-        module, name, options, names = _to_module(checkpoint, arch, classes)
-        module.eval()
-        module.to(device)
+        made = _make(checkpoint, _Wanted(arch, classes, weights, size))
+        made.module.eval()
+        made.module.to(device)
+    if preprocessing is None:
+        preprocessing, normalisation = _preprocessing(checkpoint, made, size)
+    else:
+        normalisation = "the call"
     source = {
         "path": str(path),
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
         "extra": checkpoint.facts.get("extra", {}),
+        "weights": made.weights,
+        "normalisation": normalisation,
+        "notes": list(made.notes),
     }
-    if preprocessing is None:
-        stored = checkpoint.facts.get("preprocessing")
-        preprocessing = Preprocessing.from_dict(stored) if stored else published(name, module)
     return Model(
-        module,
-        names,
+        made.module,
+        made.classes,
         preprocessing,
-        architecture=name,
-        options=options,
+        architecture=made.name,
+        options=made.options,
         target_layer=target_layer,
         source=source,
     )
 
 
-def published(name: str, module: nn.Module) -> Preprocessing:
-    """Return the preprocessing an architecture was published with, as far as it is recorded."""
-    library, _, bare = name.rpartition("/")
-    config = getattr(module, "pretrained_cfg", None)
-    if library == "torchvision":
-        return _published_by_torchvision(bare)
-    if isinstance(config, dict) and "mean" in config:
-        return _published_by_timm(config)
-    return Preprocessing(mode="crop", resize=256)
+@dataclass(frozen=True)
+class _Wanted:
+    """What the caller says about a checkpoint."""
+
+    arch: str | None
+    classes: Sequence[str] | None
+    weights: Kind | None
+    size: tuple[int, int] | None
 
 
-def _published_by_timm(config: dict[str, Any]) -> Preprocessing:
-    _, height, width = config.get("input_size", (3, 224, 224))
-    # timm scales to an oblong before an oblong crop, which is nearer to a squash.
-    squash = config.get("crop_mode") == "squash" or height != width
-    resize = max(int(height / config.get("crop_pct", 0.875)), height)
-    return Preprocessing(
-        size=(height, width),
-        mode="squash" if squash else "crop",
-        resize=None if squash else resize,
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        interpolation=config.get("interpolation", "bilinear"),
-    )
+@dataclass(frozen=True)
+class _Made:
+    """A network made of a checkpoint, and what is known about it."""
+
+    module: nn.Module
+    name: str
+    classes: list[str]
+    options: dict[str, Any] = field(default_factory=dict)
+    weights: Kind = "raw"
+    notes: tuple[str, ...] = ()
+    record: Record = field(default_factory=Record)
+    grey: bool = False
+    size: tuple[int, int] | None = None
 
 
-def _published_by_torchvision(name: str) -> Preprocessing:
-    """Read off the architecture's first published weights."""
-    import torchvision
+def _preprocessing(
+    checkpoint: Checkpoint, made: _Made, size: tuple[int, int] | None
+) -> tuple[Preprocessing, str]:
+    """Return how images become inputs, and who says what mean and standard deviation are."""
+    stored = checkpoint.facts.get("preprocessing")
+    if stored:
+        return read_preprocessing(stored, checkpoint.path), "the checkpoint"
+    base, source = published_by(made.name, made.module)
+    record = made.record
+    if made.size is not None:
+        record = replace(record, values={"size": made.size, **record.values})
+    try:
+        found = record.apply(base)
+    except XattnError as err:
+        raise CheckpointError(f"The record of {checkpoint.path} cannot be applied: {err}") from err
+    if made.grey:
+        found = replace(found, mean=_same(found.mean), std=_same(found.std))
+    return found, record.sources.get("mean", source)
 
-    first = next(iter(torchvision.models.get_model_weights(name)))
-    recorded = first.transforms()
-    (size,), (resize,) = recorded.crop_size, recorded.resize_size
-    return Preprocessing(
-        size=(size, size),
-        mode="crop",
-        resize=resize,
-        mean=tuple(recorded.mean),
-        std=tuple(recorded.std),
-        interpolation=recorded.interpolation.value,
-    )
+
+def _same(values: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Give all channels their mean, as timm does for networks of one channel."""
+    mean = sum(values) / len(values)
+    return mean, mean, mean
 
 
-def _to_module(
-    checkpoint: Checkpoint, arch: str | None, classes: Sequence[str] | None
-) -> tuple[nn.Module, str, dict[str, Any], list[str]]:
+def _make(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
     if checkpoint.format == "xattn":
-        return _own(checkpoint, arch, classes)
+        return _own(checkpoint, wanted)
+    record = find_record(checkpoint, wanted.arch)
     if checkpoint.format == "pickle":
         assert checkpoint.module is not None
-        return checkpoint.module, arch or "custom", {}, _need_classes(checkpoint, classes, None)
+        names = _need_classes(checkpoint, wanted, record, None)
+        return _Made(checkpoint.module, wanted.arch or "custom", names, record=record)
     if checkpoint.format == "torchscript":
-        return _torchscript(checkpoint, arch, classes)
-    if arch is None:
+        return _torchscript(checkpoint, wanted, record)
+    arch = wanted.arch or record.values.get("architecture")
+    if arch is None or (wanted.arch is None and not _is_known(arch)):
         raise CheckpointError(
             f"Expected --arch for {checkpoint.path}, which holds weights without a name"
-            f"{_suggest(checkpoint.state)}"
+            f"{suggest(checkpoint.state)}"
         )
-    module, name, names = _fill(checkpoint, arch, classes)
-    return module, name, {}, names
+    made = _fill(checkpoint, replace(wanted, arch=arch), record)
+    if wanted.arch is None:
+        note = f"architecture {arch}: {record.sources['architecture']}"
+        made = replace(made, notes=(note, *made.notes))
+    return made
 
 
-def _own(
-    checkpoint: Checkpoint, arch: str | None, classes: Sequence[str] | None
-) -> tuple[nn.Module, str, dict[str, Any], list[str]]:
-    facts = checkpoint.facts
+def _is_known(arch: str) -> bool:
+    try:
+        return bool(variants(arch))
+    except XattnError:
+        return False
+
+
+def _own(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
+    facts, arch, classes = checkpoint.facts, wanted.arch, wanted.classes
     name, names, options = facts["architecture"], list(facts["classes"]), facts["options"]
     if arch is not None and arch != name:
         raise CheckpointError(f"Expected --arch {name} as {checkpoint.path} says, but got {arch}")
@@ -158,68 +194,59 @@ def _own(
             f"Expected the classes {', '.join(names)} as {checkpoint.path} says, but got "
             f"{', '.join(classes)}; leave --classes out"
         )
-    module = build(name, len(names), **options)
-    match = compare(checkpoint.state, module.state_dict())
+    if wanted.weights == "ema":
+        raise CheckpointError(
+            f"Expected averaged weights in {checkpoint.path} for --weights ema, but got none"
+            "; leave --weights out"
+        )
+    check_options(name, options, checkpoint.path)
+    # Shapes alone first: what the file says of sizes takes no memory before its weights agree.
+    match = compare(checkpoint.state, skeleton(name, len(names), **options).state_dict())
     if not match.perfect:
         raise CheckpointError(f"{checkpoint.path} does not fill {name}: {match.describe()}")
-    module.load_state_dict(checkpoint.state)
-    return module, name, options, names
+    module = build(name, len(names), **options)
+    module.load_state_dict(checkpoint.state, strict=False)  # compared above; counters may lack
+    return _Made(module, name, names, options)
 
 
-@dataclass(frozen=True)
-class _Fit:
-    """How a checkpoint fits one library's variant of an architecture."""
-
-    name: str
-    state: dict[str, Tensor]
-    n_classes: int
-    match: Match
-
-
-def _fill(
-    checkpoint: Checkpoint, arch: str, classes: Sequence[str] | None
-) -> tuple[nn.Module, str, list[str]]:
+def _fill(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Made:
     """Build `arch`, in the library's variant whose keys fit best, and load the weights."""
-    n = len(classes) if classes else 1000
-    fits = [_fit(checkpoint.state, name, n) for name in variants(arch)]
-    best = max(fits, key=lambda fit: fit.match.agreeing)
+    assert wanted.arch is not None
+    classes = wanted.classes or record.values.get("classes")
+    fits = [
+        fit(checkpoint, name, classes, wanted.weights, wanted.size)
+        for name in variants(wanted.arch)
+    ]
+    best = max(fits, key=lambda one: (one.match.perfect, one.match.agreeing))
     if not best.match.perfect:
-        raise CheckpointError(
-            f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
-            f"{_suggest(checkpoint.state)}"
-        )
-    names = _need_classes(checkpoint, classes, best.n_classes)
-    module = build(best.name, best.n_classes)
-    module.load_state_dict(best.state, strict=False)  # compared above; batch counters may lack
-    return module, best.name, names
+        raise CheckpointError(_misfit(checkpoint, wanted.arch, best))
+    names = _need_classes(checkpoint, wanted, record, best.n_classes)
+    notes = best.notes
+    if wanted.classes is None:
+        notes = (*notes, f"classes {', '.join(names)}: {record.sources['classes']}")
+    return _Made(
+        best.make(), best.name, names, best.options, best.weights, notes, record, best.grey,
+        best.size,
+    )  # fmt: skip
 
 
-def _fit(state: dict[str, Tensor], name: str, n_classes: int) -> _Fit:
-    """Compare a state dict with an architecture of as many classes as it holds itself."""
-    skeleton = _skeleton(name, n_classes)
-    reading = best_reading(state, skeleton.state_dict())
-    held = count_classes(reading, skeleton)
-    if held and held != n_classes:
-        n_classes, skeleton = held, _skeleton(name, held)
-    return _Fit(name, reading, n_classes, compare(reading, skeleton.state_dict()))
+def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
+    return (
+        f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
+        f"{suggest(checkpoint.state, besides=arch)}"
+    )
 
 
-def _skeleton(name: str, n_classes: int) -> nn.Module:
-    with torch.device("meta"):  # shapes only: no memory, no initialisation
-        return build(name, n_classes)
-
-
-def _torchscript(
-    checkpoint: Checkpoint, arch: str | None, classes: Sequence[str] | None
-) -> tuple[nn.Module, str, dict[str, Any], list[str]]:
+def _torchscript(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Made:
     assert checkpoint.module is not None
-    likely = arch or likely_architecture(checkpoint.state)
+    likely = wanted.arch or likely_architecture(checkpoint.state)
     if likely is None:
         # Predictions can still be made; asking for a map says why there is none.
-        return checkpoint.module, "torchscript", {}, _need_classes(checkpoint, classes, None)
-    module, name, names = _fill(checkpoint, likely, classes)
-    _same_logits(checkpoint, module.eval(), published(name, module).size)
-    return module, name, {}, names
+        names = _need_classes(checkpoint, wanted, record, None)
+        return _Made(checkpoint.module, "torchscript", names, record=record)
+    made = _fill(checkpoint, replace(wanted, arch=likely), record)
+    _same_logits(checkpoint, made.module.eval(), published(made.name, made.module).size)
+    return made
 
 
 @torch.no_grad()
@@ -246,9 +273,13 @@ def _same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int
 
 
 def _need_classes(
-    checkpoint: Checkpoint, classes: Sequence[str] | None, count: int | None
+    checkpoint: Checkpoint, wanted: _Wanted, record: Record, count: int | None
 ) -> list[str]:
+    classes = wanted.classes
     if classes is None:
+        named = record.values.get("classes")
+        if named is not None and count in (None, len(named)):
+            return list(named)
         shown = f"its {count} classes" if count else "its classes"
         raise CheckpointError(
             f"Expected --classes with the names of {shown} for {checkpoint.path}, in the order of "
@@ -260,8 +291,3 @@ def _need_classes(
             f"{', '.join(classes)}"
         )
     return list(classes)
-
-
-def _suggest(state: dict[str, Tensor]) -> str:
-    likely = likely_architecture(state)
-    return f"; its keys look like --arch {likely}" if likely else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from xattn.models.keys import best_reading, is_derived
 from xattn.models.registry import ARCHITECTURES, build
-
-PREFIXES = ("model.", "module.", "net.", "backbone.", "network.", "_orig_mod.")
-"""What training frameworks put before the keys; `_orig_mod.` is `torch.compile`'s."""
 
 CANDIDATES = (
     "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d",
@@ -55,10 +54,12 @@ class Match:
 
 
 def compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Match:
-    """Compare a state dict with the one an architecture expects, by key and shape."""
-    # Older checkpoints lack the counters of batch norm, which inference does not use.
-    missing = [k for k in expected if k not in state and not k.endswith("num_batches_tracked")]
-    unexpected = [k for k in state if k not in expected]
+    """Compare a state dict with the one an architecture expects, by key and shape.
+
+    Counters, and what a network computes for itself, may be missing or be there.
+    """
+    missing = [k for k in expected if k not in state and not is_derived(k)]
+    unexpected = [k for k in state if k not in expected and not is_derived(k)]
     common = [k for k in state if k in expected]
     reshaped = [
         f"{k}: {tuple(state[k].shape)} instead of {tuple(expected[k].shape)}"
@@ -68,58 +69,32 @@ def compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Matc
     return Match(tuple(missing), tuple(unexpected), tuple(reshaped), len(common) - len(reshaped))
 
 
-def readings(state: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Return a state dict as it is, and what is left of it when framework prefixes are taken off.
-
-    A prefix may stand before another. Keys without it belong to something else (a loss, an average
-    of weights) and are left out. Which reading is meant only an architecture can tell: some have
-    modules of their own called `network`.
-    """
-    found = [dict(state)]
-    for reading in found:  # grows while it is walked
-        for prefix in PREFIXES:
-            rest = {k.removeprefix(prefix): v for k, v in reading.items() if k.startswith(prefix)}
-            if rest:
-                found.append(rest)
-    return found
-
-
-def best_reading(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the reading of a state dict that agrees with most of the expected keys and shapes."""
-    return max(readings(state), key=lambda reading: compare(reading, expected).agreeing)
-
-
 def likely_architecture(state: Mapping[str, Tensor]) -> str | None:
     """Name the known architecture whose keys and shapes a state dict resembles most.
 
     The classifier's shape does not count. None if not even half of the keys agree.
     """
-    given = [{k: tuple(v.shape) for k, v in reading.items()} for reading in readings(state)]
     best, best_score = None, 0.5
     for name in (*ARCHITECTURES, *CANDIDATES):
         known = _shapes(name)
-        for shapes in given:
-            agreeing = sum(known.get(k) == shape for k, shape in shapes.items())
-            score = agreeing / max(len(known), len(shapes), 1)
-            if score > best_score:
-                best, best_score = name, score
+        reading = best_reading(state, known)
+        score = reading.agreeing(known) / max(len(known), len(reading.state), 1)
+        if score > best_score:
+            best, best_score = name, score
         if best_score > 0.97:  # all but the classifier: no other can be nearer
             break
     return best
 
 
 @lru_cache(maxsize=128)
-def _shapes(name: str) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):  # shapes only: no memory, no initialisation
-        module = build(name, 1000)
-    return {k: tuple(v.shape) for k, v in module.state_dict().items()}
+def _shapes(name: str) -> dict[str, Tensor]:
+    return dict(skeleton(name, 1000).state_dict())
 
 
-def count_classes(state: Mapping[str, Tensor], module: nn.Module) -> int | None:
-    """Read the number of classes off the last weight matrix that `module` ends with, if there."""
-    heads = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
-    key = f"{heads[-1]}.weight" if heads else ""
-    return int(state[key].shape[0]) if key in state and state[key].ndim else None
+def skeleton(name: str, n_classes: int, **options: Any) -> nn.Module:
+    """Build an architecture for its keys and shapes alone: no memory, no initialisation."""
+    with torch.device("meta"):
+        return build(name, n_classes, **options)
 
 
 def _some(keys: Iterable[str], n: int = 4) -> str:

@@ -13,7 +13,6 @@ from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.recipe import Recipe
 from xattn.training.samples import Sample, Split, groups_of, labels_of
 from xattn.training.splits import check_splits, count_splits, make_splits
-from xattn.training.traits import Trait
 
 __all__ = ["Images", "Material", "choose", "prepare"]
 
@@ -62,7 +61,6 @@ def prepare(
     classes: tuple[str, ...],
     recipe: Recipe,
     *,
-    stratify: Mapping[str, Trait] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Material:
@@ -71,8 +69,7 @@ def prepare(
     Args:
         samples: labelled images; those that are not bound to a split are dealt to one.
         classes: names of the label indices.
-        recipe: says size, mode, and fractions.
-        stratify: the columns that its `stratify` names.
+        recipe: says size, mode, and shares.
         workers, progress: see `decode_all`.
 
     Raises:
@@ -81,12 +78,7 @@ def prepare(
     cache = decode_all(samples, recipe.preprocessing, workers=workers, progress=progress)
     data = recipe.data
     splits = make_splits(
-        cache.samples,
-        cache.hashes,
-        val=data.val,
-        test=data.test,
-        seed=data.split_seed,
-        stratify=stratify,
+        cache.samples, cache.hashes, val=data.val, test=data.test, seed=data.split_seed
     )
     check_splits(cache.samples, splits, cache.hashes, classes)
     return Material(classes, cache, splits, tuple(describe_origin(cache.samples, data)))

@@ -216,13 +216,14 @@ class _Search:
                 raise _TimeUp
 
         with isolated_chance(self.hardware.device):
-            start = build_network(recipe, len(self.annotations.labels))
+            network, init = build_network(recipe, len(self.annotations.labels))
             fit(
-                start,
+                network,
                 recipe,
                 self._inputs(recipe),
                 folder,
                 self.hardware,
+                init=init,
                 scored=("val",),
                 progress=self.progress,
                 on_epoch=watch,

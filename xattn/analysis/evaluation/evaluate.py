@@ -13,7 +13,6 @@ import pandas as pd
 from xattn.analysis.evaluation.sentences import performance_sentences
 from xattn.analysis.evaluation.table import performance_table, reliability_table
 from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
-from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.explain.pipeline import explain
 from xattn.images.find import find_images
@@ -114,12 +113,10 @@ def evaluate(
     run = explain(
         model,
         out=out,
-        methods=[],
+        methods=before.get("methods", []),
         target=before.get("target", "predicted"),
         annotations=chosen,
-        overlay=None,
-        exact=None,
-        amp=None,
+        overlay="none",
         batch_size=batch_size,
         workers=workers,
         progress=progress,
@@ -199,21 +196,8 @@ def _choose(
     there = list(known.images)
     if images is not None:
         named = [i.file for i in known.images]
-        found, matched = with_known_ids(find_images(images, notes.append, named), known)
-        if not matched.found:
-            raise XattnError(
-                f"Expected images of {known.path} in {images}, but it knows none of the "
-                f"{len(found):,} by its file or id: "
-                f"{examples([f.id for f in found], [i.id for i in there])}"
-            )
-        files = {image.id: image.path for image in found}
-        there = [
-            replace(image, file=files[image.id])
-            for image, at in zip(there, matched.place, strict=True)
-            if at is not None
-        ]
-        if matched.found < len(found):
-            notes.append(f"{matched.found:,} of {len(found):,} images are in {known.path}")
+        files = {found.id: found.path for found in find_images(images, named=named)}
+        there = [replace(i, file=files[i.id]) for i in there if i.id in files]
     labelled = [i for i in there if i.label in model.classes]
     if not labelled:
         raise XattnError(
@@ -288,9 +272,7 @@ def _with_facts(
     ids = table["image_id"]
     images = known.by_id
     split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
-    own = table["label"].where(table["label"].notna(), None)
-    told = [images[i].label if i in images else None for i in ids]
-    labels = [was if new is None else new for new, was in zip(told, own, strict=True)]
+    labels = [images[i].label if i in images else None for i in ids]
     groups = [images[i].group if i in images else None for i in ids]
     return table.assign(
         label=pd.Series(labels, index=table.index, dtype=object),

@@ -54,8 +54,7 @@ def verdict_findings(evidence: Evidence) -> Iterator[Finding]:
         if rows.empty:
             continue
         word = _NUMBERS.get(verdict)
-        size = "excess_logit" if verdict in (verdicts.CHANGES, verdicts.HARDLY) else "rank_effect"
-        rows = rows.loc[rows[size].astype(float).abs().sort_values(ascending=False).index]
+        rows = rows.sort_values("p_adjusted", kind="stable")
         most = _MOST_LISTED if word is None else _MOST_NAMED
         items = [
             Item(readable(str(row["feature"])), "" if word is None else word(row))

@@ -9,7 +9,6 @@ import pandas as pd
 from xattn.analysis import verdicts
 from xattn.analysis.groups.trap import ALL, NOTHING
 from xattn.figures.paper.bias import METRICS as BIAS_METRICS
-from xattn.figures.paper.bias import metric_words
 from xattn.figures.tables.cells import (
     Basis,
     Cell,
@@ -177,12 +176,9 @@ def _agreement(table: pd.DataFrame, tests: Basis) -> Columns:
 
 def _bias(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("gap", "gap_low", "gap_high")
-    names = {str(metric): metric_words(str(metric)) for metric in table["metric"].unique()}
-    several = any("[" in name for name in names)
     return [
         text("feature", "feature"),
-        text("metric", "metric", names),
-        on_screen(text("classes", "classes")) if several and "classes" in table else None,
+        text("metric", "metric", METRICS),
         number("with", "n_present", 0, "images"),
         number("without", "n_absent", 0, "images"),
         number("value with", "present", 3),

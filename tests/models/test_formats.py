@@ -1,0 +1,325 @@
+"""Files as trainings leave them: formats, wrappings and heads; each gives the same logits."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+from torch import Tensor, nn
+
+from tests.models.nets import CLASSES, with_statistics
+from xattn.errors import CheckpointError
+from xattn.models import load
+
+State = dict[str, Tensor]
+ARCHITECTURES = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
+
+
+def make(name: str, seed: int = 0, n_classes: int = 2) -> nn.Module:
+    torch.manual_seed(seed)
+    return with_statistics(timm.create_model(name, num_classes=n_classes)).eval()
+
+
+def batch_for(net: nn.Module) -> Tensor:
+    size = net.pretrained_cfg["input_size"]
+    return torch.randn(2, *size, generator=torch.Generator().manual_seed(1))
+
+
+def same(model: Any, net: nn.Module, atol: float = 1e-5) -> bool:
+    x = batch_for(net)
+    with torch.no_grad():
+        return torch.allclose(model.logits(x), net(x), atol=atol)
+
+
+def prefixed(prefix: str) -> Callable[[State], State]:
+    return lambda state: {prefix + key: value for key, value in state.items()}
+
+
+def sharded(state: State) -> State:
+    """Keys as FSDP and activation checkpointing leave them, at any depth."""
+    return {
+        "_fsdp_wrapped_module." + k.replace(".", "._checkpoint_wrapped_module.", 1): v
+        for k, v in state.items()
+    }
+
+
+WRAPPINGS: dict[str, Callable[[State], Any]] = {
+    "bare": dict,
+    "module": lambda s: {"module": s, "epoch": 1},
+    "model beside an optimiser": lambda s: {"model": s, "optimizer": {"state": {0: s}}, "lr": 0.1},
+    "lightning": lambda s: {
+        "state_dict": {**prefixed("model.")(s), "criterion.weight": torch.ones(2)},
+        "pytorch-lightning_version": "2.1",
+        "hyper_parameters": {"lr": 1e-3},
+        "optimizer_states": [{"state": {}}],
+    },
+    "any prefix": prefixed("classifier_net.trunk_7."),
+    "compiled in a wrapper": prefixed("_orig_mod.module."),
+    "wrapper of a compiled one": prefixed("net._orig_mod."),
+    "sharded": sharded,
+    "nested twice": lambda s: {"checkpoint": {"weights": s, "step": 3}},
+    "profiled": lambda s: {**s, "total_ops": torch.zeros(1), "stem.total_params": torch.zeros(1)},
+    "no counters": lambda s: {k: v for k, v in s.items() if not k.endswith("tracked")},
+    "more counters": lambda s: {**s, "extra.num_batches_tracked": torch.tensor(3)},
+    "numpy scores": lambda s: {"state_dict": s, "auc": np.float64(0.9), "n": np.int32(7)},
+    "arguments": lambda s: {"model": s, "args": argparse.Namespace(lr=0.1, out=Path("x"))},
+    "dates and sets": lambda s: {"model": s, "at": datetime.datetime(2024, 5, 1), "ids": {1, 2}},
+    "default dictionary": lambda s: {"model": s, "history": defaultdict(list, loss=[1.0])},
+    "arrays": lambda s: {"model": s, "curve": np.arange(5.0)},
+    "half precision": lambda s: {k: v.half() if v.is_floating_point() else v for k, v in s.items()},
+}
+
+
+def to_torch(content: Any, path: Path) -> None:
+    torch.save(content, path)
+
+
+def to_old_torch(content: Any, path: Path) -> None:
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("save", [to_torch, to_old_torch], ids=["zip", "legacy"])
+def test_every_wrapping_gives_the_same_logits(tmp_path, wrapping, save):
+    net = make("test_resnet")
+    save(WRAPPINGS[wrapping](net.state_dict()), tmp_path / "model.pth.tar")
+    model = load(tmp_path / "model.pth.tar", arch="test_resnet", classes=CLASSES)
+    assert same(model, net, 1e-2 if wrapping == "half precision" else 1e-5)
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("wrapping", ["module", "lightning", "any prefix", "profiled"])
+def test_every_architecture_is_seen_through_a_wrapping(tmp_path, arch, wrapping):
+    net = make(arch)
+    torch.save(WRAPPINGS[wrapping](net.state_dict()), tmp_path / "model.pt")
+    assert same(load(tmp_path / "model.pt", arch=arch, classes=CLASSES), net)
+
+
+@pytest.mark.parametrize("prefix", ["", "timm_model.", "encoder.net."])
+def test_safetensors_may_have_any_name_and_prefix(tmp_path, prefix):
+    net = make("test_resnet")
+    safetensors.torch.save_file(prefixed(prefix)(net.state_dict()), tmp_path / "weights.bin")
+    assert same(load(tmp_path / "weights.bin", arch="test_resnet", classes=CLASSES), net)
+
+
+class TestAHead:
+    """A classifier that the training put in place of the architecture's."""
+
+    def replaced(self, arch: str, layers: Callable[[int], nn.Module]) -> nn.Module:
+        net = make(arch)
+        classifier = net.pretrained_cfg["classifier"]
+        features = net.get_submodule(classifier).in_features
+        net.set_submodule(classifier, layers(features))
+        return with_statistics(net).eval()
+
+    HEADS: ClassVar[dict[str, Callable[[int], nn.Module]]] = {
+        "dropout, linear": lambda n: nn.Sequential(nn.Dropout(0.5), nn.Linear(n, 2)),
+        "linear, relu, dropout, linear": lambda n: nn.Sequential(
+            nn.Linear(n, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 2)
+        ),
+        "norm, linear, relu, norm, linear": lambda n: nn.Sequential(
+            nn.BatchNorm1d(n), nn.Dropout(), nn.Linear(n, 8, bias=False), nn.ReLU(),
+            nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 2, bias=False),
+        ),
+        "linear, norm, relu, linear": lambda n: nn.Sequential(
+            nn.Linear(n, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)
+        ),
+        "two linear": lambda n: nn.Sequential(nn.Linear(n, 8), nn.Linear(8, 2)),
+        "named": lambda n: nn.Sequential(
+            OrderedDict(first=nn.Linear(n, 8), act=nn.ReLU(), last=nn.Linear(8, 2))
+        ),
+        "no bias": lambda n: nn.Linear(n, 2, bias=False),
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("arch", ARCHITECTURES)
+    @pytest.mark.parametrize("head", HEADS)
+    def test_is_rebuilt(self, tmp_path, arch, head):
+        net = self.replaced(arch, self.HEADS[head])
+        torch.save(prefixed("model.")(net.state_dict()), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch=arch, classes=CLASSES)
+        assert same(model, net)
+        rebuilt = [note for note in model.source["notes"] if "classifier rebuilt as" in note]
+        assert bool(rebuilt) == (head not in ("dropout, linear", "no bias"))
+
+    @pytest.mark.parametrize(
+        ("body", "name"),
+        [("", "myfc."), ("backbone.", "head."), ("module.enet.", "module.myfc."),
+         ("", "last_linear."), ("base.0.", "base.1.2.")],
+    )  # fmt: skip
+    @pytest.mark.parametrize("arch", ARCHITECTURES)
+    def test_of_one_layer_may_have_any_name(self, tmp_path, arch, body, name):
+        net = make(arch)
+        own = net.pretrained_cfg["classifier"] + "."
+        state = {
+            name + k.removeprefix(own) if k.startswith(own) else body + k: v
+            for k, v in net.state_dict().items()
+        }
+        torch.save(state, tmp_path / "model.pt")
+        assert same(load(tmp_path / "model.pt", arch=arch, classes=CLASSES), net)
+
+    def test_that_could_be_either_of_two_layers_is_named(self, tmp_path):
+        state = {k: v for k, v in make("test_resnet").state_dict().items() if "fc." not in k}
+        two = {"age.weight": torch.ones(3, 96), "sex.weight": torch.ones(3, 96)}
+        torch.save({**state, **two}, tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match=r"one classifier of .*, but got 2: age, sex"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+
+    def test_is_told_from_another_by_the_number_of_classes(self, tmp_path):
+        net = make("test_resnet")
+        state = {k.replace("fc.", "diagnosis."): v for k, v in net.state_dict().items()}
+        torch.save({**state, "age.weight": torch.ones(3, 96)}, tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match=r"1 unexpected \(age\.weight\)"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+
+    def test_with_a_layer_after_it_is_refused(self, tmp_path):
+        net = make("test_resnet", n_classes=5)
+        state = {**prefixed("net.")(net.state_dict()), "last.weight": torch.ones(2, 5)}
+        torch.save(state, tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match=r"a layer after the classifier, last\.weight"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=list("abcde"))
+
+    @pytest.mark.parametrize("numbers", [(0, 10**9), (3, 1)])
+    def test_with_wild_numbers_ends_at_once(self, tmp_path, numbers):
+        state = {k: v for k, v in make("test_resnet").state_dict().items() if "fc." not in k}
+        width = timm.create_model("test_resnet").fc.in_features
+        first, last = numbers
+        state |= {f"fc.{first}.weight": torch.ones(4, width), f"fc.{last}.weight": torch.ones(2, 4)}
+        torch.save(state, tmp_path / "model.pt")
+        assert load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES).classes == CLASSES
+
+
+class TestAveragedWeights:
+    def content(self, kind: str) -> tuple[Any, nn.Module, nn.Module]:
+        raw, ema = make("test_resnet", 0), make("test_resnet", 1)
+        for mine, theirs in zip(ema.buffers(), raw.buffers(), strict=True):
+            if "parameters alone" in kind:
+                mine.copy_(theirs)
+        r, e = raw.state_dict(), ema.state_dict()
+        parameters = {k: v.detach() for k, v in ema.named_parameters()}
+        contents: dict[str, Any] = {
+            "timm": {"state_dict": r, "state_dict_ema": e},
+            "torchvision": {
+                "model": r,
+                "model_ema": {**prefixed("module.")(e), "n_averaged": torch.tensor(4)},
+            },
+            "prefix in one dict": {
+                "state_dict": {**prefixed("model.")(r), **prefixed("ema_model.module.")(e)}
+            },
+            "ema": {"net": r, "ema": e},
+            "swa": {"state_dict": r, "swa_state_dict": prefixed("module.")(e)},
+            "lightning callback": {
+                "state_dict": e,
+                "current_model_state": r,
+                "averaging_state": {"n_averaged": torch.tensor(3)},
+            },
+            "shadow, parameters alone": {"model": r, "ema": {"decay": 0.9, "shadow": parameters}},
+            "list, parameters alone": {
+                "model": r, "ema": {"decay": 0.9, "shadow_params": list(parameters.values())}
+            },
+            "without points, parameters alone": {
+                "state_dict": {
+                    **prefixed("model.")(r),
+                    **{"model_ema." + k.replace(".", ""): v for k, v in parameters.items()},
+                    "model_ema.decay": torch.tensor(0.9),
+                }
+            },
+        }  # fmt: skip
+        return contents[kind], raw, ema
+
+    @pytest.mark.parametrize(
+        "kind",
+        ["timm", "torchvision", "prefix in one dict", "ema", "swa", "lightning callback",
+         "shadow, parameters alone", "list, parameters alone", "without points, parameters alone"],
+    )  # fmt: skip
+    def test_are_found_said_and_taken_unless_the_others_are_asked_for(self, tmp_path, kind):
+        content, raw, ema = self.content(kind)
+        torch.save(content, tmp_path / "model.pt")
+        get = partial(load, tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+        model = get()
+        assert same(model, ema)
+        assert model.source["weights"] == "ema"
+        assert any("--weights raw takes the others" in note for note in model.source["notes"])
+        other = get(weights="raw")
+        assert same(other, raw)
+        assert other.source["weights"] == "raw"
+        assert any("--weights ema takes the others" in note for note in other.source["notes"])
+
+    def test_alone_are_said_to_be_averages(self, tmp_path):
+        net = make("test_resnet")
+        averaged = torch.optim.swa_utils.AveragedModel(net)
+        torch.save(averaged.state_dict(), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+        assert same(model, net)
+        assert model.source["weights"] == "ema"
+        with pytest.raises(CheckpointError, match="averaged ones alone; leave --weights out"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES, weights="raw")
+
+    def test_that_are_not_there_are_not_invented(self, tmp_path):
+        torch.save(make("test_resnet").state_dict(), tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match="for --weights ema, but got none"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES, weights="ema")
+
+
+class TestAnotherSize:
+    def vit(self, size: int) -> nn.Module:
+        torch.manual_seed(0)
+        return timm.create_model("test_vit", num_classes=2, img_size=size).eval()
+
+    def test_is_read_off_the_position_embeddings(self, tmp_path):
+        net = self.vit(96)
+        torch.save(net.state_dict(), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch="test_vit", classes=CLASSES)
+        x = torch.randn(1, 3, 96, 96)
+        with torch.no_grad():
+            assert torch.allclose(model.logits(x), net(x), atol=1e-5)
+        assert model.preprocessing.size == (96, 96)
+        assert model.options == {"img_size": (96, 96)}
+
+    def test_that_is_asked_for_is_resampled_and_said(self, tmp_path):
+        torch.save(self.vit(96).state_dict(), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch="test_vit", classes=CLASSES, size=(64, 128))
+        assert model.logits(torch.randn(1, 3, 64, 128)).shape == (1, 2)
+        assert "position embeddings resampled from 96 x 96 to 64 x 128" in model.source["notes"]
+
+
+def test_a_net_of_one_channel_sees_images_in_grey(tmp_path):
+    torch.manual_seed(0)
+    net = with_statistics(timm.create_model("test_resnet", num_classes=2, in_chans=1)).eval()
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+    x = torch.rand(2, 3, 64, 64)
+    grey = (x * torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)).sum(1, keepdim=True)
+    with torch.no_grad():
+        assert torch.allclose(model.logits(x), net(grey), atol=1e-5)
+    assert len(set(model.preprocessing.mean)) == 1
+    assert any("takes one channel" in note for note in model.source["notes"])
+
+
+def test_the_children_of_a_net_in_a_sequence_are_named_again(tmp_path):
+    net = make("test_resnet")
+    children = list(net.children())
+    body, head = nn.Sequential(*children[:-1]), children[-1]
+    state = {**prefixed("body.")(body.state_dict()), **prefixed("head.")(head.state_dict())}
+    torch.save(state, tmp_path / "model.pt")
+    assert same(load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES), net)
+
+
+def test_what_is_left_out_is_counted_in_one_line(tmp_path):
+    net = make("test_resnet")
+    torch.save(
+        {**prefixed("net.")(net.state_dict()), "loss.weight": torch.ones(2)}, tmp_path / "model.pt"
+    )
+    model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+    assert model.source["notes"] == [
+        "1 tensor left out that the architecture has not (loss.weight)"
+    ]
