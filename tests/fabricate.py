@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from xattn.images import Preprocessing
+from xattn.images import Cells, Preprocessing
 from xattn.runs import RunFolder
+from xattn.runs.places import to_record
 from xattn.runs.writer import RunWriter
 
 
@@ -21,6 +22,7 @@ def fabricate_run(
     image_size: tuple[int, int] = (48, 32),
     input_size: tuple[int, int] = (32, 32),
     seed: int = 0,
+    cells: dict[str, Cells] | None = None,
 ) -> RunFolder:
     """Write `root/images/img_0000.png ...` and `root/run`, as `xattn explain` would.
 
@@ -30,6 +32,8 @@ def fabricate_run(
         labels: the reference class of each image, or None where it is unknown.
         image_size: (width, height) of the images, random noise.
         input_size: (height, width) of the model's input; images are squashed to it.
+        cells: method -> where its cells lie, default spread evenly; {} records nothing, as
+            earlier versions did.
     """
     rng = np.random.default_rng(seed)
     n = len(logits)
@@ -63,6 +67,11 @@ def fabricate_run(
         "target_layer": "none",
         "base": "..",
     }
+    if cells is None:
+        cells = {m: Cells.spread(values.shape[1:], input_size) for m, values in maps.items()}
+    if cells:
+        layers = {method: f"layer of {method}" for method in cells}
+        settings |= to_record(layers, {layers[method]: lie for method, lie in cells.items()})
     writer = RunWriter.start(root / "run", settings)
     writer.commit(rows, maps)
     return writer.finish()

@@ -42,6 +42,10 @@ class RunError(XattnError):
     """A run folder is missing, damaged, or belongs to other settings."""
 
 
+class Remark(str):
+    """A line that is told and is no loss, among lines on what was left out: `--strict` passes."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'a' or 'b'?"` for names close to `name`, else the known names.
 

@@ -8,7 +8,9 @@ import pytest
 from tests.analysis.annotated import plant
 from tests.analysis.pictures import PATCH, pictures, sees
 from tests.fabricate import fabricate_run
-from xattn.analysis.feature_usage import decision_scores, feature_usage
+from xattn.analysis.feature_usage import feature_usage
+from xattn.analysis.positive import Positive
+from xattn.analysis.scored import decision_scores
 from xattn.analysis.verdicts import CHANGES, NO_EVIDENCE, NOT_TESTABLE
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
@@ -165,7 +167,7 @@ def test_images_of_one_lesion_count_as_one_group(tmp_path):
 def test_several_classes_are_tested_by_their_probabilities(tmp_path):
     classes = ("bkl", "mel", "nv")
     planted = plant(tmp_path, 90, classes=classes, ruler_effect=6.0)
-    assert decision_scores(planted.run, "nv").shape == (90, 3)
+    assert decision_scores(planted.run, Positive.of(planted.run.classes)).shape == (90, 3)
     tables = feature_usage(planted.run, planted.annotations, **QUICK)
     usage = tables["feature_usage"].set_index("feature")
     assert usage.loc["ruler", "used"]
@@ -177,8 +179,10 @@ def test_the_positive_class_can_be_chosen(tables, tmp_path):
     turned = feature_usage(planted.run, planted.annotations, positive="benign", **QUICK)
     a, b = (of_ruler(t["bias"])["gap"] for t in (tables, turned))
     assert b["tpr"] == pytest.approx(-a["fpr"])
-    scores = decision_scores(planted.run, "benign")
-    assert scores == pytest.approx(-decision_scores(planted.run, "malignant"))
+    scores = decision_scores(planted.run, Positive.of(planted.run.classes, "benign"))
+    assert scores == pytest.approx(
+        -decision_scores(planted.run, Positive.of(planted.run.classes, "malignant"))
+    )
     with pytest.raises(UsageError, match="Unknown class 'bengin'"):
         feature_usage(planted.run, planted.annotations, positive="bengin", **QUICK)
 

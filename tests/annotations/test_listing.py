@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xattn.annotations.listing import Listing, files_below
+from xattn.annotations.listing import Listing, has_images, images_below
 
 
 @pytest.mark.parametrize("n", [3, 100])
@@ -41,10 +41,29 @@ def test_a_linked_file_counts_and_a_dead_link_does_not(tmp_path: Path):
     assert not any(listing.has(str(tmp_path / f"dead{i}")) for i in range(40))
 
 
-def test_files_below_are_sorted_and_hidden_ones_passed_over(tmp_path: Path):
+def test_images_below_are_sorted_and_hidden_ones_passed_over(tmp_path: Path):
     for name in ("b/2.PNG", "b/1.png", "a/x.jpg", "a/y.txt", ".git/z.png", "b/.h.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    notes: list[str] = []
     found = [Path(folder, name).relative_to(tmp_path).as_posix()
-             for folder, name in files_below(tmp_path, (".png", ".jpg"))]  # fmt: skip
+             for folder, name in images_below(tmp_path, notes.append)]  # fmt: skip
     assert found == ["a/x.jpg", "b/1.png", "b/2.PNG"]
+    assert notes == ["images: passed over 1 file beside the images: 1 .txt"]
+    assert has_images(tmp_path)
+    (tmp_path / "c").mkdir()
+    assert not has_images(tmp_path / "c")
+
+
+def test_a_name_that_is_no_utf8_is_left_out_and_told(tmp_path: Path):
+    (tmp_path / "a.png").touch()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).touch()
+    notes: list[str] = []
+    assert [name for _, name in images_below(tmp_path, notes.append)] == ["a.png"]
+    assert len(notes) == 1
+    assert "1 are left out because their names are no UTF-8, such as" in notes[0]
+    notes[0].encode()
+
+
+def test_where_there_is_no_folder_there_are_no_images(tmp_path: Path):
+    assert images_below(tmp_path / "gone", print) == []

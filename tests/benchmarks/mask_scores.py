@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.benchmarks.harness import Table, interleave
 from xattn.analysis.maps.scores import RankedMaps, on_grid, positive_share
+from xattn.images import Cells
 
 N, SIDE = 64, 128
 
@@ -21,8 +22,10 @@ def mask_score_table() -> Table:
     for i, (top, left) in enumerate(rng.integers(0, SIDE // 2, (N, 2))):
         masks[i, top : top + SIDE // 3, left : left + SIDE // 3] = True
 
+    cells = Cells.spread((SIDE, SIDE), (SIDE, SIDE))
+
     def ours() -> object:
-        mass = (positive_share(maps, SIDE, SIDE) * on_grid(masks, SIDE, SIDE)).sum(axis=1)
+        mass = (positive_share(maps, cells) * on_grid(masks, cells)).sum(axis=1)
         return mass, RankedMaps.of(maps).against(masks)
 
     with warnings.catch_warnings():

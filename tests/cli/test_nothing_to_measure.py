@@ -127,4 +127,4 @@ def test_a_file_without_features_is_told_so(
     root = shutil.copytree(runs / "maps", tmp_path / "here")
     annotations = str(_annotated(root, {}))
     assert main(["feature-usage", "--run", str(root / "run"), "--annotations", annotations]) == 0
-    assert "Note: The annotation file has no feature" in capsys.readouterr().out
+    assert "Note: There is no feature to test" in capsys.readouterr().out

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from tests.explain.on_disk import bright, noise, tables
 from tests.models.nets import Brightness, Conv, vit, wrapped
@@ -93,16 +92,15 @@ class TestASecondCall:
         ("change", "key"),
         [
             (lambda: {"model": wrapped(Conv())}, "checkpoint_sha256"),
-            (lambda: {"methods": ["gradcam"]}, "methods"),
+            (lambda: {"exact": True}, "exact"),
+            (lambda: {"overlay": "none"}, "overlay"),
             (lambda: {"target": "malignant"}, "target"),
-            (lambda: {"model": bright(size=(40, 48))}, "preprocessing"),
+            (lambda: {"model": bright(size=(40, 48))}, "preprocessing.size"),
         ],
-        ids=["checkpoint", "methods", "target", "preprocessing"],
+        ids=["checkpoint", "exact", "overlay", "target", "preprocessing"],
     )
     def test_with_other_settings_is_refused_and_loses_nothing(self, images, change, key):
-        torch.manual_seed(1)
-        attending = wrapped(vit())
-        model = bright() if key != "methods" else attending
+        model = bright()
         out = images.parent / "run"
         before = tables(explain(model, images, out=out))
         with pytest.raises(RunError, match=f"Expected {key} .*; name another folder with --out"):

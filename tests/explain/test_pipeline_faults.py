@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -62,7 +63,6 @@ class TestBadFiles:
             "images/text.png": ("decode", "no known format"),
             "images/corrupt.png": ("decode", "images/corrupt.png"),
             "images/bomb.png": ("decode", "decompression bomb"),
-            "images/sub/good.png": ("find", "'good' is also images/good.png"),
         }
         assert set(errors.index) == set(expected)
         for file, (stage, words) in expected.items():
@@ -73,11 +73,12 @@ class TestBadFiles:
             zip(run.predictions["image_id"], run.predictions["converted"], strict=True)
         )
         assert converted == {
-            "good": "", "whole": "", "cmyk": "CMYK", "palette": "palette", "alpha": "alpha",
-            "grey": "grey", "sixteen": "16-bit grey", "moving": "palette, animated, first frame",
+            "good": "", "sub__good": "", "whole": "", "cmyk": "CMYK", "palette": "palette",
+            "alpha": "alpha", "grey": "grey", "sixteen": "16-bit grey",
+            "moving": "palette, animated, first frame",
         }  # fmt: skip
-        assert run.settings["counts"] == {"images": 14, "done": 8, "skipped": 6}
-        assert run.maps("gradcam").shape[0] == 8
+        assert run.settings["counts"] == {"images": 14, "done": 9, "skipped": 5}
+        assert run.maps("gradcam").shape[0] == 9
 
     def test_are_explained_as_the_plain_image_where_only_the_mode_differs(self, folder):
         run = explain(bright(), folder, out=folder.parent / "run")
@@ -127,9 +128,21 @@ class TestBadFiles:
         for i in range(len(odd)):
             assert run.image_path(i).is_file()
 
-    def test_an_empty_directory_says_what_was_looked_for_and_writes_nothing(self, tmp_path):
+    def test_a_name_that_is_no_utf8_is_a_line_and_the_others_are_done(self, tmp_path):
+        good = noise(tmp_path / "images" / "good.png")
+        odd = os.fsencode(tmp_path / "images") + b"/caf\xe9.png"
+        Path(os.fsdecode(odd)).write_bytes(Path(good).read_bytes())
+        run = explain(bright(), tmp_path / "images", out=tmp_path / "run")
+        assert run.predictions["image_id"].tolist() == ["good"]
+        (row,) = run.table("errors").to_dict("records")
+        assert row["file"] == "images/caf\\udce9.png"
+        assert "Expected a file name in UTF-8" in row["error"]
+        again = explain(bright(), tmp_path / "images", out=tmp_path / "run")
+        assert again.settings["counts"] == {"images": 2, "done": 1, "skipped": 1}
+
+    def test_an_empty_directory_says_so_and_writes_nothing(self, tmp_path):
         (tmp_path / "images").mkdir()
-        with pytest.raises(XattnError, match="found none; endings looked for"):
+        with pytest.raises(XattnError, match="but found none"):
             explain(bright(), tmp_path / "images", out=tmp_path / "run")
         assert not (tmp_path / "run").exists()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.explain.planted import SIDE, generate, save, trained
+from tests.explain.planted import generate, save, trained
 from xattn.analysis.faithfulness.controls import edge_maps, random_maps
 from xattn.analysis.maps.scores import RankedMaps, upsample
 from xattn.explain.pipeline import explain
@@ -29,7 +29,7 @@ def test_gradcam_falls_on_the_planted_feature_more_than_every_control(seed, tmp_
     shown = np.flatnonzero(test.label == 1)
 
     def auc(maps: np.ndarray) -> np.ndarray:
-        large = upsample(maps[shown], SIDE, SIDE)
+        large = upsample(maps[shown], run.cells("gradcam"))
         return RankedMaps.of(large).against(test.mask[shown]).auc
 
     place = (np.arange(GRID[0]) - 5.5) ** 2
@@ -37,7 +37,7 @@ def test_gradcam_falls_on_the_planted_feature_more_than_every_control(seed, tmp_
     found = auc(run.maps("gradcam"))
     controls = {
         "random": random_maps([str(i) for i in range(120)], GRID, seed).numpy(),
-        "edges": edge_maps(inputs, GRID).numpy(),
+        "edges": edge_maps(inputs, run.cells("gradcam")).numpy(),
         "centre": np.broadcast_to(centre, (120, *GRID)),
         "other images": np.roll(run.maps("gradcam"), 7, axis=0),
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from xattn.errors import UsageError
+from xattn.annotations.records import AnnotatedImage, Annotations
+from xattn.errors import Remark, UsageError, XattnError
 from xattn.explain.sources import Failure, Named, Picture, decode, list_images, name_images
 from xattn.images import ImageFile, Preprocessing
 
@@ -30,7 +31,9 @@ class TestNaming:
     def test_finds_the_second_file_of_an_id(self):
         found = names(["work/x/a.png", "work/b.png", "work/y/a.jpg"])
         assert [one.fault for one in found[:2]] == ["", ""]
-        assert found[2].fault == "Expected one file per id, but 'a' is also x/a.png; rename"
+        assert found[2].fault.startswith(
+            "Expected one file per id, but 'a' is also x/a.png; rename one, or name both"
+        )
 
     def test_finds_a_file_whose_id_the_run_already_holds(self):
         found = names(["work/x/a.png", "work/y/a.png"], taken={"a": "x/a.png"})
@@ -79,3 +82,27 @@ class TestDecoding:
 def test_neither_images_nor_annotations_is_a_usage_error():
     with pytest.raises(UsageError, match="images or annotations, but got neither"):
         list_images(None, None)
+
+
+class TestKnownImages:
+    """With an annotation file, images bear its ids, and how many it knows is told."""
+
+    def _known(self, tmp_path, **files: str) -> Annotations:
+        images = tuple(AnnotatedImage(i, tmp_path / f, label="x") for i, f in files.items())
+        return Annotations(tmp_path / "a.json", ("x",), {}, images)
+
+    def test_how_many_are_known_and_labelled_is_a_remark(self, tmp_path):
+        for name in ("c/1.png", "d/1.png", "d/2.png"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"x")
+        notes: list[str] = []
+        known = self._known(tmp_path, first="c/1.png", second="d/2.png")
+        listed = list_images(tmp_path, known, notes.append)
+        assert [image.id for image in listed] == ["first", "d__1", "second"]
+        assert f"2 of 3 images are in {tmp_path / 'a.json'}, 2 labelled" in notes
+        assert all(isinstance(note, Remark) for note in notes)
+
+    def test_none_of_them_is_an_error_with_an_id_of_both_sides(self, tmp_path):
+        (tmp_path / "7.png").write_bytes(b"x")
+        with pytest.raises(XattnError, match=r"none of the 1 .*'7' here, '0007' there; .* zeros"):
+            list_images(tmp_path, self._known(tmp_path, **{"0007": "x/0007.png"}))

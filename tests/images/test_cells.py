@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xattn.errors import RunError
-from xattn.images import Cells, bilinear_matrix
+from xattn.images import Cells
 
 AXIS = st.lists(st.floats(-50, 300), min_size=1, max_size=9, unique=True).map(
     lambda v: tuple(float(x) for x in np.cumsum(np.abs(v) + 0.5))
@@ -26,7 +26,6 @@ def test_cells_spread_evenly_are_torchs_bilinear_interpolation(
         torch.from_numpy(values)[None, None], size=(out, 5), mode="bilinear", align_corners=False
     )
     np.testing.assert_allclose(rows @ values @ columns.T, expected[0, 0].numpy(), atol=1e-9)
-    np.testing.assert_allclose(rows, bilinear_matrix(n, out), atol=1e-9)
 
 
 @given(y=AXIS, x=AXIS)
@@ -87,3 +86,22 @@ def test_the_nearest_cell_is_the_nearest(
         places = (np.arange(n) + 0.5) * pixels / n - 0.5
         away = np.abs(places[:, None] - np.array(centres))
         np.testing.assert_allclose(away[np.arange(n), chosen], away.min(axis=1), atol=1e-6)
+
+
+@given(y=AXIS, x=AXIS, height=st.integers(1, 30), width=st.integers(1, 30))
+def test_constants_stay_constant_and_the_transpose_brings_a_mask_to_the_map(
+    y: tuple[float, ...], x: tuple[float, ...], height: int, width: int
+) -> None:
+    cells = Cells(y, x, (64, 48))
+    rows, columns = cells.matrices(height, width)
+    assert min(rows.min(), columns.min()) >= 0
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-12)
+    rng = np.random.default_rng(0)
+    mask, values = rng.random((height, width)) < 0.3, rng.random(cells.grid)
+    inside = (rows @ values @ columns.T)[mask].sum()
+    np.testing.assert_allclose((values * (rows.T @ mask @ columns)).sum(), inside, atol=1e-9)
+
+
+def test_the_shared_matrices_cannot_be_written_to() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        Cells.spread((3, 3), (8, 8)).matrices(5, 5)[0][0, 0] = 2

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
-from xattn.errors import UsageError, XattnError
+from xattn.errors import Remark, UsageError, XattnError
 from xattn.images import find_images
+from xattn.images.find import distinct_ids
+from xattn.images.kinds import endings
 
 
 @pytest.fixture
@@ -46,13 +53,41 @@ def test_a_listed_file_is_taken_whatever_its_ending_and_presence(folder):
     assert _ids(folder / "list.txt") == ["gone"]
 
 
-def test_two_files_of_one_id_are_both_returned(folder):
+def test_files_of_one_name_are_called_after_their_folders(folder):
     (folder / "b/a.jpg").write_bytes(b"x")
-    assert _ids(folder).count("a") == 2
+    (folder / "c/a.jpg").parent.mkdir()
+    (folder / "c/a.jpg").write_bytes(b"x")
+    notes: list[str] = []
+    ids = [image.id for image in find_images(folder, notes.append)]
+    assert ids == ["a", "1", "2", "b__a", "c__a"]
+    (line,) = [note for note in notes if "share their name" in note]
+    assert isinstance(line, Remark)
 
 
-def test_an_empty_directory_says_what_was_looked_for(tmp_path):
-    with pytest.raises(XattnError, match=r"found none; endings looked for: \.jpg"):
+def test_files_of_one_name_in_one_folder_are_told_apart_by_their_endings(tmp_path):
+    for name in ("a.jpg", "a.tif", "b.jpg"):
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)).save(
+            tmp_path / name
+        )
+    assert _ids(tmp_path) == ["a_jpg", "a_tif", "b"]
+
+
+def test_two_folders_that_hold_the_same_names_are_told_apart_by_their_own(tmp_path):
+    for name in ("one/x/a.jpg", "two/x/a.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert _ids([tmp_path / "one", tmp_path / "two"]) == ["one__x__a", "two__x__a"]
+
+
+@given(
+    st.lists(st.from_regex(r"([ab_]/){0,2}[ab_]{1,3}(\.(png|jpg))?", fullmatch=True), unique=True)
+)
+def test_ids_are_distinct_whatever_the_paths(paths):
+    assert len(set(distinct_ids(paths))) == len(paths)
+
+
+def test_an_empty_directory_says_so(tmp_path):
+    with pytest.raises(XattnError, match="but found none"):
         find_images(tmp_path)
 
 
@@ -65,7 +100,7 @@ def test_what_lies_in_a_run_folder_is_no_input(folder):
     overlay = folder / "b/xattn-run/overlays/gradcam/a.png"
     overlay.parent.mkdir(parents=True)
     overlay.write_bytes(b"x")
-    assert _ids(folder).count("a") == 2
+    assert len(_ids(folder)) == 4
     (folder / "b/xattn-run/run.json").write_text("{}")
     assert _ids(folder) == ["a", "1", "2"]
 
@@ -73,3 +108,144 @@ def test_what_lies_in_a_run_folder_is_no_input(folder):
 def test_a_list_from_notepad_begins_with_a_mark_that_is_no_path(folder):
     (folder / "list.txt").write_text("a.jpg\r\nb/1.jpeg\r\n", encoding="utf-8-sig")
     assert _ids(folder / "list.txt") == ["a", "1"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8", "cp1252"])
+def test_a_list_may_be_of_any_encoding_of_windows(folder, encoding):
+    (folder / "größe.jpg").write_bytes(b"x")
+    (folder / "list.txt").write_text('"größe.jpg"\r\na.jpg\r\n', encoding=encoding)
+    assert _ids(folder / "list.txt") == ["größe", "a"]
+
+
+class TestEndings:
+    def _notes(self, folder: Path) -> list[str]:
+        notes: list[str] = []
+        find_images(folder, notes.append)
+        return notes
+
+    @pytest.mark.parametrize(
+        "name", ["x.jfif", "x.JPE", "x.avif", "x.j2k", "x.tga", "x.ppm", "x.pgm", "x.dib", "x.qoi"]
+    )
+    def test_whatever_the_decoder_can_read_is_taken(self, tmp_path, name):
+        if Path(name).suffix.lower() not in endings():
+            pytest.skip(f"this Pillow reads no {name}")
+        (tmp_path / name).write_bytes(b"x")
+        assert _ids(tmp_path) == ["x"]
+
+    @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "WEBP", "JPEG2000", "TIFF"])
+    def test_an_image_without_an_ending_is_known_by_its_first_bytes(self, tmp_path, format_):
+        Image.new("RGB", (8, 8)).save(tmp_path / "scan", format_)
+        assert _ids(tmp_path) == ["scan"]
+
+    @pytest.mark.parametrize("format_", ["JPEG", "PNG", "GIF", "WEBP"])
+    def test_an_image_with_the_ending_of_a_phone_is_known_by_its_first_bytes(
+        self, tmp_path, format_
+    ):
+        Image.new("RGB", (8, 8)).save(tmp_path / "x.heic", format_)
+        assert _ids(tmp_path) == ["x"]
+
+    def test_a_raw_file_is_not_read_as_its_thumbnail(self, tmp_path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "x.nef", "TIFF")
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+        assert _ids(tmp_path) == ["a"]
+
+    def test_what_is_passed_over_is_counted_by_its_ending(self, tmp_path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+        for name in ("1.dcm", "2.DCM", "3.heic", "4"):
+            (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+        (line,) = self._notes(tmp_path)
+        assert line == (
+            "passed over 4 files of no format that can be read: 2 .dcm, 1 .heic, 1 without an "
+            "ending; convert them to PNG or TIFF"
+        )
+        assert not isinstance(line, Remark)
+
+    def test_tables_and_texts_beside_the_images_are_no_loss(self, tmp_path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+        for name in ("metadata.csv", "LICENSE.txt"):
+            (tmp_path / name).write_text("x")
+        (line,) = self._notes(tmp_path)
+        assert "1 .csv, 1 .txt" in line
+        assert isinstance(line, Remark)
+
+    @pytest.mark.parametrize(
+        "name",
+        ["._a.jpg", "Thumbs.db", "@eaDir/a.jpg", "__MACOSX/a.jpg", ".DS_Store", "desktop.ini"],
+    )
+    def test_what_systems_leave_is_no_word_worth(self, tmp_path, name):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+        assert _ids(tmp_path) == ["a"]
+        assert self._notes(tmp_path) == []
+
+    def test_a_folder_of_nothing_that_can_be_read_says_what_is_there(self, tmp_path):
+        (tmp_path / "x.dcm").write_bytes(b"\0" * 128 + b"DICM")
+        with pytest.raises(
+            XattnError, match=r"found none; passed over 1 file .*: 1 \.dcm; convert"
+        ):
+            find_images(tmp_path)
+
+    def test_a_pipe_and_a_folder_that_are_called_like_images_are_none(self, tmp_path):
+        Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
+        os.mkfifo(tmp_path / "b.jpg")
+        (tmp_path / "c.jpg").mkdir()
+        assert _ids(tmp_path) == ["a"]
+        (line,) = self._notes(tmp_path)
+        assert "b.jpg is a pipe, a socket or a device" in line
+
+
+class TestLinks:
+    """Linked folders and files are followed, each real file once, whatever the links lead to."""
+
+    @pytest.fixture
+    def pool(self, tmp_path) -> Path:
+        for name in ("pool/1.jpg", "pool/2.jpg", "pool/inner/3.jpg", "data/own.jpg"):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_bytes(b"x")
+        return tmp_path
+
+    @pytest.mark.parametrize("pattern", ["{}", "{}/**/*", "{}/**/*.jpg", "{}/**"])
+    def test_a_linked_folder_is_gone_through(self, pool, pattern):
+        (pool / "data/more").symlink_to("../pool")
+        assert _ids(pattern.format(pool / "data")) == ["1", "2", "3", "own"]
+
+    @pytest.mark.parametrize("pattern", ["{}", "{}/**/*", "{}/**/*.jpg"])
+    @pytest.mark.parametrize(
+        "links",
+        [
+            {"data/loop": "."},
+            {"data/loop": ".", "data/again": "."},
+            {"data/up": "../data"},
+            {"data/a": "b", "data/b": "a"},
+            {"data/self": "self"},
+            {"pool/back": "../data", "data/loop": "."},
+        ],
+    )
+    def test_loops_end_and_no_file_is_there_twice(self, pool, links, pattern):
+        for name, target in links.items():
+            (pool / name).symlink_to(target)
+        assert _ids(pattern.format(pool / "data")) == ["own"]
+
+    def test_two_links_to_one_folder_give_its_files_once_and_real_names_come_first(self, pool):
+        (pool / "a").symlink_to("pool")
+        (pool / "z").symlink_to("pool")
+        found = find_images(pool)
+        assert [image.path.relative_to(pool).as_posix() for image in found] == [
+            "data/own.jpg", "pool/1.jpg", "pool/2.jpg", "pool/inner/3.jpg",
+        ]  # fmt: skip
+
+    def test_a_linked_file_is_an_image_and_a_second_link_to_it_is_not(self, pool):
+        (pool / "data/x.jpg").symlink_to("../pool/1.jpg")
+        (pool / "data/y.jpg").symlink_to("../pool/1.jpg")
+        (pool / "data/z.jpg").symlink_to("own.jpg")
+        notes: list[str] = []
+        assert [image.id for image in find_images(pool / "data", notes.append)] == ["own", "x"]
+        assert notes == ["passed over 2 links to what is there already"]
+
+    def test_a_link_that_leads_nowhere_is_named(self, pool):
+        (pool / "data/gone.jpg").symlink_to("../nowhere.jpg")
+        notes: list[str] = []
+        find_images(pool / "data", notes.append)
+        (line,) = notes
+        assert "gone.jpg is a link that leads nowhere" in line

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from xattn.images import Preprocessing, View, bilinear_matrix, sample_mask
+from xattn.images import Preprocessing, View, sample_mask
 
 small = st.integers(1, 40)
 
@@ -21,37 +20,6 @@ def _noise(height: int, width: int) -> np.ndarray:
 def _decided(centres: np.ndarray) -> np.ndarray:
     """Sampling points off the borders between pixels, where the nearest one is not a tie."""
     return np.abs(centres - np.round(centres)) > 1e-3
-
-
-class TestBilinearMatrix:
-    @given(small, small, small, small)
-    @settings(deadline=None, max_examples=60)
-    def test_it_equals_torchs_interpolate(self, h, w, height, width):
-        x = np.random.default_rng(h * w).random((h, w))
-        got = bilinear_matrix(h, height) @ x @ bilinear_matrix(w, width).T
-        expected = torch.nn.functional.interpolate(
-            torch.from_numpy(x)[None, None], (height, width), mode="bilinear", align_corners=False
-        )
-        np.testing.assert_allclose(got, expected[0, 0].numpy(), rtol=0, atol=1e-12)
-
-    @given(small, small)
-    @settings(deadline=None, max_examples=40)
-    def test_rows_sum_to_one_so_that_constants_stay_constant(self, n_in, n_out):
-        matrix = bilinear_matrix(n_in, n_out)
-        assert matrix.shape == (n_out, n_in)
-        assert matrix.min() >= 0
-        np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-12)
-
-    def test_its_transpose_brings_a_mask_to_the_map(self):
-        rng = np.random.default_rng(0)
-        mask, values = rng.random((20, 30)) < 0.3, rng.random((5, 7))
-        rows, cols = bilinear_matrix(5, 20), bilinear_matrix(7, 30)
-        upsampled = (rows @ values @ cols.T)[mask].sum()
-        assert upsampled == pytest.approx((values * (rows.T @ mask @ cols)).sum())
-
-    def test_the_shared_array_cannot_be_written_to(self):
-        with pytest.raises(ValueError, match="read-only"):
-            bilinear_matrix(3, 5)[0, 0] = 2
 
 
 class TestSampleMask:

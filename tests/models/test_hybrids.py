@@ -170,7 +170,7 @@ class TestAPlainCheckpoint:
     def test_is_what_a_training_of_the_hybrid_can_start_from(self, tmp_path, kind):
         path, plain = plain_checkpoint(tmp_path)
         hybrid = build(f"resnet18-{kind}", 2)
-        record = start_from(hybrid, path)
+        record = start_from(hybrid, path, 2)
         assert all(f".{kind}." in key for key in record["left"])
         x = torch.randn(1, 3, 64, 64)
         with torch.no_grad():
@@ -179,7 +179,7 @@ class TestAPlainCheckpoint:
     def test_of_other_classes_gives_all_but_the_classifier(self, tmp_path):
         path, plain = plain_checkpoint(tmp_path, 1000)
         hybrid = build("resnet18-ela", 2)
-        record = start_from(hybrid, path)
+        record = start_from(hybrid, path, 2)
         assert {k for k in record["left"] if ".ela." not in k} == {"fc.weight", "fc.bias"}
         assert torch.equal(hybrid.layer4[1].conv2.weight, plain.layer4[1].conv2.weight)
 

@@ -16,7 +16,8 @@ import pytest
 from xattn.errors import RunError
 from xattn.images import Preprocessing
 from xattn.runs import RunFolder
-from xattn.runs.writer import IDENTITY, RunWriter
+from xattn.runs.identity import IDENTITY
+from xattn.runs.writer import RunWriter
 
 SETTINGS: dict[str, Any] = {
     "checkpoint_sha256": "0" * 64,
@@ -247,11 +248,28 @@ class TestASecondCall:
 
     @pytest.mark.parametrize("key", IDENTITY)
     def test_with_other_settings_is_refused_with_the_way_out(self, tmp_path, key):
-        before = content(do(tmp_path / "run").path)
-        other = {**SETTINGS, key: ["gradcam"] if key == "methods" else "other"}
-        with pytest.raises(RunError, match=f"Expected {key} .*; name another folder with --out"):
-            RunWriter.start(tmp_path / "run", other)
+        mine = {**dict.fromkeys(IDENTITY, "mine"), **SETTINGS}
+        before = content(do(tmp_path / "run", settings=mine).path)
+        named = f"Expected {key} .*; name another folder with --out"
+        with pytest.raises(RunError, match=named):
+            RunWriter.start(tmp_path / "run", {**mine, key: "other"})
         assert content(tmp_path / "run") == before
+
+    def test_names_all_that_differs_down_to_the_key(self, tmp_path):
+        do(tmp_path / "run")
+        size = Preprocessing(size=(48, 48)).to_dict()
+        with pytest.raises(
+            RunError,
+            match=r"Expected preprocessing.size \[32, 48\] and target \"predicted\" as in .*, "
+            r"but got \[48, 48\] and \"label\"",
+        ):
+            RunWriter.start(
+                tmp_path / "run", {**SETTINGS, "preprocessing": size, "target": "label"}
+            )
+
+    def test_on_a_folder_of_a_version_without_a_setting_does_not_compare_it(self, tmp_path):
+        do(tmp_path / "run")
+        do(tmp_path / "run", settings={**SETTINGS, "exact": True, "overlay": "png"})
 
     def test_with_another_version_is_not(self, tmp_path):
         do(tmp_path / "run")

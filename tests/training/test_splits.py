@@ -47,9 +47,14 @@ def test_single_images_are_split_within_one_image_of_every_class_share(labels, v
 
     assert list(splits) == [s.id for s in samples]
     count = Counter((splits[s.id], s.label) for s in samples)
+    shares = {"train": 1 - val - test, "val": val, "test": test}
+    shares = {split: share for split, share in shares.items() if share > 1e-9}
     for label, total in Counter(labels).items():
-        for split, share in (("train", 1 - val - test), ("val", val), ("test", test)):
-            assert abs(count[split, label] - share * total) <= 1 + 1e-9
+        # A rare class is in every split rather than in proportion.
+        rare = sum(share * total < 1 for share in shares.values()) * (total >= len(shares))
+        for split, share in shares.items():
+            assert abs(count[split, label] - share * total) <= 1 + rare + 1e-9
+            assert count[split, label] or total < len(shares)
 
 
 @settings(deadline=None, max_examples=60)
@@ -85,6 +90,41 @@ def test_groups_of_lesions_keep_the_class_shares():
         sides = [splits[s.id] for s in samples if s.label == label]
         for split, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
             assert sides.count(split) / len(sides) == pytest.approx(share, abs=0.01)
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), seed=st.integers(0, 2**32))
+def test_a_class_of_three_groups_is_in_every_split(data, seed):
+    sizes = data.draw(st.lists(st.integers(1, 9), min_size=9, max_size=40))
+    of_groups = [0, 0, 0, 1, 1, 1, 2, 2, 2] + [0] * (len(sizes) - 9)
+    labels = np.repeat(of_groups, sizes)
+    groups = np.repeat([f"lesion {i}" for i in range(len(sizes))], sizes)
+    samples = samples_of(labels, groups)
+    splits = make_splits(samples, own_bytes(samples), val=0.1, test=0.1, seed=seed)
+    check_splits(samples, splits, own_bytes(samples), ("a", "b", "c"))
+
+
+def test_named_columns_are_in_proportion():
+    rng = np.random.default_rng(0)
+    samples = samples_of(rng.integers(0, 2, 600), [f"g{i // 2}" for i in range(600)])
+    site = {s.id: rng.choice(["arm", "leg", "rare"], p=(0.5, 0.45, 0.05)) for s in samples}
+    for seed in range(5):
+        splits = make_splits(
+            samples, own_bytes(samples), val=0.2, test=0.2, seed=seed, stratify={"site": site}
+        )
+        for value in ("arm", "leg", "rare"):
+            sides = [splits[s.id] for s in samples if site[s.id] == value]
+            assert sides.count("test") / len(sides) == pytest.approx(0.2, abs=4 / len(sides))
+
+
+def test_groups_of_every_size_are_in_every_split():
+    sizes = np.repeat([1, 2, 3, 5], 100)
+    groups = np.repeat([f"lesion {i}" for i in range(400)], sizes)
+    samples = samples_of(np.arange(400).repeat(sizes) % 2, groups)
+    splits = make_splits(samples, own_bytes(samples), val=0.15, test=0.15, seed=0)
+    for size in (1, 2, 3, 5):
+        where = {s.group: splits[s.id] for s in samples if sizes[int(s.group[7:])] == size}
+        assert Counter(where.values())["test"] == pytest.approx(15, abs=2)
 
 
 def test_the_seed_decides_and_nothing_else_does():

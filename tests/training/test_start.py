@@ -33,7 +33,7 @@ def test_an_unknown_architecture_suggests_near_names():
 def test_weights_are_taken_but_for_a_classifier_of_other_classes(tmp_path: Path, prefix: str):
     path = weights_of(tmp_path / "w.pt", "tiny", 7, prefix)
     given = torch.load(path)
-    network, init = build_network(tiny_recipe(init=str(path)), 2)
+    network, init, _ = build_network(tiny_recipe(init=str(path)), 2)
 
     state = network.state_dict()
     assert torch.equal(state["0.weight"], given[f"{prefix}0.weight"])
@@ -47,7 +47,7 @@ def test_weights_are_taken_but_for_a_classifier_of_other_classes(tmp_path: Path,
 
 def test_a_classifier_of_the_same_shape_is_taken_too(tmp_path: Path):
     path = weights_of(tmp_path / "w.pt", "tiny", 2)
-    network, init = build_network(tiny_recipe(init=str(path)), 2)
+    network, init, _ = build_network(tiny_recipe(init=str(path)), 2)
     assert torch.equal(network.state_dict()["6.weight"], torch.load(path)["6.weight"])
     assert init is not None
     assert init["left"] == []
@@ -56,7 +56,7 @@ def test_a_classifier_of_the_same_shape_is_taken_too(tmp_path: Path):
 def test_a_hybrid_starts_from_the_plain_backbone(tmp_path: Path):
     path = weights_of(tmp_path / "w.pt", "resnet18", 1000)
     hybrid = build("resnet18-ga", 2)
-    init = start_from(hybrid, path)
+    init = start_from(hybrid, path, 2)
     assert torch.equal(hybrid.state_dict()["conv1.weight"], torch.load(path)["conv1.weight"])
     assert all(".ga." in key or key.startswith("fc.") for key in init["left"])
     assert init["left"]

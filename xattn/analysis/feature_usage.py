@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from xattn.analysis.codes import positions
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
 from xattn.analysis.groups.fairness import fairness_table
-from xattn.analysis.groups.rates import Outcomes
 from xattn.analysis.maps.agreement import agreement_table
 from xattn.analysis.maps.alignment import alignment_table
 from xattn.analysis.maps.mask_scores import per_image_table, score_masks
 from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
-from xattn.analysis.notes import counts
+from xattn.analysis.notes import counts, missing_notes
 from xattn.analysis.notes import notes as find_notes
+from xattn.analysis.positive import Positive
+from xattn.analysis.scored import Labelled, decision_scores, labelled
 from xattn.analysis.stages import Clock, Settings, Steps
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
-from xattn.errors import UsageError, XattnError, near
+from xattn.errors import XattnError
 from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.guard import writes
@@ -48,7 +46,7 @@ def feature_usage(
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
-    positive: str | None = None,
+    positive: str | Sequence[str] | None = None,
     decision: str = "min-p",
     cross_check: bool = False,
     interventions: int = 100,
@@ -56,6 +54,7 @@ def feature_usage(
     computed: bool = True,
     detect: bool = False,
     more_features: str | Path | None = None,
+    exclude: Sequence[str] = (),
     workers: int = 2,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
@@ -76,7 +75,9 @@ def feature_usage(
         bootstrap: replicates behind each interval.
         alpha: level of `used` and of the adjusted p-values.
         seed: same seed, same tables.
-        positive: class that tpr and fpr speak of if there are two; default the last one.
+        positive: class that the score, tpr and fpr speak of; of more than two classes the one, or
+            those taken together, that are held against the rest. Default the last of two, and of
+            more each by itself.
         decision: how the statistics of the dependence test decide, see `usage_test`.
         cross_check: add causal-learn's KCI to the dependence tests.
         interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
@@ -85,6 +86,9 @@ def feature_usage(
         computed: measure shape, border, colour and skin tone from pictures and lesion masks.
         detect: look for hair, rulers and other artifacts by image processing.
         more_features: CSV of further features: image_id, and a column each.
+        exclude: features to leave out. Columns that keep the books of the data set (ids, splits,
+            files, dates, how the diagnosis was made, the label in other words) are recognised and
+            left out too, with a note; "none" keeps them.
         workers: threads that read masks, measure and edit.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
@@ -95,11 +99,11 @@ def feature_usage(
     Raises:
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
         RunError: there is no finished run.
-        UsageError: an argument is out of range, or `positive` is no class.
+        UsageError: an argument is out of range, or `positive` is no class of the run.
     """
     settings = Settings(permutations, bootstrap, alpha, seed)
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    positive = positive_class(folder, positive)
+    spoken = Positive.of(folder.classes, positive)
     known = _read(annotations)
     more = None if more_features is None else read_more_features(more_features)
     n, clock = len(folder.predictions), Clock()
@@ -113,27 +117,31 @@ def feature_usage(
             computed=computed,
             detected=detect,
             more=more,
+            exclude=exclude,
             on_picture=steps.part(n),
         )
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in folder.methods}
-        scored = score_masks(maps, features, steps.part(n))
+        cells = {method: folder.cells(method) for method in folder.methods}
+        scored = score_masks(maps, cells, features, steps.part(n))
     with clock("alignment"):
         tables = {"alignment": alignment_table(scored, features, folder.classes, **vars(settings))}
     with clock("feature_usage"):
         battery = {"decision": find_decision(decision).name, "cross_check": cross_check}
-        tables["feature_usage"] = _usage(folder, features, positive, {**vars(settings), **battery})
+        tables["feature_usage"] = _usage(folder, features, spoken, {**vars(settings), **battery})
     with clock("interventions"):
-        tables["interventions"], unable = _interventions(
-            folder, features, model, positive, interventions, settings, workers
+        edited, unable = _interventions(
+            folder, features, model, spoken, interventions, settings, workers
         )
+        tables |= edited
+    known_labels = labelled(folder, features.table["label"], spoken)
     for name, make in (("bias", bias_table), ("fairness", fairness_table)):
         with clock(name):
-            tables[name] = _apart(make, folder, features, positive, settings)
+            tables[name] = _apart(make, features, known_labels, settings)
     with clock("agreement"):
         known_as = features.table["label"], features.table["group"]
         drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
-        tables["agreement"] = agreement_table(maps, *known_as, **drawing)
+        tables["agreement"] = agreement_table(maps, cells, *known_as, **drawing)
     with clock("verdicts"):
         sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
         tables["verdicts"] = verdict_table(*sides, alpha=alpha)
@@ -142,9 +150,12 @@ def feature_usage(
     tables = {name: presentable(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         folder.write_table(name, table)
+    if "interventions_by_class" not in tables:  # of an analysis that asked another question
+        (folder.path / "interventions_by_class.csv").unlink(missing_ok=True)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
-    notes = find_notes(folder, features) + unable
+    notes = find_notes(folder, features) + missing_notes(tables["feature_usage"]) + unable
+    notes += known_labels.notes() if len(tables["bias"]) else []
     facts = {
         "schema": "xattn-analysis/1",
         **vars(settings),
@@ -155,10 +166,13 @@ def feature_usage(
         "intervention_images": interventions,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,
-        "positive": positive,
+        "positive": spoken.name or None,
+        "against": "" if spoken.each else spoken.sides[1 - spoken.side],
         "annotations": str(known.path),
         "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "cells_spread_evenly": folder.spread_evenly,
         "counts": counts(features),
+        "left_out": features.left_out,
         "notes": notes,
         "faults": [vars(fault) for fault in features.faults],
         "timings": clock.seconds,
@@ -171,22 +185,8 @@ def feature_usage(
     return tables
 
 
-def decision_scores(run: RunFolder, positive: str) -> NDArray[np.float64]:
-    """Return what the usage test takes for a run's prediction.
-
-    For two classes the logit difference (n,), positive minus the other; for more the
-    probabilities (n, classes).
-    """
-    table = run.predictions
-    if len(run.classes) != 2:
-        return table[[f"prob_{c}" for c in run.classes]].to_numpy(dtype=np.float64)
-    other = next(c for c in run.classes if c != positive)
-    difference = table[f"logit_{positive}"] - table[f"logit_{other}"]
-    return difference.to_numpy(dtype=np.float64)
-
-
 def _usage(
-    run: RunFolder, features: FeatureSet, positive: str, settings: dict[str, Any]
+    run: RunFolder, features: FeatureSet, positive: Positive, settings: dict[str, Any]
 ) -> pd.DataFrame:
     columns = measured_columns(features)
     if not columns or not features.labelled:
@@ -199,78 +199,40 @@ def _interventions(
     run: RunFolder,
     features: FeatureSet,
     model: Model | None,
-    positive: str,
+    positive: Positive,
     images: int,
     settings: Settings,
     workers: int,
-) -> tuple[pd.DataFrame, list[str]]:
-    """Return interventions.csv, and a note if there are none although they were asked for."""
+) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return interventions.csv and, where every class stands for itself, the same class by class;
+    and a note if there are none although they were asked for."""
+    by_class = positive.each and len(run.classes) > 2
+    names = ["interventions", *(["interventions_by_class"] if by_class else [])]
+    nothing = dict.fromkeys(names, pd.DataFrame())
     if not images or not features.masked:
-        return pd.DataFrame(), []
-    from xattn.analysis.interventions.table import interventions_table
+        return nothing, []
+    from xattn.analysis.interventions.table import measure_interventions
     from xattn.explain.provenance import model_of_run
 
     try:
         model = model or model_of_run(run)
     except XattnError as err:
-        return pd.DataFrame(), [f"No interventions: {err}"]
+        return nothing, [f"No interventions: {err}"]
     drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
-    table = interventions_table(
+    found = measure_interventions(
         run, features, model, positive=positive, images=images, workers=workers, **drawing
     )
-    return table, []
+    return dict(zip(names, (found.table, found.by_class), strict=False)), []
 
 
 def _apart(
-    make: Callable[..., pd.DataFrame],
-    run: RunFolder,
-    features: FeatureSet,
-    positive: str,
-    settings: Settings,
+    make: Callable[..., pd.DataFrame], features: FeatureSet, known: Labelled, settings: Settings
 ) -> pd.DataFrame:
     """Return bias.csv or fairness.csv: artifacts and groups of patients, compared."""
-    if not features.labelled:
+    if not len(known.rows):
         return pd.DataFrame()
-    rows = np.flatnonzero(features.table["label"].notna())
-    columns = [column.of(rows) for column in cohorts(features)]
-    outcomes = _outcomes(run, features, positive, rows)
-    return make(columns, outcomes, features.table["group"].iloc[rows], **vars(settings))
-
-
-def _outcomes(
-    run: RunFolder, features: FeatureSet, positive: str, rows: NDArray[np.intp]
-) -> Outcomes:
-    """Return predictions and labels of some rows, over the classes that occur among the labels.
-
-    A class that no label names has no rate; predicting it counts as an error like any other.
-    """
-    label, table = features.table["label"].iloc[rows], run.predictions.iloc[rows]
-    occurring = [c for c in run.classes if (label == c).any()]
-    classes = occurring if len(run.classes) > 2 and len(occurring) > 1 else run.classes
-    binary = len(run.classes) == 2
-    scores = table[[f"{'logit' if binary else 'prob'}_{c}" for c in classes]].to_numpy(np.float64)
-    if binary:  # the difference separates what probabilities round to 0 or 1
-        scores = scores - scores[:, ::-1]
-    return Outcomes(
-        truth=positions(label, classes),
-        predicted=positions(table["predicted"], classes),
-        scores=scores,
-        classes=list(classes),
-        positive=classes.index(positive) if positive in classes else len(classes) - 1,
-    )
-
-
-def positive_class(run: RunFolder, positive: str | None) -> str:
-    """Return the class that tpr and fpr speak of: the one named, or the last.
-
-    Raises:
-        UsageError: it is no class of the run.
-    """
-    if positive is None:
-        return run.classes[-1]
-    if positive not in run.classes:
-        raise UsageError(f"Unknown class {positive!r}{near(positive, run.classes)}")
-    return positive
+    columns = [column.of(known.rows) for column in cohorts(features)]
+    return make(columns, known.outcomes, features.table["group"].iloc[known.rows], **vars(settings))
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:

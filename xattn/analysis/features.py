@@ -16,6 +16,7 @@ the annotation file nor the masks again:
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +27,8 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
+from xattn.analysis.bookkeeping import KEEP_ALL, bookkeeping
+from xattn.analysis.detectors import DETECTORS
 from xattn.analysis.mask_reading import (
     MaskFault,
     MaskReading,
@@ -34,10 +37,11 @@ from xattn.analysis.mask_reading import (
     replacing_folder,
     write_faults,
 )
-from xattn.analysis.measured.collect import measure_pictures
+from xattn.analysis.measured.collect import DETECTED, measure_pictures
+from xattn.analysis.measured.registry import MEASURES
 from xattn.annotations.records import LESION as LESION
 from xattn.documents import read_json
-from xattn.errors import AnnotationError, RunError
+from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
 
@@ -102,6 +106,11 @@ class FeatureSet:
         return dict(self._facts.get("unmeasured", {}))
 
     @property
+    def left_out(self) -> dict[str, str]:
+        """Feature -> why it is not measured: excluded, or what of the books it keeps."""
+        return dict(self._facts.get("left_out", {}))
+
+    @property
     def labelled(self) -> bool:
         """Whether any image has a label."""
         return bool(self.table["label"].notna().any())
@@ -129,6 +138,7 @@ def collect_features(
     computed: bool = True,
     detected: bool = False,
     more: MoreFeatures | None = None,
+    exclude: Sequence[str] = (),
     on_picture: Progress | None = None,
 ) -> FeatureSet:
     """Join a run with an annotation file, bring all masks into its view, write both down.
@@ -144,19 +154,24 @@ def collect_features(
         computed: measure shape, border, colour and skin tone where there are lesion masks.
         detected: look for artifacts by image processing, and add the scores.
         more: a table of further features, taken as metadata.
+        exclude: features that are left out. Metadata that keeps the books (ids, splits, files:
+            see `bookkeeping`) is left out too, unless this names "none".
         on_picture: called after every picture that was measured.
 
     Raises:
         AnnotationError: no image is in both, a label is no class of the run, or a feature has
             the name of a column.
+        UsageError: there is no feature of a name in `exclude`.
     """
     predictions = run.predictions
+    excluded = _excluded(exclude, annotations, more)
     known = [annotations.by_id.get(str(i)) for i in predictions["image_id"]]
     _require_joinable(run, annotations, known)
     names = list(annotations.features)
     masked = [name for name in names if any(k is not None and name in k.masks for k in known)]
     lesions = any(k is not None and k.lesion is not None for k in known)
     masked += [LESION] if lesions else []
+    masked = [name for name in masked if name not in excluded]
     reading = MaskReading(run, annotations, known, masked)
     with replacing_folder(run.path / "masks.zarr") as scratch:
         areas, counts, faults = reading.write(scratch, progress, workers)
@@ -174,12 +189,15 @@ def collect_features(
     table = table.assign(**given)
     with replacing(run.path / "features.parquet") as part:
         table.to_parquet(part, index=False)
+    kinds = {name: str(f.kind) for name, f in annotations.features.items()}
+    kinds |= {LESION: _KIND_OF_LESION} if lesions else {}
+    kinds |= {**seen.kinds, **dict.fromkeys(given, "metadata")}
+    kinds = {name: kind for name, kind in kinds.items() if name not in excluded}
+    books = {} if KEEP_ALL in exclude else bookkeeping(table, kinds)
     facts = {
         "schema": "xattn-features/1",
-        "kinds": {name: str(f.kind) for name, f in annotations.features.items()}
-        | ({LESION: _KIND_OF_LESION} if lesions else {})
-        | dict(seen.kinds)
-        | dict.fromkeys(given, "metadata"),
+        "kinds": {name: kind for name, kind in kinds.items() if name not in books},
+        "left_out": {**dict.fromkeys(excluded, "excluded"), **books},
         "masked": masked,
         "view": list(run.preprocessing.size),
         "annotated": sum(k is not None for k in known),
@@ -190,6 +208,19 @@ def collect_features(
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     write_faults(run, faults)
     return FeatureSet(run.path, tuple(faults))
+
+
+def _excluded(
+    exclude: Sequence[str], annotations: Annotations, more: MoreFeatures | None
+) -> list[str]:
+    """Return the names to leave out, all of which there could be."""
+    known = {*annotations.features, LESION, *MEASURES, *(n + DETECTED for n in DETECTORS)}
+    known |= set() if more is None else set(map(str, more.table.columns))
+    names = [name for name in dict.fromkeys(exclude) if name != KEEP_ALL or name in known]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"Expected a feature to exclude, but got {name!r}{near(name, known)}")
+    return names
 
 
 def _require_joinable(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
+
+from xattn.analysis.bookkeeping import describe
 from xattn.analysis.features import FeatureSet
 from xattn.runs import RunFolder
+from xattn.runs.places import spread_note
 
 
 def counts(features: FeatureSet) -> dict[str, Any]:
@@ -33,10 +37,14 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     found += _unmeasured(features)
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")
+    if features.left_out:
+        found.append(f"Left out of all tests: {describe(features.left_out)}")
     if not features.kinds:
-        found.append("The annotation file has no feature: feature_usage.csv and bias.csv are empty")
+        found.append("There is no feature to test: feature_usage.csv and bias.csv are empty")
     if not run.methods:
         found.append("The run has no maps: alignment.csv has no method of it, agreement.csv no row")
+    if note := spread_note(run.spread_evenly):
+        found.append(note)
     if not features.labelled:
         found.append("No image has a label: feature_usage.csv and bias.csv are empty")
     elif unlabelled:
@@ -49,6 +57,19 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     if other:
         found.append(f"{other} images have another label in the run: the annotation's is used")
     return found
+
+
+def missing_notes(usage: pd.DataFrame) -> list[str]:
+    """Say of which features it is used whether they are known at all, one line a pattern."""
+    if usage.empty:
+        return []
+    rows = usage[usage["test"].str.endswith("(missing)") & usage["used"].astype(bool)]
+    return [
+        f"The prediction goes with whether {str(row['stands_for']).replace('; ', ', ')} "
+        f"{'is' if ';' not in str(row['stands_for']) else 'are'} known "
+        f"(adjusted p = {row['p_adjusted']:.2g}): that is no use of the value"
+        for _, row in rows.iterrows()
+    ]
 
 
 def _unmeasured(features: FeatureSet) -> list[str]:

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xattn.analysis.dependence.table import measured_columns, usage_table
-from xattn.analysis.feature_usage import decision_scores, positive_class, presentable
+from xattn.analysis.feature_usage import presentable
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.mask_reading import Progress
 from xattn.analysis.more_features import read_more_features
+from xattn.analysis.positive import Positive
+from xattn.analysis.scored import decision_scores
 from xattn.analysis.stages import Settings
 from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
@@ -66,11 +68,12 @@ def usage_over_training(
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
-    positive: str | None = None,
+    positive: str | Sequence[str] | None = None,
     decision: str = "min-p",
     computed: bool = True,
     detect: bool = False,
     more_features: str | Path | None = None,
+    exclude: Sequence[str] = (),
     load: Callable[[Path], Model] | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -89,8 +92,8 @@ def usage_over_training(
         out: the folder; may be a run folder.
         images: as for `explain`; default the images of `annotations`.
         methods: maps to make of every step; none by default, the test needs predictions alone.
-        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features:
-            as for `feature_usage`.
+        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features,
+            exclude: as for `feature_usage`.
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.
@@ -105,6 +108,7 @@ def usage_over_training(
     out, load = Path(out), load or load_checkpoint
     known = _read(annotations)
     steps = _steps(_files(checkpoints), load)
+    spoken = Positive.of(load(steps[0].path).classes, positive)
     features: FeatureSet | None = None
     first: RunFolder | None = None
     parts = []
@@ -129,15 +133,17 @@ def usage_over_training(
                 computed=computed,
                 detected=detect,
                 more=None if more_features is None else read_more_features(more_features),
+                exclude=exclude,
             )
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")
         _require_same(first, run)
-        parts.append(_table(run, features, step, positive, decision, settings))
+        parts.append(_table(run, features, step, spoken, decision, settings))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
     out.mkdir(parents=True, exist_ok=True)
     TableFolder(out).write_table(TABLE, table)
-    _write_facts(out, steps, known, {**vars(settings), "decision": decision})
+    told = {"decision": decision, "positive": spoken.name or None}
+    _write_facts(out, steps, known, {**vars(settings), **told})
     return table
 
 
@@ -200,13 +206,13 @@ def _table(
     run: RunFolder,
     features: FeatureSet,
     step: Step,
-    positive: str | None,
+    positive: Positive,
     decision: str,
     settings: Settings,
 ) -> pd.DataFrame:
     found = usage_table(
         measured_columns(features),
-        decision_scores(run, positive_class(run, positive)),
+        decision_scores(run, positive),
         features.table["label"],
         features.table["group"],
         decision=decision,

@@ -53,6 +53,9 @@ def verdict_table(
       cases: no evidence;
     - else not testable.
 
+    Dependent is what the row of least p-value says, of presence, area, count or value; of whether
+    the value is known at all only where the value could not be tested.
+
     Args:
         usage: feature_usage.csv.
         interventions: interventions.csv, may be empty.
@@ -62,7 +65,7 @@ def verdict_table(
             a change does not matter.
         smallest_effect: rank effect that counts as one that should have been seen.
     """
-    usage = usage[usage["kind"] != "control"] if len(usage) else usage
+    usage = _of_values(usage[usage["kind"] != "control"]) if len(usage) else usage
     names = dict.fromkeys([*usage.get("feature", []), *interventions.get("feature", [])])
     rows = []
     for name in names:
@@ -77,6 +80,17 @@ def verdict_table(
         row["verdict"] = _verdict(row, edits, alpha, smallest_change, smallest_effect)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _of_values(usage: pd.DataFrame) -> pd.DataFrame:
+    """Leave out whether values are known, where the values themselves could be tested.
+
+    Of several features that are missing together it is a finding of its own, and no verdict.
+    """
+    missing = usage["test"].str.endswith("(missing)")
+    tested = set(usage.loc[~missing & usage["p_value"].notna(), "feature"])
+    named = set(usage.loc[~missing, "feature"])
+    return usage[~missing | (usage["feature"].isin(named) & ~usage["feature"].isin(tested))]
 
 
 def _kind(tested: pd.DataFrame, edits: pd.DataFrame | None) -> str:

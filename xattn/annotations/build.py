@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 # Imported for what they register.
 from xattn.annotations import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
+from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
 from xattn.annotations.layouts import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
 from xattn.annotations.read import read_annotations
-from xattn.annotations.records import Annotations
+from xattn.annotations.records import LESION, Annotations
 from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
 from xattn.errors import UsageError, near
@@ -42,6 +43,8 @@ def build_annotations(
     root: str | Path | None,
     out: str | Path = "isic_attributes.json",
     *,
+    lesion_masks: str | Path | None = None,
+    masks: Mapping[str, str | Path] | None = None,
     artifact_masks: str | Path | None = None,
     flags: str | Path | None = None,
     metadata: str | Path | None = None,
@@ -57,7 +60,11 @@ def build_annotations(
         layout: how the data set lies on disk; `LAYOUTS` has the names, None goes by its looks.
         root: its folder; None for that of `csv`.
         out: the file to write.
-        artifact_masks: folder of pixel masks of artifacts.
+        lesion_masks: folder of the lesions' masks, for any layout, whose names begin with the
+            image's id; or a pattern of their paths with `{id}` in it, and `*` for what varies.
+        masks: the same by feature; "NAME:artifact" or "NAME:structure" says its kind, else
+            artifacts of `isic_tables.ARTIFACTS` are known by their name and all others structures.
+        artifact_masks: folder of pixel masks of artifacts, as Pahde et al. publish them.
         flags: CSV of human presence flags of artifacts (and, unless `labels` is given, classes).
         metadata: CSV of age, sex, site and lesion ids.
         labels: CSV of the reference classes.
@@ -71,10 +78,13 @@ def build_annotations(
 
     Raises:
         UsageError: the layout is unknown, or one of the sources is not for it; a class is unknown.
-        AnnotationError: there are no images under `root`, or a table cannot be read.
+        AnnotationError: there are no images under `root`, a table cannot be read, or a folder of
+            masks holds none of an image.
     """
     if root is None and csv is None:
         raise UsageError("Expected the folder of a data set, but got neither it nor a table (csv)")
+    places = [MaskPlace(LESION, str(lesion_masks))] if lesion_masks is not None else []
+    places += [mask_place(name, where) for name, where in (masks or {}).items()]
     sources = Sources(
         Path(root) if root is not None else Path(str(csv)).parent,
         artifact_masks=_path(artifact_masks),
@@ -83,6 +93,7 @@ def build_annotations(
         labels=_path(labels),
         csv=_path(csv),
         columns=columns or Columns(),
+        mask_folders=tuple(place.folder for place in places),
     )
     notes: list[str] = []
     if layout is None and csv is not None:
@@ -90,6 +101,8 @@ def build_annotations(
     chosen = find_layout(layout, sources.root, notes.append)
     _expect_taken(chosen, sources)
     draft = chosen.read(sources, notes.append)
+    if places:
+        draft = with_masks(draft, places, sources.root, notes.append)
     if positive:
         draft = as_binary(draft, positive, names)
     elif names is not None:
@@ -138,7 +151,7 @@ def _expect_taken(layout: Layout, sources: Sources) -> None:
     """Refuse sources that the layout does not read: they would be lost without a word."""
     given = {f.name for f in fields(sources) if getattr(sources, f.name) is not None}
     given |= {f"columns.{f.name}" for f in fields(Columns) if getattr(sources.columns, f.name)}
-    unused = sorted(given - layout.takes - {"root", "columns"})
+    unused = sorted(given - layout.takes - {"root", "columns", "mask_folders"})
     if unused:
         words = {name: f"--{name.replace('_', '-')}" for name in unused}
         words |= {f"columns.{f.name}": f"--{f.name}-column" for f in fields(Columns)}

@@ -10,11 +10,11 @@ import pandas as pd
 from xattn.annotations.frames import open_table, read_frame
 from xattn.annotations.image_folder import unique_ids
 from xattn.annotations.layouts import Draft, Note, Sources, layout
-from xattn.annotations.listing import Listing, files_below
+from xattn.annotations.listing import Listing, images_below
 from xattn.annotations.rows import draft
 from xattn.annotations.ties import join_groups
 from xattn.errors import AnnotationError, UsageError, near
-from xattn.images.find import ENDINGS
+from xattn.images.kinds import endings
 
 
 @layout("csv", takes=("csv", "columns.file", "columns.id", "columns.label", "columns.group"))
@@ -47,7 +47,7 @@ def csv_table(sources: Sources, note: Note) -> Draft:
     if nameless.any():
         note(f"{sources.csv.name}: {nameless.sum()} rows without a cell of {key} are left out")
     rows = rows[~nameless].reset_index(drop=True)
-    files = _named(rows[key], sources.root) if roles.file else _found(rows[key], sources.root)
+    files = _named(rows[key], sources.root) if roles.file else _found(rows[key], sources, note)
     rows, files = _there(rows, files, sources, note)
     images = pd.DataFrame({"file": files})
     images["id"] = rows[roles.id] if roles.id else unique_ids(rows[key], note)
@@ -68,17 +68,18 @@ def _named(cells: pd.Series, root: Path) -> pd.Series:
     return cells.where(cells.str.match(r"/|[A-Za-z]:/"), f"{root}/" + cells)
 
 
-def _found(cells: pd.Series, root: Path) -> pd.Series:
+def _found(cells: pd.Series, sources: Sources, note: Note) -> pd.Series:
     """Return the files under the root that have these ids; missing where there is none."""
-    found = pd.DataFrame(list(files_below(root, ENDINGS)), columns=["folder", "name"], dtype=str)
+    listed = images_below(sources.root, note, sources.mask_folders)
+    found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
     found.index = pd.Index(_stems(found["name"]))
     found = found[~found.index.duplicated()]
     return _stems(cells).map(found["folder"] + "/" + found["name"])
 
 
 def _stems(names: pd.Series) -> pd.Series:
-    endings = "|".join(ending.removeprefix(".") for ending in ENDINGS)
-    return names.str.replace(rf"\.({endings})$", "", case=False, regex=True)
+    known = "|".join(ending.removeprefix(".") for ending in sorted(endings()))
+    return names.str.replace(rf"\.({known})$", "", case=False, regex=True)
 
 
 def _there(

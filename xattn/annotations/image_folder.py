@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from xattn.annotations.layouts import Draft, Note, Sources, layout
-from xattn.annotations.listing import files_below
+from xattn.annotations.listing import has_images, images_below
 from xattn.annotations.rows import draft
 from xattn.errors import AnnotationError
-from xattn.images.find import ENDINGS
+from xattn.images.beside import speaks_of_masks
+from xattn.images.find import distinct_ids
 
 PARTS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
@@ -36,7 +37,11 @@ def _is_divided(root: Path) -> bool:
 def _looks_like(root: Path) -> bool:
     above = [root / name for name in _folders(root)] if _is_divided(root) else [root]
     classes = {name: folder / name for folder in above for name in _folders(folder)}
-    with_images = (name for name, folder in classes.items() if any(files_below(folder, ENDINGS)))
+    if any(speaks_of_masks(name) for name in classes):  # images/ and masks/ are no two classes
+        places = {Path(folder) for folder, _ in images_below(root, lambda _: None)}
+        inside = {name for at in places for name in at.relative_to(root).parts}
+        classes = {name: folder for name, folder in classes.items() if name in inside}
+    with_images = (name for name, folder in classes.items() if has_images(folder))
     return len(list(islice(with_images, 2))) == 2
 
 
@@ -50,7 +55,8 @@ def image_folder(sources: Sources, note: Note) -> Draft:
         AnnotationError: there are no images in folders.
     """
     root, divided = sources.root, _is_divided(sources.root)
-    found = pd.DataFrame(list(files_below(root, ENDINGS)), columns=["folder", "name"], dtype=str)
+    listed = images_below(root, note, sources.mask_folders)
+    found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
     inside = found["folder"].str.slice(len(str(root))).str.replace("\\", "/").str.strip("/")
     parts = inside.str.split("/", expand=True).reindex(columns=[0, 1]).replace("", None)
     label = parts[1 if divided else 0]
@@ -80,13 +86,15 @@ def unique_ids(paths: pd.Series, note: Note) -> pd.Series:
         paths: relative to one folder, with forward slashes.
         note: told that there are such.
     """
-    whole = paths.str.strip("/").str.rpartition(".")[0]
-    stems = whole.str.rpartition("/")[2]
+    inside = paths.str.strip("/")
+    ids = pd.Series(distinct_ids(inside.tolist()), index=paths.index, dtype=object)
+    stems = inside.str.rpartition("/")[2].str.replace(r"\.[^.]*$", "", regex=True)
     twice = stems.duplicated(keep=False)
     if twice.any():
         note(
             f"ids: {twice.sum()} files share their name with another, such as "
-            f"{stems[twice].iloc[0]}, and are called after their folder too; `explain` and "
-            "`--images` go by the name alone and will not find them in the annotation file"
+            f"{stems[twice].iloc[0]}, and are called after their folder too, such as "
+            f"{ids[twice].iloc[0]}; where --annotations names this file, all commands know them "
+            "by their files"
         )
-    return stems.where(~twice, whole.str.replace("/", "__"))
+    return ids

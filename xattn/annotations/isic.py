@@ -21,14 +21,13 @@ from xattn.annotations.frames import (
 from xattn.annotations.isic_artifacts import artifact_masks
 from xattn.annotations.isic_tables import ARTIFACTS, read_values
 from xattn.annotations.layouts import Draft, Note, Sources, layout
-from xattn.annotations.listing import files_below
+from xattn.annotations.listing import images_below
 from xattn.annotations.releases import RELEASES, Release
 from xattn.annotations.rows import draft
 from xattn.annotations.schema import Kind
 from xattn.annotations.tables import read_table
 from xattn.annotations.ties import join_groups
 from xattn.errors import AnnotationError, near
-from xattn.images.find import ENDINGS
 
 _TABLES = ("*.csv", "*.tab", "HAM10000_metadata")
 """What tables are called; that of HAM10000 has no ending in its archive."""
@@ -48,7 +47,7 @@ def _read(release: Release, sources: Sources, note: Note) -> Draft:
     truth = _truth(release, sources, tables, note)
     if sources.metadata is not None:
         tables = [_given(sources.metadata, release.more)]
-    images = _images(sources.root, truth, note)
+    images = _images(sources, truth, note)
     classes, labels = labels_of(release.truth, truth, release.name)
 
     others = [(spec, _read_all(spec, tables, note)) for spec in release.more]
@@ -98,9 +97,11 @@ def _read_all(spec: TableSpec, tables: Sequence[TableFile], note: Note) -> pd.Da
     return read_kind(spec, alike, note) if alike else None
 
 
-def _images(root: Path, truth: pd.DataFrame, note: Note) -> pd.DataFrame:
+def _images(sources: Sources, truth: pd.DataFrame, note: Note) -> pd.DataFrame:
     """Return id and file of the table's images that are there, by their key."""
-    found = pd.DataFrame(list(files_below(root, ENDINGS)), columns=["folder", "name"])
+    root = sources.root
+    listed = images_below(root, note, sources.mask_folders)
+    found = pd.DataFrame(listed, columns=["folder", "name"])
     found["key"] = image_keys(found["name"].astype(str))
     found = found[found["key"].isin(truth.index)]
     twice = found["key"].duplicated()

@@ -40,6 +40,8 @@ class Sources:
         labels: CSV of reference classes, or None.
         csv: table of the layout "csv", or None.
         columns: what its columns mean.
+        mask_folders: folders that the user named for their masks; nothing in them is an image,
+            unless one holds the whole data set.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Sources:
     labels: Path | None = None
     csv: Path | None = None
     columns: Columns = Columns()
+    mask_folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

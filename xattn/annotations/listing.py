@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from xattn.images.beside import without_masks
+from xattn.images.find import find_paths, printable
+from xattn.images.kinds import is_image
+from xattn.images.walk import Walk
 
 _FEW = 16
 """Questions about one folder after which it is listed instead."""
@@ -34,21 +39,46 @@ class Listing:
         return name in names or os.path.isfile(path)
 
 
-def files_below(root: str | Path, endings: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield (folder, file name) of all files of such endings below a folder, sorted.
-
-    Hidden files and folders are passed over.
+def images_below(
+    root: str | Path, note: Callable[[str], None], mask_folders: Sequence[Path] = ()
+) -> list[tuple[str, str]]:
+    """Return (folder, file name) of the images below a folder, sorted, without masks among them.
 
     Args:
-        root: the folder.
-        endings: in lower case, with their dot.
+        root: the folder; links in it are followed.
+        note: takes a line on what is passed over, and on the masks that are left out.
+        mask_folders: the user has named these as folders of masks.
     """
-    wanted = tuple(endings)
-    for folder, inner, names in os.walk(root, followlinks=True):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name.lower().endswith(wanted):
-                yield folder, name
+
+    def about_images(line: str) -> None:
+        note(type(line)(f"images: {line}"))  # a remark stays one
+
+    paths = find_paths(root, about_images) if os.path.isdir(root) else []
+    found = [path for path in paths if str(path) == printable(str(path))]
+    if len(found) < len(paths):
+        odd = next(str(path) for path in paths if str(path) != printable(str(path)))
+        note(
+            f"images: {len(paths) - len(found)} are left out because their names are no UTF-8, "
+            f"such as {printable(odd)}; rename them"
+        )
+    real = Path(root).resolve()
+    inner = [place for place in map(Path.resolve, mask_folders) if place != real]
+    if inner:
+        given = {folder for folder in {p.parent for p in found} if _is_below(folder, inner)}
+        found = [path for path in found if path.parent not in given]
+    told = None if inner else note
+    kept = without_masks(found, told, "add them with --lesion-masks DIR or --mask NAME=DIR")
+    return [(str(path.parent), path.name) for path in kept]
+
+
+def has_images(root: str | Path) -> bool:
+    """Say whether there is an image below a folder, without going through all of it."""
+    return any(is_image(os.path.join(folder, name)) for folder, name in Walk(root))
+
+
+def _is_below(folder: Path, places: Sequence[Path]) -> bool:
+    real = folder.resolve()
+    return any(real == place or place in real.parents for place in places)
 
 
 def _files(folder: str) -> Iterator[str]:

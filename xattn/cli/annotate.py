@@ -20,6 +20,16 @@ def command() -> None:
 @click.option("--layout", help="Folder layout; by its looks otherwise.")
 @click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
 @click.option("--out", type=FILE, default=Path("isic_attributes.json"), show_default=True)
+@click.option(
+    "--lesion-masks", metavar="DIR", help="Folder of lesion masks, or a pattern: DIR/{id}_seg.png."
+)
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Folder or pattern of the masks of a feature; repeatable. NAME:artifact says its kind.",
+)
 @click.option("--artifact-masks", type=PLACE, help="Folder with pixel masks of artifacts.")
 @click.option("--flags", type=FILE, help="CSV of human artifact flags, 0 or 1.")
 @click.option("--metadata", type=FILE, help="CSV with age, sex, site, lesion_id.")
@@ -39,6 +49,8 @@ def build(
     layout: str | None,
     root: Path | None,
     out: Path,
+    lesion_masks: str | None,
+    masks: tuple[str, ...],
     artifact_masks: Path | None,
     flags: Path | None,
     metadata: Path | None,
@@ -65,6 +77,8 @@ def build(
         layout,
         folder or root,
         out,
+        lesion_masks=lesion_masks,
+        masks=dict(_masks(one) for one in masks),
         artifact_masks=artifact_masks,
         flags=flags,
         metadata=metadata,
@@ -105,6 +119,12 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--val", type=float, help="Share of validation images; 0.15 if not given.")
 @click.option("--test", type=float, help="Share of i.d. test images; 0.15 if not given.")
+@click.option(
+    "--stratify",
+    multiple=True,
+    metavar="COLUMN",
+    help="Metadata column that shall be alike in the splits; repeatable.",
+)
 @click.option("--seed", "split_seed", type=int, help="Of the division; 0 if not given.")
 @click.option("--ood-column", help="Metadata column that says where an image comes from.")
 @click.option("--ood-value", multiple=True, help="Its value of the o.o.d. test images; repeatable.")
@@ -134,6 +154,7 @@ def split(
     images: Path | None,
     val: float | None,
     test: float | None,
+    stratify: tuple[str, ...],
     split_seed: int | None,
     ood_column: str | None,
     ood_value: tuple[str, ...],
@@ -164,6 +185,7 @@ def split(
         images=images,
         data={
             **{key: value for key, value in given.items() if value is not None},
+            "stratify": list(stratify),
             "ood_values": list(ood_value),
             "split_values": dict(_pair(one) for one in split_value),
         },
@@ -192,6 +214,15 @@ def _two(text: str | None) -> tuple[str, str] | None:
     if len(names) != 2:
         raise UsageError(f"Expected two names, by a comma, in --names, but got {text!r}")
     return names[0], names[1]
+
+
+def _masks(text: str) -> tuple[str, str]:
+    from xattn.errors import UsageError
+
+    name, equals, where = text.partition("=")
+    if not equals or not where:
+        raise UsageError(f"Expected NAME=DIR in --mask, but got {text!r}")
+    return name, where
 
 
 def _listed(text: str) -> tuple[str, str]:

@@ -101,6 +101,7 @@ def command(
         known = read_annotations(annotations, on_fault=terminal.fault)
     model = load_model(**model_choice)
     notes: list[str] = []
+    changes: list[str] = []
     with terminal.progress("explain") as progress:
         run = explain_images(
             model,
@@ -117,6 +118,7 @@ def command(
             compiled=compiled,
             progress=progress,
             on_note=notes.append,
+            on_change=changes.append,
         )
     counts = run.settings["counts"]
     facts = {
@@ -128,10 +130,11 @@ def command(
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
         "converted": _converted(run.predictions),
         "notes": notes,
+        "changes": changes,
     }
     terminal.say(f"{counts['done']} of {counts['images']} images explained into {run.path}")
     terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
-    for note in notes:
+    for note in (*changes, *notes):
         terminal.say(f"  {note}")
     for name, why in facts["left_out"].items():
         terminal.say(f"  without {name}: {why}")
@@ -167,8 +170,14 @@ def command(
         for note in found.notes:
             terminal.say(f"Note: {note}")
     terminal.summary(facts)
-    missing = counts["skipped"] or terminal.faults or facts["left_out"] or notes
+    missing = counts["skipped"] or terminal.faults or facts["left_out"] or _losses(notes)
     return 3 if strict and missing else 0
+
+
+def _losses(notes: list[str]) -> list[str]:
+    from xattn.errors import Remark
+
+    return [note for note in notes if not isinstance(note, Remark)]
 
 
 def _show(terminal: Terminal, table: Any) -> None:

@@ -13,6 +13,7 @@ from xattn.cli.options import (
     common,
     computing,
     model_options,
+    positive_option,
     seed_option,
     strict_option,
 )
@@ -20,6 +21,9 @@ from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_ROWS = 40
+"""Rows of gaps that are printed; all are in the CSV files."""
 
 
 @click.command("feature-usage")
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--permutations", type=click.IntRange(19), default=999, show_default=True)
 @click.option("--bootstrap", type=click.IntRange(99), default=1000, show_default=True)
 @click.option("--alpha", type=click.FloatRange(0, 1), default=0.05, show_default=True)
-@click.option("--positive", help="Class that tpr and fpr speak of; default the last.")
+@positive_option
 @click.option(
     "--decision",
     type=click.Choice(["min-p", "majority"]),
@@ -56,6 +60,12 @@ if TYPE_CHECKING:
 )
 @click.option("--detect", is_flag=True, help="Look for artifacts that nobody annotated.")
 @click.option("--features", "more_features", type=FILE, help="CSV of further features.")
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="NAME",
+    help="Feature to leave out; repeatable. Ids, splits and the like are; none keeps them.",
+)
 @click.option("--cross-check", is_flag=True, help="Add causal-learn's KCI test; slow.")
 @seed_option
 @computing
@@ -70,12 +80,13 @@ def command(
     permutations: int,
     bootstrap: int,
     alpha: float,
-    positive: str | None,
+    positive: tuple[str, ...],
     decision: str,
     interventions: int,
     no_computed: bool,
     detect: bool,
     more_features: Path | None,
+    exclude: tuple[str, ...],
     cross_check: bool,
     seed: int,
     device: str,
@@ -93,6 +104,7 @@ def command(
     With several checkpoints of one training: which features are used at each step.
     """
     from xattn.analysis.feature_usage import feature_usage as measure
+    from xattn.analysis.positive import Positive
     from xattn.annotations import read_annotations
     from xattn.runs import RunFolder, last_run
 
@@ -121,6 +133,7 @@ def command(
                 computed=not no_computed,
                 detect=detect,
                 more_features=more_features,
+                exclude=exclude,
                 load=lambda path: load_model(path, device=device, **model_choice),
                 batch_size=batch_size,
                 workers=workers,
@@ -142,8 +155,12 @@ def command(
                 annotations=known,
                 batch_size=batch_size,
                 workers=workers,
+                overlay=None,
+                exact=None,
+                amp=None,
                 progress=progress,
                 on_note=notes.append,
+                on_change=notes.append,
             )
     else:
         folder = RunFolder.open(run) if run else last_run()
@@ -163,15 +180,23 @@ def command(
             computed=not no_computed,
             detect=detect,
             more_features=more_features,
+            exclude=exclude,
             progress=progress,
             on_note=notes.append,
         )
+    spoken = Positive.of(folder.classes, positive)
+    if spoken.sentence:
+        terminal.say(spoken.sentence)
     _show(terminal, tables, alpha)
     for note in notes:
         terminal.say(f"Note: {note}")
     terminal.say(f"Tables in {folder.path}; a page of them: xattn report {folder.path}")
     terminal.summary(
-        {"run": str(folder.path), **{k: t.to_dict("records") for k, t in tables.items()}}
+        {
+            "run": str(folder.path),
+            "positive": spoken.name or None,
+            **{k: t.to_dict("records") for k, t in tables.items()},
+        }
     )
     return 3 if strict and terminal.faults else 0
 
@@ -199,6 +224,13 @@ def _show_course(terminal: Terminal, course: pd.DataFrame, out: Path) -> None:
     terminal.summary({"out": str(out), "usage_over_training": course.to_dict("records")})
 
 
+def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:
+    """Put what is used first, and the largest effects first of each."""
+    effect = usage["rank_effect"].astype(float).abs().fillna(-1.0)
+    order = usage.assign(_used=usage["used"].astype(bool), _effect=effect)
+    return usage.loc[order.sort_values(["_used", "_effect"], ascending=False, kind="stable").index]
+
+
 def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     """Print the part of the tables that answers the question."""
     alignment = tables["alignment"]
@@ -211,7 +243,7 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
     usage = tables["feature_usage"]
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
     terminal.table(
-        usage[shown].sort_values("p_adjusted"),
+        _by_effect(usage)[shown],
         f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
     )
     edits = tables["interventions"]
@@ -222,20 +254,57 @@ def _show(terminal: Terminal, tables: dict[str, Any], alpha: float) -> None:
         "What happens to the log odds when the feature is removed or inserted? (control: the same "
         "edit where it is not)",
     )
-    bias = tables["bias"]
-    shown = ["feature", "metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"]
-    terminal.table(
-        bias.loc[bias["metric"] == "balanced_accuracy", shown],
+    if "interventions_by_class" in tables:
+        changed = edits[edits["changes"].notna() | edits["control_changes"].notna()]
+        terminal.table(
+            changed[["feature", "intervention", "n", "changes", "control_changes"]],
+            "Which decisions change, and how many?",
+        )
+    _show_apart(
+        terminal,
+        tables["bias"],
+        "gap",
+        ["metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"],
         "Is the model better or worse where the artifact is, or on images of the group?",
+        alpha,
+        always="balanced_accuracy",
     )
-    fairness = tables["fairness"]
-    shown = ["feature", "categories", "value", "low", "high", "chance", "p_adjusted"]
-    terminal.table(
-        fairness.loc[fairness["metric"] == "equalized_odds_difference", shown],
-        "How far are tpr or fpr of two groups apart, at most? (chance: of groups drawn by lot)",
+    _show_apart(
+        terminal,
+        tables["fairness"],
+        "value",
+        ["metric", "categories", "value", "low", "high", "chance", "p_adjusted"],
+        "How far are rates of two groups apart, at most? (chance: of groups drawn by lot)",
+        alpha,
+        always="equalized_odds_difference",
     )
     agreement = tables["agreement"]
     shown = ["method_a", "method_b", "n", "rank_correlation", "chance_rank_correlation"]
     shown += ["overlap", "chance_overlap", "p_adjusted"]
     terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
     terminal.table(tables["verdicts"][["feature", "kind", "verdict"]], "What follows")
+
+
+def _show_apart(
+    terminal: Terminal,
+    table: pd.DataFrame,
+    value: str,
+    shown: list[str],
+    title: str,
+    alpha: float,
+    always: str,
+) -> None:
+    """Print what sets groups apart: significant rows first, then one row a feature; the features
+    without any number are named in a line."""
+    from xattn.analysis.groups.found import found_first, too_few
+
+    ordered = found_first(table, value, alpha)
+    significant = ordered["p_adjusted"] < alpha
+    kept = ordered[significant | (ordered["metric"] == always)]
+    if len(kept) or not len(table):
+        terminal.table(kept[["feature", *shown]][:MOST_ROWS], title)
+    if len(kept) > MOST_ROWS:
+        hidden = int(significant[kept.index[MOST_ROWS:]].sum())
+        terminal.say(f"{len(kept) - MOST_ROWS} more rows, {hidden} of them significant")
+    if line := too_few(table, value):
+        terminal.say(line)

@@ -160,6 +160,13 @@ def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
     return add
 
 
+positive_option = click.option(
+    "--positive",
+    multiple=True,
+    metavar="NAME",
+    help="Class that rates and the sign of scores speak of, default the last of two; of more, the "
+    "one to hold against the rest, or several (repeatable, or by commas) together.",
+)
 seed_option = click.option("--seed", type=int, default=0, show_default=True)
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit with 3 if any input had to be skipped."

@@ -71,6 +71,21 @@ def figures_command(
         tables = save_tables(folders, out=out)
     for path in [*figures, *tables]:
         terminal.say(str(path))
+    notes = _notes(folders) if figures else []
+    for note in notes:
+        terminal.say(f"Note: {note}")
     terminal.summary({
         "figures": [str(path) for path in figures], "tables": [str(path) for path in tables],
+        "notes": notes,
     })  # fmt: skip
+
+
+def _notes(folders: list[Path]) -> list[str]:
+    """Say of which runs it is not known where their maps lie."""
+    from xattn.figures.folders import opened
+    from xattn.runs import RunFolder
+    from xattn.runs.places import spread_note
+
+    runs = [run for run in map(opened, folders) if isinstance(run, RunFolder)]
+    found = [(run, spread_note(run.spread_evenly)) for run in runs]
+    return [f"{run.path}: {note}" for run, note in found if note]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,10 @@ from xattn.models.interface import Model
 from xattn.training.membership import Membership
 
 ENDINGS = {"png": ".png", "jpeg": ".jpg", "none": ""}
+
+
+Check = Callable[[list[dict[str, Any]], list[dict[str, str]]], None]
+"""Looks at rows and errors of a batch before its overlays are drawn, and raises what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,12 @@ class Worker:
         member: Membership,
         out: Path,
         overlay: str,
+        check: Check | None = None,
     ) -> None:
         self.model = model
         self.plan = plan
         self.places = places
+        self.check = check
         self.labels = labels
         self.member = member
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
@@ -66,6 +72,8 @@ class Worker:
         errors = [p.to_row() for p in pictures if isinstance(p, Failure)]
         good = [p for p in pictures if isinstance(p, Picture)]
         if not good:
+            if self.check is not None:
+                self.check([], errors)
             return Batch([], {}, errors, [], len(pictures))
         logits, maps, explained = self._forward(good)
         finite = np.asarray(np.isfinite(logits).all(axis=1))
@@ -77,6 +85,8 @@ class Worker:
         kept = [p for p, ok in zip(good, finite, strict=True) if ok]
         maps = {name: m[finite] for name, m in maps.items()}
         rows = self._rows(kept, logits[finite], explained[:, finite], maps)
+        if self.check is not None:
+            self.check(rows, errors)
         paintings = [
             painters.submit(self._paint, picture, name, values[i])
             for i, picture in enumerate(kept)

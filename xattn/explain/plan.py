@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from xattn.errors import MethodError
@@ -36,6 +36,10 @@ class Plan:
     def needs(self, what: str) -> bool:
         """Say whether some method needs it."""
         return any(what in m.card.needs for m in self.methods)
+
+    def only(self, names: Sequence[str]) -> Plan:
+        """Return the plan of some of its maps, in the order given."""
+        return replace(self, jobs={name: self.jobs[name] for name in names if name in self.jobs})
 
     def attention_of(self, model: Model) -> tuple[AttentionLayer, ...]:
         """Return the attention layers that must be listened to."""

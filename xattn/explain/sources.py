@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.errors import ImageError, UsageError, one_line
+from xattn.errors import ImageError, Remark, UsageError, XattnError, one_line
 from xattn.images.decode import read_image
-from xattn.images.find import ImageFile, find_images
+from xattn.images.find import ImageFile, find_images, printable
 from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
 
@@ -73,16 +73,51 @@ def list_images(
 ) -> list[ImageFile]:
     """List the images a user means: those named, else those of the annotations.
 
+    Those that the annotations name bear their ids.
+
     Args:
         images: as `find_images` understands it.
         known: the annotations.
-        note: takes a line on what was left out.
+        note: takes a line on what was left out, and on how many images the annotations know.
+
+    Raises:
+        XattnError: there is no image, or the annotations know none of them.
     """
+    if images is not None and known is not None:
+        return _known_images(images, known, note or (lambda _: None))
     if images is not None:
-        return find_images(images, note, [i.file for i in known.images] if known else ())
+        return find_images(images, note)
     if known is None:
         raise UsageError("Expected images or annotations, but got neither")
     return [ImageFile(image.id, image.file) for image in known.images]
+
+
+def _known_images(
+    images: Source, known: Annotations, note: Callable[[str], None]
+) -> list[ImageFile]:
+    from xattn.annotations.matching import examples, with_known_ids
+
+    lines: list[str] = []
+    files, matched = with_known_ids(
+        find_images(images, lines.append, [image.file for image in known.images]), known
+    )
+    for line in lines:
+        note(line)
+    if not matched.found:
+        raise XattnError(
+            f"Expected images of {known.path}, but it knows none of the {len(files):,} by its file "
+            f"or id: {examples([f.id for f in files], [i.id for i in known.images])}"
+        )
+    labelled = sum(
+        place is not None and image.label is not None
+        for place, image in zip(matched.place, known.images, strict=True)
+    )
+    line = f"{matched.found:,} of {len(files):,} images are in {known.path}, {labelled:,} labelled"
+    if matched.spelled:
+        wanted, other = matched.spelled[0]
+        line += f"; {len(matched.spelled):,} are spelled otherwise there ({wanted!r} for {other!r})"
+    note(Remark(line))
+    return files
 
 
 def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str]) -> Iterator[Named]:
@@ -95,16 +130,21 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
     """
     first: dict[str, str] = {}
     for image in files:
-        file = Path(os.path.relpath(image.path, out.absolute().parent)).as_posix()
+        file = printable(Path(os.path.relpath(image.path, out.absolute().parent)).as_posix())
         other = first.get(image.id) or taken.get(image.id, file)
         fault = ""
-        if image.id in first or other != file:
-            fault = f"Expected one file per id, but {image.id!r} is also {other}; rename"
+        if printable(str(image.path)) != str(image.path):
+            fault = f"Expected a file name in UTF-8, but got {file!r}; rename it"
+        elif image.id in first or other != file:
+            fault = (
+                f"Expected one file per id, but {image.id!r} is also {other}; rename one, or name "
+                "both in an annotation file and give it with --annotations"
+            )
         elif not image.id or Path(image.id).name != image.id:
             fault = f"Expected an id that can be a file name, but got {image.id!r}"
         else:
             first[image.id] = file
-        yield Named(image.id, image.path, file, fault)
+        yield Named(printable(image.id), image.path, file, fault)
 
 
 def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> Picture | Failure:

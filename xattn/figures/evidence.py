@@ -46,6 +46,15 @@ class Evidence:
         """Level below which an adjusted p-value counts as significant."""
         return float(self.analysis.get("alpha", 0.05))
 
+    @property
+    def positive(self) -> str | None:
+        """Class that scores and rates speak of; None where each of several stands for itself."""
+        named, classes = self.analysis.get("positive"), self.run.classes
+        if len(classes) == 2:
+            return str(named or classes[-1])
+        # Analyses of more classes once named the last one, which no number spoke of.
+        return str(named) if named and self.analysis.get("against") else None
+
     def permutations(self, table: str) -> int | None:
         """Return the number of permutations behind the p-values of a table, if it is known."""
         drawn = self.analysis.get("permutations_drawn", {}).get(table)

@@ -3,7 +3,7 @@
 from xattn.images.cells import Cells
 from xattn.images.decode import Decoded, read_image, read_mask
 from xattn.images.find import ImageFile, find_images
-from xattn.images.geometry import View, bilinear_matrix, sample_mask
+from xattn.images.geometry import View, sample_mask
 from xattn.images.preprocessing import Preprocessing
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "ImageFile",
     "Preprocessing",
     "View",
-    "bilinear_matrix",
     "find_images",
     "read_image",
     "read_mask",

@@ -99,6 +99,15 @@ def without_masks(
     return [path for path in paths if path not in masks]
 
 
+def speaks_of_masks(name: str) -> bool:
+    """Say whether the name of a folder is what one of masks may be called.
+
+    >>> [speaks_of_masks(name) for name in ("lesion_masks", "GroundTruth", "benign")]
+    [True, True, False]
+    """
+    return bool(_words(name) & (SURE | LIKELY))
+
+
 def describe(known_by: Sequence[str], way_out: str = "") -> str:
     """Say in one line how many masks were left out, and by what they are known."""
     marks = sorted(set(known_by))
@@ -140,7 +149,7 @@ def _of_one_name(files: Sequence[Path], common: int) -> Iterator[tuple[Path, Mar
 
 
 def _folder_of_masks(folders: Sequence[str]) -> str | None:
-    return next((name for name in reversed(folders) if _words(name) & (SURE | LIKELY)), None)
+    return next((name for name in reversed(folders) if speaks_of_masks(name)), None)
 
 
 def _words(name: str) -> set[str]:

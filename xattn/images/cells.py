@@ -57,6 +57,18 @@ class Cells:
         """How many (rows, columns) of cells there are."""
         return len(self.y), len(self.x)
 
+    @property
+    def ends(self) -> str:
+        """The (row, column) of the first and the last cell's centre, in words."""
+        return f"({self.y[0]:.1f}, {self.x[0]:.1f}) to ({self.y[-1]:.1f}, {self.x[-1]:.1f})"
+
+    def is_near(self, other: Cells, within: float = 0.25) -> bool:
+        """Say whether no centre is farther from the other's than so many pixels of the input."""
+        if (self.grid, self.size) != (other.grid, other.size):
+            return False
+        axes = ((self.y, other.y), (self.x, other.x))
+        return all(float(np.abs(np.subtract(*axis)).max()) <= within for axis in axes)
+
     def matrices(self, height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return U_y (height, h) and U_x (width, w), shared and read-only.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.errors import UsageError, XattnError
+from xattn.documents import decode_text
+from xattn.errors import Remark, UsageError, XattnError, one_line
 from xattn.images.beside import without_masks
-
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2")
+from xattn.images.kinds import DOCUMENTS, is_image
+from xattn.images.walk import Walk, is_litter
 
 
 @dataclass(frozen=True)
@@ -22,21 +26,30 @@ class ImageFile:
 
 
 _ALL_THE_SAME = "list them in a .txt file to have them all the same"
+_TO_BE_CONVERTED = frozenset(
+    {".dcm", ".dicom", ".heic", ".heif", ".nii", ".svs", ".ndpi", ".mrxs", ".cr2", ".nef", ".arw"}
+)
+
+Note = Callable[[str], None]
+"""Takes a line on what was passed over; a `Remark` where nothing was lost by it."""
 
 
 def find_images(
     source: str | Path | Iterable[str | Path],
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     named: Iterable[Path] = (),
 ) -> list[ImageFile]:
-    """List the images under a directory (recursive), of a glob, a file, or several of these.
+    """List the images under a directory, of a glob, a file, or several of these.
 
-    A text file (`.txt`) lists one path a line, relative to itself. Files in a directory are taken
-    by their ending and sorted by path, so that two calls give the same order; hidden ones are
-    passed over, and so is what lies in a run folder, whose overlays are no inputs. The id is the
-    file's name without its ending. Two files of one id are both returned: the caller decides
-    which is done. Masks that lie among the images of a directory or glob are left out, see
-    `masks_among`; files that are named one by one never are.
+    A text file (`.txt`) lists one path a line, relative to itself. In a directory (recursive, links
+    followed, each real file once) and of a glob, files are taken that Pillow can decode, by their
+    ending or their first bytes, and sorted by path, so that two calls give the same order. What is
+    passed over is counted. Without a word go hidden files, what systems leave (`Thumbs.db`,
+    `__MACOSX`), and what lies in a run folder, whose overlays are no inputs. Masks that lie among
+    the images of a directory or glob are left out, see `masks_among`; files that are named one by
+    one never are.
+
+    The id is the file's name without its ending; of several files of one name, with their folders.
 
     Args:
         source: what the user named.
@@ -48,44 +61,213 @@ def find_images(
         XattnError: there is no image at all.
     """
     sources = [source] if isinstance(source, str | Path) else list(source)
-    paths = [path for one in sources for path in _expand(str(one), note, list(named))]
-    unique = list(dict.fromkeys(paths))
-    if not unique:
+    notes: list[str] = []
+    search = _Search(notes.append, list(named))
+    for one in sources:
+        search.add(str(one))
+    found = search.found()
+    if not found:
         shown = ", ".join(str(s) for s in sources) or "an empty list"
-        raise XattnError(
-            f"Expected images in {shown}, but found none; endings looked for: {' '.join(ENDINGS)}"
+        why = "".join(f"; {line}" for line in notes)
+        raise XattnError(f"Expected images in {shown}, but found none{why}")
+    if note is not None:
+        for line in notes:
+            note(line)
+    return found
+
+
+def find_paths(root: str | Path, note: Note) -> list[Path]:
+    """List the images of a directory as `find_images` does, with the masks among them."""
+    search = _Search(note, None)
+    search.add(str(root))
+    return search.paths()
+
+
+def distinct_ids(paths: Sequence[str], roots: Sequence[str] | None = None) -> list[str]:
+    """Return file names without their ending; where several files share one, with their folders.
+
+    >>> distinct_ids(["a/x.png", "b/x.png", "b/y.png"])
+    ['a__x', 'b__x', 'y']
+
+    Args:
+        paths: relative to the folder that was searched, with forward slashes.
+        roots: name of that folder, if there are several.
+    """
+    stems = [_stem(path.rpartition("/")[2]) for path in paths]
+    inside = [p.rpartition("/")[0] + "/" + stem for p, stem in zip(paths, stems, strict=True)]
+    inside = [one.strip("/").replace("/", "__") for one in inside]
+    rooted = [
+        f"{root}__{one}" if root else one
+        for root, one in zip(roots or [""] * len(paths), inside, strict=True)
+    ]
+    ended = [f"{one}_{p.rpartition('.')[2]}" for one, p in zip(rooted, paths, strict=True)]
+    numbered = [f"{one}_{i}" for i, one in enumerate(ended)]
+    ids = stems
+    for longer in (inside, rooted, ended, numbered):
+        count = Counter(ids)
+        if len(count) == len(ids):
+            break
+        ids = [b if count[a] > 1 else a for a, b in zip(ids, longer, strict=True)]
+    return ids
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
+
+
+def _files(n: int) -> str:
+    return f"{n:,} file{'s' if n > 1 else ''}"
+
+
+def printable(text: str) -> str:
+    r"""Return a file name as text that any file and terminal takes.
+
+    >>> printable(os.fsdecode(b"caf\xe9.jpg"))
+    'caf\\udce9.jpg'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A file, its path relative to what was searched, and that folder's name."""
+
+    path: Path
+    inside: str
+    root: str
+
+
+class _Search:
+    """Goes through the sources one after the other; a file is taken once."""
+
+    def __init__(self, note: Note, named: list[Path] | None) -> None:
+        self._note = note
+        self._named = named
+        self._places: dict[str, _Place] = {}
+        self._endings: Counter[str] = Counter()
+        self._odd: list[tuple[str, str]] = []
+        self._again = 0
+
+    def add(self, source: str) -> None:
+        path = Path(source)
+        if path.is_dir():
+            self._take(self._walk(source), source)
+        elif path.is_file():
+            listed = path.suffix.lower() == ".txt"
+            for one in _listed(path) if listed else [path]:
+                self._put(_Place(one, one.name, one.parent.name))
+        elif glob.has_magic(source):
+            self._take(*self._glob(source))
+        else:
+            raise UsageError(
+                f"Expected an image, a directory, a glob or a .txt list, but got {source}"
+            )
+
+    def found(self) -> list[ImageFile]:
+        """Give the images their ids, and tell what was passed over."""
+        self.paths()
+        places = list(self._places.values())
+        several = len({place.root for place in places}) > 1
+        ids = distinct_ids(
+            [place.inside for place in places],
+            [place.root if several else "" for place in places],
         )
-    return [ImageFile(path.stem, path) for path in unique]
-
-
-def _expand(
-    source: str, note: Callable[[str], None] | None, named: Sequence[Path]
-) -> Sequence[Path]:
-    path = Path(source)
-    if path.is_dir():
-        inside = sorted(path.rglob("*"))
-        runs = {p.parent for p in inside if p.name == "run.json"}
-        images = [
-            p
-            for p in inside
-            if p.suffix.lower() in ENDINGS
-            and p.is_file()
-            and not _hidden(p.relative_to(path))
-            and runs.isdisjoint(p.parents)
+        images = [ImageFile(one, p.path) for one, p in zip(ids, places, strict=True)]
+        known = {os.path.realpath(path) for path in self._named or ()}
+        changed = [
+            image
+            for image in images
+            if image.id != _stem(image.path.name) and os.path.realpath(image.path) not in known
         ]
-        return without_masks(images, note, _ALL_THE_SAME, named)
-    if path.is_file():
-        if path.suffix.lower() == ".txt":
-            # -sig: Notepad puts a mark before the first line.
-            lines = (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-            return [path.parent / line for line in lines if line and not line.startswith("#")]
-        return [path]
-    if glob.has_magic(source):
-        found = (Path(p) for p in glob.glob(source, recursive=True))
-        images = sorted(p for p in found if p.is_file() and p.suffix.lower() in ENDINGS)
-        return without_masks(images, note, _ALL_THE_SAME, named)
-    raise UsageError(f"Expected an image, a directory, a glob or a .txt list, but got {source}")
+        if changed:
+            first = changed[0]
+            self._note(
+                Remark(
+                    f"{len(changed):,} images share their name with another and are called after "
+                    f"their folders too, such as {printable(first.id)} for "
+                    f"{printable(str(first.path))}; an annotation file that names the files gives "
+                    "them its ids"
+                )
+            )
+        return images
+
+    def paths(self) -> list[Path]:
+        """Return the files, and tell what was passed over."""
+        for documents in (False, True):
+            counts = sorted(self._endings.items(), key=lambda one: (-one[1], one[0]))
+            kinds = {e: n for e, n in counts if (e in DOCUMENTS) == documents}
+            if kinds:
+                shown = ", ".join(f"{n:,} {ending}" for ending, n in kinds.items())
+                way_out = "; convert them to PNG or TIFF" if _TO_BE_CONVERTED & set(kinds) else ""
+                line = f"passed over {_files(sum(kinds.values()))} of no format that can be read"
+                self._note(
+                    Remark(f"passed over {_files(sum(kinds.values()))} beside the images: {shown}")
+                    if documents
+                    else f"{line}: {shown}{way_out}"
+                )
+        if self._odd:
+            path, reason = self._odd[0]
+            self._note(f"passed over {_files(len(self._odd))}: {printable(path)} is {reason}")
+        if self._again:
+            self._note(Remark(f"passed over {self._again:,} links to what is there already"))
+        return [place.path for place in self._places.values()]
+
+    def _glob(self, source: str) -> tuple[list[str], str]:
+        """Return the files of a pattern, and the folder that it begins in."""
+        parts = Path(source).parts
+        fixed = next(i for i, part in enumerate(parts) if glob.has_magic(part))
+        base = str(Path(*parts[:fixed])) if fixed else ""
+        if "**" not in parts:
+            found = (str(Path(path)) for path in glob.glob(source))
+            return [p for p in found if os.path.isfile(p) and not is_litter(Path(p).name)], base
+        # Python's own goes round in loops of links until the names are too long.
+        below, pattern = self._walk(base), parts[fixed:]
+        return [p for p in below if _matches(Path(p).parts[fixed:], pattern)], base
+
+    def _walk(self, root: str) -> list[str]:
+        walk = Walk(root or ".")
+        found = [str(Path(folder, name)) for folder, name in walk]
+        self._odd += walk.odd
+        self._again += walk.again
+        return found
+
+    def _take(self, paths: Iterable[str], root: str) -> None:
+        """Take the images among files below a folder, in the order of their paths."""
+        name = os.path.basename(os.path.abspath(root))
+        start = len(os.path.join(Path(root), "")) if root else 0
+        images = []
+        for one in sorted(paths, key=lambda path: path.split(os.sep)):
+            if is_image(one):
+                images.append(Path(one))
+            else:
+                ending = os.path.splitext(one)[1].lower()
+                self._endings[printable(ending) or "without an ending"] += 1
+        if self._named is not None:
+            images = without_masks(images, self._note, _ALL_THE_SAME, self._named)
+        for path in images:
+            self._put(_Place(path, str(path)[start:].replace(os.sep, "/"), name))
+
+    def _put(self, place: _Place) -> None:
+        self._places.setdefault(os.path.abspath(place.path), place)
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+def _listed(path: Path) -> list[Path]:
+    try:
+        text, _ = decode_text(path.read_bytes(), guess=True)
+    except (OSError, UnicodeError) as err:
+        raise UsageError(f"Expected a list of images in {path}, but got: {one_line(err)}") from None
+    lines = (line.strip().strip("\"'") for line in text.splitlines())
+    return [path.parent / line for line in lines if line and not line.startswith("#")]
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Say whether the parts of a path are of a pattern, in which `**` is any number of folders."""
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        return any(_matches(parts[i:], pattern[1:]) for i in range(len(parts) + 1))
+    return (
+        bool(parts)
+        and fnmatch.fnmatchcase(parts[0], pattern[0])
+        and _matches(parts[1:], pattern[1:])
+    )

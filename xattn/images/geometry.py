@@ -1,4 +1,4 @@
-"""Where a model's input lies in the image, and how maps and masks get onto one grid.
+"""Where a model's input lies in the image, and how masks get there.
 
 Every preprocessing is "a box of the upright image, resampled to (height, width)". The box is all
 that is needed to bring an attribution map back to the image or a mask to the model.
@@ -7,7 +7,6 @@ that is needed to bring an attribution map back to the image or a mask to the mo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,25 +47,3 @@ def sample_mask(
 def _centres(low: float, high: float, n: int, image: int, mask: int) -> NDArray[np.intp]:
     centres = low + (np.arange(n) + 0.5) * (high - low) / n
     return np.clip((centres * mask / image).astype(np.intp), 0, mask - 1)
-
-
-@lru_cache(maxsize=64)
-def bilinear_matrix(n_in: int, n_out: int) -> NDArray[np.float64]:
-    """Return U (n_out, n_in) with U @ x the bilinear upsampling of x (align_corners=False).
-
-    A map m of (h, w) is upsampled to (H, W) as U_h @ m @ U_w.T, which equals
-    `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)`. Its transpose brings
-    a mask down to the map's grid, so that sums over masked pixels need no upsampled map.
-    The array is shared and read-only.
-    """
-    centres = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
-    centres = np.clip(centres, 0, n_in - 1)
-    low = np.floor(centres).astype(np.intp)
-    high = np.minimum(low + 1, n_in - 1)
-    weight = centres - low
-    matrix = np.zeros((n_out, n_in))
-    rows = np.arange(n_out)
-    np.add.at(matrix, (rows, low), 1 - weight)
-    np.add.at(matrix, (rows, high), weight)
-    matrix.flags.writeable = False
-    return matrix

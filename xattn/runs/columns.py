@@ -19,6 +19,11 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "feature", "intervention", "n", "delta_logit", "delta_low", "delta_high", "flip_rate",
         "control_delta_logit", "control_flip_rate", "p_value", "p_adjusted",
     ),
+    "interventions_by_class": (
+        "feature", "intervention", "class", "n", "delta_logit", "delta_low", "delta_high",
+        "control_delta_logit", "excess_logit", "excess_low", "excess_high", "p_value",
+        "p_adjusted", "gained", "lost", "control_gained", "control_lost",
+    ),
     "verdicts": (
         "feature", "kind", "verdict", "test", "p_adjusted", "used", "rank_effect",
         "detectable_effect", "intervention", "excess_logit", "excess_low", "excess_high",
@@ -49,7 +54,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "faithfulness": (
         "method", "target", "grid", "score", "better", "n", "value", "low", "high", "random",
-        "p_random", "edges", "p_edges", "p_value", "p_adjusted", "beats_controls",
+        "p_random", "edges", "p_edges", "p_value", "p_adjusted", "beats_controls", "cells",
     ),
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
@@ -75,15 +80,16 @@ MORE_COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "feature_usage": (
         "rank_effect_error", "variance_share", "variance_low", "variance_high", "smallest_p",
-        "note", "p_holm", "p_bh",
+        "note", "p_holm", "p_bh", "stands_for",
     ),
     "interventions": (
         "kind", "available", "n_control", "n_borrowed", "groups", "abs_delta_logit",
         "control_abs_delta_logit", "excess_logit", "excess_low", "excess_high", "p_mcnemar",
-        "score_sd", "note",
+        "score_sd", "note", "changes", "control_changes",
     ),
-    "bias": ("cases_present", "cases_absent", "p_delong", "kind", "category"),
-    "fairness": ("left_out",),
+    "interventions_by_class": ("kind", "available", "n_control"),
+    "bias": ("cases_present", "cases_absent", "p_delong", "kind", "category", "classes"),
+    "fairness": ("left_out", "classes"),
     "verdicts": ("n", "effect_bits"),
 }  # fmt: skip
 """What the tables of an analysis hold beyond those, whatever was measured: a table without rows
@@ -100,6 +106,7 @@ WRITTEN_BY: dict[str, str] = {
             "alignment",
             "feature_usage",
             "interventions",
+            "interventions_by_class",
             "bias",
             "fairness",
             "verdicts",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.documents import read_json
-from xattn.errors import RunError, near
+from xattn.errors import RunError, near, one_line
 from xattn.images.cells import Cells
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEFAULT_RUN = "xattn-run"
+REPLACING = ".replacing"
+"""There while maps and table of a run may be of different images."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ class RunFolder(TableFolder):
                 f"Expected a finished run in {path}, but got no predictions.parquet"
                 "; repeat its `xattn explain` to go on where it stopped"
             )
+        if (folder.path / REPLACING).is_file():
+            raise RunError(
+                f"Expected a finished run in {path}, but it was stopped while images that had been "
+                "replaced were done again; repeat its `xattn explain` to go on"
+            )
         return folder
 
     @cached_property
@@ -131,9 +138,7 @@ class RunFolder(TableFolder):
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row per image: image_id, file, width, height, label, predicted, logit_*, prob_*."""
-        import pandas as pd
-
-        return pd.read_parquet(self.path / "predictions.parquet")
+        return read_predictions(self.path / "predictions.parquet")
 
     @property
     def methods(self) -> list[str]:
@@ -243,6 +248,23 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"Expected a JSON object in {path}, but got {type(values).__name__}")
     return values
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read a predictions.parquet.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError, EOFError) as err:  # Arrow's errors are among these
+        raise RunError(
+            f"Expected a table in {path}, but got: {one_line(err)}; delete it and repeat "
+            "`xattn explain` to have all images done again"
+        ) from err
 
 
 def last_run(here: str | Path = ".") -> RunFolder:

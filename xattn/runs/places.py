@@ -6,17 +6,13 @@ such layer the places of its cells (`Cells.to_dict`). The input's own pixels are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from xattn.errors import RunError
 from xattn.images.cells import Cells
 
-CLOSE = 0.25
-"""Pixels of the input by which two records of one place may differ."""
 DRAWN_BEFORE = "overlays_spread_evenly"
 PLACES = ("cells", "map_layers", DRAWN_BEFORE)
 """Entries of run.json."""
@@ -46,6 +42,24 @@ def recorded_cells(settings: Mapping[str, Any], method: str) -> Cells | None:
     return None if stored is None else Cells.from_dict(stored)
 
 
+def spread_note(methods: Sequence[str]) -> str:
+    """Say of which maps a run does not record the places; "" for none."""
+    if not methods:
+        return ""
+    named = ", ".join(methods[:3]) + (f" and {len(methods) - 3} more" if methods[3:] else "")
+    return (
+        f"The run does not record where the cells of its maps lie ({named}): they are taken as "
+        "spread evenly, which is up to half a cell off for convolutional layers; explain into a "
+        "new folder to have them in register"
+    )
+
+
+def off_by_spreading(settings: Mapping[str, Any]) -> list[str]:
+    """List the stored maps that would lie elsewhere if their cells were spread evenly."""
+    placed = {method: recorded_cells(settings, method) for method in settings["methods"]}
+    return [method for method, cells in placed.items() if cells is not None and _uneven(cells)]
+
+
 def joined_record(
     old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, done: int
 ) -> dict[str, Any]:
@@ -60,15 +74,15 @@ def joined_record(
         done: images that the folder holds.
 
     Raises:
-        RunError: the two differ on a layer by more than `CLOSE`.
+        RunError: the two are not near on a layer (`Cells.is_near`).
     """
     was, now = old.get("cells", {}), new.get("cells", {})
     for layer in was.keys() & now.keys():
         ours, theirs = Cells.from_dict(now[layer]), Cells.from_dict(was[layer])
-        if not _close(ours, theirs):
+        if not ours.is_near(theirs):
             raise RunError(
                 f"Expected the cells of {layer!r} where the run folder {folder} has them, "
-                f"{_told(theirs)}, but got {_told(ours)}; name another folder with --out"
+                f"{theirs.ends}, but got {ours.ends}; name another folder with --out"
             )
     for method, layer in old.get("map_layers", {}).items():
         if new.get("map_layers", {}).get(method, layer) != layer:
@@ -89,19 +103,4 @@ def joined_record(
 
 
 def _uneven(cells: Cells) -> bool:
-    return not _close(cells, Cells.spread(cells.grid, cells.size))
-
-
-def _close(a: Cells, b: Cells) -> bool:
-    if (a.grid, a.size) != (b.grid, b.size):
-        return False
-    return all(np.abs(np.subtract(*axis)).max() <= CLOSE for axis in ((a.y, b.y), (a.x, b.x)))
-
-
-def _told(cells: Cells) -> str:
-    """Write down the outermost cells."""
-    height, width = cells.grid
-    return (
-        f"{height} x {width} from ({cells.y[0]:.1f}, {cells.x[0]:.1f}) to "
-        f"({cells.y[-1]:.1f}, {cells.x[-1]:.1f})"
-    )
+    return not cells.is_near(Cells.spread(cells.grid, cells.size))

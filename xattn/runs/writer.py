@@ -1,15 +1,15 @@
 """Writing a run folder so that a kill at any moment loses at most the batch in flight.
 
-Each batch is put down as three small files under RUN/.progress, the last of which commits it;
-`finish` gathers them into the tables and the map store. Gathering is a function of the batches
-alone, so a run that was killed and repeated ends with the same bytes as one that was not.
+Each batch is committed under RUN/.progress; `finish` gathers them into the tables and the map
+store. Gathering is a function of what is there and of the batches, so a run that was killed and
+repeated ends with the same bytes as one that was not. A finished run is added to in the same way:
+images, methods for images that are there, labels, and images that were replaced.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.documents import read_json
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
+from xattn.runs.batches import Batch, number_of, read_batches, write_batch
 from xattn.runs.columns import COLUMNS
-from xattn.runs.folder import RunFolder, read_settings
+from xattn.runs.folder import REPLACING, RunFolder, read_predictions, read_settings
+from xattn.runs.gather import Gathered, gather_rows, write_maps, write_more_maps
+from xattn.runs.identity import kept, other_versions, require_same
+from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 from xattn.runs.places import PLACES, joined_record
-
-IDENTITY = (
-    "checkpoint_sha256", "weights", "classes", "preprocessing", "methods", "target", "target_layer",
-)  # fmt: skip
-"""Settings that two calls must share to write into one run folder."""
-
-UNSAID = {"weights": "raw"}
-"""What runs mean that were written before a setting was recorded."""
+from xattn.runs.record import write_json
 
 
 @dataclass
@@ -40,15 +36,25 @@ class RunWriter:
 
     Attributes:
         path: the run folder.
-        settings: content of run.json.
+        settings: content of run.json, `methods` being those that the run has in the end.
         files_done: what need not be done again.
         ids_done: file of each image that was done, by its id.
+        stamps: what the files were that were done, as far as it is known.
+        versions: of the packages of this call.
+        notes: what was found of earlier calls.
     """
 
     path: Path
     settings: dict[str, Any]
     files_done: set[str] = field(default_factory=set)
     ids_done: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _have: dict[str, set[str]] = field(default_factory=dict)
+    _rows: dict[str, dict[Hashable, Any]] = field(default_factory=dict)
+    _labels: dict[str, str] = field(default_factory=dict)
+    _replaces: set[str] = field(default_factory=set)
     _next: int = 0
 
     @classmethod
@@ -58,52 +64,89 @@ class RunWriter:
         Raises:
             RunError: the folder holds a run of other settings, or is no folder to write in.
         """
-        writer = cls(Path(path), dict(settings))
+        writer = cls(Path(path), dict(settings), versions=settings.get("versions", {}))
         if writer.path.exists() and not writer.path.is_dir():
             raise RunError(f"Expected a folder to write into, but got the file {path}")
         old = writer._stored_settings()
         if old is not None:
-            writer._require_same(old)
+            require_same(old, writer.settings, writer.path)
         try:
             writer._progress.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             raise RunError(f"Expected to write into {path}, but got: {err.strerror}") from err
         writer._tidy_up()
         if old is None:
-            writer._write_settings(writer.settings)
+            write_json(writer._record, writer.settings)
         else:
-            writer.settings = {**writer.settings, **{k: old[k] for k in IDENTITY if k in old}}
-        writer._take_stock()
+            methods = list(dict.fromkeys([*old["methods"], *settings["methods"]]))
+            writer.settings = {**writer.settings, **kept(old), "methods": methods}
+        writer._take_stock(old)
         if old is not None:
             done = len(writer.ids_done)
             writer.settings |= joined_record(old, writer.settings, writer.path, done)
+            writer._join(old)
         return writer
+
+    def missing(self, file: str) -> tuple[str, ...]:
+        """Return the methods of the run whose map of an image that was done is not there."""
+        have = self._have.get(file, set(self.settings["methods"]))
+        return tuple(name for name in self.settings["methods"] if name not in have)
+
+    def redo(self, file: str) -> None:
+        """Have a file done again; what was done of it is replaced."""
+        self.files_done.discard(file)
+        self._have.pop(file, None)
+        self._replaces.add(file)
+
+    def label(self, labels: Mapping[str, str | None]) -> tuple[list[str], dict[str, str]]:
+        """Take labels over for images that are there; without one, an image keeps its own.
+
+        Args:
+            labels: by image id.
+
+        Returns:
+            Ids of images whose label was not known, and the earlier label of those that change.
+        """
+        filled, changed = [], {}
+        for row in self._rows.values():
+            id_, own = row["image_id"], row["label"]
+            new = labels.get(id_)
+            if new is None or new == own:
+                continue
+            self._labels[id_] = new
+            if pd.isna(own):
+                filled.append(str(id_))
+            else:
+                changed[str(id_)] = str(own)
+        return filled, changed
+
+    def row(self, file: str) -> Mapping[Hashable, Any]:
+        """Return the row of an image that was done."""
+        return self._rows[file]
 
     def commit(
         self,
         rows: Sequence[Mapping[str, Any]],
         maps: Mapping[str, NDArray[np.float32]],
         errors: Sequence[Mapping[str, str]] = (),
+        stamps: Mapping[str, Stamp] | None = None,
+        adds: bool = False,
     ) -> None:
-        """Put one batch down for good: a row and a map per method and image, and what failed.
+        """Write one batch for good: a row and a map per method and image, and what failed.
 
         Args:
             rows: predictions, one mapping per image that was done.
             maps: method -> float32 (len(rows), h, w), unnormalised.
             errors: mappings with file, stage and error, one per image that could not be done.
+            stamps: what the files were, by name.
+            adds: the images are there, and these maps are added to them.
         """
         counts = {method: len(values) for method, values in maps.items()}
         if any(count != len(rows) for count in counts.values()):
             raise ValueError(f"Expected {len(rows)} maps of each method, but got {counts}")
-        stem = self._progress / f"batch-{self._next:06d}"
-        if rows:
-            with replacing(stem.with_suffix(".npz")) as scratch, scratch.open("wb") as f:
-                arrays: dict[str, Any] = {k: np.asarray(m, np.float32) for k, m in maps.items()}
-                np.savez(f, **arrays)
-            with replacing(stem.with_suffix(".parquet")) as scratch:
-                pd.DataFrame(list(rows)).to_parquet(scratch, index=False)
-        with replacing(stem.with_suffix(".json")) as scratch:
-            scratch.write_text(json.dumps({"rows": len(rows), "errors": list(errors)}))
+        replaces = sorted(self._replaces.intersection(str(row["file"]) for row in rows))
+        batch = {"errors": list(errors), "adds": adds, "replaces": replaces}
+        write_batch(self._progress, self._next, rows, maps, stamps or {}, batch)
         self._next += 1
 
     def finish(self, **facts: Any) -> RunFolder:
@@ -113,32 +156,61 @@ class RunWriter:
             facts: what is known only at the end (timings), added to run.json beside the counts.
 
         Raises:
-            RunError: not one image was done; errors.csv is written all the same.
+            RunError: not one image was done (errors.csv is written all the same), an id stands
+                twice, or the maps do not match the table.
         """
-        before, parts, errors = self._finished_rows(), self._new_parts(), self._all_errors()
-        frames = ([] if before is None else [before]) + list(parts.values())
-        if not frames:
+        batches, damaged = read_batches(self._progress)
+        if damaged:
+            raise RunError(
+                f"Expected whole batches in {self._progress}, but got {damaged} damaged"
+                "; repeat the command to have them done again"
+            )
+        errors = self._all_errors(batches)
+        before = self._finished_rows()
+        gathered = gather_rows(before, batches, self._methods, self._labels)
+        if not len(gathered.rows):
             self._write_errors(errors)
             self._drop_progress()  # so that a second call tries the files again
             first = f": {errors['error'].iloc[0]}" if len(errors) else ""
             raise RunError(f"Not one image could be done, see {self.path / 'errors.csv'}{first}")
-        rows = pd.concat(frames, ignore_index=True)
-        if parts:
-            self._gather_maps(0 if before is None else len(before), list(parts))
-            with replacing(self.path / "predictions.parquet") as scratch:
-                rows.to_parquet(scratch, index=False)
+        gathered.require_unique_ids(self.path)
+        self._write_results(gathered, before, batches)
+        rows = gathered.rows
         # A file that failed before and was mended since is no error any more.
         errors = errors[~errors["file"].isin(rows["file"])]
         self._write_errors(errors)
         counts = {"images": len(rows) + len(errors), "done": len(rows), "skipped": len(errors)}
         old = self._stored_settings() or {}
-        if parts or "counts" not in old:
-            self._write_settings({**self.settings, "counts": counts, **facts})
+        if gathered.changed or "counts" not in old:
+            write_json(self._record, {**self.settings, "counts": counts, **facts})
         else:  # nothing new was done: the record of how it was done stays
-            places = {k: self.settings[k] for k in PLACES if k in self.settings}
-            self._write_settings({**old, **places, "counts": counts})
+            same = {k: self.settings[k] for k in (*PLACES, "left_out") if k in self.settings}
+            write_json(self._record, {**old, **same, "counts": counts})
         self._drop_progress()
         return RunFolder.open(self.path)
+
+    def _write_results(
+        self, gathered: Gathered, before: pd.DataFrame | None, batches: Sequence[Batch]
+    ) -> None:
+        mark, stored, methods = self.path / REPLACING, self._stored_methods(), self._methods
+        if gathered.replaces:  # between the two, maps and table are not of the same images
+            mark.touch()
+        if gathered.new_rows:
+            write_maps(self.path, gathered, before, batches, stored, methods)
+        elif gathered.changed:
+            write_more_maps(self.path, gathered, before, batches, stored, methods)
+        if gathered.changed or gathered.relabelled:
+            with replacing(self.path / "predictions.parquet") as scratch:
+                gathered.rows.to_parquet(scratch, index=False)
+        mark.unlink(missing_ok=True)
+        files = set(gathered.rows["file"])
+        stamps = {file: one for file, one in self._all_stamps(batches).items() if file in files}
+        if stamps != read_stamps(self._inputs):
+            write_stamps(self._inputs, stamps)
+
+    @property
+    def _methods(self) -> list[str]:
+        return list(self.settings["methods"])
 
     @property
     def _progress(self) -> Path:
@@ -149,72 +221,89 @@ class RunWriter:
         return self.path / ".progress.gone"
 
     @property
-    def _maps(self) -> Path:
-        return self.path / "maps.zarr"
+    def _record(self) -> Path:
+        return self.path / "run.json"
 
     @property
-    def _old_maps(self) -> Path:
-        return self.path / ".maps.zarr.old"
+    def _inputs(self) -> Path:
+        return self.path / "inputs.parquet"
 
-    def _commits(self) -> dict[Path, dict[str, Any]]:
-        """Read what the committed batches say, by path without ending, in order."""
-        paths = sorted(self._progress.glob("batch-*.json"))
-        return {path.with_suffix(""): read_json(path, error=RunError) for path in paths}
-
-    def _new_parts(self) -> dict[Path, pd.DataFrame]:
-        """Read the rows of the batches that are not in the table yet.
-
-        A kill between the table's replacement and the end leaves batches that are already in it.
-        """
-        stems = [stem for stem, content in self._commits().items() if content["rows"]]
-        parts = {stem: pd.read_parquet(stem.with_suffix(".parquet")) for stem in stems}
-        before = self._finished_rows()
-        known = set() if before is None else set(before["file"])
-        return {stem: rows for stem, rows in parts.items() if rows["file"].iloc[0] not in known}
-
-    def _all_errors(self) -> pd.DataFrame:
+    def _all_errors(self, batches: Sequence[Batch]) -> pd.DataFrame:
         """Put together the errors of earlier calls and of this one, the latest of each file."""
-        failures = [e for content in self._commits().values() for e in content["errors"]]
+        failures = [error for batch in batches for error in batch.errors]
         errors = pd.DataFrame(failures, columns=list(COLUMNS["errors"]))
-        path = self.path / "errors.csv"
-        if path.is_file():
-            errors = pd.concat([pd.read_csv(path, keep_default_na=False), errors])
+        folder = RunFolder(self.path)
+        if folder.has_table("errors"):
+            errors = pd.concat([folder.table("errors").fillna(""), errors])
         return errors.drop_duplicates("file", keep="last")
 
+    def _all_stamps(self, batches: Sequence[Batch]) -> dict[str, Stamp]:
+        stamps = {**read_stamps(self._inputs), **self.stamps}
+        for batch in batches:
+            stamps |= batch.stamps
+        return stamps
+
     def _stored_settings(self) -> dict[str, Any] | None:
-        path = self.path / "run.json"
-        if not path.is_file():
-            return None
-        return read_settings(path)
+        return read_settings(self._record) if self._record.is_file() else None
 
-    def _require_same(self, old: Mapping[str, Any]) -> None:
-        for key in IDENTITY:
-            unsaid = UNSAID.get(key)
-            was, now = old.get(key, unsaid), self.settings.get(key, unsaid)
-            if was != now:
-                raise RunError(
-                    f"Expected {key} {_short(was)} as in the run folder {self.path}, but got "
-                    f"{_short(now)}; name another folder with --out"
-                )
+    def _stored_methods(self) -> list[str]:
+        """Return the methods whose maps the finished part of the run has."""
+        if self._finished_rows() is None:
+            return []
+        names = (self._stored_settings() or {}).get("methods", [])
+        return [name for name in names if (self.path / "maps.zarr" / name).is_dir()]
 
-    def _take_stock(self) -> None:
+    def _join(self, old: Mapping[str, Any]) -> None:
+        """Take over what the record says of earlier calls."""
+        methods = self.settings["methods"]
+        left_out = {**old.get("left_out", {}), **self.settings.get("left_out", {})}
+        if left_out or "left_out" in self.settings:
+            kept_out = {name: why for name, why in left_out.items() if name not in methods}
+            self.settings["left_out"] = kept_out
+        if "targets" in old and "targets" in self.settings:
+            both = [*old["targets"], *self.settings["targets"]]
+            self.settings["targets"] = list(dict.fromkeys(both))
+        since = list(old.get("versions_since", []))
+        now = self.settings.get("versions")
+        if "versions" in old and now is not None:
+            if other_versions(old, self.settings) and now not in since:
+                since.append(now)
+            self.settings["versions"] = old["versions"]
+        if since:
+            self.settings["versions_since"] = since
+
+    def _take_stock(self, old: Mapping[str, Any] | None) -> None:
         """Learn what earlier calls did: images in the tables and in committed batches."""
-        before = self._finished_rows()
-        for rows in ([] if before is None else [before]) + list(self._new_parts().values()):
-            self.ids_done |= dict(zip(rows["image_id"], rows["file"], strict=True))
+        batches, damaged = read_batches(self._progress)
+        if damaged:
+            what = "batch" if damaged == 1 else "batches"
+            self.notes.append(f"{damaged} damaged {what} of an earlier call: done again")
+        before, stored = self._finished_rows(), set(self._stored_methods())
+        if before is not None:
+            self.ids_done |= dict(zip(before["image_id"], before["file"], strict=True))
+            self._have |= {file: set(stored) for file in before["file"]}
+            self._rows |= {row["file"]: row for row in before.to_dict("records")}
+        for batch in batches:
+            self._next = number_of(batch) + 1
+            for file in batch.files:
+                self._have[file] = set(batch.methods) | (self._have[file] if batch.adds else set())
+            if batch.files and not batch.adds:
+                self.ids_done |= dict(zip(batch.rows["image_id"], batch.files, strict=True))
+                self._rows |= {row["file"]: row for row in batch.rows.to_dict("records")}
         self.files_done |= set(self.ids_done.values())
-        for stem, content in self._commits().items():
-            self._next = int(stem.name.removeprefix("batch-")) + 1
+        self.stamps = self._all_stamps(batches)
+        for batch in batches:
             # An image that failed is not tried again within the run that is going on: its
             # batch mates must keep the company they had.
-            self.files_done |= {e["file"] for e in content["errors"]}
+            self.files_done |= {error["file"] for error in batch.errors}
 
     def _tidy_up(self) -> None:
         """Put right what a kill within `finish` left."""
         shutil.rmtree(self._gone, ignore_errors=True)
-        if self._old_maps.is_dir() and not self._maps.is_dir():
-            self._old_maps.rename(self._maps)
-        shutil.rmtree(self._old_maps, ignore_errors=True)
+        maps, old = self.path / "maps.zarr", self.path / ".maps.zarr.old"
+        if old.is_dir() and not maps.is_dir():
+            old.rename(maps)
+        shutil.rmtree(old, ignore_errors=True)
 
     def _drop_progress(self) -> None:
         # Renamed first: half of it would be worse than all or nothing.
@@ -223,40 +312,7 @@ class RunWriter:
 
     def _finished_rows(self) -> pd.DataFrame | None:
         path = self.path / "predictions.parquet"
-        return pd.read_parquet(path) if path.is_file() else None
-
-    def _gather_maps(self, n_before: int, parts: Sequence[Path]) -> None:
-        import zarr
-
-        scratch = self.path / ".maps.zarr.part"
-        shutil.rmtree(scratch, ignore_errors=True)
-        zarr.create_group(scratch)
-        for method in self.settings["methods"]:
-            # One method at a time: the store may be far larger than memory allows for all.
-            pieces = [np.load(p.with_suffix(".npz"))[method] for p in parts]
-            if n_before:
-                old = zarr.open_array(self._maps / method, mode="r")
-                pieces.insert(0, np.asarray(old[:n_before], dtype=np.float32))
-            data = np.concatenate(pieces)
-            rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
-            array = zarr.create_array(
-                scratch / method, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
-            )
-            array[:] = data
-        if self._maps.is_dir():
-            self._maps.rename(self._old_maps)
-        scratch.rename(self._maps)
-        shutil.rmtree(self._old_maps, ignore_errors=True)
+        return read_predictions(path) if path.is_file() else None
 
     def _write_errors(self, errors: pd.DataFrame) -> None:
-        with replacing(self.path / "errors.csv") as scratch:
-            errors.to_csv(scratch, index=False, lineterminator="\n")
-
-    def _write_settings(self, values: Mapping[str, Any]) -> None:
-        with replacing(self.path / "run.json") as scratch:
-            scratch.write_text(json.dumps(values, indent=2, sort_keys=False) + "\n")
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+        RunFolder(self.path).write_table("errors", errors)

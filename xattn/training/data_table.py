@@ -31,6 +31,12 @@ def _as_texts(value: Any) -> Any:
     return tuple(value)
 
 
+def _as_names(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"expected a list of metadata columns, but got {value!r}")
+    return tuple(dict.fromkeys(value))
+
+
 def value_text(value: str | int | float) -> str:
     """Return a metadata value as text, in which 2 and 2.0 are the same.
 
@@ -47,6 +53,7 @@ def value_text(value: str | int | float) -> str:
 Destination = Literal["train", "val", "test", "ood", "none"]
 """A split, or "none": left out."""
 Values = Annotated[tuple[str | int | float | bool, ...], BeforeValidator(_as_texts)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 Pixels = Annotated[int, Field(ge=1)]
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(_as_pair)]
 Colour = Annotated[tuple[float, float, float], BeforeValidator(_as_triple)]
@@ -81,6 +88,8 @@ class DataTable(Table):
     """Metadata column that says the split of every image, in place of `val` and `test`."""
     split_values: dict[str, Destination] = Field(default_factory=dict)
     """Its values and the split of each; needed if they are not train, val, test and ood."""
+    stratify: Names = ()
+    """Metadata columns that train, val and test shall have in the same proportions."""
     split_seed: int = Field(default=0, ge=0)
     """Kept apart from `seed`: trainings of several seeds are compared on the same images."""
 

@@ -18,6 +18,7 @@ from xattn.training.data_table import DataTable
 from xattn.training.listed import bind_by_lists, without_leaks
 from xattn.training.samples import Failure, Sample, Split
 from xattn.training.splits import check_splits, count_splits, make_splits, write_splits
+from xattn.training.traits import traits_named
 from xattn.training.trap import bind_trap, describe_trap, presences
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def divide(
     _require_one_say(table, lists, trap)
     samples, failures = choose(annotations, images, table)
     notes = describe_origin(samples, table)
+    stratify = traits_named(annotations, [s.id for s in samples], table.stratify)
     if lists:
         samples, notes = bind_by_lists(samples, lists)
     good: list[Sample] = []
@@ -116,7 +118,9 @@ def divide(
         flags = presences(annotations, [s.id for s in good], trap)
         seed = table.split_seed
         good = bind_trap(good, hashes, flags, share=trap_share, strength=trap_strength, seed=seed)
-    splits = make_splits(good, hashes, val=table.val, test=table.test, seed=table.split_seed)
+    splits = make_splits(
+        good, hashes, val=table.val, test=table.test, seed=table.split_seed, stratify=stratify
+    )
     check_splits(good, splits, hashes, annotations.labels)
     if trap:
         notes += describe_trap(good, splits, flags, trap)

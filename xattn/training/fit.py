@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from xattn.models.device import resolve_device
 from xattn.runs.guard import writes
@@ -29,7 +28,7 @@ from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
 from xattn.training.samples import SPLITS, Split
 from xattn.training.scores import score
-from xattn.training.start import build_network
+from xattn.training.start import Start, build_network
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -111,18 +110,17 @@ def train(
 
     with bar(progress) as move, isolated_chance(hardware.device):
         # Before the images: a wrong name should not wait for them.
-        network, init = build_network(recipe, len(annotations.labels))
+        start = build_network(recipe, len(annotations.labels))
         inputs = gather(annotations, recipe, chosen, workers=workers, progress=move)
         if on_fault is not None:
             for failure in inputs.skipped[len(annotations.faults) :]:
                 on_fault(failure)
         return fit(
-            network,
+            start,
             recipe,
             inputs,
             folder,
             hardware,
-            init=init,
             tensorboard=tensorboard,
             progress=move,
             on_epoch=on_epoch,
@@ -130,13 +128,12 @@ def train(
 
 
 def fit(
-    network: nn.Module,
+    start: Start,
     recipe: Recipe,
     inputs: Inputs,
     folder: Path,
     hardware: Hardware,
     *,
-    init: dict[str, Any] | None = None,
     scored: tuple[Split, ...] = SPLITS[1:],
     tensorboard: bool = False,
     progress: Progress | None = None,
@@ -145,12 +142,11 @@ def fit(
     """Train a network on what was gathered, or go on with its training, and write the record.
 
     Args:
-        network: as `build_network` returned it; left with the best epoch's weights.
+        start: what `build_network` returned; its network is left with the best epoch's weights.
         recipe: how it is trained.
         inputs: what it is trained on.
         folder: as `out` of `train`.
         hardware: where to compute.
-        init: where the network's weights come from, for the record.
         scored: splits whose images are looked at when the training is over.
         tensorboard, progress, on_epoch: see `train`.
     """
@@ -163,12 +159,12 @@ def fit(
         bookmark.begin(**arguments)
 
     def save(epoch: Epoch) -> None:
-        save_epoch(folder / "model.pt", network, recipe, material, epoch)
+        save_epoch(folder / "model.pt", start, recipe, material, epoch)
 
     def keep(epoch: Epoch) -> None:
         place = folder / "checkpoints"
         place.mkdir(exist_ok=True)
-        save_epoch(place / f"epoch_{epoch.epoch:04d}.pt", network, recipe, material, epoch)
+        save_epoch(place / f"epoch_{epoch.epoch:04d}.pt", start, recipe, material, epoch)
 
     keeper = Keeper(
         folder,
@@ -179,7 +175,7 @@ def fit(
         keep,
         recipe.train.keep_every,
     )
-    module = Classifier(network, recipe, material)
+    module = Classifier(start.network, recipe, material)
     try:
         logs = folder / "logs" if tensorboard else None
         fit_module(module, hardware, keeper, bookmark, progress, logs)
@@ -209,7 +205,8 @@ def fit(
     write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
     facts = {
         **about_inputs(recipe, inputs, folder),
-        "init": init,
+        "init": start.init,
+        "head": start.head,
         **about_result(result),
         "device": hardware.describe(),
         "threads": torch.get_num_threads(),

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
 from xattn.training.history import Epoch
@@ -29,6 +27,7 @@ from xattn.training.resume import Bookmark
 from xattn.training.samples import SPLITS, Split
 from xattn.training.scores import Scores
 from xattn.training.splits import write_splits
+from xattn.training.start import Start
 
 
 def about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def about_result(result: TrainResult) -> dict[str, Any]:
 
 def save_epoch(
     path: Path,
-    network: nn.Module,
+    start: Start,
     recipe: Recipe,
     material: Material,
     epoch: Epoch,
@@ -70,13 +69,14 @@ def save_epoch(
     """Write the checkpoint of one epoch; what it was trained on stands in it."""
     save_checkpoint(
         path,
-        network,
+        start.network,
         architecture=recipe.model.architecture,
         options=recipe.model.options,
         classes=material.classes,
         preprocessing=recipe.preprocessing,
         extra={
             "recipe": recipe.to_record(),
+            "head": start.head,
             "splits": material.describe(),
             "splits_sha256": text_sha256(_splits_csv(material)),
             "best": asdict(epoch),

@@ -11,6 +11,7 @@ from xattn.training.material import Material, prepare
 from xattn.training.recipe import Recipe
 from xattn.training.record import text_sha256
 from xattn.training.samples import Failure, Sample
+from xattn.training.traits import traits_named
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -64,7 +65,16 @@ def gather(
     """
     began = time.perf_counter()
     samples, left_out = chosen
-    material = prepare(samples, annotations.labels, recipe, workers=workers, progress=progress)
+    # Before decoding: a wrong name should not wait for it.
+    stratify = traits_named(annotations, [s.id for s in samples], recipe.data.stratify)
+    material = prepare(
+        samples,
+        annotations.labels,
+        recipe,
+        stratify=stratify,
+        workers=workers,
+        progress=progress,
+    )
     faults = [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
     skipped = (*faults, *left_out, *material.cache.failures)
     return Inputs(annotations, material, skipped, time.perf_counter() - began)

@@ -13,6 +13,7 @@ from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.recipe import Recipe
 from xattn.training.samples import Sample, Split, groups_of, labels_of
 from xattn.training.splits import check_splits, count_splits, make_splits
+from xattn.training.traits import Trait
 
 __all__ = ["Images", "Material", "choose", "prepare"]
 
@@ -61,6 +62,7 @@ def prepare(
     classes: tuple[str, ...],
     recipe: Recipe,
     *,
+    stratify: Mapping[str, Trait] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Material:
@@ -69,7 +71,8 @@ def prepare(
     Args:
         samples: labelled images; those that are not bound to a split are dealt to one.
         classes: names of the label indices.
-        recipe: says size, mode, and shares.
+        recipe: says size, mode, and fractions.
+        stratify: the columns that its `stratify` names.
         workers, progress: see `decode_all`.
 
     Raises:
@@ -78,7 +81,12 @@ def prepare(
     cache = decode_all(samples, recipe.preprocessing, workers=workers, progress=progress)
     data = recipe.data
     splits = make_splits(
-        cache.samples, cache.hashes, val=data.val, test=data.test, seed=data.split_seed
+        cache.samples,
+        cache.hashes,
+        val=data.val,
+        test=data.test,
+        seed=data.split_seed,
+        stratify=stratify,
     )
     check_splits(cache.samples, splits, cache.hashes, classes)
     return Material(classes, cache, splits, tuple(describe_origin(cache.samples, data)))

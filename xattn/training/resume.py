@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xattn.documents import read_json
 from xattn.errors import RunError, XattnError
+from xattn.runs.identity import differences
 from xattn.training.record import write_json
 
 
@@ -76,15 +76,6 @@ class Bookmark:
     def clear(self) -> None:
         """Forget the training's progress."""
         shutil.rmtree(self.state.parent, ignore_errors=True)
-
-
-def differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yield (dotted key, then, now) of every value that differs."""
-    if isinstance(then, Mapping) and isinstance(now, Mapping):
-        for key in dict.fromkeys([*then, *now]):
-            yield from differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
-    elif then != now:
-        yield place, then, now
 
 
 def _shown(value: Any) -> str:

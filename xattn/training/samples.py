@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import XattnError
 from xattn.images.find import find_images
 
@@ -78,14 +79,15 @@ def select_samples(
     chosen = list(annotations.images)
     files = {image.id: image.file for image in chosen}
     if images is not None:
-        files = {found.id: found.path for found in find_images(images, named=files.values())}
-        chosen = [image for image in chosen if image.id in files]
-        if not chosen:
+        found, matched = with_known_ids(find_images(images, named=files.values()), annotations)
+        files = {image.id: image.path for image in found}
+        if not matched.found:
             raise XattnError(
                 f"Expected images with ids of the annotation file in {images}, but of its "
                 f"{len(annotations.images)} images none is there; the id is the file's name "
-                "without its ending"
+                f"without its ending: {examples(list(files), [image.id for image in chosen])}"
             )
+        chosen = [i for i, at in zip(chosen, matched.place, strict=True) if at is not None]
     index = {name: i for i, name in enumerate(annotations.labels)}
     samples = [
         Sample(image.id, files[image.id], index[image.label], image.group)

@@ -216,14 +216,13 @@ class _Search:
                 raise _TimeUp
 
         with isolated_chance(self.hardware.device):
-            network, init = build_network(recipe, len(self.annotations.labels))
+            start = build_network(recipe, len(self.annotations.labels))
             fit(
-                network,
+                start,
                 recipe,
                 self._inputs(recipe),
                 folder,
                 self.hardware,
-                init=init,
                 scored=("val",),
                 progress=self.progress,
                 on_epoch=watch,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError, near
+from xattn.training.deal import deal
 from xattn.training.samples import (
     HELD_OUT,
     SPLITS,
@@ -42,54 +43,72 @@ def make_splits(
     val: float,
     test: float,
     seed: int,
+    stratify: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Split]:
-    """Divide samples into train, val and test: whole groups, every class in proportion.
+    """Divide samples into train, val and test: whole groups, at random, every class in proportion.
 
     Samples of one group and samples whose files hold the same bytes stay together. Groups are
-    dealt out one by one, the largest first and otherwise in random order, each to the split in
-    which it leaves the numbers of every class closest to their share. Groups of one image come out
-    within one image of every class's share; with large groups the shares are kept as well as whole
-    groups allow. A sample that is bound to a split goes there, and takes no other with it.
+    dealt at random within strata of class, size and value of the columns in `stratify`, see
+    `deal`. Images that stand alone come out within one image of every class's fraction; with
+    groups the fractions are kept as well as whole groups allow. A sample that is bound to a split
+    goes there, and takes no other with it.
 
     Args:
         samples: labelled images.
         hashes: sample id -> hash of its file's bytes.
-        val, test: shares of the images that are not bound, each in [0, 1); the rest is train.
-        seed: of the order in which groups are dealt.
+        val, test: fractions of the images that are not bound, each in [0, 1); the rest is train.
+        seed: of the chance within strata.
+        stratify: column -> sample id -> value, of columns to be in proportion too.
 
     Returns:
         Sample id -> split, in the order of the samples.
     """
     free = [sample for sample in samples if sample.split is None]
-    dealt = _deal(free, hashes, (1 - val - test, val, test), seed) if free else {}
+    fractions = (1 - val - test, val, test)
+    dealt = _deal(free, hashes, fractions, seed, stratify or {}) if free else {}
     return {s.id: s.split if s.split is not None else dealt[s.id] for s in samples}
 
 
 def _deal(
     samples: Sequence[Sample],
     hashes: Mapping[str, str],
-    shares: tuple[float, float, float],
+    fractions: tuple[float, float, float],
     seed: int,
+    stratify: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Split]:
     """Divide samples that are free to go into train, val or test."""
     unit = units(samples, hashes)
     labels = labels_of(samples)
-    counts = np.zeros((unit.max() + 1, labels.max() + 1))
-    np.add.at(counts, (unit, labels), 1)
+    sizes = np.bincount(unit)
+    _, size = np.unique([size_class(int(n)) for n in sizes], return_inverse=True)
+    columns = [np.array([values[s.id] for s in samples]) for values in stratify.values()]
 
-    order = np.random.default_rng(seed).permutation(len(counts))
-    order = order[np.argsort(-counts[order].sum(1), kind="stable")]
-    totals = np.maximum(counts.sum(0), 1)
-    # How far every split is from its share, as a fraction of each class: (splits, classes).
-    lacking = np.array(shares)[:, None] * counts.sum(0) / totals
-    home = np.empty(len(counts), dtype=np.intp)
-    for one in order:
-        part = counts[one] / totals
-        # What the squared distance to the shares grows by, if the group goes to each split.
-        growth = (part * (part - 2 * lacking)).sum(1)
-        home[one] = growth.argmin()
-        lacking[home[one]] -= part
+    counted = [_counts(unit, labels), *(_counts(unit, column) for column in columns)]
+    kinds = np.column_stack([size, *(counts.argmax(axis=1) for counts in counted)])
+    _, strata = np.unique(kinds, axis=0, return_inverse=True)
+    margins = np.hstack([np.eye(size.max() + 1)[size] * sizes[:, None], *counted[1:]])
+    home = deal(counted[0], margins, strata.reshape(-1), fractions, seed)
     return {s.id: SPLITS[home[u]] for s, u in zip(samples, unit, strict=True)}
+
+
+def size_class(n: int) -> str:
+    """Name the numbers of images that a group of n is alike with.
+
+    >>> size_class(1), size_class(3), size_class(5), size_class(8)
+    ('1 image', '3 images', '4 to 7 images', '8 to 15 images')
+    """
+    if n < 4:
+        return f"{n} image{'s' * (n > 1)}"
+    low = 2 ** (n.bit_length() - 1)
+    return f"{low} to {2 * low - 1} images"
+
+
+def _counts(unit: NDArray[np.intp], values: NDArray[Any]) -> NDArray[np.float64]:
+    """Count the images of each unit by value: (units, values)."""
+    names, code = np.unique(values, return_inverse=True)
+    counts = np.zeros((unit.max() + 1, len(names)))
+    np.add.at(counts, (unit, code), 1)
+    return counts
 
 
 def check_splits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,16 +14,29 @@ from xattn.models.checkpoint import read_checkpoint
 from xattn.models.keys import best_reading
 from xattn.models.state import compare
 from xattn.training.augment import stream
+from xattn.training.head import STD, draw_heads, head_keys
 from xattn.training.recipe import Recipe
 
 
-def build_network(recipe: Recipe, n_classes: int) -> tuple[nn.Module, dict[str, Any] | None]:
+class Start(NamedTuple):
+    """A network to be trained, and how it came about.
+
+    Attributes:
+        network: in train mode.
+        init: where its weights come from, see `start_from`; None if all are random.
+        head: its last layers as they were drawn (layers, std, bias); None if all are of `init`.
+    """
+
+    network: nn.Module
+    init: dict[str, Any] | None = None
+    head: dict[str, Any] | None = None
+
+
+def build_network(recipe: Recipe, n_classes: int) -> Start:
     """Build the recipe's network, its weights drawn by the recipe's seed or read from `init`.
 
-    Draws from torch's global generator.
-
-    Returns:
-        The network in train mode, and where its weights come from (None: all random).
+    The last layer is drawn small, whatever the library would have done, so that the loss starts
+    near ln(classes). Draws from torch's global generator.
 
     Raises:
         UsageError: the architecture or an option is unknown.
@@ -31,16 +44,24 @@ def build_network(recipe: Recipe, n_classes: int) -> tuple[nn.Module, dict[str, 
     """
     torch.manual_seed(stream(recipe.train.seed))
     network = build(recipe.model.architecture, n_classes, **recipe.model.options).train()
-    if recipe.train.init is None:
-        return network, None
-    return network, start_from(network, recipe.train.init)
+    drawn = draw_heads(network, n_classes)
+    init = None if recipe.train.init is None else start_from(network, recipe.train.init, n_classes)
+    if init is not None:
+        drawn = tuple(name for name in drawn if f"{name}.weight" in init["left"])
+    head = {"layers": list(drawn), "std": STD, "bias": 0.0} if drawn else None
+    return Start(network, init, head)
 
 
-def start_from(network: nn.Module, path: Path) -> dict[str, Any]:
+def start_from(network: nn.Module, path: Path, n_classes: int) -> dict[str, Any]:
     """Load the weights of another checkpoint as far as it goes, in place.
 
     Every weight of the file must find its place, but for a classifier of other classes. What the
     network has beyond (the attention blocks of a hybrid) stays as it is.
+
+    Args:
+        network: gets the weights.
+        path: any checkpoint that can be read.
+        n_classes: of the network.
 
     Returns:
         file, sha256, loaded (number of tensors), left (keys that were not in the file).
@@ -51,7 +72,7 @@ def start_from(network: nn.Module, path: Path) -> dict[str, Any]:
     checkpoint = read_checkpoint(path)
     own = network.state_dict()
     given = best_reading(checkpoint.state, own).state
-    classifier = _classifier(network)
+    classifier = head_keys(network, n_classes)
     kept = {
         key: value
         for key, value in given.items()
@@ -70,9 +91,3 @@ def start_from(network: nn.Module, path: Path) -> dict[str, Any]:
         "loaded": match.agreeing,
         "left": list(match.missing),
     }
-
-
-def _classifier(network: nn.Module) -> set[str]:
-    """Return the keys of the last linear layer, the only part that depends on the classes."""
-    layers = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
-    return {f"{layers[-1]}.{end}" for end in ("weight", "bias")} if layers else set()

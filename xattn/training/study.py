@@ -15,9 +15,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from xattn.errors import RunError
+from xattn.runs.identity import differences
 from xattn.runs.locks import Hold, held, try_hold
 from xattn.training.augment import stream
-from xattn.training.resume import differences
 from xattn.training.space import Axis, SearchTable
 
 

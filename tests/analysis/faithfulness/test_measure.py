@@ -117,7 +117,14 @@ def fabricated(n: int, ahead: float) -> pd.DataFrame:
         ids = [f"i{i}" for i in range(n)]
         frames.append(
             pd.DataFrame(
-                {"image_id": ids, "method": method, "target": "a", "grid": "7x7", **values}
+                {
+                    "image_id": ids,
+                    "method": method,
+                    "target": "a",
+                    "grid": "7x7",
+                    "cells": "",
+                    **values,
+                }
             )
         )
     return pd.concat(frames, ignore_index=True)

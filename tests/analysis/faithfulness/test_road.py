@@ -18,6 +18,7 @@ from tests.models.nets import Conv, wrapped
 from xattn.analysis.faithfulness import road as module
 from xattn.analysis.faithfulness.curves import pixel_ranks
 from xattn.analysis.faithfulness.road import SHARES, impute, road
+from xattn.images import Cells
 
 
 def smooth(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> torch.Tensor:
@@ -59,7 +60,7 @@ def test_scores_equal_the_peers(monkeypatch):
     inputs = torch.rand(3, 3, 32, 48)
     maps = torch.rand(3, 32, 48, dtype=torch.float64)
     targets = torch.tensor([0, 1, 1])
-    ranks = pixel_ranks(maps, (32, 48), torch.rand(3, 32 * 48))
+    ranks = pixel_ranks(maps, Cells.spread(tuple(maps.shape[1:]), (32, 48)), torch.rand(3, 32 * 48))
     found = road(model, inputs, ranks, targets, ("a", "b", "c"), seed=0)
     wanted = [ClassifierOutputSoftmaxTarget(int(t)) for t in targets]
     for ours, remove in zip(

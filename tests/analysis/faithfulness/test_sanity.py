@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from tests.explain.planted import Net, generate
 from tests.explain.states import Snapshot, unsettle
+from tests.images.placed import WAYS, placed
 from tests.models.nets import Conv, Tokens, swin, vit, wrapped
 from xattn.analysis.faithfulness.controls import edge_maps, random_maps
 from xattn.analysis.faithfulness.sanity import (
@@ -23,6 +24,7 @@ from xattn.analysis.faithfulness.sanity import (
     similarity,
 )
 from xattn.explain.plan import make_plan
+from xattn.images import Cells
 
 
 def test_similarity_is_spearmans():
@@ -115,9 +117,39 @@ def test_maps_are_those_of_explain_for_the_given_classes():
 def test_controls_know_the_edges_or_nothing():
     picture = torch.zeros(1, 3, 32, 32)
     picture[..., 16:] = 1
-    edges = edge_maps(picture, (4, 4))[0]
+    edges = edge_maps(picture, Cells.spread((4, 4), (32, 32)))[0]
     assert (edges[:, 1:3] > 0).all()
     assert (edges[:, [0, 3]] == 0).all()
     a, b = random_maps(("a", "b"), (4, 4), seed=0), random_maps(("b",), (4, 4), seed=0)
     assert torch.equal(a[1], b[0])
     assert not torch.equal(random_maps(("b",), (4, 4), 0, "again"), b)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("grid", [(4, 6), (1, 1), (5, 7)])
+def test_edges_of_a_cell_are_those_of_the_pixels_nearest_to_it(way, grid):
+    cells = placed(grid, (32, 48))[way]
+    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    found = edge_maps(picture, cells)[0].numpy()
+    fine = edge_maps(picture, Cells.spread((32, 48), (32, 48)))[0].numpy()
+
+    def own(centres: tuple[float, ...], pixels: int, cell: int) -> np.ndarray:
+        # A pixel that reaches over the middle between two cells belongs to both.
+        low = -np.inf if cell == 0 else (centres[cell - 1] + centres[cell]) / 2
+        high = np.inf if cell == len(centres) - 1 else (centres[cell] + centres[cell + 1]) / 2
+        places = np.arange(pixels)
+        inside = places[(places + 0.5 > low + 1e-6) & (places - 0.5 < high - 1e-6)]
+        return inside if len(inside) else np.array([0 if high < 0 else pixels - 1])
+
+    for r in range(grid[0]):
+        for c in range(grid[1]):
+            part = fine[np.ix_(own(cells.y, 32, r), own(cells.x, 48, c))]
+            assert found[r, c] == pytest.approx(part.mean())
+
+
+@pytest.mark.parametrize("grid", [(4, 6), (5, 7), (1, 1), (32, 48)])
+def test_edges_of_cells_spread_evenly_are_pooled_as_torch_pools(grid):
+    picture = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    fine = edge_maps(picture, Cells.spread((32, 48), (32, 48)))
+    pooled = torch.nn.functional.adaptive_avg_pool2d(fine[:, None], grid)[:, 0]
+    torch.testing.assert_close(edge_maps(picture, Cells.spread(grid, (32, 48))), pooled)

@@ -5,9 +5,11 @@ from tests.analysis.pictures import DOT, PATCH, SKIN, pictures, sees
 from xattn.analysis.features import FeatureSet
 from xattn.analysis.interventions.editor import CONTROL
 from xattn.analysis.interventions.registry import INTERVENTIONS
-from xattn.analysis.interventions.table import interventions_table
+from xattn.analysis.interventions.table import measure_interventions
+from xattn.analysis.positive import Positive
 
-QUICK = {"permutations": 199, "bootstrap": 99, "positive": "malignant", "images": 20}
+QUICK = {"permutations": 199, "bootstrap": 99, "images": 20}
+QUICK["positive"] = Positive.of(["benign", "malignant"])
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +18,7 @@ def made(tmp_path_factory):
 
 
 def table(made, model, **changes):
-    found = interventions_table(made.run, made.features, model, **{**QUICK, **changes})
+    found = measure_interventions(made.run, made.features, model, **{**QUICK, **changes}).table
     return found.set_index(["feature", "intervention"])
 
 
@@ -84,7 +86,7 @@ def test_same_seed_same_table_and_any_batch_size_or_workers(made, of_patches):
 def test_a_feature_that_no_image_shows_is_said_so(made):
     empty = FeatureSet(made.run.path)
     empty.table["patch.area"] = 0.0
-    found = interventions_table(made.run, empty, sees(PATCH), **QUICK)
+    found = measure_interventions(made.run, empty, sees(PATCH), **QUICK).table
     found = found.set_index(["feature", "intervention"])
     assert found.loc[("patch", "inpaint"), "note"] == "no images show it"
     assert "can be lent" in found.loc[("patch", "insert"), "note"]
@@ -95,7 +97,7 @@ def test_a_picture_that_is_gone_is_left_out(made, tmp_path_factory):
     other = pictures(tmp_path_factory.mktemp("gone") / "root", 30)
     for path in sorted((other.run.path.parent / "images").glob("*.png"))[::2]:
         path.unlink()
-    found = interventions_table(other.run, other.features, sees(PATCH), **QUICK)
+    found = measure_interventions(other.run, other.features, sees(PATCH), **QUICK).table
     assert (found["n"] < found["available"]).all()
 
 
@@ -108,6 +110,6 @@ def test_scores_of_several_classes_are_log_odds_of_the_predicted_one(made):
     expected = [
         [np.log(p[i, j, best[i]] / (1 - p[i, j, best[i]])) for j in range(3)] for i in range(5)
     ]
-    assert log_odds(logits, 0) == pytest.approx(np.array(expected))
+    assert log_odds(logits, Positive.of(list("abcd"))) == pytest.approx(np.array(expected))
     two = logits[:, :, :2]
-    assert log_odds(two, 1) == pytest.approx(two[:, :, 1] - two[:, :, 0])
+    assert log_odds(two, Positive.of(list("ab"))) == pytest.approx(two[:, :, 1] - two[:, :, 0])

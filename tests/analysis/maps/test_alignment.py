@@ -18,7 +18,11 @@ def prepare(tmp_path, n=60, **more):
     planted = plant(tmp_path, n, **more)
     features = collect_features(planted.run, read_annotations(planted.annotations))
     maps = {m: planted.run.maps(m) for m in planted.run.methods}
-    return planted, features, score_masks(maps, features)
+    return planted, features, score_masks(maps, cells_of(planted.run), features)
+
+
+def cells_of(run):
+    return {m: run.cells(m) for m in run.methods}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +129,7 @@ def test_same_seed_same_table(prepared):
 def test_a_map_that_keeps_off_a_structure_is_significant_too(prepared):
     planted, features, _ = prepared
     away = planted.run.maps("gradcam").max() - planted.run.maps("gradcam")
-    scored = score_masks({"away": away}, features)
+    scored = score_masks({"away": away}, {"away": planted.run.cells("gradcam")}, features)
     avoided = row(alignment_table(scored, features, CLASSES, **QUICK), "away", "network")
     assert avoided["lift_over_chance"] < 1
     assert avoided["p_adjusted"] < 0.05
@@ -136,7 +140,8 @@ def test_degenerate_maps_are_counted_and_left_out(prepared):
     maps = planted.run.maps("gradcam").copy()
     bad = np.flatnonzero(planted.labels == "benign")[:4]
     maps[bad] = 0
-    table = alignment_table(score_masks({"gradcam": maps}, features), features, CLASSES, **QUICK)
+    scored = score_masks({"gradcam": maps}, cells_of(planted.run), features)
+    table = alignment_table(scored, features, CLASSES, **QUICK)
     benign, every = (row(table, "gradcam", "dots", name) for name in ("benign", ALL_LABELS))
     assert benign["degenerate"] == every["degenerate"] == 4
     assert row(table, "gradcam", "dots", "malignant")["degenerate"] == 0

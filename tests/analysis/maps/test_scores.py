@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.images.placed import WAYS, placed, shown_slowly
 from xattn.analysis.maps.scores import (
     TOP,
     RankedMaps,
@@ -15,6 +16,7 @@ from xattn.analysis.maps.scores import (
     positive_share,
     upsample,
 )
+from xattn.images import Cells
 
 
 def slow_scores(values, mask, top=TOP):
@@ -110,16 +112,21 @@ def quantus_scores(maps, masks, top):
 def test_all_scores_agree_with_quantus_on_maps_without_ties():
     rng = np.random.default_rng(0)
     native = rng.random((6, 7, 5)).astype(np.float32)
-    maps = upsample(native, 24, 32)
+    maps = upsample(native, Cells.spread((7, 5), (24, 32)))
     assert (
-        all(len(np.unique(m)) == 24 * 32 for m in upsample(native, 24, 32)[:, 3:-3, 4:-4]) or True
+        all(
+            len(np.unique(m)) == 24 * 32
+            for m in upsample(native, Cells.spread((7, 5), (24, 32)))[:, 3:-3, 4:-4]
+        )
+        or True
     )
     # Bilinear maps repeat their borders, so ties are broken far below the tolerance.
     maps = maps + rng.permutation(maps[0].size).reshape(24, 32).astype(np.float32) * 1e-7
     masks = rng.random((6, 24, 32)) < 0.3
+    pixels = Cells.spread((24, 32), (24, 32))
     theirs = quantus_scores(maps, masks, TOP)
     ours = RankedMaps.of(maps).against(masks)
-    mass = (positive_share(maps, 24, 32) * on_grid(masks, 24, 32)).sum(axis=1)
+    mass = (positive_share(maps, pixels) * on_grid(masks, pixels)).sum(axis=1)
     assert mass == pytest.approx(theirs["mass"], abs=1e-6)
     assert mass == pytest.approx(theirs["localisation"], abs=1e-6)
     for name in ("pointing", "auc", "rank_accuracy", "topk"):
@@ -130,9 +137,10 @@ def test_mass_through_the_maps_grid_equals_the_mass_of_the_upsampled_map():
     rng = np.random.default_rng(1)
     maps = rng.normal(size=(4, 7, 5)).astype(np.float32)
     masks = rng.random((4, 32, 48)) < 0.4
-    positive = upsample(np.maximum(maps, 0), 32, 48)
+    cells = Cells.spread((7, 5), (32, 48))
+    positive = upsample(np.maximum(maps, 0), cells)
     slow = (positive * masks).sum(axis=(1, 2)) / positive.sum(axis=(1, 2))
-    fast = positive_share(maps, 32, 48) @ on_grid(masks, 7, 5).T
+    fast = positive_share(maps, cells) @ on_grid(masks, cells).T
     assert np.diag(fast) == pytest.approx(slow, abs=1e-6)
     other = (positive[0] * masks[3]).sum() / positive[0].sum()
     assert fast[0, 3] == pytest.approx(other, abs=1e-6)
@@ -140,10 +148,11 @@ def test_mass_through_the_maps_grid_equals_the_mass_of_the_upsampled_map():
 
 def test_a_mask_of_everything_holds_all_mass_and_an_empty_one_none():
     maps = np.random.default_rng(2).normal(size=(3, 4, 4)).astype(np.float32)
-    share = positive_share(maps, 16, 16)
-    everything = on_grid(np.ones((3, 16, 16), bool), 4, 4)
+    cells = Cells.spread((4, 4), (16, 16))
+    share = positive_share(maps, cells)
+    everything = on_grid(np.ones((3, 16, 16), bool), cells)
     assert (share * everything).sum(axis=1) == pytest.approx(1)
-    assert (share * on_grid(np.zeros((3, 16, 16), bool), 4, 4)).sum() == 0
+    assert (share * on_grid(np.zeros((3, 16, 16), bool), cells)).sum() == 0
 
 
 def test_upsampling_equals_torch():
@@ -151,13 +160,14 @@ def test_upsampling_equals_torch():
     theirs = torch.nn.functional.interpolate(
         torch.from_numpy(maps)[:, None], (30, 17), mode="bilinear", align_corners=False
     )
-    assert upsample(maps, 30, 17) == pytest.approx(theirs[:, 0].numpy(), abs=1e-6)
+    ours = upsample(maps, Cells.spread((7, 4), (30, 17)))
+    assert ours == pytest.approx(theirs[:, 0].numpy(), abs=1e-6)
 
 
 def test_upsampling_keeps_equal_values_equal():
     maps = np.full((1, 5, 5), 0.1, np.float32)
     maps[0, 0, 0] = 0.3
-    fine = upsample(maps, 64, 64)
+    fine = upsample(maps, Cells.spread((5, 5), (64, 64)))
     assert len(np.unique(fine[0, 32:, 32:])) == 1
 
 
@@ -216,4 +226,55 @@ def test_maps_that_cannot_be_scored_are_told_from_those_that_can(fill, expected)
     maps = np.random.default_rng(6).normal(size=(1, 4, 4)).astype(np.float32)
     filled = fill(maps).astype(np.float32)
     assert degenerate(filled).tolist() == [expected]
-    assert np.isnan(positive_share(filled, 8, 8)).all() == expected
+    assert np.isnan(positive_share(filled, Cells.spread((4, 4), (8, 8)))).all() == expected
+
+
+GRIDS = [((7, 5), (20, 28)), ((1, 1), (9, 6)), ((1, 4), (12, 16)), ((12, 16), (12, 16))]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("grid", "size"), GRIDS)
+def test_an_upsampled_map_equals_a_slow_twin_wherever_the_cells_lie(way, grid, size):
+    cells = placed(grid, size)[way]
+    maps = np.random.default_rng(0).normal(size=(2, *grid)).astype(np.float32)
+    for fast, values in zip(upsample(maps, cells), maps, strict=True):
+        assert fast == pytest.approx(shown_slowly(values, cells, *size), abs=1e-6)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("grid", "size"), GRIDS)
+def test_mass_by_the_adjoint_equals_brute_force_wherever_the_cells_lie(way, grid, size):
+    cells = placed(grid, size)[way]
+    rng = np.random.default_rng(1)
+    maps = rng.normal(size=(3, *grid)).astype(np.float32) + 0.5
+    maps[:, 0, 0] += 2
+    masks = rng.random((3, *size)) < 0.4
+    positive = np.clip(maps, 0, None)
+    dots = positive.reshape(3, -1) @ on_grid(masks, cells).T
+    for i in range(3):
+        shown = shown_slowly(positive[i], cells, *size)
+        assert dots[i] == pytest.approx([shown[mask].sum() for mask in masks], rel=1e-6)
+        if grid == (1, 1):  # constant, which ranks nothing
+            continue
+        mass = positive_share(maps, cells)[i] @ on_grid(masks, cells).T
+        assert mass == pytest.approx([shown[m].sum() / shown.sum() for m in masks], rel=1e-6)
+
+
+@pytest.mark.parametrize("cell", [(1, 1), (1, 2), (2, 1)])
+def test_the_bright_cell_points_where_it_looks_and_not_where_its_share_of_the_view_is(cell):
+    """A ResNet's habit: cell (r, c) of 4 x 4 looks at pixel (16 r, 16 c) of 64 x 64."""
+    at = tuple(16.0 * i for i in range(4))
+    cells = Cells(at, at, (64, 64))
+    values = np.zeros((1, 4, 4), np.float32)
+    values[0][cell] = 1
+    mask = np.zeros((1, 64, 64), bool)
+    top, left = (max(0, 16 * i - 2) for i in cell)
+    mask[0, top : 16 * cell[0] + 3, left : 16 * cell[1] + 3] = True
+    found = {}
+    for name, lie in (("true", cells), ("spread", Cells.spread((4, 4), (64, 64)))):
+        ranked = RankedMaps.of(upsample(values, lie)).against(mask)
+        mass = (positive_share(values, lie) * on_grid(mask, lie)).sum()
+        found[name] = float(ranked.pointing[0]), float(mass)
+    assert found["spread"][0] == 0
+    assert found["true"][1] > 2 * found["spread"][1]
+    assert found["true"][0] == 1

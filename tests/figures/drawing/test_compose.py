@@ -2,20 +2,48 @@ import numpy as np
 import pytest
 import torch
 
+from tests.images.placed import WAYS, placed, shown_slowly
 from xattn.figures.drawing import compose
+from xattn.images import Cells
 
 
 def test_maps_are_upsampled_as_torch_does_it():
     native = np.random.default_rng(0).random((7, 5)).astype(np.float32)
-    ours = compose.scaled(native, 56, 64)
+    ours = compose.scaled(native, Cells.spread((7, 5), (56, 64)), 56, 64)
     theirs = torch.nn.functional.interpolate(
         torch.from_numpy(native)[None, None], (56, 64), mode="bilinear", align_corners=False
     )[0, 0].numpy()
     np.testing.assert_allclose(ours, theirs / native.max(), atol=1e-6)
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("grid", [(7, 5), (1, 4), (1, 1)])
+def test_a_map_is_shown_where_its_cells_lie(way, grid):
+    cells = placed(grid, (20, 28))[way]
+    native = np.random.default_rng(0).normal(0.3, 1, grid).astype(np.float32)
+    native.flat[0] = 2
+    positive = np.clip(native / native.max(), 0, 1)
+    for shape in ((20, 28), (31, 17)):
+        slow = shown_slowly(positive, cells, *shape)
+        np.testing.assert_allclose(compose.scaled(native, cells, *shape), slow, atol=1e-6)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_blocks_are_the_nearest_cells(way):
+    cells = placed((7, 5), (20, 28))[way]
+    native = np.random.default_rng(0).random((7, 5)).astype(np.float32)
+    found = compose.blocks(native, cells, 40, 28)
+    for r, c in np.ndindex(40, 28):
+        row = np.abs(np.array(cells.y) - ((r + 0.5) / 2 - 0.5))
+        column = np.abs(np.array(cells.x) - c)
+        nearest = native[np.ix_(row < row.min() + 1e-9, column < column.min() + 1e-9)]
+        assert np.isclose(found[r, c], nearest / native.max(), atol=1e-6).any()
+
+
 def test_negative_attribution_counts_as_none():
-    scaled = compose.scaled(np.array([[-3, 2], [0, 4]], np.float32), 2, 2)
+    scaled = compose.scaled(
+        np.array([[-3, 2], [0, 4]], np.float32), Cells.spread((2, 2), (2, 2)), 2, 2
+    )
     np.testing.assert_allclose(scaled, [[0, 0.5], [0, 1]])
 
 

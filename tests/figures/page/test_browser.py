@@ -189,6 +189,26 @@ def test_tables_sort_and_search(tab):
     assert tab.evaluate('visible("#table-alignment tbody tr").length') == 3  # labels and all
 
 
+def test_search_fields_show_their_whole_hint_and_tables_say_where_they_go_on(tab):
+    hints = tab.evaluate("""[...document.querySelectorAll(".find input")].map((field) => {
+      const pen = document.createElement("canvas").getContext("2d");
+      const looks = getComputedStyle(field);
+      pen.font = looks.font;
+      const room = field.clientWidth - parseFloat(looks.paddingLeft) * 2;
+      return [pen.measureText(field.placeholder).width, room];
+    })""")
+    assert hints
+    assert all(needed < room for needed, room in hints)
+    said = tab.evaluate("""[...document.querySelectorAll(".sheet[open] .scroll")].map((box) => [
+      box.scrollWidth - box.clientWidth > 2, box.scrollHeight - box.clientHeight > 2,
+      box.nextElementSibling.textContent])""")
+    assert said
+    for right, below, words in said:
+        assert ("columns to the right" in words) == right
+        assert ("rows below" in words) == below
+    assert any(right for right, _, _ in said)
+
+
 def test_the_keyboard_reaches_everything(tab):
     tab.press("Tab", 9)
     assert tab.evaluate("document.activeElement.className") == "skip"

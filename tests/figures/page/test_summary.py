@@ -74,7 +74,7 @@ def test_every_number_comes_with_chance_and_interval(run):
     findings = " ".join(map(str, said(run).findings))
     assert "patches (lift 3.12 [2.71, 3.64]; by chance 1.20; adjusted p = 0.004)" in findings
     assert "patches (0.081 [0.060, 0.103] bits)" in findings
-    assert "sensitivity (TPR) with ruler: −20.0 [−26.0, −14.0] points (0.50 with, 0.70" in findings
+    assert "sensitivity (TPR) with ruler (−20.0 [−26.0, −14.0] points; 0.50 with, 0.70" in findings
     assert "where guessing gives 0.50" in findings
 
 
@@ -88,7 +88,7 @@ def test_a_lift_that_chance_explains_is_no_finding(run):
     run.write_table("alignment", run.table("alignment").assign(p_adjusted=0.3))
     assert facts(run)["Most looked at"].value == "none for certain"
     findings = " ".join(map(str, said(run).findings))
-    assert "lie on none of 4 features more or less than by chance" in findings
+    assert "do not lie on any of 4 features more or less than by chance" in findings
 
 
 def test_a_map_that_keeps_off_a_feature_is_said_to(run):
@@ -97,6 +97,39 @@ def test_a_map_that_keeps_off_a_feature_is_said_to(run):
     table.loc[ruler, ["lift", "lift_low", "lift_high", "p_adjusted"]] = [0.4, 0.3, 0.5, 0.01]
     run.write_table("alignment", table)
     assert "lie less than by chance on ruler (lift 0.40" in " ".join(map(str, said(run).findings))
+
+
+def test_significant_gaps_are_named_with_the_class_they_are_of_the_largest_first(run):
+    bias = run.table("bias").assign(p_adjusted=0.01)
+    bias["metric"] = bias["metric"].replace({"tpr": "tpr[nv]", "fpr": "fpr[nv]"})
+    run.write_table("bias", bias)
+    (found,) = [f for f in said(run).findings if "significant, the largest first" in f.says]
+    assert found.says.startswith(f"{len(bias)} of {len(bias)} gaps")
+    assert found.total == len(bias)
+    assert found.items[0].name == "sensitivity (TPR) for nv with ruler"
+    assert found.more == len(bias) - 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (0, "No gap between images with and without an artifact could be measured"),
+        (1, "The one gap between images with and without an artifact is not significant"),
+        (2, "None of the 2 gaps between images with and without an artifact is significant"),
+    ],
+)
+def test_gaps_are_counted_in_whole_sentences(run, rows, says):
+    bias = run.table("bias").assign(p_adjusted=0.4)
+    bias.loc[rows:, ["gap", "p_adjusted"]] = np.nan
+    run.write_table("bias", bias)
+    assert any(str(f).startswith(says) for f in said(run).findings)
+
+
+def test_recalls_of_many_classes_stand_below_each_other(tmp_path):
+    run = populated_run(tmp_path, classes=tuple("abcdefg"), n=28)
+    told = said(run).findings[0]
+    assert [item.name for item in told.items] == list("abcdefg")
+    assert told.items[0].numbers.endswith("of 4 images")
 
 
 def test_a_control_that_comes_out_as_used_is_a_warning(run):

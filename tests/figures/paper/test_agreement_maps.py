@@ -15,6 +15,7 @@ from xattn.figures.paper.agreement_examples import compare, pairs
 from xattn.figures.paper.agreement_maps import MOST_PAIRS, draw_agreement_maps
 from xattn.figures.registry import NothingToDrawError, save_figures
 from xattn.figures.style import page_mm
+from xattn.images import Cells
 from xattn.runs import RunFolder
 
 PAIR = ("gradcam", "attention")
@@ -74,8 +75,11 @@ def test_the_mean_is_that_of_the_table_also_where_grids_differ(tmp_path):
     run = explained_run(tmp_path, n=8)
     fine = np.random.default_rng(1).random((8, 36, 9), np.float32)
     zarr.create_array(run.path / "maps.zarr" / "attention", data=fine, overwrite=True)
+    finer = Cells.spread((36, 9), run.preprocessing.size)
+    run.settings["cells"]["layer of attention"] = finer.to_dict()
     maps = {m: run.maps(m) for m in PAIR}
-    table = agreement_table(maps, labels(run), pd.Series([None] * 8), permutations=9)
+    cells = {m: run.cells(m) for m in PAIR}
+    table = agreement_table(maps, cells, labels(run), pd.Series([None] * 8), permutations=9)
     found = compare(run, PAIR, labels(run))
     assert found.correlations.mean() == pytest.approx(table["rank_correlation"].iloc[0])
 

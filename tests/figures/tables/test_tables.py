@@ -4,6 +4,7 @@ import pytest
 
 from tests.figures.made_tables import alignment_table, bias_table, trap_of_rulers, usage_table
 from xattn.analysis.groups.fairness import METRICS as FAIRNESS
+from xattn.analysis.groups.found import VALUES
 from xattn.analysis.verdicts import VERDICTS
 from xattn.errors import UsageError
 from xattn.figures.tables import MOST_ROWS, make_sheet
@@ -81,7 +82,25 @@ def test_missing_numbers_are_dashes_and_sort_last(name):
     table[numbers] = np.nan
     cells = [cell for row in make_sheet(name, table, 999).rows for cell in row]
     assert all(cell.text.lower() != "nan" for cell in cells)
-    assert {cell.sort for cell in cells if cell.text == "–"} == {1e300}
+    if name in VALUES:  # rows without numbers are said to be there, and no more
+        assert not cells
+    else:
+        assert {cell.sort for cell in cells if cell.text == "–"} == {1e300}
+
+
+def test_gaps_that_are_significant_come_first_and_empty_rows_are_one_line():
+    table = bias_table(["ruler", "ink", "hair"], rng())
+    table["p_adjusted"] = 0.5
+    table.loc[[1, 6], "p_adjusted"] = 0.01
+    table.loc[table["feature"] == "hair", ["gap", "gap_low", "gap_high", "p_adjusted"]] = np.nan
+    sheet = make_sheet("bias", table, 999)
+    assert set(sheet.places[:2]) == {1, 6}
+    gaps = table["gap"].abs()
+    assert gaps[sheet.places[0]] > gaps[sheet.places[1]]
+    assert sheet.places[2:] == list(gaps.drop([1, 6])[:6].sort_values(ascending=False).index)
+    assert sheet.note == (
+        "1 feature with too few images: hair; 4 rows without numbers in bias.csv alone"
+    )
 
 
 def test_alignment_says_the_chance_level_of_each_score():

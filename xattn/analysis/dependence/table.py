@@ -17,6 +17,7 @@ from xattn.analysis.adjust import (
 from xattn.analysis.codes import codes
 from xattn.analysis.columns import Column, as_column
 from xattn.analysis.dependence.kci import kci_p_values
+from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.usage import UsageResult, usage_tests
 from xattn.analysis.features import LESION, FeatureSet
 
@@ -43,7 +44,8 @@ def usage_table(
 
     `test` is decision(aspect) or statistic(aspect), the aspect being presence (yes/no), area (share
     of the pixels), count, value, or missing (whether the value is known at all: tested wherever
-    it is for some images and not for others). `p_adjusted` is adjusted over all rows by Westfall
+    it is for some images and not for others; once for all features that are missing in the same
+    images, which `stands_for` names). `p_adjusted` is adjusted over all rows by Westfall
     and Young's method on the permutations that all share, `used` says p_adjusted < alpha; Holm's
     `p_holm` and the false discovery rate's `p_bh` stand beside it. Under a decision by majority or
     early stopping, which leave no permutations to share, `p_adjusted` is Holm's.
@@ -66,7 +68,8 @@ def usage_table(
         seed: same seed, same table.
     """
     columns = _columns(features, kinds or {})
-    columns += missingness(columns)
+    missing, stands_for = missingness(columns)
+    columns += missing
     columns += negative_controls(label, seed)
     draws = enough_permutations(permutations, len(columns), alpha)
     results = usage_tests(
@@ -92,6 +95,7 @@ def usage_table(
     table.insert(place, "p_adjusted", adjusted.pop("p_adjusted"))
     table.insert(place + 1, "used", table["p_adjusted"] < alpha)
     table = table.assign(**adjusted)
+    table["stands_for"] = ["; ".join(stands_for.get(i, ())) or np.nan for i in range(len(table))]
     table.attrs["permutations"] = draws
     table.attrs["adjusted"] = "Westfall-Young" if shared else "Holm"
     names = dict.fromkeys(name for r in results for name in r.p_by_test)
@@ -114,23 +118,6 @@ def _together(results: Sequence[UsageResult]) -> NDArray[np.float64]:
     untested = np.full(longest, np.nan)
     every = [r.p_permuted if len(r.p_permuted) == longest else untested for r in results]
     return westfall_young(np.stack(every, axis=1))
-
-
-def missingness(columns: Sequence[Column]) -> list[Column]:
-    """Return for each feature that is sometimes unknown a yes/no column of where it is.
-
-    Computed features are left out: they are unknown where the lesion is cut off or tiny, or has
-    no mask, which are columns of their own.
-    """
-    patterns: dict[tuple[str, bytes], Column] = {}
-    for column in columns:
-        # A mask that is only given where the feature is says no more than its presence.
-        measured = column.aspect in ("presence", "value")
-        if measured and 0 < column.known.sum() < len(column.known):
-            missing = (~column.known).astype(np.float64)
-            found = Column(column.feature, column.kind, "missing", missing)
-            patterns.setdefault((column.feature, missing.tobytes()), found)
-    return list(patterns.values())
 
 
 def negative_controls(label: ArrayLike, seed: int) -> list[Column]:

@@ -13,6 +13,7 @@ import pandas as pd
 from xattn.analysis.evaluation.sentences import performance_sentences
 from xattn.analysis.evaluation.table import performance_table, reliability_table
 from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
+from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.explain.pipeline import explain
 from xattn.images.find import find_images
@@ -113,10 +114,12 @@ def evaluate(
     run = explain(
         model,
         out=out,
-        methods=before.get("methods", []),
+        methods=[],
         target=before.get("target", "predicted"),
         annotations=chosen,
-        overlay="none",
+        overlay=None,
+        exact=None,
+        amp=None,
         batch_size=batch_size,
         workers=workers,
         progress=progress,
@@ -196,8 +199,21 @@ def _choose(
     there = list(known.images)
     if images is not None:
         named = [i.file for i in known.images]
-        files = {found.id: found.path for found in find_images(images, named=named)}
-        there = [replace(i, file=files[i.id]) for i in there if i.id in files]
+        found, matched = with_known_ids(find_images(images, notes.append, named), known)
+        if not matched.found:
+            raise XattnError(
+                f"Expected images of {known.path} in {images}, but it knows none of the "
+                f"{len(found):,} by its file or id: "
+                f"{examples([f.id for f in found], [i.id for i in there])}"
+            )
+        files = {image.id: image.path for image in found}
+        there = [
+            replace(image, file=files[image.id])
+            for image, at in zip(there, matched.place, strict=True)
+            if at is not None
+        ]
+        if matched.found < len(found):
+            notes.append(f"{matched.found:,} of {len(found):,} images are in {known.path}")
     labelled = [i for i in there if i.label in model.classes]
     if not labelled:
         raise XattnError(
@@ -272,7 +288,9 @@ def _with_facts(
     ids = table["image_id"]
     images = known.by_id
     split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
-    labels = [images[i].label if i in images else None for i in ids]
+    own = table["label"].where(table["label"].notna(), None)
+    told = [images[i].label if i in images else None for i in ids]
+    labels = [was if new is None else new for new, was in zip(told, own, strict=True)]
     groups = [images[i].group if i in images else None for i in ids]
     return table.assign(
         label=pd.Series(labels, index=table.index, dtype=object),

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from xattn.analysis.maps.scores import upsample
+from xattn.images import Cells
 from xattn.models.interface import Model
 
 STEPS = 16
@@ -24,22 +26,21 @@ def confidence(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         return found.gather(1, targets[:, None].to(found.device))[:, 0].cpu()
 
 
-def pixel_ranks(maps: Tensor, size: tuple[int, int], ties: Tensor) -> Tensor:
+def pixel_ranks(maps: Tensor, cells: Cells, ties: Tensor) -> Tensor:
     """Rank the pixels of an input by maps of any grid, 0 the most relevant.
 
-    Maps are enlarged bilinearly, corners not aligned. Where pixels tie, as in the zeros of a map
-    cut at 0, chance decides: in the order of memory an empty map would begin at the top.
+    Maps are enlarged as for the mask scores (`upsample`). Where pixels tie, as in the zeros of a
+    map cut at 0, chance decides: in the order of memory an empty map would begin at the top.
 
     Args:
         maps: (n, h, w), finite.
-        size: (height, width) of the input.
+        cells: where their cells lie in the input.
         ties: (n, height * width), any distinct numbers.
 
     Returns:
         (n, height * width), whole numbers from 0.
     """
-    large = F.interpolate(maps[:, None].double(), size=size, mode="bilinear", align_corners=False)
-    flat = large.flatten(1)
+    flat = torch.from_numpy(upsample(maps.numpy(), cells)).flatten(1)
     shuffled = ties.argsort(dim=1)
     order = shuffled.gather(
         1, flat.gather(1, shuffled).argsort(dim=1, descending=True, stable=True)

@@ -168,7 +168,8 @@ def _read(
     kept = rows[good]
     pixels = np.stack([p.pixels for p in decoded if isinstance(p, Picture)])
     maps = {m: torch.from_numpy(run.maps(m)[kept].astype(np.float64)) for m in run.methods}
-    return kept, Pictures(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps)
+    cells = {m: run.cells(m) for m in run.methods}
+    return kept, Pictures(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps, cells)
 
 
 def _groups(ids: tuple[str, ...], annotations: Annotations | None) -> NDArray[np.object_] | None:

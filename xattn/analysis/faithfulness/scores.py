@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from xattn.analysis.faithfulness.sanity import (
     similarity,
 )
 from xattn.explain.plan import Plan
+from xattn.images import Cells
 from xattn.models.interface import Model
 
 FAITHFULNESS = ("deletion", "insertion", "road_morf", "road_lerf")
@@ -42,11 +43,13 @@ class Pictures:
         ids: of each image.
         pixels: uint8 (n, height, width, 3), on the CPU.
         maps: what the run holds of them, (n, h, w) by name.
+        cells: where the cells of these lie in the input, by name.
     """
 
     ids: tuple[str, ...]
     pixels: Tensor
     maps: Maps
+    cells: Mapping[str, Cells]
 
     def batches(self, size: int) -> Iterator[slice]:
         """Cut into slices of at most `size` images."""
@@ -55,17 +58,17 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Judged:
-    """One map of one target, or a control on the same grid.
+    """One map of one target, or a control with the same cells.
 
     Attributes:
         method: as the maps are stored, or a control's name.
         target: index of the plan's target.
-        grid: (h, w).
+        cells: where they lie in the input.
     """
 
     method: str
     target: int
-    grid: tuple[int, int]
+    cells: Cells
 
 
 class Scorer:
@@ -77,14 +80,15 @@ class Scorer:
         """`fast` predicts as `model` does; maps for the sanity checks are made with it too."""
         self.model, self.fast, self.plan = model, fast, plan
         self.pictures, self.size, self.seed = pictures, size, seed
-        grids = {name: (m.shape[1], m.shape[2]) for name, m in pictures.maps.items()}
-        self.methods = [Judged(n, i, grids[n]) for n, (_, i) in plan.jobs.items()]
-        places = dict.fromkeys((judged.target, judged.grid) for judged in self.methods)
+        self.methods = [Judged(n, i, pictures.cells[n]) for n, (_, i) in plan.jobs.items()]
+        # By what the table calls them: cells of two layers may lie alike.
+        alike = {(j.target, j.cells.grid, j.cells.ends): (j.target, j.cells) for j in self.methods}
+        places = alike.values()
         self.controls = [Judged(c, *place) for place in places for c in (RANDOM, EDGES)]
         self.values: dict[tuple[Judged, str], list[Any]] = {}
 
     def run(self, progress: Progress | None = None) -> pd.DataFrame:
-        """Return one row per image and judged map: image_id, method, target, grid and scores."""
+        """Return one row per image and map: image_id, method, target, grid, cells and scores."""
         batches = list(self.pictures.batches(self.size))
         total = len(batches) * (1 + len(DEPTHS))
         done = 0
@@ -134,7 +138,7 @@ class Scorer:
             maps = self._maps_of(judged, part, inputs, ids)
             ranked = _rankable(maps)
             wanted = targets[judged.target]
-            ranks = pixel_ranks(torch.where(ranked[:, None, None], maps, 0), size, ties)
+            ranks = pixel_ranks(torch.where(ranked[:, None, None], maps, 0), judged.cells, ties)
             found = {
                 "deletion": replacement_auc(self.fast, inputs, blank, ranks, wanted),
                 "insertion": replacement_auc(self.fast, blur, inputs, ranks, wanted),
@@ -149,9 +153,9 @@ class Scorer:
         self, judged: Judged, part: slice, inputs: Tensor, ids: Sequence[str], draw: str = ""
     ) -> Tensor:
         if judged.method == RANDOM:
-            return random_maps(ids, judged.grid, self.seed, draw)
+            return random_maps(ids, judged.cells.grid, self.seed, draw)
         if judged.method == EDGES:
-            return edge_maps(inputs, judged.grid)
+            return edge_maps(inputs, judged.cells)
         return self.pictures.maps[judged.method][part]
 
     def _sensitivity(self, part: slice) -> None:
@@ -191,7 +195,8 @@ class Scorer:
                     "image_id": self.pictures.ids,
                     "method": judged.method,
                     "target": self.plan.targets[judged.target].name,
-                    "grid": f"{judged.grid[0]}x{judged.grid[1]}",
+                    "grid": "{}x{}".format(*judged.cells.grid),
+                    "cells": judged.cells.ends,
                     **{
                         score: np.concatenate(self.values.get((judged, score), missing))
                         for score in (*FAITHFULNESS, *SANITY)

@@ -37,7 +37,7 @@ def faithfulness_table(
     """
     images = scores["image_id"].drop_duplicates()
     group = group_codes(groups, len(images))
-    keys = ["method", "target", "grid"]
+    keys = ["method", "target", "grid", "cells"]
     of = {
         tuple(str(k) for k in key): part.set_index("image_id").loc[images]
         for key, part in scores.groupby(keys, sort=False)
@@ -55,8 +55,8 @@ def faithfulness_table(
                 controls = {c: of[(c, *key[1:])][score].to_numpy(dtype=float) for c in CONTROLS}
                 row |= _against(values, controls, group, drawn, seed)
             rows.append(row)
-    table = pd.DataFrame(rows)
-    return _judged(table)
+    table = _judged(pd.DataFrame(rows))
+    return table[[*(c for c in table if c != "cells"), "cells"]]
 
 
 def _mean(

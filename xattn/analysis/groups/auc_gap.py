@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,12 @@ from xattn.analysis.groups.rates import Outcomes
 Array = NDArray[np.float64]
 
 
-def delong_p(outcomes: Outcomes, present: NDArray[np.bool_], group: NDArray[np.intp]) -> float:
+def delong_p(
+    outcomes: Outcomes,
+    present: NDArray[np.bool_],
+    group: NDArray[np.intp],
+    means_over: Sequence[int] | None = None,
+) -> float:
     """Return the two-sided p-value of equal AUC over the images present and over all others.
 
     The two areas are of different images, so their variances add up (DeLong et al. 1988, in the
@@ -23,13 +30,17 @@ def delong_p(outcomes: Outcomes, present: NDArray[np.bool_], group: NDArray[np.i
         outcomes: of n images; with more than two classes the mean of each against the rest.
         present: (n,).
         group: (n,) numbers from 0.
+        means_over: classes whose areas are averaged, of more than two; default all that are scored.
 
     Returns:
         NaN where a side lacks a class, or one of its classes is of a single group.
     """
     sides = [np.flatnonzero(present), np.flatnonzero(~present)]
     names, group = np.unique(group, return_inverse=True)
-    parts = [_area(outcomes.subset(rows), group[rows], len(names)) for rows in sides]
+    ranked = outcomes.spoken_of if outcomes.binary or means_over is None else means_over
+    if not ranked:
+        return float("nan")
+    parts = [_area(outcomes.subset(rows), group[rows], len(names), ranked) for rows in sides]
     if any(part is None for part in parts):
         return float("nan")
     (area_a, influence_a), (area_b, influence_b) = (part for part in parts if part is not None)
@@ -37,10 +48,12 @@ def delong_p(outcomes: Outcomes, present: NDArray[np.bool_], group: NDArray[np.i
     return found.p_value
 
 
-def _area(outcomes: Outcomes, group: NDArray[np.intp], groups: int) -> tuple[Array, Array] | None:
+def _area(
+    outcomes: Outcomes, group: NDArray[np.intp], groups: int, ranked: Sequence[int]
+) -> tuple[Array, Array] | None:
     """Return the AUC (1,) and what every group adds to its error (1, groups)."""
     areas, influences = [], []
-    for i in outcomes.spoken_of:
+    for i in ranked:
         positive = outcomes.truth == i
         if positive.all() or not positive.any():
             return None

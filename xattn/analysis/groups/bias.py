@@ -8,7 +8,8 @@ every sex, age band, site and the like, over its images minus the same over all 
       └──> prediction       p-value, which permutes presence within each label.
 
 Metrics that rest on fewer than ten images of a class, with or without the artifact, are not
-given: a rate of two images is an anecdote.
+given: a rate of two images is an anecdote. Of more than two classes a mean over classes is over
+those with ten images on either side, so that a rare class does not cost the common ones theirs.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_i
 
 FEWEST_IMAGES = 10
 """A metric needs so many images of each class it speaks of, with and without the artifact."""
+
+MEANS = ("balanced_accuracy", "auc")
+"""Metrics that are means over classes where there are more than two."""
 
 _BLOCK = 2**18
 
@@ -90,8 +94,9 @@ def bias_table(
     two-sided p-value from permuting presence within each label, groups kept together. Holm's
     adjustment runs over all artifacts, and over all other features, apart. Beyond the promised
     columns: kind; category; cases_present and cases_absent, the fewest images of a class that the
-    metric rests on (where one is under ten, its side and the gap are NaN); and, of the rows `auc`,
-    p_delong (see `auc_gap`), whose null is that the two areas are equal, no more.
+    metric rests on (where one is under ten, its side and the gap are NaN); of the rows `auc`,
+    p_delong (see `auc_gap`), whose null is that the two areas are equal, no more; and classes,
+    those that the metric is of, by semicolons, and empty where there are no numbers.
 
     Args:
         columns: present where the value is above 0, or nominal; images where it is unknown are
@@ -152,7 +157,7 @@ class _Images:
     @cached_property
     def drawn(self) -> Permutations:
         return within_label_permutations(
-            self.outcomes.truth, self.group, self.permutations, self.seed
+            self.outcomes.within, self.group, self.permutations, self.seed
         )
 
     @cached_property
@@ -162,38 +167,44 @@ class _Images:
             return None
         return group_weights(self.group, len(self.group), self.bootstrap, self.seed)
 
-    def interval(self, present: Weights) -> tuple[Array, Array]:
+    def interval(self, present: Weights, means_over: list[int]) -> tuple[Array, Array]:
         if self.weights is None:
             nothing = np.full(len(self.outcomes.metrics()), np.nan)
             return nothing, nothing
         parts = (self.weights[some] for some in _cut(*self.weights.shape))
         return percentile_interval(
-            _gaps(self.outcomes, ((part * present, part * (1 - present)) for part in parts))
+            _gaps(
+                self.outcomes,
+                ((part * present, part * (1 - present)) for part in parts),
+                means_over,
+            )
         )
 
-    def p_values(self, present: Weights) -> Array:
+    def p_values(self, present: Weights, means_over: list[int]) -> Array:
         kept = np.flatnonzero(self.drawn.kept)
         own, index = present[kept], self.drawn.of_kept()
         parts = (own[index[some]] for some in _cut(*index.shape))
         some = self.outcomes.subset(kept)
-        return two_sided_p(_gaps(some, ((part, 1 - part) for part in parts)))
+        return two_sided_p(_gaps(some, ((part, 1 - part) for part in parts), means_over))
 
 
 def _rows(contrast: Contrast, images: _Images) -> list[dict[str, Any]]:
     some, present = images.outcomes, contrast.present[images.rows]
     sides = np.stack([present, ~present])
     cases = np.array([np.bincount(some.truth[s], minlength=len(some.classes)) for s in sides])
-    metrics = some.metrics()
+    over = means_over(some, cases)
+    metrics = {name: over if name in MEANS else needs for name, needs in some.metrics().items()}
     fewest = np.stack([_cases(cases, name, needs) for name, needs in metrics.items()], axis=1)
-    values = np.where(fewest >= FEWEST_IMAGES, some.weighted(sides.astype(np.float32)), np.nan)
+    every = some.weighted(sides.astype(np.float32), over)
+    values = np.where(fewest >= FEWEST_IMAGES, every, np.nan)
     gaps = values[0] - values[1]
     low, high, p, p_delong = (np.full(len(metrics), np.nan) for _ in range(4))
     given = ~np.isnan(gaps)
     if given.any():
         weight = present.astype(np.float32)
-        low, high = images.interval(weight)
-        p = images.p_values(weight)
-        p_delong[list(metrics).index("auc")] = delong_p(some, present, images.group)
+        low, high = images.interval(weight, over)
+        p = images.p_values(weight, over)
+        p_delong[list(metrics).index("auc")] = delong_p(some, present, images.group, over)
     return [
         {
             "feature": contrast.feature,
@@ -211,9 +222,36 @@ def _rows(contrast: Contrast, images: _Images) -> list[dict[str, Any]]:
             "p_delong": p_delong[i] if given[i] else np.nan,
             "kind": contrast.kind,
             "category": contrast.category or None,
+            "classes": "; ".join(_spoken_of(some, metric, needs)) if given[i] else None,
         }
-        for i, metric in enumerate(metrics)
+        for i, (metric, needs) in enumerate(metrics.items())
     ]
+
+
+def means_over(outcomes: Outcomes, cases: NDArray[np.intp]) -> list[int]:
+    """Return the classes that means are over: those with enough images on either side.
+
+    Both of two classes; none where fewer than two have enough, since a mean of one is its rate.
+    How many images of a label lie on either side is the same under every permutation within
+    labels, so the choice leaves p-values exact.
+
+    Args:
+        outcomes: of some images.
+        cases: images of each class with and without the artifact, (2, classes).
+    """
+    if outcomes.binary:
+        return outcomes.averaged
+    enough = [i for i in outcomes.averaged if cases[:, i].min() >= FEWEST_IMAGES]
+    return enough if len(enough) > 1 else []
+
+
+def _spoken_of(outcomes: Outcomes, metric: str, needs: list[int]) -> list[str]:
+    """Name the classes that a metric is of: of a rate the one whose it is."""
+    if metric in MEANS:
+        return [outcomes.classes[i] for i in needs]
+    if outcomes.binary:
+        return [outcomes.classes[outcomes.positive]]
+    return [metric.partition("[")[2].removesuffix("]")]
 
 
 def _cases(cases: NDArray[np.intp], metric: str, needs: list[int]) -> NDArray[np.intp]:
@@ -221,19 +259,24 @@ def _cases(cases: NDArray[np.intp], metric: str, needs: list[int]) -> NDArray[np
 
     A false-positive rate needs images of any of its classes, the others of each.
     """
+    if not needs:
+        return np.zeros(2, dtype=np.intp)
     own = cases[:, needs]
     fewest: NDArray[np.intp] = own.sum(axis=1) if metric.startswith("fpr") else own.min(axis=1)
     return fewest
 
 
-def _gaps(outcomes: Outcomes, blocks: Iterable[tuple[Weights, Weights]]) -> Array:
+def _gaps(outcomes: Outcomes, blocks: Iterable[tuple[Weights, Weights]], over: list[int]) -> Array:
     """Return the gaps (K, metrics) of K weightings, given block by block.
 
     Args:
         outcomes: of n images.
         blocks: (weights of the images with the artifact, of those without), each (some, n).
+        over: classes that means are over.
     """
-    return np.concatenate([outcomes.weighted(a) - outcomes.weighted(b) for a, b in blocks])
+    return np.concatenate(
+        [outcomes.weighted(a, over) - outcomes.weighted(b, over) for a, b in blocks]
+    )
 
 
 def _cut(k: int, n: int) -> Iterator[slice]:

@@ -11,7 +11,8 @@
 | demographic_parity_difference | largest gap of the share predicted positive             | 0    |
 
 As fairlearn defines them (Bird et al. 2020), which computes the values of two classes; with more,
-each class against the rest, the largest gap of all. A largest gap is never 0, even where groups
+each class against the rest, over the groups that have enough images of it, the largest gap of all.
+A largest gap is never 0, even where groups
 are treated alike: chance drives it up, in the sample and again in every bootstrap replicate. So
 `chance` stands beside it, and the interval allows for it on either side.
 """
@@ -55,10 +56,12 @@ def fairness_table(
 ) -> pd.DataFrame:
     """Return fairness.csv: one row per feature and metric.
 
-    Categories with fewer than ten images of a class, or of the others together, are left out and
-    named; with fewer than two left there are no numbers. p-values are exact; Holm's adjustment
-    runs over the features, metric by metric. `low` and `high` hold 95 % (percentile and basic
-    bootstrap over groups, united); where p is above 0.05 they reach to no difference.
+    A category with fewer than ten images of a class, or of the others together, is not compared
+    on that class; one that is compared on none is left out and named, and with fewer than two left
+    there are no numbers. `classes` names those that two categories were compared on. p-values are
+    exact; Holm's adjustment runs over the features, metric by metric. `low` and `high` hold 95 %
+    (percentile and basic bootstrap over groups, united); where p is above 0.05 they reach to no
+    difference.
 
     Args:
         columns: nominal, or with presence where the value is above 0; images where the value is
@@ -95,6 +98,8 @@ class _Compared:
         group: (n,) lesions or patients.
         names: of the groups compared.
         left_out: names of those with too few images.
+        asked: numbers of the classes that groups are compared on.
+        enough: (groups, asked) whether a group has enough images of the class.
     """
 
     outcomes: Outcomes
@@ -102,6 +107,8 @@ class _Compared:
     group: NDArray[np.intp]
     names: tuple[str, ...]
     left_out: tuple[str, ...]
+    asked: tuple[int, ...]
+    enough: NDArray[np.bool_]
 
     @classmethod
     def of(cls, column: Column, outcomes: Outcomes, group: NDArray[np.intp]) -> _Compared:
@@ -111,9 +118,11 @@ class _Compared:
         counts = np.zeros((len(names), len(outcomes.classes)), dtype=np.intp)
         np.add.at(counts, (code[code >= 0], outcomes.truth[code >= 0]), 1)
         rest = counts.sum(axis=1, keepdims=True) - counts
-        asked = outcomes.spoken_of
-        fewest = np.minimum(counts[:, asked], rest[:, asked]).min(axis=1)
-        enough = fewest >= FEWEST_IMAGES
+        spoken = outcomes.spoken_of
+        each = np.minimum(counts[:, spoken], rest[:, spoken]) >= FEWEST_IMAGES
+        compared = (each.sum(axis=0) > 1) | outcomes.binary
+        each = each[:, compared]
+        enough = each.any(axis=1)
         number = np.where(enough, np.cumsum(enough) - 1, -1)
         rows = np.flatnonzero((code >= 0) & enough[code])
         return cls(
@@ -122,13 +131,15 @@ class _Compared:
             group[rows],
             tuple(n for n, ok in zip(names, enough, strict=True) if ok),
             tuple(n for n, ok, c in zip(names, enough, counts, strict=True) if not ok and c.any()),
+            tuple(np.array(spoken, dtype=int)[compared].tolist()),
+            each[enough],
         )
 
     @property
     def counted(self) -> Weights:
-        """What is summed over images, (n, 4 x classes spoken of): of the class, not of it, and
+        """What is summed over images, (n, 4 x classes asked for): of the class, not of it, and
         how many of each are predicted to be of it."""
-        asked = self.outcomes.spoken_of
+        asked = list(self.asked)
         of_class = self.outcomes.truth[:, None] == asked
         said = self.outcomes.predicted[:, None] == asked
         parts = [of_class, ~of_class, of_class & said, ~of_class & said]
@@ -136,7 +147,7 @@ class _Compared:
 
     def values(self) -> Array:
         """Return the metrics, (3,): those of two classes by fairlearn."""
-        own: Array = apart(self._sums_of(np.ones((1, len(self.member)), np.float32)))[0]
+        own: Array = self._apart(np.ones((1, len(self.member)), np.float32))[0]
         if not self.outcomes.binary:
             return own
         from fairlearn import metrics
@@ -154,20 +165,23 @@ class _Compared:
     def drawn(self, bootstrap: int, seed: int) -> Array:
         """Return the metrics under bootstrap weights, (K, 3)."""
         weights = group_weights(self.group, len(self.group), bootstrap, seed)
-        return np.concatenate([apart(self._sums_of(weights[s])) for s in _cut(*weights.shape)])
+        return np.concatenate([self._apart(weights[s]) for s in _cut(*weights.shape)])
 
     def permuted(self, given_label: bool, permutations: int, seed: int) -> Array:
         """Return the metrics of permuted groups of patients, the observed ones first."""
-        truth = self.outcomes.truth
-        condition = truth if given_label else np.zeros_like(truth)
+        label = self.outcomes.within
+        condition = label if given_label else np.zeros_like(label)
         drawn = within_label_permutations(condition, self.group, permutations, seed)
         counted, own, index = self.counted[drawn.kept], self.member[drawn.kept], drawn.of_kept()
         found = []
         for some in _cut(*index.shape):
             member = own[index[some]]
             sums = [(member == i).astype(np.float32) @ counted for i in range(len(self.names))]
-            found.append(apart(np.stack(sums, axis=1)))
+            found.append(apart(np.stack(sums, axis=1), self.enough))
         return np.concatenate(found)
+
+    def _apart(self, weights: Weights) -> Array:
+        return apart(self._sums_of(weights), self.enough)
 
     def _sums_of(self, weights: Weights) -> NDArray[np.float32]:
         """Return sums over weighted images, (K, groups, 4 x classes)."""
@@ -177,21 +191,33 @@ class _Compared:
         return sums.reshape(len(weights), len(self.names), -1)
 
 
-def apart(sums: NDArray[np.floating]) -> Array:
+def apart(sums: NDArray[np.floating], enough: NDArray[np.bool_] | None = None) -> Array:
     """Return the metrics from counts: (K, 3).
 
     Args:
         sums: (K, groups, 4 x classes), see `_Compared.counted`. NaN where a group has no image of
             a class, or none of the others.
+        enough: (groups, classes) which groups are compared on a class; default all on each.
     """
     inside, outside, right, wrong = np.split(sums.astype(np.float64), 4, axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         rates = np.concatenate([right / inside, wrong / outside], axis=2)
         chosen = (right + wrong) / (inside + outside)
-        low, high = rates.min(axis=1), rates.max(axis=1)
+        twice = None if enough is None else np.concatenate([enough, enough], axis=1)
+        low, high = _ends(rates, twice)
         ratio = np.where(high == 0, 1.0, low / high)
-    parity = (chosen.max(axis=1) - chosen.min(axis=1)).max(axis=1)
+        least, most = _ends(chosen, enough)
+    parity = (most - least).max(axis=1)
     return np.stack([(high - low).max(axis=1), ratio.min(axis=1), parity], axis=1)
+
+
+def _ends(values: Array, where: NDArray[np.bool_] | None) -> tuple[Array, Array]:
+    """Return the least and the largest of some groups, (K, columns), of (K, groups, columns)."""
+    if where is None:
+        return values.min(axis=1), values.max(axis=1)
+    least: Array = np.where(where, values, np.inf).min(axis=1)
+    largest: Array = np.where(where, values, -np.inf).max(axis=1)
+    return least, largest
 
 
 def _rows(
@@ -216,6 +242,7 @@ def _rows(
             "chance": chance[i],
             "p_value": p[i],
             "left_out": "; ".join(compared.left_out) or None,
+            "classes": "; ".join(compared.outcomes.classes[i] for i in compared.asked) or None,
         }
 
 

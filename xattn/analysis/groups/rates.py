@@ -6,7 +6,8 @@ p-values come from these functions without a loop over replicates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,12 @@ class Outcomes:
         scores: (n, classes) higher where the class is likelier; of two classes the positive one's
             column alone is used.
         classes: names, in the order of the columns.
-        positive: number of the class that tpr and fpr speak of; of two classes only.
+        positive: number of the class that tpr and fpr speak of; of two classes only, and -1 where
+            these are two of more, each of which stands for itself.
+        label: (n,) numbers of the labels within which images may take each other's place, where
+            they are finer than the classes; default `truth`.
+        scored: numbers of the classes that have a tpr, fpr and auc of their own, and that means
+            are over; of more than two classes only, default all.
     """
 
     truth: NDArray[np.intp]
@@ -33,43 +39,65 @@ class Outcomes:
     scores: Array
     classes: list[str]
     positive: int
+    label: NDArray[np.intp] | None = None
+    scored: tuple[int, ...] | None = None
+
+    @property
+    def within(self) -> NDArray[np.intp]:
+        """Number of the label within which an image may take another's place, (n,)."""
+        return self.truth if self.label is None else self.label
 
     @property
     def binary(self) -> bool:
-        """Whether there are two classes."""
-        return len(self.classes) == 2
+        """Whether there are two classes, one of them the positive one."""
+        return len(self.classes) == 2 and self.positive >= 0
 
     @property
     def spoken_of(self) -> list[int]:
-        """Classes that have a tpr, fpr and auc of their own: the positive one of two, or all."""
-        return [self.positive] if self.binary else list(range(len(self.classes)))
+        """Classes that have a tpr, fpr and auc of their own: the positive one of two, or those
+        scored."""
+        if self.binary:
+            return [self.positive]
+        return list(range(len(self.classes)) if self.scored is None else self.scored)
+
+    @property
+    def averaged(self) -> list[int]:
+        """Classes whose recalls make the balanced accuracy: both of two, or those scored."""
+        return [0, 1] if self.binary else self.spoken_of
 
     def metrics(self) -> dict[str, list[int]]:
         """Return each metric's name and the classes that it needs images of.
 
-        balanced_accuracy is the mean recall over classes; tpr and fpr are of the positive class,
-        or of each class against the rest; auc of the positive class, or the mean of one-vs-rest.
+        balanced_accuracy is the mean recall over the classes scored; tpr and fpr are of the
+        positive class, or of each class against the rest; auc of the positive class, or the mean
+        of one-vs-rest over the classes scored.
         """
         every = list(range(len(self.classes)))
         names = {i: "" if self.binary else f"[{self.classes[i]}]" for i in self.spoken_of}
         return {
-            "balanced_accuracy": every,
+            "balanced_accuracy": self.averaged,
             **{f"tpr{name}": [i] for i, name in names.items()},
             **{f"fpr{name}": [j for j in every if j != i] for i, name in names.items()},
-            "auc": every,
+            "auc": self.averaged,
         }
 
     def subset(self, rows: NDArray[np.intp]) -> Outcomes:
         """Return some of the images."""
-        return Outcomes(
-            self.truth[rows], self.predicted[rows], self.scores[rows], self.classes, self.positive
+        return replace(
+            self,
+            truth=self.truth[rows],
+            predicted=self.predicted[rows],
+            scores=self.scores[rows],
+            label=None if self.label is None else self.label[rows],
         )
 
-    def weighted(self, weights: Weights) -> Array:
+    def weighted(self, weights: Weights, means_over: Sequence[int] | None = None) -> Array:
         """Return all metrics, in the order of `metrics`, under each weighting.
 
         Args:
             weights: (K, n), whole numbers from 0 (as float32, in which their sums are exact).
+            means_over: classes that balanced_accuracy and auc are over, of more than two; default
+                all that are scored.
 
         Returns:
             (K, metrics); NaN where a needed class has no weight.
@@ -83,9 +111,13 @@ class Outcomes:
         rest = of_class.sum(axis=1, keepdims=True) - of_class
         recall = right / _or_nan(of_class)
         alarm = (named - right) / _or_nan(rest)
-        areas = [weighted_auc(weights, self.truth == i, self.scores[:, i]) for i in self.spoken_of]
-        columns = [recall.mean(axis=1), *recall.T[self.spoken_of], *alarm.T[self.spoken_of]]
-        return np.stack([*columns, np.mean(areas, axis=0)], axis=1)
+        averaged = self.averaged if self.binary or means_over is None else list(means_over)
+        ranked = self.spoken_of if self.binary else averaged
+        areas = [weighted_auc(weights, self.truth == i, self.scores[:, i]) for i in ranked]
+        nothing = np.full(len(weights), np.nan)
+        balanced = recall[:, averaged].mean(axis=1) if averaged else nothing
+        columns = [balanced, *recall.T[self.spoken_of], *alarm.T[self.spoken_of]]
+        return np.stack([*columns, np.mean(areas, axis=0) if areas else nothing], axis=1)
 
 
 def weighted_auc(weights: Weights, positive: NDArray[np.bool_], score: Array) -> Array:

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xattn.analysis.interventions.by_class import AFTER, BEFORE, COMPARED, CONTROL, Answers
 from xattn.analysis.interventions.editor import Trial
 from xattn.analysis.interventions.outcome import Scores
+from xattn.analysis.positive import Positive
 from xattn.models.interface import Model
 
 Logits = NDArray[np.float64]
@@ -21,9 +23,9 @@ def run_trials(
     model: Model,
     trials: Iterable[Trial],
     groups: NDArray[Any],
-    positive: str,
+    positive: Positive,
     batch_size: int,
-) -> Scores:
+) -> tuple[Scores, Answers]:
     """Score pictures before and after an edit, and after its control.
 
     All go through the model in one batch, so that nothing but the edit differs.
@@ -32,7 +34,7 @@ def run_trials(
         model: stays as it is.
         trials: what was edited.
         groups: of every row of the run.
-        positive: class that the scores of two classes speak of.
+        positive: the classes that the scores speak of, see `log_odds`.
         batch_size: trials in a pass.
     """
     coming = iter(trials)
@@ -42,19 +44,20 @@ def run_trials(
         rows += [trial.row for trial in batch]
         borrowed += [trial.edited.borrowed for trial in batch]
     logits = np.concatenate([np.empty((0, 4, len(model.classes))), *parts])
-    odds = log_odds(logits, model.classes.index(positive))
-    predicted = logits.argmax(axis=2)
-    before, after, control, compared = odds.T
-    return Scores(
+    answers = Answers(logits, groups[rows], positive)
+    before, after, control, compared = log_odds(logits, positive).T
+    said = answers.said
+    scores = Scores(
         before=before,
         after=after,
         control=control,
         compared=compared,
-        flipped=predicted[:, 1] != predicted[:, 0],
-        control_flipped=(predicted[:, 2] != predicted[:, 3]) & ~np.isnan(control),
+        flipped=said[:, AFTER] != said[:, BEFORE],
+        control_flipped=(said[:, CONTROL] != said[:, COMPARED]) & answers.paired,
         borrowed=np.array(borrowed, dtype=bool),
         groups=groups[rows],
     )
+    return scores, answers
 
 
 def _logits(model: Model, batch: list[Trial]) -> Logits:
@@ -80,13 +83,14 @@ def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.
     return (picture for picture in pictures if picture is not None)
 
 
-def log_odds(logits: Logits, positive: int) -> Logits:
-    """Return the log odds (n, k) of logits (n, k, classes): of the positive of two classes, or
-    of the class that was predicted first."""
-    n, _, classes = logits.shape
-    target = np.full(n, positive) if classes == 2 else logits[:, 0].argmax(axis=1)
-    mine = np.take_along_axis(logits, target[:, None, None], axis=2)[:, :, 0]
-    others = np.where(np.arange(classes) == target[:, None, None], -np.inf, logits)
+def log_odds(logits: Logits, positive: Positive) -> Logits:
+    """Return the log odds (n, k) of logits (n, k, classes): of the positive classes, or, where
+    every class stands for itself, of the one that was predicted first."""
     with np.errstate(invalid="ignore"):  # NaN where there is no control
+        if not positive.each:
+            return positive.log_odds(logits)
+        target = logits[:, 0].argmax(axis=1)[:, None, None]
+        mine = np.take_along_axis(logits, target, axis=2)[:, :, 0]
+        others = np.where(np.arange(logits.shape[2]) == target, -np.inf, logits)
         result: Logits = mine - np.logaddexp.reduce(others, axis=2)
     return result

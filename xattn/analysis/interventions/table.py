@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.mask_reading import Progress
+from xattn.analysis.positive import Positive
 from xattn.analysis.resampling import FEWEST_GROUPS
 from xattn.explain.engine import make_engine
 from xattn.images.prefetch import prefetch
@@ -28,12 +30,26 @@ _SMALLEST, _LARGEST = 0.001, 0.5
 """Share of the view that a feature must cover to be lent to another image."""
 
 
-def interventions_table(
+@dataclass(frozen=True)
+class Interventions:
+    """What edits did.
+
+    Attributes:
+        table: interventions.csv, one row per feature and intervention.
+        by_class: interventions_by_class.csv, one row per feature, intervention and class, where
+            every class stands for itself; else empty.
+    """
+
+    table: pd.DataFrame
+    by_class: pd.DataFrame
+
+
+def measure_interventions(
     run: RunFolder,
     features: FeatureSet,
     model: Model,
     *,
-    positive: str,
+    positive: Positive,
     images: int = 100,
     permutations: int = 999,
     bootstrap: int = 1000,
@@ -41,18 +57,19 @@ def interventions_table(
     batch_size: int = 16,
     workers: int = 2,
     progress: Progress | None = None,
-) -> pd.DataFrame:
-    """Return interventions.csv: one row per feature and intervention.
+) -> Interventions:
+    """Edit the features of a run's images, and ask the model again.
 
-    Scores are log odds: of the positive class if there are two, else of the class that was
-    predicted before. Pictures are edited in the model's view, at its own size. A row named
-    `control-patch` inpaints a patch of plain skin against another one and must show nothing.
+    Scores are log odds: of the positive classes, or, where every class stands for itself, of the
+    class that was predicted before. Pictures are edited in the model's view, at its own size. A
+    row named `control-patch` inpaints a patch of plain skin against another one and must show
+    nothing.
 
     Args:
         run: a finished run.
         features: its masks, from `collect_features`.
         model: the one of the run.
-        positive: class that the scores of two classes speak of.
+        positive: the classes that the scores speak of.
         images: at most so many a row, drawn at random among those with room for a control. Up
             to three times as many are tried.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
@@ -64,17 +81,30 @@ def interventions_table(
     spread = score_spread(run, features, positive)
     jobs = _jobs(features, seed)
     groups = group_codes(features.table["group"], len(features.table))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    by_class: list[dict[str, Any]] = []
     for done, job in enumerate(jobs):
         if progress is not None:
             progress(done, len(jobs))
         trials = _drawn(editor, job, images, workers)
-        scores = run_trials(engine, trials, groups, positive, batch_size)
+        scores, answers = run_trials(engine, trials, groups, positive, batch_size)
         numbers = scores.to_row(permutations, bootstrap, seed)
-        rows.append({**_facts(job), **numbers, "score_sd": spread, "note": _note(job, scores)})
+        changes = {
+            "changes": answers.changes() or None,
+            "control_changes": answers.changes(control=True) or None,
+        }
+        note = {"score_sd": spread, "note": _note(job, scores)}
+        rows.append({**_facts(job), **numbers, **note, **changes})
+        if positive.each and len(positive.classes) > 2 and len(trials):
+            own = answers.rows(permutations, bootstrap, seed)
+            by_class += [{**_facts(job), **row} for row in own]
     if progress is not None:
         progress(len(jobs), len(jobs))
-    table = pd.DataFrame(rows)
+    return Interventions(_adjusted(pd.DataFrame(rows)), _adjusted(pd.DataFrame(by_class)))
+
+
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """Add p_adjusted after p_value, by Holm's method over all rows but the control's."""
     if len(table):
         tested = table["p_value"].where(table["kind"] != "control")
         place = list(table.columns).index("p_value") + 1
@@ -82,11 +112,11 @@ def interventions_table(
     return table
 
 
-def score_spread(run: RunFolder, features: FeatureSet, positive: str) -> float:
+def score_spread(run: RunFolder, features: FeatureSet, positive: Positive) -> float:
     """Return the standard deviation of the run's log odds within labels: the scale of a change."""
     columns = [f"logit_{name}" for name in run.classes]
     logits = run.predictions[columns].to_numpy(dtype=np.float64)[:, None]
-    scores = pd.Series(log_odds(logits, run.classes.index(positive))[:, 0])
+    scores = pd.Series(log_odds(logits, positive)[:, 0])
     label = features.table["label"].fillna("?").reset_index(drop=True)
     return float((scores - scores.groupby(label).transform("mean")).std())
 

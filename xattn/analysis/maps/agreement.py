@@ -7,6 +7,7 @@ of the same label, and a permutation test of the difference.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +20,7 @@ from xattn.analysis.adjust import holm, two_sided_p
 from xattn.analysis.codes import codes, group_codes
 from xattn.analysis.permutation import within_label_permutations
 from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
-from xattn.images.geometry import bilinear_matrix
+from xattn.images.cells import Cells, interpolation
 
 Array = NDArray[np.float64]
 TOP = 0.1
@@ -28,7 +29,8 @@ _FINEST = 28
 
 
 def agreement_table(
-    maps: dict[str, NDArray[np.float32]],
+    maps: Mapping[str, NDArray[np.float32]],
+    cells: Mapping[str, Cells],
     label: NDArray[Any] | pd.Series[Any],
     group: NDArray[Any] | pd.Series[Any],
     *,
@@ -38,12 +40,13 @@ def agreement_table(
 ) -> pd.DataFrame:
     """Return agreement.csv: one row per pair of methods.
 
-    Maps are compared on the finer of the two grids, but at most 28 x 28: the coarser map upsampled
-    bilinearly, a finer one averaged. Images with a degenerate map are left out; of more than 2,000,
-    a random 2,000 are compared.
+    Maps are compared at common places of the view, as many as the finer of the two grids has
+    cells, but at most 28 x 28: the coarser map interpolated, a finer one averaged. Images with a
+    degenerate map are left out; of more than 2,000, a random 2,000 are compared.
 
     Args:
         maps: method -> (n, h, w), unnormalised.
+        cells: method -> where its cells lie in the view.
         label, group: (n,), missing labels are one more label.
         permutations, bootstrap, seed: of p-values and intervals.
 
@@ -55,7 +58,16 @@ def agreement_table(
     strata = codes(pd.Series(label).astype(object).where(pd.notna(label), "?"))[0]
     number = group_codes(group, len(strata))
     rows = [
-        _pair(a, b, maps[a], maps[b], strata, number, permutations, bootstrap, seed)
+        _pair(
+            (a, b),
+            (maps[a], maps[b]),
+            (cells[a], cells[b]),
+            strata,
+            number,
+            permutations,
+            bootstrap,
+            seed,
+        )
         for a, b in combinations(maps, 2)
     ]
     table = pd.DataFrame(rows)
@@ -65,26 +77,25 @@ def agreement_table(
 
 
 def _pair(
-    name_a: str,
-    name_b: str,
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
+    names: tuple[str, str],
+    maps: tuple[NDArray[np.float32], NDArray[np.float32]],
+    cells: tuple[Cells, Cells],
     label: NDArray[np.intp],
     group: NDArray[np.intp],
     permutations: int,
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
-    good = np.flatnonzero(_usable(a) & _usable(b))
+    good = np.flatnonzero(_usable(maps[0]) & _usable(maps[1]))
     if len(good) > MOST_IMAGES:
         chosen = np.random.default_rng(seed).choice(good, MOST_IMAGES, replace=False)
         good = np.sort(chosen)
-    facts = {"method_a": name_a, "method_b": name_b, "n": len(good)}
+    facts = {"method_a": names[0], "method_b": names[1], "n": len(good)}
     drawn = within_label_permutations(label[good], group[good], permutations, seed)
     rows, index = good[drawn.kept], drawn.of_kept()
     if len(rows) < 2:
         return {**facts, **dict.fromkeys(_NUMBERS, np.nan)}
-    both = on_common_grid(a[rows], b[rows])
+    both = at_common_places((maps[0][rows], maps[1][rows]), cells)
     ranks = [standardised_ranks(m) for m in both]
     tops = [_top(m) for m in both]
     correlations = ranks[0] @ ranks[1].T
@@ -129,13 +140,22 @@ def _usable(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(flat).all(axis=1) & (flat.max(axis=1) > flat.min(axis=1)))
 
 
-def on_common_grid(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[Array, Array]:
-    """Bring maps (n, h, w) of two methods to one grid and flatten: (n, pixels) each.
+def at_common_places(
+    maps: tuple[NDArray[np.float32], NDArray[np.float32]], cells: tuple[Cells, Cells]
+) -> tuple[Array, Array]:
+    """Read maps (n, h, w) of two methods at the same places of the view: (n, places) each.
 
-    Along each side it is the finer one's, at most 28 cells.
+    Where the cells of both lie alike, at their centres. Else at the centres of equal parts of the
+    view, along each side as many as the finer map has cells; in any case at most 28.
     """
-    grid = tuple(min(_FINEST, max(x, y)) for x, y in zip(a.shape[1:], b.shape[1:], strict=True))
-    return _on_grid(a, grid), _on_grid(b, grid)
+    finest = (max(c.grid[axis] for c in cells) for axis in (0, 1))
+    rows, columns = (min(_FINEST, n) for n in finest)
+    alike = (rows, columns) == cells[0].grid and cells[0].is_near(cells[1])
+    common = cells[0] if alike else Cells.spread((rows, columns), cells[0].size)
+    first, second = (
+        _read_at(m, cells[0] if alike else own, common) for m, own in zip(maps, cells, strict=True)
+    )
+    return first, second
 
 
 def standardised_ranks(values: Array) -> Array:
@@ -146,19 +166,21 @@ def standardised_ranks(values: Array) -> Array:
     return unit
 
 
-def _on_grid(maps: NDArray[np.float32], grid: tuple[int, ...]) -> Array:
-    """Bring (n, h, w) to a grid and flatten: (n, pixels)."""
-    down, across = (_resampling(*sides) for sides in zip(maps.shape[1:], grid, strict=True))
-    return np.asarray(down @ maps.astype(np.float64) @ across.T).reshape(len(maps), -1)
+def _read_at(maps: NDArray[np.float32], cells: Cells, common: Cells) -> Array:
+    """Bring maps (n, h, w) from their cells to others and flatten: (n, places)."""
+    rows, columns = _reading(cells.y, common.y), _reading(cells.x, common.x)
+    return np.asarray(rows @ maps.astype(np.float64) @ columns.T).reshape(len(maps), -1)
 
 
-def _resampling(n_in: int, n_out: int) -> Array:
-    """Return (n_out, n_in): bilinear upsampling, or its adjoint as a weighted mean."""
-    if n_out >= n_in:
-        return bilinear_matrix(n_in, n_out)
-    back = bilinear_matrix(n_out, n_in).T
-    mean: Array = back / back.sum(axis=1, keepdims=True)
-    return mean
+def _reading(centres: tuple[float, ...], places: tuple[float, ...]) -> Array:
+    """Return (places, cells): interpolation, or of finer cells its adjoint as a weighted mean."""
+    between = interpolation(centres, np.array(places))
+    if len(places) >= len(centres):
+        return between
+    back = interpolation(places, np.array(centres)).T
+    total = back.sum(axis=1, keepdims=True)
+    # A place that no cell is near: the cells leave a margin there.
+    return np.where(total > 0, back / np.where(total > 0, total, 1), between)
 
 
 def _top(values: Array) -> Array:

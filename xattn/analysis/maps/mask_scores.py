@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from xattn.analysis.features import LESION, FeatureSet
 from xattn.analysis.maps.scores import RankedMaps, degenerate, on_grid, positive_share, upsample
 from xattn.analysis.mask_reading import Progress
+from xattn.images import Cells
 
 CENTRE_PRIOR = "centre-prior"
 """Name of the control method: one centred Gaussian for every image, blind to its content."""
@@ -31,7 +32,7 @@ class MaskScores:
     Attributes:
         rows: (k,) row in the predictions of each image.
         scores: (k, 6) in the order of `SCORES`; all but the area NaN for a degenerate map.
-        grid: (k, h * w) the masks on the map's grid (`scores.on_grid`).
+        grid: (k, h * w) the masks on the map's cells (`scores.on_grid`).
         lesion: (k, 4) mass and area of the mask within the lesion, mass and area of the lesion;
             NaN where no lesion is annotated, or the feature is the lesion.
     """
@@ -73,7 +74,10 @@ class ScoredMethod:
 
 
 def centre_prior() -> NDArray[np.float32]:
-    """Return the control map (1, 14, 14): a Gaussian at the centre, sd a quarter of the view."""
+    """Return the control map (1, 14, 14): a Gaussian at the centre, sd a quarter of the view.
+
+    It is spread evenly over the view, whatever layer the methods' maps are of.
+    """
     offset = ((np.arange(_PRIOR_GRID) + 0.5) / _PRIOR_GRID - 0.5) / _PRIOR_WIDTH
     profile = np.exp(-0.5 * offset**2)
     return np.outer(profile, profile)[None].astype(np.float32)
@@ -81,6 +85,7 @@ def centre_prior() -> NDArray[np.float32]:
 
 def score_masks(
     maps: Mapping[str, NDArray[np.floating]],
+    cells: Mapping[str, Cells],
     features: FeatureSet,
     progress: Progress | None = None,
 ) -> list[ScoredMethod]:
@@ -88,6 +93,7 @@ def score_masks(
 
     Args:
         maps: method -> (n, h, w) at the method's own resolution, row i = row i of the features.
+        cells: method -> where its cells lie in the view.
         features: a feature whose masks are all empty is left out.
         progress: called after every chunk of images.
 
@@ -98,13 +104,15 @@ def score_masks(
         return []
     height, width = features.masks(features.masked[0]).shape[1:]
     methods = {**maps, CENTRE_PRIOR: centre_prior()}
-    positive = {name: positive_share(m, height, width) for name, m in methods.items()}
+    places = {**cells, CENTRE_PRIOR: Cells.spread((_PRIOR_GRID, _PRIOR_GRID), (height, width))}
+    positive = {name: positive_share(m, places[name]) for name, m in methods.items()}
     pieces: dict[str, dict[str, list[MaskScores]]] = {name: {} for name in methods}
     n = len(features.table)
     for rows, masks in _chunks(features, n, height * width):
         for name, values in methods.items():
             some = slice(None) if len(values) == 1 else rows
-            for feature, piece in _score(values[some], positive[name][some], masks).items():
+            scores = _score(values[some], places[name], positive[name][some], masks)
+            for feature, piece in scores.items():
                 pieces[name].setdefault(feature, []).append(_shifted(piece, rows.start))
         if progress is not None:
             progress(rows.stop, n)
@@ -146,13 +154,15 @@ def _chunks(
 
 
 def _score(
-    maps: NDArray[np.floating], positive: Array, masks: Mapping[str, NDArray[np.bool_]]
+    maps: NDArray[np.floating],
+    cells: Cells,
+    positive: Array,
+    masks: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, MaskScores]:
     """Score b maps, or one for all, against each feature's masks (b, height, width)."""
-    height, width = next(iter(masks.values())).shape[1:]
     bad = degenerate(maps)
     usable = np.where(bad[:, None, None], 0, maps)
-    ranked = RankedMaps.of(upsample(usable, height, width))
+    ranked = RankedMaps.of(upsample(usable, cells))
     result = {}
     for name, mask in masks.items():
         shown = np.flatnonzero(mask.any(axis=(1, 2)))
@@ -160,7 +170,7 @@ def _score(
             continue
         mine = np.zeros_like(shown) if len(maps) == 1 else shown
         ranks = ranked.against(mask)
-        grid = on_grid(mask[shown], *maps.shape[1:])
+        grid = on_grid(mask[shown], cells)
         share = positive[mine]
         columns = [
             (share * grid).sum(axis=1),
@@ -171,7 +181,7 @@ def _score(
         scores[np.ix_(bad[mine], np.array(SCORES) != "area")] = np.nan
         lesion = np.full((len(shown), 4), np.nan)
         if name != LESION and LESION in masks:
-            lesion = _within(share, mask[shown], masks[LESION][shown], maps.shape[1:])
+            lesion = _within(share, mask[shown], masks[LESION][shown], cells)
         result[name] = MaskScores(shown, scores, grid, lesion)
     return result
 
@@ -180,14 +190,14 @@ def _within(
     share: Array,
     mask: NDArray[np.bool_],
     lesion: NDArray[np.bool_],
-    grid: tuple[int, ...],
+    cells: Cells,
 ) -> Array:
     """Return `MaskScores.lesion`."""
     both = mask & lesion
     columns = [
-        (share * on_grid(both, *grid)).sum(axis=1),
+        (share * on_grid(both, cells)).sum(axis=1),
         both.mean(axis=(1, 2)),
-        (share * on_grid(lesion, *grid)).sum(axis=1),
+        (share * on_grid(lesion, cells)).sum(axis=1),
         lesion.mean(axis=(1, 2)),
     ]
     result = np.stack(columns, axis=1)

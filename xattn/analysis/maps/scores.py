@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.images import bilinear_matrix
+from xattn.images import Cells
 
 TOP = 0.1
 """Share of a map's pixels that `topk` looks at."""
@@ -60,38 +60,37 @@ def degenerate(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
     return result
 
 
-def upsample(maps: NDArray[np.floating], height: int, width: int) -> NDArray[np.float32]:
-    """Upsample maps (n, h, w) bilinearly to (n, height, width), align_corners=False.
+def upsample(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float32]:
+    """Upsample maps (n, h, w) to the view's pixels: (n, height, width), `cells.size`.
 
-    Computed in float64 and rounded once, so that equal neighbours stay equal: ties of the map
-    remain ties of its pixels.
+    Linear between the cells' centres, the nearest cell beyond the outermost. Computed in float64
+    and rounded once, so that equal neighbours stay equal: ties of the map remain ties of its
+    pixels.
     """
-    rows = bilinear_matrix(maps.shape[1], height)
-    cols = bilinear_matrix(maps.shape[2], width)
-    return (rows @ maps.astype(np.float64) @ cols.T).astype(np.float32)
+    rows, columns = cells.matrices(*cells.size)
+    return (rows @ maps.astype(np.float64) @ columns.T).astype(np.float32)
 
 
-def on_grid(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.float64]:
-    """Bring masks (n, H, W) to the grid of maps of (height, width): float64 (n, height * width).
+def on_grid(masks: NDArray[np.bool_], cells: Cells) -> NDArray[np.float64]:
+    """Bring masks (n, H, W) of the view to the cells of maps: float64 (n, h * w).
 
     This is the adjoint of `upsample`: the sum of an upsampled map over a mask's pixels is the dot
     product of the map with the row returned here. One matrix product so gives the mass of every
     map in every mask, and no map is ever upsampled for it.
     """
-    rows = bilinear_matrix(height, masks.shape[1])
-    cols = bilinear_matrix(width, masks.shape[2])
-    return (rows.T @ (masks @ cols)).reshape(len(masks), -1)
+    rows, columns = cells.matrices(*masks.shape[1:])
+    return (rows.T @ (masks @ columns)).reshape(len(masks), -1)
 
 
-def positive_share(maps: NDArray[np.floating], height: int, width: int) -> NDArray[np.float64]:
-    """Scale the positive part of maps (n, h, w) so that they sum to 1 over height x width pixels.
+def positive_share(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float64]:
+    """Scale the positive part of maps (n, h, w) so that they sum to 1 over the view's pixels.
 
     Negative values are cut at the map's own resolution, before upsampling. Returns float64
-    (n, h * w); `positive_share @ on_grid.T` is the mass of each map in each mask. Rows of
-    degenerate maps are NaN.
+    (n, h * w); `positive_share @ on_grid.T` is the mass of each map in each mask of `cells.size`.
+    Rows of degenerate maps are NaN.
     """
     positive = np.clip(maps, 0, None).astype(np.float64).reshape(len(maps), -1)
-    everything = on_grid(np.ones((1, height, width), dtype=bool), *maps.shape[1:])
+    everything = on_grid(np.ones((1, *cells.size), dtype=bool), cells)
     total = np.where(degenerate(maps), np.nan, positive @ everything[0])
     shares: NDArray[np.float64] = positive / total[:, None]
     return shares

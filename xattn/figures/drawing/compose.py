@@ -15,7 +15,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from xattn.figures.style import MAP_COLOURS
-from xattn.images import bilinear_matrix
+from xattn.images import Cells
 from xattn.images.overlay import degenerate
 
 _DEFECTS = {
@@ -32,16 +32,27 @@ def defect(native: NDArray[np.float32]) -> str:
     return _DEFECTS[degenerate(native)]
 
 
-def scaled(native: NDArray[np.float32], height: int, width: int) -> NDArray[np.float64]:
-    """Bring a map (h, w) to (height, width), its positive part over its maximum, 0 to 1.
+def scaled(
+    native: NDArray[np.float32], cells: Cells, height: int, width: int
+) -> NDArray[np.float64]:
+    """Bring a map (h, w) to height x width pixels of its view: its positive part over its maximum.
 
-    Cut at the map's own resolution and then upsampled bilinearly (align_corners=False), as the
-    alignment scores do. The map must have no `defect`.
+    Cut at the map's own resolution and then enlarged from where its cells lie, as the alignment
+    scores do. The map must have no `defect`. Values are 0 to 1.
     """
-    rows = bilinear_matrix(native.shape[0], height)
-    columns = bilinear_matrix(native.shape[1], width)
+    rows, columns = cells.matrices(height, width)
     share = np.clip(native / native.max(), 0, 1).astype(np.float64)
     result: NDArray[np.float64] = np.clip(rows @ share @ columns.T, 0, 1)
+    return result
+
+
+def blocks(
+    native: NDArray[np.float32], cells: Cells, height: int, width: int
+) -> NDArray[np.float64]:
+    """Show a map as `scaled` does, each pixel the value of the cell that is nearest to it."""
+    rows, columns = cells.nearest(height, width)
+    share = np.clip(native / native.max(), 0, 1).astype(np.float64)
+    result: NDArray[np.float64] = share[np.ix_(rows, columns)]
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from xattn.images import Cells
     from xattn.runs import RunFolder
 
 LABELS_MM, GAP_MM, HEAD_MM = 30.0, 1.2, 7.0
@@ -119,6 +121,12 @@ class Grid:
             fig.text(x, y, text, ha="center", va="bottom", fontsize=style.pt(size))
 
 
+def spread_words(methods: Sequence[str]) -> str:
+    """Say below maps of which methods nobody knows where the cells lie."""
+    named = shortened(", ".join(methods), 60)
+    return f"Cells of {named} drawn evenly spread: not recorded where they lie"
+
+
 def draw_picture(
     ax: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
@@ -130,24 +138,25 @@ def draw_picture(
     return shown
 
 
-def draw_overlay(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> None:
+def draw_overlay(
+    ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
+) -> None:
     """Draw a map (h', w') over a picture (h, w, 3), or say why there is nothing to show."""
     if _defective(ax, picture, native):
         return
-    height, width = picture.shape[:2]
-    colours = compose.colourise(compose.scaled(native, height, width))
+    colours = compose.colourise(compose.scaled(native, cells, *picture.shape[:2]))
     ax.imshow(compose.blend(picture, colours, _OPACITY), interpolation="none")
 
 
-def draw_native(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> None:
-    """Draw a map at its own resolution, in the frame of its picture."""
+def draw_native(
+    ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
+) -> None:
+    """Draw a map at its own resolution, each of its cells where it lies in the picture's frame."""
     if _defective(ax, picture, native):
         return
-    height, width = picture.shape[:2]
-    positive = np.clip(native, 0, None)
     ax.imshow(
-        positive / positive.max(), cmap=style.MAP_COLOURS, vmin=0, vmax=1, interpolation="none",
-        extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        compose.blocks(native, cells, *picture.shape[:2]),
+        cmap=style.MAP_COLOURS, vmin=0, vmax=1, interpolation="none",
     )  # fmt: skip
 
 
@@ -225,8 +234,13 @@ def _legend_columns(features: list[str], width: float) -> int:
     return max(1, int(room / column_mm))
 
 
-def draw_foot(fig: Figure, grid: Grid, outlines: dict[str, style.Stroke]) -> None:
-    """Put the scale of the maps and the legend of the outlines below."""
+def draw_foot(
+    fig: Figure, grid: Grid, outlines: dict[str, style.Stroke], runs: Sequence[RunFolder]
+) -> None:
+    """Put the scale of the maps and the legend of the outlines below, and what is not known."""
+    if unplaced := list(dict.fromkeys(m for run in runs for m in run.spread_evenly)):
+        fig.text(1.0 / grid.width, 0.6 / grid.height, spread_words(unplaced),
+                 fontsize=style.pt(5.5), va="bottom")  # fmt: skip
     bar = fig.add_axes(
         (LABELS_MM / grid.width, (grid.foot - 5.0) / grid.height, 28 / grid.width,
          2.0 / grid.height)

@@ -8,9 +8,11 @@ from typing import Any
 import pandas as pd
 
 from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import listed
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
+from xattn.runs.places import off_by_spreading, spread_note
 from xattn.training.samples import SPLITS
 
 
@@ -91,6 +93,18 @@ def _whether_trained_on(training: dict[str, Any]) -> str:
 
 
 def _about_maps(evidence: Evidence, defects: dict[str, int]) -> Iterator[str]:
+    note, facts = spread_note(evidence.run.spread_evenly), evidence.analysis
+    if note and note not in facts.get("notes", []):
+        yield f"{note}."
+    elsewhere = off_by_spreading(evidence.run.settings)
+    scored_spread = facts.get("cells_spread_evenly", evidence.run.methods)
+    moved = [method for method in elsewhere if method in scored_spread]
+    if moved and evidence.table("alignment") is not None:
+        yield (
+            f"The scores of {listed(moved)} are of an earlier version, with the cells of maps "
+            "spread evenly; the pictures show them where they lie. Repeat `xattn feature-usage` to "
+            "score them there."
+        )
     total = len(evidence.run.predictions)
     for method, n in defects.items():
         if n:

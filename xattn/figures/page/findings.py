@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xattn.analysis.groups.found import found_first
 from xattn.figures.numbers import (
     count,
     fixed,
@@ -20,9 +21,10 @@ from xattn.figures.page.performance import Performance, Rate
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding, Item
 from xattn.figures.page.verdict_words import verdict_findings
-from xattn.figures.paper.bias import METRICS
+from xattn.figures.paper.bias import metric_words
 
 _MOST_NAMED = 5  # features with their numbers
+_MOST_CLASSES_SAID = 3  # in one sentence
 
 
 def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
@@ -33,27 +35,38 @@ def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
         scores: performance, or None where labels are missing.
     """
     return [
-        *map(Finding, _performance(scores)),
+        *_performance(scores),
         *verdict_findings(tables.evidence),
         *map(Finding, _used(tables) if tables.verdicts is None else _failed_controls(tables)),
         *map(Finding, _control_edits(tables)),
         *_looked_at(tables),
         *map(Finding, _agreeing(tables)),
-        *map(Finding, _gaps(tables)),
+        *_gaps(tables),
         *map(Finding, _unfair(tables)),
     ]
 
 
-def _performance(scores: Performance | None) -> Iterator[str]:
+def _performance(scores: Performance | None) -> Iterator[Finding]:
     if scores is None:
         return
-    recalls = listed([f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()])
     which = " that had no part in its training" if scores.held_out else ""
-    yield (
-        f"Over {count(scores.n, 'labelled image')}{which} the model recognises {recalls}; "
+    over = f"Over {count(scores.n, 'labelled image')}{which}"
+    balanced = (
         f"balanced accuracy is {rate(scores.balanced_accuracy)}, where guessing gives "
-        f"{fixed(scores.chance)}. Intervals are 95 % (Wilson's, combined over classes)."
+        f"{fixed(scores.chance)}"
     )
+    how = "95 % (Wilson's, combined over classes)"
+    if len(scores.recall) <= _MOST_CLASSES_SAID:
+        each = [f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()]
+        yield Finding(
+            f"{over} the model recognises {listed(each)}; {balanced}. Intervals are {how}."
+        )
+        return
+    items = [
+        Item(readable(c), f"{_percent(r)} of {count(r.n, 'image')}")
+        for c, r in scores.recall.items()
+    ]
+    yield Finding(f"{over} {balanced}; intervals are {how}. The model recognises:", tuple(items))
 
 
 def _looked_at(tables: Tables) -> Iterator[Finding]:
@@ -69,9 +82,10 @@ def _looked_at(tables: Tables) -> Iterator[Finding]:
         if len(below):
             yield _placed(f"The maps of {method} lie less than by chance on", below.iloc[::-1])
         if above.empty and below.empty:
+            which = "the one feature" if len(rows) == 1 else f"any of {len(rows)} features"
             yield _placed(
-                f"The maps of {method} lie on none of {count(len(rows), 'feature')} more or less "
-                "than by chance; the largest lift over chance is on",
+                f"The maps of {method} do not lie on {which} more or less than by chance; the "
+                "largest lift over chance is on",
                 rows[:1],
             )
 
@@ -161,27 +175,37 @@ def _agreeing(tables: Tables) -> Iterator[str]:
         )
 
 
-def _gaps(tables: Tables) -> Iterator[str]:
+def _gaps(tables: Tables) -> Iterator[Finding]:
     table = tables.bias
     if table is None:
         return
+    alpha, sides = tables.evidence.alpha, _sides(table)
     known = table[table["p_adjusted"].notna()]
-    found = known[known["p_adjusted"] < tables.evidence.alpha]
-    if found.empty:
-        yield (
-            f"None of {count(len(known), 'gap')} {_sides(table)} is significant "
-            f"(adjusted p < {tables.evidence.alpha:g})."
-        )
+    found = found_first(known[known["p_adjusted"] < alpha], "gap", alpha)
+    if known.empty:
+        yield Finding(f"No gap {sides} could be measured: there are too few images of each class.")
         return
-    top = found.iloc[int(found["gap"].abs().argmax())]
-    gap = with_interval(*_times_100(top))
-    metric = METRICS.get(str(top["metric"]), readable(str(top["metric"])))
-    sides = f"{fixed(float(top['present']))} with, {fixed(float(top['absent']))} without"
-    yield (
-        f"{len(found)} of {count(len(known), 'gap')} {_sides(table)} "
-        f"{'is' if len(found) == 1 else 'are'} significant; the largest is of {metric} with "
-        f"{readable(str(top['feature']))}: {gap} points ({sides}; "
-        f"adjusted {p_phrase(float(top['p_adjusted']))})."
+    if found.empty:
+        gaps = "The one gap" if len(known) == 1 else f"None of the {len(known):,} gaps"
+        is_not = "is not" if len(known) == 1 else "is"
+        yield Finding(f"{gaps} {sides} {is_not} significant (adjusted p < {alpha:g}).")
+        return
+    items = [_gap(row) for _, row in found.head(_MOST_NAMED).iterrows()]
+    are = "is" if len(found) == 1 else "are"
+    which = "" if len(found) == 1 else ", the largest first"
+    yield Finding(
+        f"{len(found):,} of {count(len(known), 'gap')} {sides} {are} significant{which}:",
+        tuple(items),
+        len(found),
+    )
+
+
+def _gap(row: pd.Series[Any]) -> Item:
+    gap = with_interval(*_times_100(row))
+    sides = f"{fixed(float(row['present']))} with, {fixed(float(row['absent']))} without"
+    return Item(
+        f"{metric_words(str(row['metric']))} with {readable(str(row['feature']))}",
+        f"{gap} points; {sides}; adjusted {p_phrase(float(row['p_adjusted']))}",
     )
 
 
@@ -218,10 +242,11 @@ def _unfair(tables: Tables) -> Iterator[str]:
     top = (found if len(found) else rows).sort_values("value", kind="stable").iloc[-1]
     middle, low, high = (float(top[k]) for k in ("value", "low", "high"))
     value = with_interval(middle, low, high)
+    differ = "differs" if len(found) == 1 else "differ"
     held = "" if len(found) else "none is significant, the widest is by "
     yield (
         f"Equalised odds between the groups of {count(len(rows), 'feature')}: "
-        f"{f'{len(found)} differ significantly, the most by ' if len(found) else held}"
+        f"{f'{len(found)} {differ} significantly, the most by ' if len(found) else held}"
         f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; groups dealt out at "
         f"random {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
     )

@@ -13,6 +13,7 @@ from xattn.figures.drawing import compose
 from xattn.figures.drawing.pictures import as_uri, outline_path, seen_part
 from xattn.figures.style import Stroke
 from xattn.figures.together import Together
+from xattn.images import Cells
 
 MOST_BYTES = 9_000_000
 """Pictures stop here, whatever was asked for, so that the page stays under 15 MB."""
@@ -190,7 +191,8 @@ def _stage(
         picture="" if picture is None else as_uri(picture),
         layers=[
             _layer(model, together.methods.index(method),
-                   f"{together.names[model]}, {method}" if several else method, native, grid)
+                   f"{together.names[model]}, {method}" if several else method, native,
+                   together.runs[model].cells(method), grid)
             for model, found in zip(models, maps, strict=True)
             for method, native in found.items()
         ],
@@ -202,9 +204,15 @@ def _stage(
 
 
 def _layer(
-    model: int, method: int, name: str, native: NDArray[np.float32], grid: tuple[int, int]
+    model: int,
+    method: int,
+    name: str,
+    native: NDArray[np.float32],
+    cells: Cells,
+    grid: tuple[int, int],
 ) -> Layer:
     defect = compose.defect(native)
     if defect:
         return Layer(model, method, name, "", defect)
-    return Layer(model, method, name, as_uri(compose.colourise(compose.scaled(native, *grid))), "")
+    colours = compose.colourise(compose.scaled(native, cells, *grid))
+    return Layer(model, method, name, as_uri(colours), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from xattn.images import Cells
 from xattn.runs import RunFolder
 
 
@@ -26,6 +27,7 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
         ("Input", f"{how} {pre.size[0]} × {pre.size[1]} pixels (height × width), "
                   f"{pre.interpolation}; mean {_triple(pre.mean)}, std {_triple(pre.std)}"),
         ("Explained layer", _worded(facts.get("target_layer"), _grid(facts.get("target_grid")))),
+        ("Cells of maps", _places(facts.get("cells") or {}, pre.size)),
         ("Attention layers", _worded(facts.get("attention_layers"))),
         ("Explained class", _worded(facts.get("target"))),
         ("Methods", ", ".join(f"{m} ({_grid(run.map_array(m).shape[1:])})" for m in run.methods)),
@@ -35,6 +37,13 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
         ("Versions", _worded(facts.get("versions"))),
     ]  # fmt: skip
     return [(title, text) for title, text in pairs if text]
+
+
+def _places(recorded: dict[str, Any], size: tuple[int, int]) -> str:
+    """Say where the first and the last cell of each layer look, in pixels of the input."""
+    cells = {layer: Cells.from_dict(values) for layer, values in recorded.items()}
+    told = [f"{layer} {c.ends}" for layer, c in cells.items() if c.grid != size]
+    return f"{', '.join(told)} (row, column of first and last, in pixels)" if told else ""
 
 
 def _training(facts: dict[str, Any]) -> str:

@@ -226,7 +226,7 @@ def _panel(
         if not plan.always:
             return None
         return Panel(model, "", None, None, _why_missing(evidence.run, plan.table))
-    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table))
+    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table), evidence.alpha)
     plot = None
     if card is not None:
         plot = make_plot(card, evidence.run, sheet.places, f"{plan.figure}-{number}")
@@ -249,9 +249,13 @@ def _how(evidence: Evidence, table: str) -> str:
         parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
     if table == "interventions" and "intervention_images" in facts:
         parts.append(f"at most {facts['intervention_images']:,} images for each edit")
-    if table in ("bias", "interventions", "verdicts") and "positive" in facts:
-        what = "TPR and FPR speak" if table == "bias" else "the logit speaks"
-        parts.append(f"{what} of {facts['positive']}")
+    several = len(evidence.run.classes) > 2
+    if table in ("bias", "fairness", "interventions", "verdicts") and evidence.positive and facts:
+        what = "TPR and FPR speak" if table in ("bias", "fairness") else "the logit speaks"
+        against = f", against {facts['against']}" if several else ""
+        parts.append(f"{what} of {evidence.positive}{against}")
+    elif table in ("interventions", "verdicts") and several:
+        parts.append("the logit speaks of the class predicted before the edit")
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")
     text = "; ".join(parts)

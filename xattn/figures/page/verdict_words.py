@@ -54,7 +54,8 @@ def verdict_findings(evidence: Evidence) -> Iterator[Finding]:
         if rows.empty:
             continue
         word = _NUMBERS.get(verdict)
-        rows = rows.sort_values("p_adjusted", kind="stable")
+        size = "excess_logit" if verdict in (verdicts.CHANGES, verdicts.HARDLY) else "rank_effect"
+        rows = rows.loc[rows[size].astype(float).abs().sort_values(ascending=False).index]
         most = _MOST_LISTED if word is None else _MOST_NAMED
         items = [
             Item(readable(str(row["feature"])), "" if word is None else word(row))

@@ -1,10 +1,10 @@
 """Images at which two methods agree most, middling and least: chosen by a rule, by nobody's hand.
 
 Agreement is Spearman's rank correlation of the two maps over their pixels, the measure of Adebayo
-et al., "Sanity Checks for Saliency Maps" (NeurIPS 2018), and the one of agreement.csv, on the same
-grid. They also show how an example that looks right misleads. So an example here stands for a place
-in the order of all images, first, middle or last, which leaves nothing to taste: that choice is
-our own.
+et al., "Sanity Checks for Saliency Maps" (NeurIPS 2018), and the one of agreement.csv, at the same
+places. They also show how an example that looks right misleads. So an example here stands for a
+place in the order of all images, first, middle or last, which leaves nothing to taste: that choice
+is our own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.codes import codes
-from xattn.analysis.maps.agreement import on_common_grid, standardised_ranks
+from xattn.analysis.maps.agreement import at_common_places, standardised_ranks
 from xattn.analysis.maps.scores import degenerate
 
 if TYPE_CHECKING:
@@ -138,11 +138,14 @@ def _ranks(
     Returns:
         The rows that have two maps to compare, and of each method the ranks (rows, pixels).
     """
-    maps = [np.asarray(run.map_array(m)[rows[0] : rows[-1] + 1], np.float32) for m in methods]
-    good = ~(degenerate(maps[0]) | degenerate(maps[1]))
+    first, second = (
+        np.asarray(run.map_array(m)[rows[0] : rows[-1] + 1], np.float32) for m in methods
+    )
+    good = ~(degenerate(first) | degenerate(second))
     if not good.any():
         return rows[good], []
-    values = on_common_grid(maps[0][good], maps[1][good])
+    cells = run.cells(methods[0]), run.cells(methods[1])
+    values = at_common_places((first[good], second[good]), cells)
     # A fine pattern can average to a flat one.
     varied = np.logical_and.reduce([np.ptp(v, axis=1) > 0 for v in values])
     ranks = [standardised_ranks(v[varied]) for v in values]

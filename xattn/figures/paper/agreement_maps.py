@@ -83,8 +83,8 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
             describe(first, _facts(run, example, evidence.labels), _agreement(example))
             for column, method in enumerate(pair.methods, 1):
                 native = np.asarray(run.map_array(method)[example.row], np.float32)
-                draw_overlay(grid.axes(fig, row, column), picture, native)
-    draw_foot(fig, grid, {name: evidence.strokes[name] for name in present})
+                draw_overlay(grid.axes(fig, row, column), picture, native, run.cells(method))
+    draw_foot(fig, grid, {name: evidence.strokes[name] for name in present}, [run])
     return fig
 
 

@@ -58,6 +58,7 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
     grid = Grid.of(run, columns, len(chosen), present)
     fig = Figure(figsize=style.inches(grid.width, grid.height))
     outlines = evidence.strokes
+    cells = {method: run.cells(method) for method in run.methods}
     for i, (_, image) in enumerate(chosen.iterrows()):
         row = int(image["row"])
         first = grid.axes(fig, i, 0)
@@ -68,12 +69,12 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
         column = 1
         for method in run.methods:
             found = np.asarray(run.map_array(method)[row], np.float32)
-            draw_overlay(grid.axes(fig, i, column), picture, found)
+            draw_overlay(grid.axes(fig, i, column), picture, found, cells[method])
             if native:
-                draw_native(grid.axes(fig, i, column + 1), picture, found)
+                draw_native(grid.axes(fig, i, column + 1), picture, found, cells[method])
             column += 1 + native
     grid.head(fig, _heads(run, native))
-    draw_foot(fig, grid, {name: outlines[name] for name in present})
+    draw_foot(fig, grid, {name: outlines[name] for name in present}, [run])
     return fig
 
 

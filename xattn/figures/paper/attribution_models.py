@@ -84,11 +84,11 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
                 ax = grid.axes(fig, i * len(runs) + j, column)
                 if method in run.methods:
                     native = np.asarray(run.map_array(method)[row], np.float32)
-                    draw_overlay(ax, picture, native)
+                    draw_overlay(ax, picture, native, run.cells(method))
                 else:
                     draw_nothing(ax, picture, "no such maps")
     grid.head(fig, ["image and masks", *methods])
-    draw_foot(fig, grid, {name: outlines[name] for name in present})
+    draw_foot(fig, grid, {name: outlines[name] for name in present}, runs)
     return fig
 
 

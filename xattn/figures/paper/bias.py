@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from xattn.figures import style
 from xattn.figures.drawing.forest import (
+    Rows,
     intervals_by_kind,
     keys_of_kinds,
     keys_of_significance,
@@ -16,10 +18,13 @@ from xattn.figures.drawing.forest import (
 )
 from xattn.figures.drawing.panels import legend, letter, panels_over_rows, say_above, zero_line
 from xattn.figures.evidence import Evidence
+from xattn.figures.numbers import readable
+from xattn.figures.paper.bias_of_classes import draw_classes, of_classes
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 METRICS = {
@@ -29,6 +34,18 @@ METRICS = {
     "auc": "AUC",
 }
 """Names of the metrics as readers know them."""
+
+
+def metric_words(metric: str) -> str:
+    """Name a metric of bias.csv as readers know it, of a class's rate with the class.
+
+    >>> metric_words("tpr[nv]"), metric_words("auc")
+    ('sensitivity (TPR) for nv', 'AUC')
+    """
+    kind, bracket, name = metric.partition("[")
+    words = METRICS.get(kind, readable(kind))
+    return f"{words} for {readable(name.removesuffix(']'))}" if bracket else words
+
 
 _SHORT = {**METRICS, "balanced_accuracy": "balanced acc.", "tpr": "sensitivity",
           "fpr": "false positives"}  # fmt: skip
@@ -45,7 +62,8 @@ _ROW_MM = 4.6
 @figure(
     "bias",
     "Difference of each metric between images with and without an artifact, or of a group of "
-    "patients and all others, in percentage points with 95 % intervals; 0 is no difference.",
+    "patients and all others, in percentage points with 95 % intervals; 0 is no difference; of "
+    "more than two classes each one's rates are squares, blank where too few images allow none.",
     tables=("bias",),
 )
 def draw_bias(run: RunFolder) -> Figure:
@@ -63,10 +81,13 @@ def draw_bias(run: RunFolder) -> Figure:
         )
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
-    metrics = [m for m in METRICS if m in set(table["metric"])]
-    metrics += sorted(set(table["metric"]) - set(metrics))
+    measured = set(table.loc[table["gap"].notna(), "metric"])
+    metrics = [m for m in METRICS if m in measured]
+    metrics += sorted(measured - set(metrics))
+    many = of_classes(metrics)
     across = min(len(metrics), _PANELS_A_ROW)
-    row_mm = _ROW_MM if len(metrics) > across else row_height(table, _ROW_MM, 42)
+    whole = many or len(metrics) <= across
+    row_mm = row_height(table, _ROW_MM, 48 if many else 42) if whole else _ROW_MM
     rows = rows_by_kind(table, "gap", row_mm)
     table = rows.kept(table)
     sizes = table.drop_duplicates("feature").set_index("feature")
@@ -74,6 +95,36 @@ def draw_bias(run: RunFolder) -> Figure:
         str(f): f"  ({int(row['n_present']):,} / {int(row['n_absent']):,})"
         for f, row in sizes.iterrows()
     }
+    more: list[str] = []
+    if many:
+        fig, more = draw_classes(table[table["gap"].notna()], rows, row_mm, notes, evidence.alpha)
+    else:
+        fig = _draw_metrics(table, rows, row_mm, notes, metrics, across, evidence.alpha)
+    handles = keys_of_kinds(table, ", 95 % interval")
+    handles += keys_of_significance(evidence.alpha, "")
+    if many:
+        handles.append(
+            Line2D([], [], linestyle="none", label=f"*: adjusted p < {evidence.alpha:g}")
+        )
+    legend(fig, handles, most=3)
+    words = "Images with the artifact or of the group − all others (numbers of both)"
+    without = every["feature"].nunique() - table["feature"].nunique() - rows.left_out
+    if without:
+        words += f"; {without} with too few images"
+    say_above(fig, "; ".join([words, *more]), rows)
+    return fig
+
+
+def _draw_metrics(
+    table: pd.DataFrame,
+    rows: Rows,
+    row_mm: float,
+    notes: dict[str, str],
+    metrics: list[str],
+    across: int,
+    alpha: float,
+) -> Figure:
+    """Draw one panel a metric."""
     fig, panels = panels_over_rows(rows, row_mm, notes, len(metrics), across)
     # One scale, with zero in the middle: the side of a gap is seen before its size is read.
     gaps = 100 * table[["gap", "gap_low", "gap_high"]].to_numpy(float)
@@ -82,18 +133,10 @@ def draw_bias(run: RunFolder) -> Figure:
     columns = ("gap", "gap_low", "gap_high")
     for ax, metric in zip(panels, metrics, strict=True):
         part = table[table["metric"] == metric]
-        intervals_by_kind(ax, part, columns, rows, evidence.alpha, scale=100)
+        intervals_by_kind(ax, part, columns, rows, alpha, scale=100)
         zero_line(ax)
         ax.set_xlim(-reach, reach)
         ax.set_title(titles.get(metric, metric))
         ax.set_xlabel("× 100" if metric == "auc" else "% points")
     letter(panels)
-    handles = keys_of_kinds(table, ", 95 % interval")
-    handles += keys_of_significance(evidence.alpha, "")
-    legend(fig, handles, most=3)
-    words = "Images with the artifact or of the group − all others (numbers of both)"
-    without = every["feature"].nunique() - table["feature"].nunique() - rows.left_out
-    if without:
-        words += f"; {without} with too few images"
-    say_above(fig, words, rows)
     return fig

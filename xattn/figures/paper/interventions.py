@@ -103,9 +103,9 @@ def _numbers_of_images(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _of_class(run: RunFolder, evidence: Evidence) -> str:
-    if len(run.classes) > 2:
+    if evidence.positive is None:
         return "of the class before"
-    return f"of “{readable(str(evidence.analysis.get('positive', run.classes[-1])))}”"
+    return f"of “{readable(evidence.positive)}”"
 
 
 def _draw_changes(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:

@@ -62,6 +62,7 @@ class Sheet:
         total: rows of the file; more than len(rows) if it was too long.
         shown: which rows those are then, in words: "of least adjusted p" or "first".
         places: of each row in the file, from 0; empty where rows are not those of a file.
+        note: what is to be said of rows that are not among them; "" for nothing.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Sheet:
     total: int
     shown: str = "of least adjusted p"
     places: list[int] = field(default_factory=list)
+    note: str = ""
 
 
 Row = Mapping[str, Any]

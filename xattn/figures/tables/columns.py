@@ -9,6 +9,7 @@ import pandas as pd
 from xattn.analysis import verdicts
 from xattn.analysis.groups.trap import ALL, NOTHING
 from xattn.figures.paper.bias import METRICS as BIAS_METRICS
+from xattn.figures.paper.bias import metric_words
 from xattn.figures.tables.cells import (
     Basis,
     Cell,
@@ -176,9 +177,12 @@ def _agreement(table: pd.DataFrame, tests: Basis) -> Columns:
 
 def _bias(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("gap", "gap_low", "gap_high")
+    names = {str(metric): metric_words(str(metric)) for metric in table["metric"].unique()}
+    several = any("[" in name for name in names)
     return [
         text("feature", "feature"),
-        text("metric", "metric", METRICS),
+        text("metric", "metric", names),
+        on_screen(text("classes", "classes")) if several and "classes" in table else None,
         number("with", "n_present", 0, "images"),
         number("without", "n_absent", 0, "images"),
         number("value with", "present", 3),

@@ -13,7 +13,7 @@ from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
 from xattn.figures.tables.cells import Basis, Cell, Sheet, interval, text
 from xattn.figures.tables.columns import METRICS, SPLITS
-from xattn.figures.tables.sheets import sheet_of, whole_sheet
+from xattn.figures.tables.sheets import left_out, sheet_of, whole_sheet, with_numbers
 from xattn.figures.tables.together import Better, better_metric, side_by_side
 from xattn.runs import ComparisonFolder, RunFolder
 
@@ -137,7 +137,10 @@ BOLD = "Bold: best of the models; whether they differ for certain is another que
 def paper_of_run(name: str, run: RunFolder, model: str) -> Paper | None:
     """Make the table `name` of one run; None where its CSV file has nothing to print."""
     sheet, tests = _sheet(name, Evidence(run))
-    return None if sheet is None else _paper(sheet, CARDS[name].caption, model, tests, model)
+    if sheet is None:
+        return None
+    paper = _paper(sheet, CARDS[name].caption, model, tests, model)
+    return replace(paper, notes=(*paper.notes, sheet.note)) if sheet.note else paper
 
 
 def paper_of_runs(name: str, runs: Mapping[str, RunFolder]) -> Paper | None:
@@ -165,7 +168,9 @@ def _sheet(name: str, evidence: Evidence, together: bool = False) -> tuple[Sheet
     card = CARDS[name]
     table = card.keep(table)
     table = card.one_row(table) if together else table
-    return (whole_sheet(name, table, tests) if len(table) else None), tests
+    note = "" if together else left_out(name, table)
+    table = with_numbers(name, table, evidence.alpha)
+    return (replace(whole_sheet(name, table, tests), note=note) if len(table) else None), tests
 
 
 def papers_of_comparison(folder: ComparisonFolder) -> list[Paper]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from xattn.analysis.groups.found import VALUES, found_first, too_few
 from xattn.errors import UsageError, near
 from xattn.figures.tables.cells import Basis, Columns, Row, Sheet
 from xattn.figures.tables.columns import COLUMNS
@@ -33,10 +34,29 @@ def make_sheet(
         UsageError: there is no sheet of that name.
     """
     smallest = None if permutations is None else 1 / (1 + permutations)
-    first = _first_rows(table)
+    table = table.reset_index(drop=True)
+    ordered = with_numbers(name, table, alpha)
+    first = _first_rows(ordered) if name not in VALUES else ordered[:MOST_ROWS]
     sheet = whole_sheet(name, first, Basis(smallest, alpha))
-    how = Sheet.shown if "p_adjusted" in table else "first"
-    return replace(sheet, total=len(table), shown=how, places=[int(i) for i in first.index])
+    how = Sheet.shown if "p_adjusted" in table and name not in VALUES else "first"
+    places = [int(i) for i in first.index]
+    note = left_out(name, table)
+    return replace(sheet, total=len(ordered), shown=how, places=places, note=note)
+
+
+def with_numbers(name: str, table: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """Leave rows without numbers out of a table of gaps, and put what is significant first."""
+    return found_first(table, VALUES[name], alpha) if name in VALUES else table
+
+
+def left_out(name: str, table: pd.DataFrame) -> str:
+    """Say which rows `with_numbers` leaves out; "" if none."""
+    if name not in VALUES:
+        return ""
+    empty = int(table[VALUES[name]].isna().sum())
+    rows = f"{empty:,} row{'' if empty == 1 else 's'} without numbers"
+    parts = [too_few(table, VALUES[name]), f"{rows} in {name}.csv alone" if empty else ""]
+    return "; ".join(filter(None, parts))
 
 
 def whole_sheet(name: str, table: pd.DataFrame, tests: Basis) -> Sheet:
@@ -56,7 +76,6 @@ def sheet_of(name: str, table: pd.DataFrame, columns: Columns) -> Sheet:
 
 def _first_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Keep the order of the file, but rows over all labels first; cut long ones by p-value."""
-    table = table.reset_index(drop=True)
     if len(table) > MOST_ROWS and "p_adjusted" in table:
         table = table.loc[table["p_adjusted"].sort_values(kind="stable").index[:MOST_ROWS]]
         table = table.sort_index()

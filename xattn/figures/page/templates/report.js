@@ -271,3 +271,25 @@ for (const field of all("[data-filters]")) {
     field.closest(".find").querySelector("output").textContent = `${shown} of ${rows.length} rows`;
   });
 }
+
+/* Tables wider or longer than their box: say so below, as long as there is more. */
+for (const box of all(".scroll")) {
+  if (!box.querySelector("table")) continue;
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  box.after(hint);
+  const look = () => {
+    const beyond = box.scrollWidth - box.clientWidth - box.scrollLeft > 2;
+    const below = box.scrollHeight - box.clientHeight - box.scrollTop > 2;
+    box.classList.toggle("beyond", beyond);
+    box.classList.toggle("below", below);
+    const more = [beyond && "columns to the right", below && "rows below"].filter(Boolean);
+    hint.textContent = more.length ? `More ${more.join(" and ")}: scroll the table.` : "";
+    hint.hidden = box.scrollWidth <= box.clientWidth + 2 && box.scrollHeight <= box.clientHeight + 2;
+  };
+  box.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(box);
+  const body = box.querySelector("tbody");
+  if (body) new ResizeObserver(look).observe(body);
+  look();
+}

@@ -1,0 +1,130 @@
+"""The batches of a run that is going on: small files under RUN/.progress, each there or not.
+
+batch-000007.npz      <method>: float32 (rows, h, w)
+batch-000007.parquet  one row per image
+batch-000007.json     commits the two: rows, errors, methods, what the files were
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xattn.runs.atomic import replacing
+from xattn.runs.inputs import Stamp
+
+_SUFFIXES = (".json", ".parquet", ".npz")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One committed batch.
+
+    Attributes:
+        stem: its files, without their endings.
+        rows: of the table, one per image that was done.
+        methods: whose maps it has, one per row.
+        adds: whether the images were done before, and only maps are added to them.
+        replaces: files whose earlier rows and maps these replace.
+        errors: rows of errors.csv.
+        stamps: by file.
+    """
+
+    stem: Path
+    rows: pd.DataFrame
+    methods: tuple[str, ...]
+    adds: bool
+    replaces: frozenset[str]
+    errors: list[dict[str, str]]
+    stamps: dict[str, Stamp]
+
+    @property
+    def files(self) -> list[str]:
+        """File of each row."""
+        return list(self.rows["file"]) if len(self.rows) else []
+
+    def maps(self, method: str) -> NDArray[np.float32]:
+        """Read the maps of one method, (rows, h, w)."""
+        path = self.stem.with_suffix(".npz")
+        with path.open("rb") as file, np.load(file) as content:
+            return np.asarray(content[method], np.float32)
+
+
+def write_batch(
+    folder: Path,
+    number: int,
+    rows: Sequence[Mapping[str, Any]],
+    maps: Mapping[str, NDArray[np.float32]],
+    stamps: Mapping[str, Stamp],
+    facts: Mapping[str, Any],
+) -> None:
+    """Commit a batch; `facts` are its errors, adds and replaces."""
+    stem = folder / f"batch-{number:06d}"
+    if rows:
+        with replacing(stem.with_suffix(".npz")) as scratch, scratch.open("wb") as f:
+            arrays: dict[str, Any] = {k: np.asarray(m, np.float32) for k, m in maps.items()}
+            np.savez(f, **arrays)
+        with replacing(stem.with_suffix(".parquet")) as scratch:
+            pd.DataFrame(list(rows)).to_parquet(scratch, index=False)
+    content = {
+        **facts,
+        "rows": len(rows),
+        "methods": list(maps),
+        "inputs": {file: astuple(one) for file, one in stamps.items()},
+    }
+    with replacing(stem.with_suffix(".json")) as scratch:
+        scratch.write_text(json.dumps(content))
+
+
+def read_batches(folder: Path) -> tuple[list[Batch], int]:
+    """Read the batches in order, and take those away that are damaged.
+
+    Returns:
+        The batches, and the number of damaged ones: what they held counts as never done.
+    """
+    found, damaged = [], 0
+    for path in sorted(folder.glob("batch-*.json")):
+        stem = path.with_suffix("")
+        try:
+            found.append(_read(stem))
+        except (
+            Exception
+        ):  # a disk that was full or lost power leaves anything, and readers raise it
+            damaged += 1
+            for suffix in _SUFFIXES:  # what commits it goes first
+                stem.with_suffix(suffix).unlink(missing_ok=True)
+    return found, damaged
+
+
+def _read(stem: Path) -> Batch:
+    facts = json.loads(stem.with_suffix(".json").read_bytes())
+    rows, methods = pd.DataFrame(), facts.get("methods", [])
+    if facts["rows"]:
+        rows = pd.read_parquet(stem.with_suffix(".parquet"))
+        with stem.with_suffix(".npz").open("rb") as file, np.load(file) as content:
+            counts = {name: len(content[name]) for name in content.files}
+        methods = facts.get("methods", list(counts))
+        lengths = {len(rows), *(counts[name] for name in methods)}
+        if lengths != {facts["rows"]}:
+            raise ValueError(f"Expected {facts['rows']} rows and maps, but got {lengths}")
+    return Batch(
+        stem=stem,
+        rows=rows,
+        methods=tuple(methods),
+        adds=bool(facts.get("adds", False)),
+        replaces=frozenset(facts.get("replaces", [])),
+        errors=list(facts["errors"]),
+        stamps={file: Stamp(*values) for file, values in facts.get("inputs", {}).items()},
+    )
+
+
+def number_of(batch: Batch) -> int:
+    """Return the number in its name."""
+    return int(batch.stem.name.removeprefix("batch-"))

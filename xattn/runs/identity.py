@@ -1,0 +1,86 @@
+"""What two calls must share to write into one run folder, and how what differs is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from xattn.errors import RunError
+
+IDENTITY = (
+    "checkpoint_sha256",
+    "weights",
+    "classes",
+    "outputs",
+    "preprocessing",
+    "target",
+    "target_layer",
+    "exact",
+    "amp",
+    "overlay",
+)
+"""Settings that change results: the one table of them.
+
+A key that one of the two records lacks is not compared: another version wrote that record. Methods
+are not among them, for a run is added to; nor is the batch size, which changes rounding alone.
+"""
+
+VERSIONS = ("xattn", "torch", "torchvision", "timm", "numpy", "pillow")
+"""Packages that results depend on: a run is gone on with in other versions, but it is said."""
+
+
+def require_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    """Make sure that a run folder can be gone on with.
+
+    Args:
+        old, new: its run.json, and the settings of this call.
+        folder: for the message.
+
+    Raises:
+        RunError: some of the `IDENTITY` differs; each is named with both values.
+    """
+    found = [
+        one
+        for key in IDENTITY
+        if key in old and key in new and not (key == "overlay" and not old.get("methods"))
+        for one in differences(old[key], new[key], key)
+    ]
+    if found:
+        was = " and ".join(f"{key} {_shown(then)}" for key, then, _ in found)
+        now = " and ".join(_shown(value) for _, _, value in found)
+        raise RunError(
+            f"Expected {was} as in the run folder {folder}, but got {now}"
+            "; name another folder with --out"
+        )
+
+
+def kept(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that a call on a run folder takes over from it."""
+    keys = [key for key in IDENTITY if key in old and (key != "overlay" or old.get("methods"))]
+    return {key: old[key] for key in keys}
+
+
+def other_versions(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Say in which versions the two records differ: "torch 2.7, was 2.6"; "" if in none."""
+    was, now = old.get("versions", {}), new.get("versions", {})
+    return ", ".join(
+        f"{name} {now[name]}, was {was[name]}"
+        for name in VERSIONS
+        if name in was and name in now and was[name] != now[name]
+    )
+
+
+def differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield (dotted key, then, now) of every value that differs."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*then, *now]):
+            yield from differences(then.get(key), now.get(key), f"{place}.{key}" if place else key)
+    elif then != now:
+        yield place, then, now
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,62 @@
+"""What each image file was when it was used: so that one replaced under its old name is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from xattn.runs.atomic import replacing
+
+COLUMNS = ("file", "bytes", "mtime_ns", "sha256")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A file as it was: size, time of its last change, and hash of its content."""
+
+    bytes: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Stamp:
+        """Read a file.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        with path.open("rb") as file:
+            before = path.stat()
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(before.st_size, before.st_mtime_ns, digest)
+
+    def fits(self, path: Path) -> bool:
+        """Say whether the file still has this content; it is read only if it was touched.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        now = path.stat()
+        if now.st_size != self.bytes:
+            return False
+        return now.st_mtime_ns == self.mtime_ns or Stamp.of(path).sha256 == self.sha256
+
+
+def read_stamps(path: Path) -> dict[str, Stamp]:
+    """Read inputs.parquet: stamp by the file's name in the tables; empty if there is none."""
+    if not path.is_file():
+        return {}
+    table = pd.read_parquet(path)
+    rows = zip(*(table[name] for name in COLUMNS), strict=True)
+    return {str(file): Stamp(int(size), int(time), str(sha)) for file, size, time, sha in rows}
+
+
+def write_stamps(path: Path, stamps: Mapping[str, Stamp]) -> None:
+    """Write inputs.parquet, whole or not at all."""
+    table = pd.DataFrame([(file, *astuple(one)) for file, one in stamps.items()], columns=COLUMNS)
+    with replacing(path) as scratch:
+        table.to_parquet(scratch, index=False)

@@ -1,0 +1,75 @@
+"""Records of what made the tables of a folder, and which tables they speak of.
+
+A record goes before its tables do, and comes after them with their hashes: a kill at any moment
+leaves what belongs together, or a record that says it is unfinished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xattn.documents import read_json
+from xattn.errors import RunError
+from xattn.runs.atomic import replacing
+
+FILES, UNFINISHED = "files", "unfinished"
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write JSON whole or not at all."""
+    with replacing(path) as scratch:
+        scratch.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def begin_record(path: Path) -> None:
+    """Mark a record as unfinished, before the first of its files changes."""
+    write_json(path, {UNFINISHED: True})
+
+
+def end_record(path: Path, facts: Mapping[str, Any], files: Iterable[str]) -> None:
+    """Write a record, with the hashes of the files beside it that it speaks of."""
+    hashes = {name: file_sha256(path.with_name(name)) for name in files}
+    write_json(path, {**facts, FILES: hashes})
+
+
+def require_whole(path: Path, command: str) -> None:
+    """Make sure that a record and the files it speaks of belong together.
+
+    One of an earlier version names no files, and passes; so does a folder without a record.
+
+    Args:
+        path: the record.
+        command: that writes it, for the message.
+
+    Raises:
+        RunError: it is unfinished, or a file is missing or another.
+    """
+    if not path.is_file():
+        return
+    facts = read_json(path, error=RunError)
+    if not isinstance(facts, dict):
+        raise RunError(f"Expected a JSON object in {path}, but got {type(facts).__name__}")
+    way_out = f"; repeat `{command}`"
+    if facts.get(UNFINISHED):
+        raise RunError(
+            f"Expected a finished {path.name} in {path.parent}, but the command that writes it was "
+            f"stopped or is at work{way_out}"
+        )
+    for name, sha256 in facts.get(FILES, {}).items():
+        file = path.with_name(name)
+        if not file.is_file():
+            raise RunError(f"Expected {file}, as {path} says, but it is not there{way_out}")
+        if file_sha256(file) != sha256:
+            raise RunError(
+                f"Expected {file} as it was when {path} was written, but it is another{way_out}"
+            )
