@@ -335,7 +335,7 @@ class TestSummary:
         (isic.root / "attribute_masks/ISIC_0000000_attribute_streaks.png").write_bytes(b"")
         built = isic.build()
         assert built.summary.unreadable == 1
-        assert "1 masks could not be decoded" in str(built)
+        assert "1 masks could not be read, such as " in str(built)
 
 
 DATA = Path("../shared/data")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from PIL import Image
+
+from xattn.annotations import check_annotations
 
 
 def _lines(folder) -> list[str]:
@@ -77,3 +82,20 @@ def test_a_truncated_png_is_found_without_decoding_it(folder):
     path.write_bytes(path.read_bytes()[:-20])
     (line,) = _lines(folder)
     assert "ends too early" in line
+
+
+@pytest.mark.parametrize("value", [2, 100])
+def test_a_tool_that_writes_masks_in_a_form_of_its_own_is_found_before_the_long_part(
+    tmp_path, value
+):
+    images = []
+    for i in range(60):
+        Image.new("RGB", (8, 6)).save(tmp_path / f"{i}.png")
+        Image.new("L", (8, 6), value).save(tmp_path / f"m{i}.png")
+        images.append({"id": f"{i}", "file": f"{i}.png", "masks": {"ruler": f"m{i}.png"}})
+    content = {"features": {"ruler": {"kind": "artifact"}}, "images": images}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    faults = check_annotations(tmp_path / "a.json")
+    assert len(faults) == 20
+    assert "image 0, key masks.ruler: Expected a mask with pixels above half" in str(faults[0])
+    assert check_annotations(tmp_path / "a.json", headers=False) == []

@@ -40,8 +40,9 @@ class Summary:
         groups: how many different groups.
         grouped: images that have a group.
         lesions: images that have a lesion mask.
-        unreadable: masks that could not be decoded, so that presence is not known.
+        unreadable: masks that could not be read, so that presence is not known.
         features: one count each.
+        example: what is wrong with the first mask that could not be read, or "".
     """
 
     images: int
@@ -51,6 +52,7 @@ class Summary:
     lesions: int
     unreadable: int
     features: tuple[FeatureCount, ...]
+    example: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -62,7 +64,11 @@ class Summary:
         lines = [
             f"{self.images} images: {labels}",
             f"{self.lesions} with a lesion mask; {self.grouped} in {self.groups} groups",
-            *([f"{self.unreadable} masks could not be decoded"] if self.unreadable else []),
+            *(
+                [f"{self.unreadable} masks could not be read, such as {self.example}"]
+                if self.unreadable
+                else []
+            ),
             "",
         ]
         header = ["feature", "kind", "masks", "values", "present"]
@@ -128,6 +134,7 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
         grouped=len(groups),
         lesions=sum(image.lesion is not None for image in images),
         unreadable=len(unreadable),
+        example=min(unreadable, default=""),
         features=tuple(
             FeatureCount(
                 name,

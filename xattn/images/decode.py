@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from xattn.errors import ImageError, one_line
+from xattn.images.masks import MaskError, inside
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, in pixels: the size at which Pillow suspects a bomb (512 MB)."""
@@ -25,6 +26,7 @@ _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _PLAIN = ("RGB", "L", "1", "P", "RGBA", "LA", "PA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
+_LOSSY = ("JPEG", "MPO", "WEBP")
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
 Enough = Callable[[int, int], tuple[int, int]]
@@ -66,35 +68,38 @@ def read_image(
     Raises:
         ImageError: the file is missing, empty, no image, damaged, too large or of float type.
     """
-    image, note, orientation, size = _open(Path(path), max_pixels, enough)
+    image, note, orientation, size, _ = _open(Path(path), max_pixels, enough)
     return Decoded(_to_rgb(image, Path(path)), note, orientation, size)
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
     """Decode one mask file to booleans (height, width), upright.
 
-    True where the value exceeds half of the file's range (> 127 for 8 bits), so that masks
-    resized with interpolation keep their outline. A mask whose largest value is 1 is taken
-    as 0/1.
+    True where the value exceeds half of its range (> 127 for 8 bits), so that masks resized with
+    interpolation keep their outline; a mask whose largest value is 1 is taken as 0/1. Palettes are
+    read by index, drawings on a transparent ground by their alpha, colours as one beside black or
+    white: see `xattn.images.masks`.
 
     Raises:
-        ImageError: as `read_image`.
+        ImageError: as `read_image`; or the mask has something in it and nothing above half, holds
+            several labels, or is a picture.
     """
-    image, *_ = _open(Path(path), max_pixels)
-    if image.mode in _SIXTEEN_BIT or image.mode == "I":
-        values, half = np.asarray(image).astype(np.int64), 32767
-    else:
-        values, half = np.asarray(image if image.mode == "L" else image.convert("L")), 127
-    return values > (0 if values.size and values.max() <= 1 else half)
+    image, _, _, _, form = _open(Path(path), max_pixels)
+    try:
+        return inside(image, lossy=form in _LOSSY)
+    except MaskError as err:
+        what, _, rest = str(err).partition(", but got")
+        raise ImageError(f"{what} in {path}, but got{rest}") from None
 
 
 def _open(
     path: Path, max_pixels: int, enough: Enough | None = None
-) -> tuple[Image.Image, str, int, tuple[int, int]]:
+) -> tuple[Image.Image, str, int, tuple[int, int], str]:
     """Load one file upright; every way in which that fails becomes one line.
 
     Returns:
-        The image, the note, its orientation, and (width, height) of the upright original.
+        The image, the note, its orientation, (width, height) of the upright original, and the
+        name of its format.
 
     The bytes are read first: given a name, Pillow maps uncompressed TIFF files into memory and
     scrambles those with an orientation. Warnings are left alone, since silencing them is not safe
@@ -112,6 +117,13 @@ def _open(
                 f"Expected at most {max_pixels:,} pixels, but got {width} x {height} in {path}"
                 "; scale it down first, it may be a decompression bomb"
             )
+        form = image.format or ""
+        if form == "BMP" and image.mode == "1" and data[28] > 1:
+            # Pillow takes its bytes for bits.
+            raise ImageError(
+                f"Expected an image that Pillow reads, but got a BMP of two greys in {data[28]} "
+                f"bits in {path}, which it misreads; save it as PNG"
+            )
         note = _describe(image)
         # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
@@ -120,7 +132,6 @@ def _open(
         image.load()
         if orientation == 1 and (orientation := _orientation(image)) != 1:
             image = ImageOps.exif_transpose(image)
-        image.info.pop("transparency", None)  # alpha is dropped; Pillow would warn of it
     except ImageError:
         raise
     except FileNotFoundError:
@@ -140,7 +151,7 @@ def _open(
     if orientation != 1:
         note = f"{note}, rotated by EXIF".removeprefix(", ")
     size = (height, width) if orientation in _ON_ITS_SIDE else (width, height)
-    return image, note, orientation, size
+    return image, note, orientation, size, form
 
 
 def expect_plain_file(path: Path) -> None:
@@ -198,4 +209,5 @@ def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode not in _PLAIN:
         raise ImageError(f"Expected 8- or 16-bit pixels in {path}, but got mode {image.mode}")
+    image.info.pop("transparency", None)  # alpha is dropped; Pillow would warn of it
     return image.convert("RGB")
