@@ -28,11 +28,13 @@ class Cells:
         y: centres of the rows of cells, strictly ascending; some may lie beyond the input.
         x: centres of the columns.
         size: (height, width) of the model's input in pixels.
+        found: "traced" through the model, "probed" by its gradient, or "spread" evenly.
     """
 
     y: tuple[float, ...]
     x: tuple[float, ...]
     size: tuple[int, int]
+    found: str = "spread"
 
     def __post_init__(self) -> None:
         for name, centres in (("y", self.y), ("x", self.x)):
@@ -108,6 +110,7 @@ class Cells:
             "grid": list(self.grid),
             "size": list(self.size),
             "unit": "pixel of the input",
+            "found": self.found,
         }
 
     @classmethod
@@ -120,7 +123,7 @@ class Cells:
         try:
             (h, w), (height, width) = values["grid"], values["size"]
             y, x = _from_json(values["y"], h), _from_json(values["x"], w)
-            return cls(y, x, (int(height), int(width)))
+            return cls(y, x, (int(height), int(width)), str(values.get("found", "spread")))
         except (KeyError, TypeError, ValueError) as err:
             raise RunError(f"Expected places of cells, but got {values!r}") from err
 

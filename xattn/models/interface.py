@@ -15,6 +15,7 @@ from xattn.errors import CheckpointError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer, reader_of
+from xattn.models.cell_places import find_cells
 from xattn.models.probe import (
     Layout,
     Seen,
@@ -80,6 +81,7 @@ class Model:
         self.options = dict(options or {})
         self.source = dict(source or {})
         self._wanted_layer = target_layer
+        self._cells: dict[str, Cells] = {}
 
     def __repr__(self) -> str:
         h, w = self.preprocessing.size
@@ -199,10 +201,12 @@ class Model:
             MethodError: the layer has no grid.
         """
         name = self.target_layer if layer is None else layer
-        layout = next((one.layout for one in self.seen if one.name == name and one.layout), None)
-        if layout is None:
-            raise MethodError(f"Expected a layer with a grid, but {name!r} has none")
-        return Cells.spread(layout.grid, self.preprocessing.size)
+        if name not in self._cells:
+            seen = [one for one in self.seen if one.name == name and one.layout]
+            if not seen:
+                raise MethodError(f"Expected a layer with a grid, but {name!r} has none")
+            self._cells |= find_cells(self.module, self.preprocessing.size, seen)
+        return self._cells[name]
 
     @cached_property
     def attention_layers(self) -> tuple[AttentionLayer, ...]:

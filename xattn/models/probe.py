@@ -100,7 +100,7 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
-        logits, outputs = _forward_heard(module, _probe_input(module, size))
+        logits, outputs = forward_heard(module, probe_input(module, size))
         tensors = [output for _, output in outputs]
         gradients = _sensitivities(logits, tensors)
     grids = _convolution_grids(tensors, size)
@@ -112,7 +112,7 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
     ]
 
 
-def _forward_heard(module: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]]]:
+def forward_heard(module: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]]]:
     """Run one forward pass and hear every layer that gives a tensor."""
     names = {part: name for name, part in module.named_modules() if name}
     outputs: list[tuple[str, Tensor]] = []
@@ -203,9 +203,11 @@ def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def _probe_input(module: nn.Module, size: tuple[int, int]) -> Tensor:
+def probe_input(module: nn.Module, size: tuple[int, int], seed: int = 0) -> Tensor:
+    """Return one random input (1, 3, height, width) of the module's type and device."""
     dtype, device = model_dtype(module)
-    return torch.randn(1, 3, *size, generator=_generator()).to(device, dtype)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, 3, *size, generator=generator).to(device, dtype)
 
 
 def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
