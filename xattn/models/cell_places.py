@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from xattn.images.cells import Cells
+from xattn.models import place_rules  # noqa: F401 -- registers what operations do to places
 from xattn.models.place_tracer import PlaceTracer
 from xattn.models.probe import Layout, Seen, evaluating, forward_heard, probe_input
 
@@ -93,10 +94,8 @@ def _read(places: Tensor, layout: Layout, size: tuple[int, int]) -> Cells | None
 def _probe(module: nn.Module, size: tuple[int, int], name: str, layout: Layout) -> Cells | None:
     """Ask the input's gradient; None where it does not tell rows or columns apart."""
     energy = [_energy(module, size, name, layout, seed) for seed in range(_INPUTS)]
-    centres = [_line(_centroids(sum(one[axis] for one in energy))) for axis in (0, 1)]
-    if any(c is None for c in centres):
-        return None
-    return _cells(centres[0], centres[1], size, "probed")
+    y, x = (_line(_centroids(sum(one[axis] for one in energy))) for axis in (0, 1))
+    return None if y is None or x is None else _cells(y, x, size, "probed")
 
 
 def _energy(
