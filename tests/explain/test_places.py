@@ -163,6 +163,17 @@ class TestAFolderOfAnEarlierVersion:
         later = explain(model, images, out=out)
         assert later.settings["overlays_spread_evenly"] == len(again.predictions)
 
+    def test_owes_no_overlays_where_none_were_drawn(self, shifted, images):
+        model, out = wrapped(Brightness()), images.parent / "run"
+        self.drop(explain(model, images, out=out, overlay="none"))
+        again = explain(model, images, out=out, overlay="none")
+        assert "overlays_spread_evenly" not in again.settings
+        alone = images.parent / "alone"
+        self.drop(explain(model, images, methods=[], out=alone))
+        again = explain(model, images, methods=["gradcam"], out=alone)
+        assert again.cells("gradcam") == SHIFTED
+        assert "overlays_spread_evenly" not in again.settings
+
     def test_owes_no_overlays_where_cells_are_spread_evenly_anyway(self, images):
         model, out = wrapped(Brightness()), images.parent / "run"
         self.drop(explain(model, images, out=out))
@@ -180,7 +191,7 @@ def test_a_folder_keeps_its_places_and_refuses_others_by_name(shifted, images, m
     assert explain(model, images, out=out, overlay="none").cells("gradcam") == SHIFTED
     far = Cells(tuple(v + 3 for v in SHIFTED.y), SHIFTED.x, SHIFTED.size)
     monkeypatch.setattr(Model, "cells", lambda self, layer=None: far)
-    with pytest.raises(RunError, match=r"cells of 'cells'.*from \(0\.0, 0\.0\).*got.*\(3\.0, 0\.0"):
+    with pytest.raises(RunError, match=r"cells of 'cells'.*\(0\.0, 0\.0\) to.*got \(3\.0, 0\.0\)"):
         explain(model, images, out=out, overlay="none")
 
 

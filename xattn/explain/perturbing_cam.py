@@ -37,6 +37,9 @@ class ScoreCam(Method):
 
         A mask is the channel enlarged to the input (bilinear, corners not aligned) and scaled to
         [0, 1] (algorithm 1; its baseline, equal for all channels, falls out of the softmax).
+        As published, and as its peers do it, the enlarged channel is spread evenly over the input
+        and not drawn where its cells look: masks, and so weights, are a matter of the method. The
+        map itself lies where its layer's cells do, like every other.
         """
         activations, inputs = evidence.activations, evidence.inputs
         assert activations is not None

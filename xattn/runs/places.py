@@ -49,8 +49,8 @@ def spread_note(methods: Sequence[str]) -> str:
     named = ", ".join(methods[:3]) + (f" and {len(methods) - 3} more" if methods[3:] else "")
     return (
         f"The run does not record where the cells of its maps lie ({named}): they are taken as "
-        "spread evenly, which is up to half a cell off for convolutional layers; explain into a "
-        "new folder to have them in register"
+        "spread evenly, which is up to half a cell off for convolutional layers; repeat its "
+        "`xattn explain` to have them in register"
     )
 
 
@@ -95,7 +95,8 @@ def joined_record(
         for key in ("cells", "map_layers")
         if key in new or key in old
     }
-    if "cells" not in old and done and any(_uneven(Cells.from_dict(v)) for v in now.values()):
+    drawn = old.get("methods", []) if old.get("overlay", "png") != "none" else []
+    if "cells" not in old and done and off_by_spreading({**new, "methods": drawn}):
         record[DRAWN_BEFORE] = done
     elif DRAWN_BEFORE in old:
         record[DRAWN_BEFORE] = old[DRAWN_BEFORE]
