@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,9 @@ from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_ta
 from xattn.errors import XattnError
 from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.columns import tables_of
 from xattn.runs.guard import writes
+from xattn.runs.record import begin_record, end_record, predictions_sha256
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -119,6 +120,7 @@ def feature_usage(
             more=more,
             exclude=exclude,
             on_picture=steps.part(n),
+            before_writing=lambda: begin_record(folder.path / "analysis.json"),
         )
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in folder.methods}
@@ -150,8 +152,8 @@ def feature_usage(
     tables = {name: presentable(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         folder.write_table(name, table)
-    if "interventions_by_class" not in tables:  # of an analysis that asked another question
-        (folder.path / "interventions_by_class.csv").unlink(missing_ok=True)
+    for name in tables_of("xattn feature-usage").difference(tables):  # of another question
+        (folder.path / f"{name}.csv").unlink(missing_ok=True)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
     notes = find_notes(folder, features) + missing_notes(tables["feature_usage"]) + unable
@@ -171,14 +173,15 @@ def feature_usage(
         "annotations": str(known.path),
         "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
         "cells_spread_evenly": folder.spread_evenly,
+        "predictions_sha256": predictions_sha256(folder.predictions),
         "counts": counts(features),
         "left_out": features.left_out,
         "notes": notes,
         "faults": [vars(fault) for fault in features.faults],
         "timings": clock.seconds,
     }
-    with replacing(folder.path / "analysis.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    files = ["features.parquet", "features.json", "mask_scores.parquet"]
+    end_record(folder.path / "analysis.json", facts, [f"{name}.csv" for name in tables] + files)
     if on_note is not None:
         for note in notes:
             on_note(note)

@@ -16,7 +16,7 @@ the annotation file nor the masks again:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -140,6 +140,7 @@ def collect_features(
     more: MoreFeatures | None = None,
     exclude: Sequence[str] = (),
     on_picture: Progress | None = None,
+    before_writing: Callable[[], None] | None = None,
 ) -> FeatureSet:
     """Join a run with an annotation file, bring all masks into its view, write both down.
 
@@ -157,6 +158,7 @@ def collect_features(
         exclude: features that are left out. Metadata that keeps the books (ids, splits, files:
             see `bookkeeping`) is left out too, unless this names "none".
         on_picture: called after every picture that was measured.
+        before_writing: called once the arguments are found to be right.
 
     Raises:
         AnnotationError: no image is in both, a label is no class of the run, or a feature has
@@ -173,6 +175,8 @@ def collect_features(
     masked += [LESION] if lesions else []
     masked = [name for name in masked if name not in excluded]
     reading = MaskReading(run, annotations, known, masked)
+    if before_writing is not None:
+        before_writing()
     with replacing_folder(run.path / "masks.zarr") as scratch:
         areas, counts, faults = reading.write(scratch, progress, workers)
     table = _table(predictions, annotations, known, areas, counts)

@@ -10,7 +10,6 @@ step 1 ── step 2 ── step 3 ...
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,8 +30,8 @@ from xattn.errors import UsageError, XattnError
 from xattn.explain.pipeline import explain
 from xattn.models import load as load_checkpoint
 from xattn.runs import RunFolder, TableFolder
-from xattn.runs.atomic import replacing
 from xattn.runs.guard import writes
+from xattn.runs.record import begin_record, end_record
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -140,7 +139,7 @@ def usage_over_training(
         _require_same(first, run)
         parts.append(_table(run, features, step, spoken, decision, settings))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
-    out.mkdir(parents=True, exist_ok=True)
+    begin_record(out / f"{TABLE}.json")
     TableFolder(out).write_table(TABLE, table)
     told = {"decision": decision, "positive": spoken.name or None}
     _write_facts(out, steps, known, {**vars(settings), **told})
@@ -249,5 +248,4 @@ def _write_facts(
             for s in steps
         ],
     }
-    with replacing(out / f"{TABLE}.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    end_record(out / f"{TABLE}.json", facts, [f"{TABLE}.csv"])

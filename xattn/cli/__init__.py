@@ -6,7 +6,10 @@ needs when it runs, so that `xattn --help` answers at once.
 
 from __future__ import annotations
 
+import io
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
 
 import rich_click as click
@@ -25,6 +28,7 @@ from xattn.cli import (
     synthesize,
     train,
 )
+from xattn.cli.text import visible_lines
 from xattn.errors import XattnError
 
 click.rich_click.TEXT_MARKUP = "rich"
@@ -77,12 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given; 130 interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        _settle(debug="--debug" in given)
     try:
         code = app.main(given, prog_name="xattn", standalone_mode=False)
     except click.ClickException as err:
+        vars(err)["message"] = visible_lines(err.message)
         err.show()
         return err.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as err:
+        if isinstance(err.__cause__, EOFError):  # click takes it for an end of the user's input
+            if "--debug" in given:
+                raise err.__cause__ from None
+            _say("Error: Expected whole files, but one ended too early; --debug says which")
+            return 1
         _say("Interrupted; what was written is kept, repeat the command to go on")
         return 130
     except XattnError as err:
@@ -93,5 +105,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _say(line: str) -> None:
-    click.echo(line, err=True)
+def _say(text: str) -> None:
+    click.echo(visible_lines(text), err=True)
+
+
+def _settle(debug: bool) -> None:
+    """Let names that the terminal has no letters for be written out, and libraries be quiet."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not (debug or sys.warnoptions):
+        warnings.simplefilter("ignore")
+        logging.getLogger().addHandler(logging.NullHandler())  # else warnings go to stderr

@@ -88,7 +88,7 @@ def build(
         positive=_words(positive),
         names=_two(names),
     )
-    terminal.say(str(built))
+    terminal.say_lines(built)
     counts = built.summary.to_dict() if built.summary else {}
     terminal.summary({"file": str(out), **counts, "notes": list(built.notes)})
 
@@ -197,7 +197,7 @@ def split(
     )
     division.write(out)
     terminal.say(f"{out}:")
-    terminal.say(str(division))
+    terminal.say_lines(division)
     terminal.summary({"file": str(out), "splits": division.counts, "notes": division.notes})
 
 

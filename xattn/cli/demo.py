@@ -22,7 +22,8 @@ def command(
     """Run the whole chain on generated data: synthesize, train, explain, measure, draw, report."""
     terminal = Terminal(quiet, as_json)
     page = run_demo(out, n, epochs, seed, terminal)
-    terminal.say(f"\nOpen this page: {page.resolve()}")
+    terminal.say()
+    terminal.say(f"Open this page: {page.resolve()}")
     terminal.summary({"report": str(page)})
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xattn.cli.text import visible
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -31,13 +33,18 @@ class Terminal:
     def say(self, text: str = "") -> None:
         """Print one line of the result for a person."""
         if not (self.quiet or self.as_json):
-            click.echo(text)
+            click.echo(visible(text))
+
+    def say_lines(self, text: object) -> None:
+        """Print several lines."""
+        for line in str(text).split("\n"):
+            self.say(line)
 
     def fault(self, fault: object) -> None:
         """Remark on one input that is left out; after twenty only count."""
         self.faults.append(str(fault))
         if len(self.faults) <= MOST_FAULTS:
-            click.echo(f"Skipped: {fault}", err=True)
+            click.echo(visible(f"Skipped: {fault}"), err=True)
         elif len(self.faults) == MOST_FAULTS + 1:
             click.echo("Skipped: more of them, not shown", err=True)
 
@@ -56,15 +63,19 @@ class Terminal:
             return
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         formats = formats or {}
-        shown = Table(title=title, title_justify="left", header_style="bold", box=None)
+        shown = Table(
+            title=Text(visible(title)), title_justify="left", header_style="bold", box=None
+        )
         for column in frame.columns:
             numeric = frame[column].dtype.kind in "fiu"
-            shown.add_column(str(column), justify="right" if numeric else "left")
+            shown.add_column(Text(visible(str(column))), justify="right" if numeric else "left")
         for row in frame.itertuples(index=False):
             cells = zip(frame.columns, row, strict=True)
-            shown.add_row(*(_cell(value, formats.get(str(column))) for column, value in cells))
+            texts = (_cell(value, formats.get(str(column))) for column, value in cells)
+            shown.add_row(*(Text(visible(text)) for text in texts))
         console = Console()
         if not console.is_terminal:  # a pipe has no width; cut to 80 columns, numbers would be lost
             console = Console(width=120)
@@ -85,7 +96,11 @@ class Terminal:
             TimeRemainingColumn,
         )
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+        )
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
             task = bar.add_task(label, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)

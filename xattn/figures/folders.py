@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.errors import UsageError
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
+from xattn.runs.csv_text import unguarded_table
 from xattn.runs.folder import read_settings
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class SearchFolder(TableFolder):
 
         space = self.record["search"]["space"]
         choices = {key: str for key, axis in space.items() if isinstance(axis, list)}
-        return pd.read_csv(self.path / "trials.csv", dtype=choices)
+        return unguarded_table(pd.read_csv(self.path / "trials.csv", dtype=choices))
 
     def of(self, state: str) -> pd.DataFrame:
         """Return the trials that ended so and have a value."""

@@ -182,6 +182,8 @@ def save_figures(
     places = targets(folders, "figures", out)
     together = target_of_all(folders, "figures", out)
     with reading(*(run.path for run in folders)), ExitStack() as held:
+        for run in folders:
+            run.require_whole()
         for place in dict.fromkeys([*places, together]):
             held.enter_context(writing(place, "xattn figures"))
         for run, target in zip(folders, places, strict=True):

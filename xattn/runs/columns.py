@@ -121,3 +121,21 @@ WRITTEN_BY: dict[str, str] = {
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }
 """The command that writes each table, for the messages about one that is not there."""
+
+RECORDS: dict[str, str] = {
+    "analysis.json": _USAGE,
+    "usage_over_training.json": _OVER_TRAINING,
+    "faithfulness.json": "xattn explain --evaluate",
+    "evaluation.json": _EVALUATE,
+    "comparison.json": _COMPARE,
+}
+"""The command that writes each record of what made some tables."""
+
+
+def tables_of(command: str) -> set[str]:
+    """Return the tables that a command writes beside one record: "xattn evaluate"."""
+    return {
+        name
+        for name, line in WRITTEN_BY.items()
+        if line.startswith(command) and line != _OVER_TRAINING
+    }

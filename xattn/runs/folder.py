@@ -14,8 +14,10 @@ from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import COLUMNS, WRITTEN_BY
+from xattn.runs.columns import COLUMNS, RECORDS, WRITTEN_BY
+from xattn.runs.csv_text import unguarded_table, write_csv
 from xattn.runs.places import recorded_cells
+from xattn.runs.record import keep_record, predictions_sha256, require_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +55,8 @@ class TableFolder:
                 f"; write it with `{WRITTEN_BY.get(name, 'xattn')}`"
             )
         # "None" and "NA" are honest names for features and labels, not missing values.
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        return unguarded_table(table)
 
     def has_table(self, name: str) -> bool:
         """Say whether a CSV table was written."""
@@ -70,8 +73,18 @@ class TableFolder:
         more = [c for c in table.columns if c not in promised]
         path = self.path / f"{name}.csv"
         with replacing(path) as scratch:
-            table[[*promised, *more]].to_csv(scratch, index=False, lineterminator="\n")
+            write_csv(table[[*promised, *more]], scratch)
+        keep_record(path)
         return path
+
+    def require_whole(self) -> None:
+        """Make sure that each record here and the tables it speaks of belong together.
+
+        Raises:
+            RunError: some were stopped halfway, or are of other predictions; with the way out.
+        """
+        for name, command in RECORDS.items():
+            require_whole(self.path / name, command)
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,18 @@ class RunFolder(TableFolder):
     def predictions(self) -> pd.DataFrame:
         """One row per image: image_id, file, width, height, label, predicted, logit_*, prob_*."""
         return read_predictions(self.path / "predictions.parquet")
+
+    def require_whole(self) -> None:
+        """Make sure that records, tables and predictions belong together; see `TableFolder`."""
+        super().require_whole()
+        path = self.path / "analysis.json"
+        facts = read_settings(path) if path.is_file() else {}
+        known = facts.get("predictions_sha256")
+        if known is not None and known != predictions_sha256(self.predictions):
+            raise RunError(
+                f"Expected {path} to be of the predictions in {self.path}, but images were added "
+                f"or done again since; repeat `{RECORDS[path.name]}`"
+            )
 
     @property
     def methods(self) -> list[str]:

@@ -10,11 +10,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from xattn.documents import read_json
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
+from xattn.runs.columns import RECORDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FILES, UNFINISHED = "files", "unfinished"
 
@@ -40,6 +46,25 @@ def end_record(path: Path, facts: Mapping[str, Any], files: Iterable[str]) -> No
     """Write a record, with the hashes of the files beside it that it speaks of."""
     hashes = {name: file_sha256(path.with_name(name)) for name in files}
     write_json(path, {**facts, FILES: hashes})
+
+
+def keep_record(file: Path) -> None:
+    """Let finished records beside a file know it as it is now, after it was written anew."""
+    for name in RECORDS:
+        path = file.with_name(name)
+        if path.is_file():
+            facts = read_json(path, error=RunError)
+            if isinstance(facts, dict) and file.name in facts.get(FILES, {}):
+                facts[FILES][file.name] = file_sha256(file)
+                write_json(path, facts)
+
+
+def predictions_sha256(predictions: pd.DataFrame) -> str:
+    """Hash which images a run has, in which order, and how it predicts them."""
+    logits = predictions[[c for c in predictions if str(c).startswith("logit_")]]
+    digest = hashlib.sha256("\0".join(map(str, predictions["image_id"])).encode(errors="replace"))
+    digest.update(np.ascontiguousarray(logits.to_numpy(np.float64)).tobytes())
+    return digest.hexdigest()
 
 
 def require_whole(path: Path, command: str) -> None:

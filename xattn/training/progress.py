@@ -55,7 +55,7 @@ def bar(progress: bool | Progress) -> Iterator[Progress | None]:
     if not (progress and console.is_terminal):
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     rest = TimeRemainingColumn(elapsed_when_finished=True)
     # The rate is that of the whole stage: a step may take longer than a shorter memory.
     with Bar(*columns, rest, console=console, speed_estimate_period=1e6) as shown:

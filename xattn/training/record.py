@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import math
@@ -16,6 +15,7 @@ from typing import Any
 from xattn._version import __version__
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
+from xattn.runs.csv_text import csv_text
 from xattn.training.samples import Failure
 
 SCHEMA = "xattn-training/1"
@@ -34,11 +34,8 @@ def write_text(path: Path, text: str) -> str:
 def write_errors(out: Path, failures: Iterable[Failure]) -> None:
     """Write OUT/errors.csv; files are named relative to the folder that holds OUT."""
     path = out / "errors.csv"
-    with replacing(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS["errors"])
-        for one in failures:
-            writer.writerow((relative(one.file, out.parent), one.stage, one.error))
+    rows = ((relative(one.file, out.parent), one.stage, one.error) for one in failures)
+    write_text(path, csv_text([COLUMNS["errors"], *rows]))
 
 
 def write_json(path: Path, facts: dict[str, Any]) -> None:

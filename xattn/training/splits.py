@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import XattnError, near
+from xattn.runs.csv_text import csv_text, unguarded
 from xattn.training.deal import deal
 from xattn.training.samples import (
     HELD_OUT,
@@ -159,11 +159,8 @@ def count_splits(
 def write_splits(splits: Mapping[str, Split], domains: Mapping[str, str] | None = None) -> str:
     """Return splits as CSV text: image_id, split, domain ("" where it is not known)."""
     known = domains or {}
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image_id", "split", "domain"))
-    writer.writerows((one, split, known.get(one, "")) for one, split in splits.items())
-    return text.getvalue()
+    rows = ((one, split, known.get(one, "")) for one, split in splits.items())
+    return csv_text([("image_id", "split", "domain"), *rows])
 
 
 def read_splits(path: str | Path) -> dict[str, Split]:
@@ -199,7 +196,7 @@ def _rows(path: str | Path) -> list[dict[str, Any]]:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             columns = reader.fieldnames or []
-            rows = list(reader)
+            rows = [{k: unguarded(v) for k, v in row.items()} for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise XattnError(f"Expected splits in {path}, but got: {err}") from None
     for column in ("image_id", "split"):

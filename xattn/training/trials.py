@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from xattn.documents import read_json
+from xattn.runs.csv_text import csv_text
 from xattn.training.importance import Importance, importances
 from xattn.training.record import write_text
 from xattn.training.space import Axis
@@ -68,15 +67,13 @@ def best_of(trials: Sequence[Trial]) -> Trial | None:
 
 def trials_csv(trials: Sequence[Trial], keys: Sequence[str]) -> str:
     """Return the table of trials; choices that are lists are written as JSON."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     remarks = ("best_epoch", "epochs", "seconds", "error")
-    writer.writerow(("trial", "state", "value", *keys, *remarks))
+    rows: list[tuple[Any, ...]] = [("trial", "state", "value", *keys, *remarks)]
     for trial in trials:
         drawn = [_cell(trial.values.get(key)) for key in keys]
         ends = [getattr(trial, name) for name in remarks]
-        writer.writerow((trial.number, trial.state, trial.value, *drawn, *ends))
-    return text.getvalue()
+        rows.append((trial.number, trial.state, trial.value, *drawn, *ends))
+    return csv_text(rows)
 
 
 def importances_of(trials: Sequence[Trial], space: Mapping[str, Axis]) -> list[Importance]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,10 +16,10 @@ from xattn.analysis.comparison.sources import Trained, read_trained, remarks
 from xattn.analysis.comparison.testsets import SharedImages, line_up
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.errors import UsageError, near
-from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS
 from xattn.runs.folder import ComparisonFolder
 from xattn.runs.guard import writes
+from xattn.runs.record import begin_record, end_record
 
 SCHEMA = "xattn-comparison/1"
 
@@ -101,7 +100,7 @@ def compare(
     notes = (*remarks(found), *_few_seeds(found, pairs))
 
     folder = ComparisonFolder(Path(out))
-    folder.path.mkdir(parents=True, exist_ok=True)
+    begin_record(folder.path / "comparison.json")
     tidy = _tidy(found, values)
     folder.write_table("comparison_runs", tidy)
     folder.write_table("comparison", table)
@@ -118,8 +117,8 @@ def compare(
         "sentences": list(sentences),
         "notes": list(notes),
     }
-    with replacing(folder.path / "comparison.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    tables = ("comparison_runs", "comparison", "ranks")
+    end_record(folder.path / "comparison.json", facts, [f"{name}.csv" for name in tables])
     return Comparison(folder, tidy, table[_ordered(table)], ranks, sentences, notes)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +18,10 @@ from xattn.explain.pipeline import explain
 from xattn.images.find import find_images
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
+from xattn.runs.columns import tables_of
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
+from xattn.runs.record import begin_record, end_record
 from xattn.training.membership import Membership, membership
 from xattn.training.samples import HELD_OUT
 
@@ -135,6 +136,9 @@ def evaluate(
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
     performance = performance_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
     reliability = reliability_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
+    begin_record(run.path / "evaluation.json")
+    for name in tables_of("xattn evaluate"):
+        (run.path / f"{name}.csv").unlink(missing_ok=True)
     run.write_table("performance", performance)
     run.write_table("reliability", reliability)
     sentences = performance_sentences(performance)
@@ -156,8 +160,8 @@ def evaluate(
         "sentences": list(sentences),
         "notes": notes,
     }
-    with replacing(run.path / "evaluation.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    files = ["performance.csv", "reliability.csv", *(["trap.csv"] if trap else [])]
+    end_record(run.path / "evaluation.json", facts, files)
     return Evaluation(run, performance, reliability, sentences, tuple(notes), trapped)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.folder import RunFolder
 from xattn.runs.guard import writes
+from xattn.runs.record import begin_record, end_record
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -123,11 +123,12 @@ def faithfulness(
         "sentences": list(sentences),
         "notes": notes,
     }
+    begin_record(folder.path / "faithfulness.json")
     folder.write_table("faithfulness", table)
     with replacing(folder.path / "faithfulness.parquet") as part:
         scores.to_parquet(part, index=False)
-    with replacing(folder.path / "faithfulness.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    files = ("faithfulness.csv", "faithfulness.parquet")
+    end_record(folder.path / "faithfulness.json", facts, files)
     return Faithfulness(table, scores, sentences, tuple(notes))
 
 

@@ -92,6 +92,8 @@ def report(
         reading(*(one.path for one in together.runs)),
         writing(target.parent, "xattn report", f".{target.name}{LOCK}"),
     ):
+        for one in together.runs:
+            one.require_whole()
         content = _content(together, gallery, target)
         page = _environment().get_template("report.html.j2").render(content)
         with replacing(target) as scratch:

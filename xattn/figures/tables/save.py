@@ -70,6 +70,8 @@ def save_tables(
     folders = [opened(run) for run in listed(runs)]
     written = []
     with reading(*(folder.path for folder in folders)):
+        for folder in folders:
+            folder.require_whole()
         for folder, target in zip(folders, targets(folders, "tables", out), strict=True):
             written += _write(_papers(folder, names), target, endings)
         models = [folder for folder in folders if isinstance(folder, RunFolder)]

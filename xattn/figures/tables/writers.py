@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
 from xattn.figures.tables.cells import Cell, Head
 from xattn.figures.tables.papers import Paper
+from xattn.runs.csv_text import csv_text
 
 MOST_ON_A_PAGE = 45
 """Rows of a LaTeX table that fit a page; longer ones go over several."""
@@ -25,6 +24,10 @@ _LATEX = {
     "<": "$<$",
     ">": "$>$",
     "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    "[": "{[}",  # after the end of a row it would be read as a distance
+    "]": "{]}",
+    "*": "{*}",
     '"': "''",
     "\N{MINUS SIGN}": "$-$",
     "\N{EN DASH}": "--",
@@ -35,7 +38,7 @@ _LATEX = {
     "\N{NO-BREAK SPACE}": "~",
     **{c: "\\" + c for c in "&%$#_"},
 }
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&#$])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&#$^]|:(?=\w+:))")
 
 
 def as_latex(paper: Paper) -> str:
@@ -111,11 +114,7 @@ def as_csv(paper: Paper) -> str:
     rows = paper.sheet.rows
     merged = [{k: v for cell in row for k, v in cell.parts.items()} for row in rows]
     names = list(dict.fromkeys(name for row in merged for name in row))
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(merged)
-    return buffer.getvalue()
+    return csv_text([names, *([row.get(name, "") for name in names] for row in merged)])
 
 
 WRITERS: dict[str, Callable[[Paper], str]] = {

@@ -1,0 +1,113 @@
+"""Names and values reach the terminal as text, whatever they look like."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.explain.on_disk import bright, noise
+from xattn.annotations import write_annotations
+from xattn.annotations.records import AnnotatedImage, Feature
+from xattn.cli import main
+from xattn.cli.terminal import Terminal
+from xattn.cli.text import visible, visible_lines
+from xattn.explain.pipeline import explain
+
+NAMES = ["ru[ler]", "[/x]", "[bold]", ":smile:", "a\x1b[31mred", "a\nb", "\u202eabc", "100%",
+         "<script>", "$x_1$ & \\y|z", "[link=http://x]y[/link]"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_shows_a_name_in_cells_heads_and_title(name, capsys):
+    Terminal().table(pd.DataFrame({name: [name, "b"], "n": [1, 2]}), f"How is {name}?")
+    out = capsys.readouterr().out
+    assert "".join(out.split()).count("".join(visible(name).split())) == 3  # titles wrap
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_and_faults_show_it(name, capsys):
+    terminal = Terminal()
+    terminal.say(f"feature {name}")
+    terminal.fault(f"image {name}")
+    with terminal.progress(name) as move:
+        move(1, 1)
+    told = capsys.readouterr()
+    assert told.out == f"feature {visible(name)}\n"
+    assert told.err.startswith(f"Skipped: image {visible(name)}\n")
+
+
+def test_halves_of_pairs_are_written_out():
+    assert visible("x\udcff") == "x\\udcff"
+    assert visible_lines("two:\n  a\nb\n  c") == "two:\n  a\\nb\n  c"
+
+
+COMMANDS = {
+    "explain": ["explain", "--ckpt", "{}", "-i", "images"],
+    "images": ["explain", "--ckpt", "model.pt", "-i", "{}"],
+    "size": ["explain", "--ckpt", "model.pt", "-i", "images", "--size", "{}"],
+    "method": ["explain", "--ckpt", "model.pt", "-i", "images", "-m", "{}"],
+    "target": ["explain", "--ckpt", "model.pt", "-i", "images", "--target", "{}"],
+    "annotations": ["feature-usage", "--annotations", "{}"],
+    "run": ["feature-usage", "--annotations", "annotations.json", "--run", "{}"],
+    "report": ["report", "{}"],
+    "figures": ["figures", "--only", "{}"],
+    "format": ["figures", "--only", "blocks", "--format", "{}"],
+    "inspect": ["inspect", "{}"],
+    "models": ["models", "{}"],
+    "compare": ["compare", "{}", "b", "--out", "out"],
+    "train": ["train", "{}", "--annotations", "annotations.json", "--out", "out"],
+    "search": ["search", "{}", "--annotations", "annotations.json", "--out", "out"],
+    "evaluate": ["evaluate", "--ckpt", "{}", "--annotations", "annotations.json"],
+    "build": ["annotations", "build", "{}"],
+    "check": ["annotations", "check", "{}"],
+    "command": ["{}"],
+}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not n.startswith("-")])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_refuses_a_name_in_its_own_words(command, name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([word.format(name) for word in COMMANDS[command]]) in (1, 2)
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert "\x1b" not in err
+    assert "\u202e" not in err
+
+
+@pytest.mark.parametrize("name", ["ru[ler]", "[x]", "=2+3", ":smile:", "$x_1$ & %\\|~^{}",
+                                  "<script>alert(1)<!--", "a'\"b"])  # fmt: skip
+def test_a_feature_of_any_name_goes_through_the_whole_chain(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    name = name.replace("\\", "")  # it becomes the name of a folder
+    images = []
+    for i in range(16):
+        path = noise(tmp_path / "images" / f"img_{i}.png", (32, 32), seed=i)
+        images.append(AnnotatedImage(f"img_{i}", path, ("benign", "malignant")[i % 2],
+                                     values={name: int(rng.integers(2))}))  # fmt: skip
+    write_annotations(tmp_path / "a.json", images, labels=("benign", "malignant"),
+                      features={name: Feature(kind="artifact")})  # fmt: skip
+    torch.manual_seed(0)
+    explain(bright(), out="xattn-run", annotations="a.json")
+    assert main(["feature-usage", "--annotations", "a.json", "--interventions", "0",
+                 "--permutations", "19", "--bootstrap", "99"]) == 0  # fmt: skip
+    assert name in capsys.readouterr().out
+    assert main(["report"]) == 0
+    page = Path("xattn-run/report.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in page
+    assert main(["figures", "--only", "tables"]) == 0
+    assert main(["figures", "--only", "feature-usage", "--format", "svg"]) == 0
+    drawn = Path("xattn-run/figures/feature-usage.svg").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in drawn
+    capsys.readouterr()
+    assert main(["feature-usage", "--annotations", "a.json", "--interventions", "0", "--json",
+                 "--permutations", "19", "--bootstrap", "99"]) == 0  # fmt: skip
+    rows = json.loads(capsys.readouterr().out)["feature_usage"]
+    assert any(row["feature"] == name for row in rows)
