@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from xattn.errors import UsageError
 from xattn.images.prefetch import prefetch
-from xattn.runs.atomic import replacing
+from xattn.training.alike import Alikeness, compare_splits
 from xattn.training.binding import Images, choose, describe_origin
 from xattn.training.data_table import DataTable
 from xattn.training.listed import bind_by_lists, without_leaks
+from xattn.training.record import write_text
 from xattn.training.samples import Failure, Sample, Split
 from xattn.training.splits import check_splits, count_splits, make_splits, write_splits
-from xattn.training.traits import traits_named
+from xattn.training.traits import traits_of
 from xattn.training.trap import bind_trap, describe_trap, presences
 
 if TYPE_CHECKING:
@@ -36,29 +37,31 @@ class Division:
         domains: image id -> where it comes from, of those of which that is known.
         counts: split -> number of images, groups, and images of each class.
         notes: what a person should know.
+        alike: how alike the splits are.
     """
 
     splits: Mapping[str, Split]
     domains: Mapping[str, str]
     counts: dict[str, dict[str, int]]
     notes: tuple[str, ...] = ()
+    alike: Alikeness = field(default_factory=Alikeness)
 
     def __str__(self) -> str:
-        """Return a line for each split that has images, and the notes."""
+        """Return a line for each split that has images, the notes, and how alike they are."""
         lines = [
             f"{split}: {', '.join(f'{n} {what}' for what, n in facts.items())}"
             for split, facts in self.counts.items()
             if facts["images"]
         ]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        notes = [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, *notes, *filter(None, [self.alike.table()])])
 
     def write(self, path: str | Path) -> Path:
-        """Write splits.csv, whole or not at all, with its folder."""
+        """Write splits.csv, whole or not at all, with its folder; beside it, how alike they are."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as scratch:
-            text = write_splits(self.splits, self.domains)
-            scratch.write_text(text, encoding="utf-8", newline="")
+        write_text(path.with_name(f"{path.stem}_alike.csv"), self.alike.to_csv())
+        write_text(path, write_splits(self.splits, self.domains))
         return path
 
 
@@ -97,7 +100,7 @@ def divide(
     _require_one_say(table, lists, trap)
     samples, failures = choose(annotations, images, table)
     notes = describe_origin(samples, table)
-    stratify = traits_named(annotations, [s.id for s in samples], table.stratify)
+    traits = traits_of(annotations, [s.id for s in samples], table)
     if lists:
         samples, notes = bind_by_lists(samples, lists)
     good: list[Sample] = []
@@ -119,9 +122,16 @@ def divide(
         seed = table.split_seed
         good = bind_trap(good, hashes, flags, share=trap_share, strength=trap_strength, seed=seed)
     splits = make_splits(
-        good, hashes, val=table.val, test=table.test, seed=table.split_seed, stratify=stratify
+        good,
+        hashes,
+        val=table.val,
+        test=table.test,
+        seed=table.split_seed,
+        stratify=traits.stratify,
     )
     check_splits(good, splits, hashes, annotations.labels)
+    alike = compare_splits(good, splits, hashes, annotations.labels, traits.compared)
+    notes += alike.unlike
     if trap:
         notes += describe_trap(good, splits, flags, trap)
     return Division(
@@ -129,6 +139,7 @@ def divide(
         {s.id: s.domain for s in good if s.domain is not None},
         count_splits(good, splits, annotations.labels),
         tuple(notes),
+        alike,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
+from xattn.training.alike import ALIKE_CSV
 from xattn.training.history import Epoch
 from xattn.training.inputs import Inputs
 from xattn.training.material import Material
@@ -79,6 +80,7 @@ def save_epoch(
             "head": start.head,
             "splits": material.describe(),
             "splits_sha256": text_sha256(_splits_csv(material)),
+            "unlike": list(material.alike.unlike),
             "best": asdict(epoch),
         },
     )
@@ -95,6 +97,7 @@ def write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -
     write_text(folder / "recipe.toml", recipe.to_toml())
     write_errors(folder, inputs.skipped)
     write_text(folder / "splits.csv", _splits_csv(inputs.material))
+    write_text(folder / ALIKE_CSV, inputs.material.alike.to_csv())
 
 
 def _splits_csv(material: Material) -> str:

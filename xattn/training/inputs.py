@@ -11,7 +11,7 @@ from xattn.training.material import Material, prepare
 from xattn.training.recipe import Recipe
 from xattn.training.record import text_sha256
 from xattn.training.samples import Failure, Sample
-from xattn.training.traits import traits_named
+from xattn.training.traits import traits_of
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -66,12 +66,12 @@ def gather(
     began = time.perf_counter()
     samples, left_out = chosen
     # Before decoding: a wrong name should not wait for it.
-    stratify = traits_named(annotations, [s.id for s in samples], recipe.data.stratify)
+    traits = traits_of(annotations, [s.id for s in samples], recipe.data)
     material = prepare(
         samples,
         annotations.labels,
         recipe,
-        stratify=stratify,
+        traits=traits,
         workers=workers,
         progress=progress,
     )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.training.alike import Alikeness, compare_splits
 from xattn.training.binding import Images, choose, describe_origin
 from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.recipe import Recipe
 from xattn.training.samples import Sample, Split, groups_of, labels_of
 from xattn.training.splits import check_splits, count_splits, make_splits
-from xattn.training.traits import Trait
+from xattn.training.traits import Traits
 
 __all__ = ["Images", "Material", "choose", "prepare"]
 
@@ -27,12 +28,14 @@ class Material:
         cache: the decoded images.
         splits: image id -> split, in the order of the cache.
         notes: a line for everything about the splits that a person should know.
+        alike: how alike the splits are.
     """
 
     classes: tuple[str, ...]
     cache: ImageCache
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
+    alike: Alikeness = field(default_factory=Alikeness)
 
     @property
     def domains(self) -> dict[str, str]:
@@ -62,7 +65,7 @@ def prepare(
     classes: tuple[str, ...],
     recipe: Recipe,
     *,
-    stratify: Mapping[str, Trait] | None = None,
+    traits: Traits | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Material:
@@ -72,12 +75,13 @@ def prepare(
         samples: labelled images; those that are not bound to a split are dealt to one.
         classes: names of the label indices.
         recipe: says size, mode, and fractions.
-        stratify: the columns that its `stratify` names.
+        traits: metadata of the samples.
         workers, progress: see `decode_all`.
 
     Raises:
         XattnError: nothing could be read, splits leak, or a class is missing from one.
     """
+    traits = traits or Traits()
     cache = decode_all(samples, recipe.preprocessing, workers=workers, progress=progress)
     data = recipe.data
     splits = make_splits(
@@ -86,7 +90,9 @@ def prepare(
         val=data.val,
         test=data.test,
         seed=data.split_seed,
-        stratify=stratify,
+        stratify=traits.stratify,
     )
     check_splits(cache.samples, splits, cache.hashes, classes)
-    return Material(classes, cache, splits, tuple(describe_origin(cache.samples, data)))
+    alike = compare_splits(cache.samples, splits, cache.hashes, classes, traits.compared)
+    notes = (*describe_origin(cache.samples, data), *alike.unlike)
+    return Material(classes, cache, splits, notes, alike)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from xattn.errors import XattnError, near
-from xattn.training.data_table import value_text
+from xattn.training.data_table import DataTable, value_text
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -28,50 +29,54 @@ _FEW_NUMBERS = 6
 """Numbers that stand for themselves; of more, quarters are made."""
 
 
-def traits_of(
-    annotations: Annotations, ids: Sequence[str], leave_out: Iterable[str] = ()
-) -> dict[str, Trait]:
-    """Return the metadata columns that can be compared between splits.
+@dataclass(frozen=True)
+class Traits:
+    """Metadata columns of the images, each of a few values.
 
-    Left out are columns of which nothing is known of these images, of one value alone, and of
-    texts that are another for most images, such as file names.
+    Attributes:
+        compared: all that splits can be compared by.
+        stratify: those that the splits are made alike in.
+    """
+
+    compared: Mapping[str, Trait] = field(default_factory=dict)
+    stratify: Mapping[str, Trait] = field(default_factory=dict)
+
+
+def traits_of(annotations: Annotations, ids: Sequence[str], data: DataTable) -> Traits:
+    """Return the metadata columns that splits can be made alike in, or compared by.
+
+    Not compared are columns of one value alone, texts that are another for most images, such as
+    file names, and what says the split itself.
 
     Args:
         annotations: the images' values.
         ids: images.
-        leave_out: columns that say the split themselves.
-    """
-    columns = _columns(annotations, ids)
-    found = {name: binned(columns[name], ids) for name in columns if name not in set(leave_out)}
-    return {name: trait for name, trait in found.items() if trait and len(set(trait.values())) > 1}
-
-
-def traits_named(
-    annotations: Annotations, ids: Sequence[str], names: Sequence[str]
-) -> dict[str, Trait]:
-    """Return the columns that a recipe names under `stratify`.
+        data: names the columns that the splits are made alike in.
 
     Raises:
-        XattnError: no image has a value of one, or nearly every image has another.
+        XattnError: no image has a value of such a column, or nearly every image has another.
     """
     columns = _columns(annotations, ids)
-    found = {}
-    for name in names:
+    found = {name: binned(values, ids) for name, values in columns.items()}
+    for name in data.stratify:
         if name not in columns:
             hint = near(name, columns) if columns else "; no image has any values"
             raise XattnError(
                 f"Expected values of {name!r}, which `stratify` under [data] names, in "
                 f"{annotations.path}, but no image has one{hint}"
             )
-        trait = binned(columns[name], ids)
-        if not trait:
+        if not found[name]:
             raise XattnError(
                 f"Expected a column of few values in `stratify` under [data], but {name!r} has "
                 f"{len(set(columns[name].values()))} in {len(columns[name])} images of "
                 f"{annotations.path}"
             )
-        found[name] = trait
-    return found
+    compared = {
+        name: trait
+        for name, trait in found.items()
+        if len(set(trait.values())) > 1 and name != data.split_column
+    }
+    return Traits(compared, {name: found[name] for name in data.stratify})
 
 
 def binned(values: Mapping[str, Value], ids: Sequence[str]) -> Trait:
