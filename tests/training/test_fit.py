@@ -30,7 +30,8 @@ def test_a_training_leaves_a_checkpoint_that_loads_and_its_record(study, tmp_pat
     result = run(notes, out)
 
     assert {path.name for path in out.iterdir()} == {
-        "model.pt", "history.csv", "splits.csv", "train.json", "recipe.toml", "errors.csv",
+        "model.pt", "history.csv", "splits.csv", "splits_alike.csv",
+        "train.json", "recipe.toml", "errors.csv",
         "predictions.parquet",
     }  # fmt: skip
     assert result.checkpoint == out / "model.pt"

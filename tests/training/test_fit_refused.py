@@ -88,7 +88,7 @@ def test_a_training_that_diverges_says_so_and_leaves_whole_files(study, tmp_path
     with pytest.raises(XattnError, match=r"Expected a finite loss, but got \w+ in epoch 1, .*`lr`"):
         run(study([B, M] * 20), tmp_path / "out", recipe=recipe)
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        "splits.csv", "recipe.toml", "errors.csv",
+        "splits.csv", "splits_alike.csv", "recipe.toml", "errors.csv",
     }  # fmt: skip
 
 

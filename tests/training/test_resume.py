@@ -20,7 +20,8 @@ from xattn.training.resume import Bookmark
 B, M = "benign", "malignant"
 # All that a training writes and that does not tell the time.
 FILES = (
-    "model.pt", "history.csv", "splits.csv", "recipe.toml", "errors.csv", "predictions.parquet",
+    "model.pt", "history.csv", "splits.csv", "splits_alike.csv",
+    "recipe.toml", "errors.csv", "predictions.parquet",
 )  # fmt: skip
 
 

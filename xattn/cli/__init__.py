@@ -28,6 +28,7 @@ from xattn.cli import (
     synthesize,
     train,
 )
+from xattn.cli.signals import Terminated, terminable
 from xattn.cli.text import visible_lines
 from xattn.errors import XattnError
 
@@ -78,13 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
     0 done; 1 nothing could be done; 2 wrong usage; 3 some inputs were skipped and `--strict` was
-    given; 130 interrupted.
+    given; 130 interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         _settle(debug="--debug" in given)
     try:
-        code = app.main(given, prog_name="xattn", standalone_mode=False)
+        with terminable():
+            code = app.main(given, prog_name="xattn", standalone_mode=False)
     except click.ClickException as err:
         vars(err)["message"] = visible_lines(err.message)
         err.show()
@@ -97,6 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         _say("Interrupted; what was written is kept, repeat the command to go on")
         return 130
+    except Terminated as err:
+        _say(f"Ended by {err.signal.name}; what was written is kept, repeat the command to go on")
+        return err.code
     except XattnError as err:
         if "--debug" in given:
             raise

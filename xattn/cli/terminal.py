@@ -40,6 +40,11 @@ class Terminal:
         for line in str(text).split("\n"):
             self.say(line)
 
+    def remark(self, text: str) -> None:
+        """Print one line of progress on stderr."""
+        if not (self.quiet or self.as_json):
+            click.echo(text, err=True)
+
     def fault(self, fault: object) -> None:
         """Remark on one input that is left out; after twenty only count."""
         self.faults.append(str(fault))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from xattn.cli.options import FILE, PLACE, common
 from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from xattn.training.history import Epoch
+    from xattn.training.material import Material
     from xattn.training.scores import Scores
 
 
@@ -49,12 +53,15 @@ def command(
 ) -> None:
     """Train an architecture from a recipe on the labels of an annotation file."""
     from xattn.training.fit import train as fit
+    from xattn.training.recipe import read_recipe
 
     # With several devices the command is run again for each; the first speaks for all.
     helps = devices > 1 and os.environ.get("LOCAL_RANK", "0") != "0"
     terminal = Terminal(quiet or helps, as_json and not helps)
+    settings = read_recipe(recipe)
+    lines = _Lines(terminal, epochs or settings.train.epochs)
     result = fit(
-        recipe,
+        settings,
         annotations,
         out,
         images=images,
@@ -65,14 +72,52 @@ def command(
         devices=devices,
         tensorboard=tensorboard,
         progress=not (quiet or as_json or helps),
+        on_inputs=lines.begin,
+        on_epoch=lines.epoch,
         on_fault=None if helps else terminal.fault,
     )
     for split, scores in result.scores.items():
         terminal.say(f"{_SPLITS[split]}: {_sentence(scores)}")
-    for note in result.notes:
-        terminal.say(f"note: {note}")
     terminal.say(f"{result.checkpoint}, from epoch {result.best.epoch}")
-    terminal.summary({"checkpoint": str(result.checkpoint), "metrics": result.metrics})
+    facts = {"checkpoint": str(result.checkpoint), "metrics": result.metrics}
+    terminal.summary({**facts, "notes": list(result.notes)})
+
+
+class _Lines:
+    """What is told before and during the training.
+
+    Args:
+        terminal: a line per epoch goes to stderr, unless that shows a bar.
+        epochs: in all.
+    """
+
+    def __init__(self, terminal: Terminal, epochs: int) -> None:
+        self._terminal, self._epochs, self._last = terminal, epochs, 0.0
+
+    def begin(self, material: Material) -> None:
+        """Say what is wrong with the splits, while there is time to do something about it."""
+        self._last = time.perf_counter()
+        for note in material.notes:
+            self._terminal.say(f"note: {note}")
+        columns = material.alike.columns
+        if columns and not material.alike.unlike:
+            least = min(column.adjusted_p for column in columns)
+            self._terminal.say(
+                f"train, val and test are alike in {len(columns)} column{'s' * (len(columns) > 1)} "
+                f"(chance {least:.2f}{' or more' * (len(columns) > 1)})"
+            )
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Say what an epoch came to."""
+        now = time.perf_counter()
+        seconds, self._last = now - self._last, now
+        if not sys.stderr.isatty():
+            self._terminal.remark(
+                f"epoch {epoch.epoch}/{self._epochs}: train loss {epoch.train_loss:.4f}, "
+                f"val loss {epoch.val_loss:.4f}, "
+                f"val balanced accuracy {epoch.val_balanced_accuracy:.3f}, "
+                f"val AUC {epoch.val_auc:.3f}, lr {epoch.lr:.2e}, {seconds:.1f} s"
+            )
 
 
 _SPLITS = {"val": "validation", "test": "test", "ood": "of other origin"}

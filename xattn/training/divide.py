@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,21 +10,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from xattn.errors import UsageError
-from xattn.images.prefetch import prefetch
 from xattn.training.alike import Alikeness, compare_splits
 from xattn.training.binding import Images, choose, describe_origin
+from xattn.training.copies import hash_files
 from xattn.training.data_table import DataTable
 from xattn.training.listed import bind_by_lists, without_leaks
 from xattn.training.record import write_text
-from xattn.training.samples import Failure, Sample, Split
+from xattn.training.samples import Failure, Split
 from xattn.training.splits import check_splits, count_splits, make_splits, write_splits
 from xattn.training.traits import traits_of
 from xattn.training.trap import bind_trap, describe_trap, presences
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
-
-_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -103,14 +100,8 @@ def divide(
     traits = traits_of(annotations, [s.id for s in samples], table)
     if lists:
         samples, notes = bind_by_lists(samples, lists)
-    good: list[Sample] = []
-    hashes: dict[str, str] = {}
-    for sample, found in zip(samples, prefetch(_hash, samples, _THREADS), strict=True):
-        if isinstance(found, Failure):
-            failures.append(found)
-        else:
-            good.append(sample)
-            hashes[sample.id] = found
+    good, hashes, unread = hash_files(samples)
+    failures += unread
     if on_fault is not None:
         for failure in failures:
             on_fault(failure)
@@ -169,11 +160,3 @@ def _table(data: Mapping[str, Any]) -> DataTable:
             for e in err.errors()
         )
         raise UsageError(f"Expected settings of a division, but got {'; '.join(faults)}") from None
-
-
-def _hash(sample: Sample) -> str | Failure:
-    try:
-        with sample.file.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as err:
-        return Failure(sample.file, "read", f"Expected a file, but got: {err.strerror}")

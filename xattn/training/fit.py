@@ -17,7 +17,7 @@ from xattn.training.folder import about_inputs, about_result, save_epoch, vacant
 from xattn.training.history import Epoch, Keeper, write_history
 from xattn.training.inputs import Inputs, gather
 from xattn.training.loop import Hardware, fit_module, logits_of
-from xattn.training.material import Images, choose
+from xattn.training.material import Images, Material, choose
 from xattn.training.module import Classifier
 from xattn.training.predictions import prediction_table, write_predictions
 from xattn.training.progress import bar
@@ -56,6 +56,7 @@ def train(
     tensorboard: bool = False,
     workers: int | None = None,
     progress: bool | Progress = True,
+    on_inputs: Callable[[Material], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_fault: Callable[[object], None] | None = None,
 ) -> TrainResult:
@@ -84,6 +85,7 @@ def train(
         tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
+        on_inputs: called once, with the images in their splits, before the first epoch.
         on_epoch: called after every epoch; what it raises ends the training, and the next call
             goes on after that epoch. After a kill it may be told of the last epoch again.
         on_fault: called with everything that is left out.
@@ -115,6 +117,8 @@ def train(
         if on_fault is not None:
             for failure in inputs.skipped[len(annotations.faults) :]:
                 on_fault(failure)
+        if on_inputs is not None:
+            on_inputs(inputs.material)
         return fit(
             start,
             recipe,

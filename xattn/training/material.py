@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xattn.training.alike import Alikeness, compare_splits
 from xattn.training.binding import Images, choose, describe_origin
+from xattn.training.copies import refuse_leaks
 from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.recipe import Recipe
 from xattn.training.samples import Sample, Split, groups_of, labels_of
@@ -82,6 +83,7 @@ def prepare(
         XattnError: nothing could be read, splits leak, or a class is missing from one.
     """
     traits = traits or Traits()
+    refuse_leaks(samples, classes, recipe.data, traits.stratify)
     cache = decode_all(samples, recipe.preprocessing, workers=workers, progress=progress)
     data = recipe.data
     splits = make_splits(

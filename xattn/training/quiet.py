@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 
 @contextmanager
@@ -22,11 +23,12 @@ def isolated_chance(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def quiet_library() -> Iterator[None]:
-    """Keep the training library from talking, and from keeping Ctrl-C for itself.
+    """Keep the training library from talking, and from keeping signals for itself.
 
     It logs advertisements, warns of what it uses itself that is getting old, and turns an
     interrupt into `sys.exit(1)` with further ones ignored; callers of a function expect
-    KeyboardInterrupt.
+    KeyboardInterrupt. SIGTERM, where nobody else has a handler for it, becomes a SystemExit
+    without a code, as if all had gone well: its code is 143 then.
     """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
@@ -36,12 +38,18 @@ def quiet_library() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning, module=r"lightning\.")
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"lightning\.")
+            for kind in (
+                FutureWarning,
+                DeprecationWarning,
+                UserWarning,
+            ):  # its hints are of the last
+                warnings.filterwarnings("ignore", category=kind, module=r"lightning\.")
             yield
     except SystemExit as err:
         if isinstance(err.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
+        if isinstance(err, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from None
         raise
     finally:
         for logger, level in zip(loggers, levels, strict=True):
