@@ -174,8 +174,8 @@ def test_a_label_that_is_no_class_of_the_run_is_an_error_that_names_the_image(pl
 
 @pytest.mark.parametrize("name", ["group", "../masks", "a\\b", ".hidden"])
 def test_a_feature_may_not_take_the_name_of_a_column_or_of_another_folder(planted, name):
-    rewrite(planted, lambda c: c["features"].update({name: {"kind": "metadata"}}))
-    with pytest.raises(AnnotationError, match=re.escape(repr(name))):
+    rewrite(planted, lambda c: c["features"].update({name: {"kind": "artifact"}}))
+    with pytest.raises(AnnotationError, match=re.escape(f"features.{name}")):
         collect(planted)
 
 

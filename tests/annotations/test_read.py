@@ -96,7 +96,7 @@ class TestFileFaults:
             (("features", "age", "kind"), "number", "metadata", "features.age.kind: Expected 'str"),
             (("features", "age", "unit"), "years", ..., "features.age.unit: Unknown key 'unit'"),
             (("features", "age"), {}, {"kind": "metadata"}, "features.age.kind: Expected this key"),
-            (("features", "lesion"), {"kind": "structure"}, ..., "choose another name"),
+            (("features", "lesion"), {"kind": "structure"}, ..., "Expected another name"),
             (("images",), [], [{"id": "a", "file": "images/a.png"}], "at least one image"),
             (("images",), {}, [{"id": "a", "file": "images/a.png"}], "images: Expected a list"),
         ],

@@ -39,6 +39,7 @@ from xattn.analysis.mask_reading import (
 )
 from xattn.analysis.measured.collect import DETECTED, measure_pictures
 from xattn.analysis.measured.registry import MEASURES
+from xattn.annotations.names import reserved_names
 from xattn.annotations.records import LESION as LESION
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from xattn.analysis.more_features import MoreFeatures
     from xattn.annotations.records import AnnotatedImage, Annotations
 
-_RESERVED = ("image_id", "label", "group")
 _KIND_OF_LESION = "structure"
 
 
@@ -236,11 +236,9 @@ def _require_joinable(
             f"Expected images of the run {run.path} in the annotation file, but got no id in "
             f"common: the run has {ours!r}, the file {theirs!r}; ids are file names without ending"
         )
-    for name in annotations.features:
-        if name in _RESERVED:
-            raise AnnotationError(f"Expected another name for the feature {name!r}: it is reserved")
-        if name.startswith(".") or "/" in name or "\\" in name:  # it becomes the name of a folder
-            raise AnnotationError(f"Expected a feature name without / and \\, but got {name!r}")
+    kinds = {name: feature.kind for name, feature in annotations.features.items()}
+    for key, message in reserved_names(annotations.labels, kinds):
+        raise AnnotationError(f"{key}: {message}")
     for image in known:
         if image is not None and image.label is not None and image.label not in run.classes:
             raise AnnotationError(

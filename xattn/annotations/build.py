@@ -10,11 +10,12 @@ from pathlib import Path
 from xattn.annotations import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
 from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
 from xattn.annotations.layouts import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
+from xattn.annotations.names import reserved_names
 from xattn.annotations.read import read_annotations
 from xattn.annotations.records import LESION, Annotations
 from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
-from xattn.errors import UsageError, near
+from xattn.errors import AnnotationError, UsageError, near
 
 __all__ = ["LAYOUTS", "BuiltAnnotations", "as_binary", "build_annotations"]
 
@@ -53,6 +54,7 @@ def build_annotations(
     columns: Columns | None = None,
     positive: Sequence[str] = (),
     names: tuple[str, str] | None = None,
+    exclude: Sequence[str] = (),
 ) -> BuiltAnnotations:
     """Write an annotation file for a data set as people have it, and read it back.
 
@@ -72,14 +74,16 @@ def build_annotations(
         columns: what columns mean; `Columns.group` for most layouts, all of it for "csv".
         positive: classes to be told from all others; () keeps the classes as they are.
         names: of the others and of the positive; "other" and their names joined if None.
+        exclude: features that the file shall not have.
 
     Returns:
         The annotations, with a summary to print: `str(built)`.
 
     Raises:
-        UsageError: the layout is unknown, or one of the sources is not for it; a class is unknown.
+        UsageError: the layout is unknown, or one of the sources is not for it; a class, or a
+            feature to exclude, is unknown.
         AnnotationError: there are no images under `root`, a table cannot be read, or a folder of
-            masks holds none of an image.
+            masks holds none of an image; a label or feature has a name that tables use.
     """
     if root is None and csv is None:
         raise UsageError("Expected the folder of a data set, but got neither it nor a table (csv)")
@@ -107,6 +111,11 @@ def build_annotations(
         draft = as_binary(draft, positive, names)
     elif names is not None:
         raise UsageError("Expected names of two classes with --positive, but got them alone")
+    if exclude:
+        draft = without(draft, exclude)
+    for key, message in reserved_names(draft.labels, draft.features):
+        way_out = "; leave the column out with --exclude" if key.startswith("features") else ""
+        raise AnnotationError(f"{key}: {message}{way_out}, or rename it in the data set")
     write_annotations(out, draft.images, labels=draft.labels, features=draft.features)
     read = read_annotations(out, strict=True)
     return BuiltAnnotations(
@@ -145,6 +154,29 @@ def as_binary(draft: Draft, positive: Sequence[str], names: tuple[str, str] | No
         for image in draft.images
     )
     return Draft((other, joined), draft.features, images)
+
+
+def without(draft: Draft, exclude: Sequence[str]) -> Draft:
+    """Leave features out.
+
+    Raises:
+        UsageError: there is no feature of that name.
+    """
+    for name in exclude:
+        if name not in draft.features:
+            raise UsageError(
+                f"Expected a feature to exclude, but got {name!r}{near(name, draft.features)}"
+            )
+    images = tuple(
+        replace(
+            image,
+            masks={k: mask for k, mask in image.masks.items() if k not in exclude},
+            values={k: value for k, value in image.values.items() if k not in exclude},
+        )
+        for image in draft.images
+    )
+    features = {name: kind for name, kind in draft.features.items() if name not in exclude}
+    return Draft(draft.labels, features, images)
 
 
 def _expect_taken(layout: Layout, sources: Sources) -> None:

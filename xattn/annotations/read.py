@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from xattn.annotations.faults import Fault, describe
 from xattn.annotations.headers import read_header
 from xattn.annotations.listing import Listing
+from xattn.annotations.names import reserved_names
 from xattn.annotations.records import (
     LESION,
     AnnotatedImage,
@@ -141,9 +142,9 @@ def _parse(path: Path) -> tuple[AnnotationFile | None, list[Fault]]:
     for i, label in enumerate(file.labels):
         if label in file.labels[:i]:
             faults.append(Fault(None, f"labels[{i}]", f"Expected every label once: {label!r}"))
-    if LESION in file.features:
-        way_out = "an image has the key 'lesion' for that mask; choose another name"
-        faults.append(Fault(None, "features.lesion", f"Expected another name: {way_out}"))
+    kinds = {name: feature.kind for name, feature in file.features.items()}
+    for key, message in reserved_names(file.labels, kinds):
+        faults.append(Fault(None, key, message))
     if not file.images:
         faults.append(Fault(None, "images", "Expected at least one image, but got none"))
     return (None, faults) if faults else (file, [])

@@ -43,6 +43,9 @@ def command() -> None:
 )
 @click.option("--positive", help="Classes, by commas, to be told from all others.")
 @click.option("--names", help="Names of the others and of the positive, by a comma.")
+@click.option(
+    "--exclude", multiple=True, metavar="NAME", help="Feature or column to leave out; repeatable."
+)
 @common
 def build(
     folder: Path | None,
@@ -62,6 +65,7 @@ def build(
     group_column: tuple[str, ...],
     positive: str | None,
     names: str | None,
+    exclude: tuple[str, ...],
     quiet: bool,
     as_json: bool,
     debug: bool,
@@ -87,6 +91,7 @@ def build(
         columns=Columns(file_column, id_column, label_column, group_column),
         positive=_words(positive),
         names=_two(names),
+        exclude=exclude,
     )
     terminal.say_lines(built)
     counts = built.summary.to_dict() if built.summary else {}

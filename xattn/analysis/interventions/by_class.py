@@ -95,7 +95,8 @@ def _moved(before: Classes, after: Classes, i: int) -> tuple[int, int]:
 def _against_others(logits: Logits, i: int) -> Logits:
     """Return the log odds (n, 4) of a class against all others."""
     others = np.delete(logits, i, axis=2)
-    odds: Logits = logits[:, :, i] - np.logaddexp.reduce(others, axis=2)
+    with np.errstate(invalid="ignore"):  # without a control there are no logits of it
+        odds: Logits = logits[:, :, i] - np.logaddexp.reduce(others, axis=2)
     return odds
 
 
