@@ -21,7 +21,11 @@ from tests.figures.made_tables import (
     usage_table,
 )
 from xattn.analysis.comparison.compare import compare
-from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.analysis.evaluation.table import (
+    confusion_table,
+    performance_table,
+    reliability_table,
+)
 from xattn.analysis.verdicts import verdict_table
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 
@@ -125,6 +129,7 @@ def write_tables(
         said = run.predictions.assign(split=split, domain="", group=None)
         run.write_table("performance", performance_table(said, run.classes, bootstrap=99))
         run.write_table("reliability", reliability_table(said, run.classes, bootstrap=99))
+        run.write_table("confusion", confusion_table(said, run.classes, bootstrap=99))
 
 
 def scores(run: RunFolder) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -13,10 +13,17 @@ from xattn.cli.options import (
     common,
     computing,
     model_options,
+    positive_option,
     seed_option,
     strict_option,
 )
 from xattn.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from xattn.analysis.evaluation.evaluate import Evaluation
+
+_MOST_CLASSES = 12
+"""A wider matrix fits no terminal; confusion.csv and the figure have it."""
 
 
 @click.command("evaluate")
@@ -32,6 +39,7 @@ from xattn.cli.terminal import Terminal
     metavar="FEATURE",
     help="Artifact that is reversed in ood: its part in the loss there; repeatable, or all.",
 )
+@positive_option
 @click.option("--bootstrap", type=click.IntRange(99), default=2000, show_default=True)
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
 @seed_option
@@ -45,6 +53,7 @@ def command(
     split: tuple[str, ...],
     domain: str | None,
     trap: tuple[str, ...],
+    positive: tuple[str, ...],
     bootstrap: int,
     out: Path,
     seed: int,
@@ -61,6 +70,7 @@ def command(
     Every number comes with a bootstrap interval over groups and its level of chance.
     """
     from xattn.analysis.evaluation.evaluate import evaluate
+    from xattn.analysis.evaluation.metrics import PER_CLASS
     from xattn.annotations import read_annotations
     from xattn.cli.loading import load_model
 
@@ -76,6 +86,7 @@ def command(
             split=split or None,
             domain=domain,
             trap=trap,
+            positive=positive,
             bootstrap=bootstrap,
             seed=seed,
             batch_size=batch_size,
@@ -83,18 +94,28 @@ def command(
             progress=progress,
         )
     table = result.performance
-    shown = table[table["domain"] == "all"].drop(columns=["domain", "groups"])
+    shown = table[table["domain"] == "all"]
+    whole = shown["class"] == "all"
+    if table["class"].nunique() > 3:  # of many classes the means alone
+        shown = shown[whole]
+    else:
+        shown = shown[whole | ~shown["metric"].isin(PER_CLASS)]
+    shown = shown.drop(columns=["domain", "groups"])
     terminal.table(shown, "How good is the model? (95 % intervals over groups; beside chance)")
+    for split in dict.fromkeys(result.confusion["split"]):
+        _show_classes(terminal, result, str(split))
     for sentence in result.sentences:
         terminal.say(sentence)
     for note in result.notes:
         terminal.say(f"Note: {note}")
-    written = "performance.csv and reliability.csv" if not trap else "Tables"
+    written = "performance.csv, confusion.csv and reliability.csv" if not trap else "Tables"
     terminal.say(f"{written} in {result.run.path}")
     terminal.summary(
         {
             "run": str(result.run.path),
+            "positive": result.positive or None,
             "performance": table.to_dict("records"),
+            "confusion": result.confusion.to_dict("records"),
             "trap": None if result.trap is None else result.trap.to_dict("records"),
             "sentences": list(result.sentences),
             "notes": list(result.notes),
@@ -102,3 +123,30 @@ def command(
     )
     skipped = result.run.settings["counts"]["skipped"]
     return 3 if strict and (terminal.faults or skipped) else 0
+
+
+def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:
+    """Print how well each class is told from the others, and what it is taken for."""
+    from xattn.analysis.evaluation.confusion import matrix, per_class
+
+    table = per_class(result.performance, result.confusion, split)
+    shown = table[["class", "images"]].copy()
+    for metric in ("sensitivity", "precision", "f1"):
+        shown[metric] = [
+            _with_interval(*values)
+            for values in table[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)
+        ]
+        shown["chance" + " " * len(shown.columns)] = [  # the same word over several columns
+            f"{value:.2f}" if value == value else "-" for value in table[f"{metric}_chance"]
+        ]
+    terminal.table(shown, f"Class by class, {split} images (95 % intervals over groups)")
+    counts = matrix(result.confusion, split)
+    if len(counts) <= _MOST_CLASSES:
+        rows = counts.reset_index().rename(columns={"label": "label \\ predicted"})
+        terminal.table(rows, f"Labels against predictions, {split} images")
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    if value != value:
+        return "-"
+    return f"{value:.2f}" if low != low else f"{value:.2f} [{low:.2f}, {high:.2f}]"

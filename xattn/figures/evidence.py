@@ -30,10 +30,18 @@ class Evidence:
     @cached_property
     def analysis(self) -> dict[str, Any]:
         """Settings of the analysis (analysis.json), or {}."""
-        path = self.run.path / "analysis.json"
+        return self._record("analysis.json", "the record of an analysis")
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any]:
+        """Settings of the evaluation (evaluation.json), or {}."""
+        return self._record("evaluation.json", "the record of an evaluation")
+
+    def _record(self, name: str, what: str) -> dict[str, Any]:
+        path = self.run.path / name
         if not path.is_file():
             return {}
-        content: dict[str, Any] = read_json(path, "the record of an analysis", RunError)
+        content: dict[str, Any] = read_json(path, what, RunError)
         return content
 
     def table(self, name: str) -> pd.DataFrame | None:

@@ -44,6 +44,7 @@ _MODULES = (
     "fairness",
     "trap",
     "calibration",
+    "confusion",
     "performance_seeds",
     "critical_difference",
     "usage_over_training",

@@ -59,6 +59,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "performance": (
         "split", "domain", "metric", "class", "n", "groups", "value", "low", "high", "chance",
     ),
+    "confusion": (
+        "split", "label", "predicted", "n", "images", "value", "low", "high", "chance",
+    ),
     "reliability": (
         "split", "domain", "bins", "bin", "n", "confidence", "accuracy", "low", "high",
         "expected_low", "expected_high",
@@ -116,7 +119,7 @@ WRITTEN_BY: dict[str, str] = {
     ),
     "usage_over_training": _OVER_TRAINING,
     "faithfulness": "xattn explain --evaluate",
-    **dict.fromkeys(("performance", "reliability"), _EVALUATE),
+    **dict.fromkeys(("performance", "confusion", "reliability"), _EVALUATE),
     "trap": f"{_EVALUATE} --trap all",
     **dict.fromkeys(("comparison_runs", "comparison", "ranks"), _COMPARE),
 }

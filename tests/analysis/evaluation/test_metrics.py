@@ -52,6 +52,12 @@ def test_every_metric_equals_scikit_learns(n_classes):
         assert got["specificity", name] == pytest.approx(
             sk.recall_score(truth != c, predicted != c)
         )
+        precision, _, f1, _ = sk.precision_recall_fscore_support(
+            truth == c, predicted == c, average="binary"
+        )
+        assert got["precision", name] == pytest.approx(precision)
+        assert got["f1", name] == pytest.approx(f1)
+    assert got["f1", ALL] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
 
 
 @settings(deadline=None, max_examples=20)
@@ -83,6 +89,37 @@ def test_a_class_without_weight_gives_no_number_where_it_is_needed():
                  ("specificity", "a"), ("average_precision", "b")]:  # fmt: skip
         assert np.isnan(got[name]), name
     assert np.isfinite(got["accuracy", ALL])
+
+
+def test_means_are_over_the_classes_that_have_images():
+    said = draw(3)
+    wider = np.insert(said.logits, 1, -50.0, axis=1)
+    four = Predictions(wider, np.where(said.truth > 0, said.truth + 1, 0), ("a", "none", "b", "c"))
+    got, expected = values(four), values(said)
+    chance = dict(zip(four.names, four.chance(), strict=True))
+    for metric in ("balanced_accuracy", "auc", "average_precision", "f1"):
+        assert got[metric, ALL] == pytest.approx(expected[metric, ALL]), metric
+    assert chance["balanced_accuracy", ALL] == pytest.approx(1 / 3)
+    for metric in ("sensitivity", "precision", "f1", "auc"):
+        assert np.isnan(got[metric, "none"])
+
+
+def test_a_class_that_is_never_decided_for_has_no_precision_and_an_f1_of_0():
+    said = draw(3)
+    said.logits[:, 2] = -50.0
+    got = values(said)
+    assert np.isnan(got["precision", "c"])
+    assert (got["f1", "c"], got["sensitivity", "c"]) == (0, 0)
+
+
+def test_a_decision_may_be_another_than_that_of_the_largest_logit():
+    said = draw(2)
+    decided = (said.logits[:, 1] > 1).astype(int)
+    strict = Predictions(said.logits, said.truth, said.classes, decided)
+    got = values(strict)
+    assert got["accuracy", ALL] == pytest.approx((decided == said.truth).mean())
+    assert got["auc", ALL] == values(said)["auc", ALL]
+    assert strict.confidence.min() < 0.5
 
 
 def test_ties_are_passed_at_once():

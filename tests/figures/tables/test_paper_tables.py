@@ -67,7 +67,7 @@ def test_every_table_of_a_run_is_there_in_every_format(tables):
     written = {path.name for path in tables[0].iterdir()}
     assert written == {
         f"{name}.{ending}"
-        for name in ("performance", "alignment", "feature_usage", "bias")
+        for name in ("performance", "confusion", "alignment", "feature_usage", "bias")
         for ending in WRITERS
     }
 

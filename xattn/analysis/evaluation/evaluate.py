@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from xattn.analysis.evaluation.sentences import performance_sentences
-from xattn.analysis.evaluation.table import performance_table, reliability_table
+from xattn.analysis.evaluation.table import (
+    confusion_table,
+    performance_table,
+    reliability_table,
+)
+from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
+from xattn.analysis.positive import Positive
 from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.explain.pipeline import explain
@@ -46,6 +52,8 @@ class Evaluation:
         sentences: the main results in words.
         notes: what must be known to read them.
         trap: how much of the loss on ood is due to artifacts; None if it was not asked for.
+        confusion: which class is taken for which, one row per split, label and predicted class.
+        positive: class that was held against the rest, "" if each stands for itself.
     """
 
     run: RunFolder
@@ -54,6 +62,8 @@ class Evaluation:
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
     trap: pd.DataFrame | None = None
+    confusion: pd.DataFrame = field(default_factory=pd.DataFrame)
+    positive: str = ""
 
 
 @writes("out", "xattn evaluate")
@@ -67,6 +77,7 @@ def evaluate(
     split: Sequence[str] | None = None,
     domain: str | None = None,
     trap: Sequence[str] = (),
+    positive: str | Sequence[str] | None = None,
     bootstrap: int = 2000,
     seed: int = 0,
     batch_size: int = 16,
@@ -92,6 +103,8 @@ def evaluate(
             domains of splits.csv.
         trap: artifacts that go against the label in ood; writes trap.csv, see
             `trap_of_predictions`. "all" for every artifact.
+        positive: of two classes the one whose ranking is told, default the last; of more the one,
+            or those taken together, to hold against the rest, default each by itself.
         bootstrap: replicates behind each interval; whole groups are drawn.
         seed: same seed, same tables.
         batch_size: images per forward pass.
@@ -106,6 +119,7 @@ def evaluate(
     wanted = _wanted(split)
     if bootstrap < 99:
         raise UsageError(f"Expected a bootstrap of at least 99 replicates, but got {bootstrap}")
+    spoken = Positive.of(model.classes, positive)
     known = _read(annotations)
     member = membership(model.source, splits)
     chosen, of_split, notes = _choose(known, images, model, member, wanted, asked=split is not None)
@@ -134,14 +148,20 @@ def evaluate(
     unread = len(chosen.images) - len(scored)
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
-    performance = performance_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
-    reliability = reliability_table(scored, model.classes, bootstrap=bootstrap, seed=seed)
+    drawing: dict[str, Any] = {"positive": spoken, "bootstrap": bootstrap, "seed": seed}
+    performance = performance_table(scored, model.classes, **drawing)
+    reliability = reliability_table(scored, model.classes, **drawing)
+    confusion = confusion_table(scored, model.classes, **drawing)
     begin_record(run.path / "evaluation.json")
     for name in tables_of("xattn evaluate"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
     run.write_table("performance", performance)
     run.write_table("reliability", reliability)
+    run.write_table("confusion", confusion)
+    notes += _few(confusion)
     sentences = performance_sentences(performance)
+    if spoken.sentence:
+        sentences = (f"{spoken.sentence}.", *sentences)
     trapped = None
     if trap:
         how = {"bootstrap": bootstrap, "seed": seed}
@@ -154,15 +174,42 @@ def evaluate(
         "evaluated": scored["split"].value_counts().to_dict(),
         "domain": domain,
         "trap": list(trap),
+        "positive": spoken.name or None,
+        "against": "" if spoken.each else spoken.sides[1 - spoken.side],
         "bootstrap": bootstrap,
         "seed": seed,
         "annotations": known.path.name,
         "sentences": list(sentences),
         "notes": notes,
     }
-    files = ["performance.csv", "reliability.csv", *(["trap.csv"] if trap else [])]
+    written = ["performance.csv", "confusion.csv", "reliability.csv"]
+    files = [*written, *(["trap.csv"] if trap else [])]
     end_record(run.path / "evaluation.json", facts, files)
-    return Evaluation(run, performance, reliability, sentences, tuple(notes), trapped)
+    against = spoken.name if spoken.against_rest else ""
+    return Evaluation(
+        run, performance, reliability, sentences, tuple(notes), trapped, confusion, against
+    )
+
+
+def _few(confusion: pd.DataFrame) -> list[str]:
+    """Say of each split which classes have no images, and which too few to rest a number on."""
+    found = []
+    sizes = confusion.drop_duplicates(["split", "label"])
+    for split, own in sizes.groupby("split", sort=False):
+        none = [str(c) for c in own.loc[own["images"] == 0, "label"]]
+        few = own[(own["images"] > 0) & (own["images"] < FEWEST_IMAGES)]
+        where = "" if split == UNKNOWN else f" in {split}"
+        if none and len(none) < len(own) - 1:
+            found.append(f"No images of {', '.join(none)}{where}: means are over the other classes")
+        if len(few):
+            named = ", ".join(
+                f"{c} ({n})" for c, n in zip(few["label"], few["images"], strict=True)
+            )
+            found.append(
+                f"Fewer than {FEWEST_IMAGES} images of {named}{where}: their rates hang on single "
+                "images, and means over classes with them; one in very few groups has no interval"
+            )
+    return found
 
 
 def _order(name: str) -> int:

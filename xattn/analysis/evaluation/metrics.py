@@ -19,6 +19,9 @@ Floats = NDArray[np.float64]
 ALL = "all"
 """In place of a class: the metric is of all classes together."""
 
+PER_CLASS = ("sensitivity", "specificity", "precision", "f1")
+"""Metrics of each class, of a decision for it."""
+
 LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece", "ece_adaptive"})
 
 PLUG_IN_BIAS = frozenset({"ece", "ece_adaptive"})
@@ -38,11 +41,16 @@ class Predictions:
         logits: (n, classes).
         truth: (n,) class numbers.
         classes: names, in the order of the logits.
+        decided: (n,) number of the class that was decided for, where that is not the one of the
+            largest logit.
+        positive: of two classes the one whose ranking is told.
     """
 
     logits: Floats
     truth: NDArray[np.intp]
     classes: tuple[str, ...]
+    decided: NDArray[np.intp] | None = None
+    positive: int = 1
 
     @cached_property
     def log_probabilities(self) -> Floats:
@@ -52,7 +60,9 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> NDArray[np.intp]:
-        """Class of the largest logit, (n,)."""
+        """Class that was decided for, mostly that of the largest logit, (n,)."""
+        if self.decided is not None:
+            return self.decided
         return np.asarray(self.logits.argmax(axis=1), dtype=np.intp)
 
     @cached_property
@@ -63,7 +73,8 @@ class Predictions:
     @cached_property
     def confidence(self) -> Floats:
         """Probability of the predicted class, (n,)."""
-        return np.asarray(np.exp(self.log_probabilities.max(axis=1)))
+        own = self.log_probabilities[np.arange(len(self.truth)), self.predicted]
+        return np.asarray(np.exp(own))
 
     @cached_property
     def binned(self) -> dict[str, Binned]:
@@ -85,19 +96,25 @@ class Predictions:
     @property
     def _ranked(self) -> list[int]:
         """Classes with a ranking of their own: of two classes one is the mirror of the other."""
-        return [1] if len(self.classes) == 2 else list(range(len(self.classes)))
+        return [self.positive] if len(self.classes) == 2 else list(range(len(self.classes)))
+
+    @cached_property
+    def averaged(self) -> list[int]:
+        """Classes that means are over: those with images where two of more have some, else all."""
+        there = np.flatnonzero(self.frequencies).tolist()
+        return there if 1 < len(there) < len(self.classes) else list(range(len(self.classes)))
 
     @property
     def names(self) -> list[tuple[str, str]]:
         """(metric, class) of the columns of `weighted`."""
-        each = [(m, c) for m in ("sensitivity", "specificity") for c in self.classes]
+        each = [(m, c) for m in PER_CLASS for c in self.classes]
         ranks = [("auc", ALL)]
         if len(self._ranked) == 1:
-            ranks += [("average_precision", self.classes[1])]
+            ranks += [("average_precision", self.classes[self.positive])]
         else:
             ranks += [("average_precision", ALL)]
             ranks += [(m, c) for m in ("auc", "average_precision") for c in self.classes]
-        single = ("accuracy", "brier", "log_loss", "ece", "ece_adaptive")
+        single = ("f1", "accuracy", "brier", "log_loss", "ece", "ece_adaptive")
         return [("balanced_accuracy", ALL), *ranks, *each, *((m, ALL) for m in single)]
 
     def weighted(self, weights: NDArray[np.floating]) -> Floats:
@@ -114,26 +131,34 @@ class Predictions:
             sensitivity = sums["right"] / of_class
             rest = total[:, None] - of_class
             specificity = 1 - (sums["said"] - sums["right"]) / rest
+            precision = sums["right"] / sums["said"]
+            f1 = 2 * sums["right"] / (of_class + sums["said"])
             losses = [sums["losses"][:, i] / total for i in range(sums["losses"].shape[1])]
-        columns = [sensitivity.mean(axis=1), *self._ranking(w), *sensitivity.T, *specificity.T]
+        balanced, mean_f1 = (v[:, self.averaged].mean(axis=1) for v in (sensitivity, f1))
+        each = [column for v in (sensitivity, specificity, precision, f1) for column in v.T]
         errors = [calibration_error(sums[name], total) for name in self.binned]
-        return np.stack([*columns, *losses, *errors], axis=1)
+        return np.stack([balanced, *self._ranking(w), *each, mean_f1, *losses, *errors], axis=1)
 
     def chance(self, seed: int = 0) -> Floats:
         """Return what each metric is without any knowledge of the image, (metrics,).
 
-        Sensitivity and specificity: the same predictions, dealt out to images at random. Average
-        precision: share of the class. Brier score and log loss: always giving the classes'
-        frequencies as probabilities. Calibration errors: a calibrated model, on as many images.
+        Sensitivity, specificity, precision and F1: the same predictions, dealt out to images at
+        random. Average precision: share of the class. Brier score and log loss: always giving the
+        classes' frequencies as probabilities. Calibration errors: a calibrated model, on as many
+        images.
         """
         said = np.bincount(self.predicted, minlength=len(self.classes)) / max(1, len(self.truth))
         q, k = self.frequencies, len(self.classes)
-        ranks = [0.5, q[1]] if k == 2 else [0.5, 1 / k, *[0.5] * k, *q]
+        there = len(self.averaged)
+        ranks = [0.5, q[self.positive]] if k == 2 else [0.5, 1 / there, *[0.5] * k, *q]
+        with np.errstate(invalid="ignore"):
+            f1 = 2 * said * q / (said + q)
         entropy = -float((q[q > 0] * np.log(q[q > 0])).sum())
         brier = float(1 - (q**2).sum()) / (2 if k == 2 else 1)
         errors = [binned.expected_errors(seed).mean() for binned in self.binned.values()]
         guess = float(said @ q)
-        return np.array([1 / k, *ranks, *said, *(1 - said), guess, brier, entropy, *errors])
+        each = [*said, *(1 - said), *q, *f1, f1[self.averaged].mean()]
+        return np.array([1 / there, *ranks, *each, guess, brier, entropy, *errors])
 
     def calibrated(self, seed: int = 0) -> NDArray[np.bool_]:
         """Say which metrics are errors that a calibrated model might show as well, (metrics,).
@@ -178,7 +203,8 @@ class Predictions:
         precisions = [average_precision(v, self.truth == c, weights) for c, v in values.items()]
         if len(values) == 1:
             return [*areas, *precisions]
-        return [np.mean(areas, axis=0), np.mean(precisions, axis=0), *areas, *precisions]
+        means = [np.mean([v[i] for i in self.averaged], axis=0) for v in (areas, precisions)]
+        return [*means, *areas, *precisions]
 
 
 def average_precision(

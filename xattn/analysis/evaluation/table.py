@@ -1,4 +1,4 @@
-"""performance.csv and reliability.csv: every metric with its interval and its level of chance."""
+"""performance.csv, confusion.csv, reliability.csv: each number with interval and chance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.analysis.codes import group_codes, positions
+from xattn.analysis.evaluation.confusion import confusion_rows
 from xattn.analysis.evaluation.metrics import ALL, PLUG_IN_BIAS, Predictions
+from xattn.analysis.positive import Positive
 from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 Floats = NDArray[np.float64]
@@ -105,6 +107,7 @@ def performance_table(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     *,
+    positive: Positive | None = None,
     bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -119,11 +122,13 @@ def performance_table(
         predictions: columns split, domain ("" or missing where unknown), group (missing: the image
             stands alone), label, logit_<class>; every label is one of the classes.
         classes: in the order of the logits.
+        positive: which classes are told apart; default each by itself.
         bootstrap: replicates.
         seed: same seed, same table.
     """
+    spoken = positive or Positive.of(classes)
     sets = [
-        _measure(part, split, domain, classes, bootstrap, [seed, i])
+        _measure(part, split, domain, spoken, bootstrap, [seed, i])
         for i, (split, domain, part) in enumerate(_parts(predictions))
     ]
     test = next((m for m in sets if (m.split, m.domain) == ("test", ALL)), None)
@@ -136,6 +141,7 @@ def reliability_table(
     predictions: pd.DataFrame,
     classes: Sequence[str],
     *,
+    positive: Positive | None = None,
     bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -146,19 +152,53 @@ def reliability_table(
     Empty bins are left out.
 
     Args:
-        predictions, classes, bootstrap, seed: as for `performance_table`.
+        predictions, classes, positive, bootstrap, seed: as for `performance_table`.
     """
+    spoken = positive or Positive.of(classes)
     rows: list[dict[str, Any]] = []
     for i, (split, domain, part) in enumerate(_parts(predictions)):
         if domain == ALL:
-            rows += _reliability(part, split, classes, bootstrap, [seed, i])
+            rows += _reliability(part, split, spoken, bootstrap, [seed, i])
     return pd.DataFrame(rows)
 
 
-def as_predictions(part: pd.DataFrame, classes: Sequence[str]) -> Predictions:
-    """Read the columns label and logit_<class>."""
+def confusion_table(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    positive: Positive | None = None,
+    bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return confusion.csv: one row per split, label and predicted class; see `confusion_rows`.
+
+    Args:
+        predictions, classes, positive, bootstrap, seed: as for `performance_table`.
+    """
+    spoken = positive or Positive.of(classes)
+    rows: list[dict[str, Any]] = []
+    for i, (split, domain, part) in enumerate(_parts(predictions)):
+        if domain == ALL:
+            said = as_predictions(part, spoken)
+            rows += confusion_rows(said, part["group"], split, bootstrap, _number([seed, i]))
+    return pd.DataFrame(rows)
+
+
+def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
+    """Read the columns label and logit_<class>.
+
+    Of a class against the rest, the decision stays the model's: whether the class of the largest
+    logit is a positive one.
+    """
+    classes = positive.classes
     logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
-    return Predictions(logits, positions(part["label"], list(classes)), tuple(classes))
+    truth = positions(part["label"], list(classes))
+    if not positive.against_rest:
+        return Predictions(logits, truth, classes, positive=max(0, positive.side))
+    odds, side_of = positive.log_odds(logits), positive.side_of
+    both = np.stack([np.zeros_like(odds), odds], axis=1)
+    said = side_of[logits.argmax(axis=1)]
+    return Predictions(both, side_of[truth], positive.sides, said, positive.side)
 
 
 def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -173,11 +213,11 @@ def _measure(
     part: pd.DataFrame,
     split: str,
     domain: str,
-    classes: Sequence[str],
+    positive: Positive,
     bootstrap: int,
     seed: list[int],
 ) -> Measured:
-    said = as_predictions(part, classes)
+    said = as_predictions(part, positive)
     n, group = len(part), group_codes(part["group"], len(part))
     groups = int(group.max()) + 1
     enough = groups >= FEWEST_GROUPS
@@ -195,9 +235,9 @@ def _measure(
 
 
 def _reliability(
-    part: pd.DataFrame, split: str, classes: Sequence[str], bootstrap: int, seed: list[int]
+    part: pd.DataFrame, split: str, positive: Positive, bootstrap: int, seed: list[int]
 ) -> Iterator[dict[str, Any]]:
-    said = as_predictions(part, classes)
+    said = as_predictions(part, positive)
     group = group_codes(part["group"], len(part))
     enough = int(group.max()) + 1 >= FEWEST_GROUPS
     weights = group_weights(group, len(part), bootstrap if enough else 1, _number(seed))

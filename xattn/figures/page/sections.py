@@ -160,7 +160,18 @@ _PLANS = (
         "Each metric beside what knowing nothing of the image gives, on images like those of the "
         "training and on images of another origin, where there are any.",
     ),
+    _Plan(
+        "confusion",
+        "confusion",
+        "What is taken for what",
+        "Confusion",
+        "Images of each label by the class predicted. Recognised is the label's sensitivity; by "
+        "chance is what the same predictions, dealt out to images at random, recognise of it.",
+    ),
 )
+
+_EVALUATED = ("performance", "confusion", "trap")
+"""Tables of `xattn evaluate`, which has settings of its own."""
 
 
 def make_sections(together: Together) -> list[Section]:
@@ -240,6 +251,8 @@ def _too_large(panel: Panel, place: str, table: str) -> Panel:
 
 def _how(evidence: Evidence, table: str) -> str:
     """Say where the p-values and intervals of a table come from, as far as it is recorded."""
+    if table in _EVALUATED:
+        return _how_evaluated(evidence)
     facts, parts = evidence.analysis, []
     permutations = evidence.permutations(table) if table != "verdicts" else None
     if permutations is not None:
@@ -256,6 +269,18 @@ def _how(evidence: Evidence, table: str) -> str:
         parts.append(f"{what} of {evidence.positive}{against}")
     elif table in ("interventions", "verdicts") and several:
         parts.append("the logit speaks of the class predicted before the edit")
+    if "seed" in facts:
+        parts.append(f"seed {facts['seed']}")
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _how_evaluated(evidence: Evidence) -> str:
+    facts, parts = evidence.evaluation, []
+    if "bootstrap" in facts:
+        parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
+    if facts.get("positive") and len(evidence.run.classes) > 2:
+        parts.append(f"{facts['positive']} against {facts['against']}")
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")
     text = "; ".join(parts)

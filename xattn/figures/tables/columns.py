@@ -28,6 +28,7 @@ from xattn.figures.tables.cells import (
 METRICS = {
     **BIAS_METRICS,
     "average_precision": "average precision",
+    "f1": "F1",
     "brier": "Brier score",
     "log_loss": "log loss",
     "ece": "calibration error",
@@ -37,6 +38,9 @@ METRICS = {
     "demographic_parity_difference": "demographic parity, difference",
 }
 """Names of metrics as readers know them."""
+
+PREDICTED = "predicted as "
+"""Stands before a class in the name of the column that counts the images predicted as it."""
 
 TRAP_NAMES = {NOTHING: "nothing", ALL: "all of these"}
 
@@ -238,6 +242,18 @@ def _performance(table: pd.DataFrame, tests: Basis) -> Columns:
     ]
 
 
+def _confusion(table: pd.DataFrame, tests: Basis) -> Columns:
+    predicted = [c for c in map(str, table) if c.startswith(PREDICTED)]
+    return [
+        text("split", "split", SPLITS),
+        text("label", "label", _same(table, "label")),
+        number("images", "images", 0),
+        *(number(f"as {c.removeprefix(PREDICTED)}", c, 0) for c in predicted),
+        interval("recognised", ("value", "low", "high"), "95 % interval over groups"),
+        number("by chance", "chance", 3, "the same predictions dealt out at random"),
+    ]
+
+
 def _comparison(table: pd.DataFrame, tests: Basis) -> Columns:
     detectable = "smallest" in table
     return [
@@ -274,6 +290,7 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, Basis], Columns]] = {
     "fairness": _fairness,
     "trap": _trap,
     "performance": _performance,
+    "confusion": _confusion,
     "comparison": _comparison,
 }
 """Table -> its columns, from the table and what is known of its tests."""

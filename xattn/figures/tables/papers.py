@@ -13,7 +13,7 @@ from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
 from xattn.figures.tables.cells import Basis, Cell, Sheet, interval, text
 from xattn.figures.tables.columns import METRICS, SPLITS
-from xattn.figures.tables.sheets import left_out, sheet_of, whole_sheet, with_numbers
+from xattn.figures.tables.sheets import left_out, shaped, sheet_of, whole_sheet, with_numbers
 from xattn.figures.tables.together import Better, better_metric, side_by_side
 from xattn.runs import ComparisonFolder, RunFolder
 
@@ -78,6 +78,13 @@ CARDS: dict[str, Card] = {
         _over_all("domain"),
         ("by chance",),
         better_metric,
+    ),
+    "confusion": Card(
+        "Images of each label by the class that {of} predicted.",
+        ("split", "label"),
+        ("recognised",),
+        shared=("by chance",),
+        better=lambda row: "high",
     ),
     "verdicts": Card(
         "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",
@@ -166,7 +173,7 @@ def _sheet(name: str, evidence: Evidence, together: bool = False) -> tuple[Sheet
     if table is None:
         return None, tests
     card = CARDS[name]
-    table = card.keep(table)
+    table = card.keep(shaped(name, table))
     table = card.one_row(table) if together else table
     note = "" if together else left_out(name, table)
     table = with_numbers(name, table, evidence.alpha)

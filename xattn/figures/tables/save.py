@@ -44,8 +44,8 @@ def save_tables(
     Args:
         runs: run folders or comparisons, or their paths; other folders have no tables of papers.
         only: names of tables: "performance", "verdicts", "alignment", "feature_usage",
-            "interventions", "agreement", "bias", "fairness", "trap", and "comparison" of a
-            comparison; default all.
+            "interventions", "agreement", "bias", "fairness", "trap", "confusion", and "comparison"
+            of a comparison; default all.
         formats: "csv" (the rounded numbers, intervals in columns of their own), "tex" (LaTeX with
             booktabs) or "md" (Markdown).
         out: folder for the files; default RUN/tables. With several runs each gets a folder of the

@@ -9,7 +9,7 @@ import pandas as pd
 from xattn.analysis.groups.found import VALUES, found_first, too_few
 from xattn.errors import UsageError, near
 from xattn.figures.tables.cells import Basis, Columns, Row, Sheet
-from xattn.figures.tables.columns import COLUMNS
+from xattn.figures.tables.columns import COLUMNS, PREDICTED
 
 MOST_ROWS = 400
 """Rows of a table that go into the page; the rest stays in the CSV file."""
@@ -25,7 +25,7 @@ def make_sheet(
 
     Args:
         name: "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias",
-            "fairness", "trap", "performance" or "comparison".
+            "fairness", "trap", "performance", "confusion" or "comparison".
         table: as read from the folder.
         permutations: behind its p-values; the least p-value follows unless a column gives it.
         alpha: level below which an adjusted p-value is marked as significant.
@@ -34,7 +34,7 @@ def make_sheet(
         UsageError: there is no sheet of that name.
     """
     smallest = None if permutations is None else 1 / (1 + permutations)
-    table = table.reset_index(drop=True)
+    table = shaped(name, table).reset_index(drop=True)
     ordered = with_numbers(name, table, alpha)
     first = _first_rows(ordered) if name not in VALUES else ordered[:MOST_ROWS]
     sheet = whole_sheet(name, first, Basis(smallest, alpha))
@@ -42,6 +42,21 @@ def make_sheet(
     places = [int(i) for i in first.index]
     note = left_out(name, table)
     return replace(sheet, total=len(ordered), shown=how, places=places, note=note)
+
+
+def shaped(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Turn confusion.csv into a row a split and label with a column a predicted class, which is
+    called after it behind `PREDICTED`; leave other tables as they are."""
+    if name != "confusion":
+        return table
+    rows = []
+    for (split, label), own in table.groupby(["split", "label"], sort=False):
+        counts = dict(zip(own["predicted"].astype(str), own["n"], strict=True))
+        row = {"split": split, "label": str(label), "images": own["images"].iloc[0]}
+        row |= {f"{PREDICTED}{predicted}": n for predicted, n in counts.items()}
+        hit = own[own["predicted"].astype(str) == str(label)].iloc[0]
+        rows.append(row | {key: hit[key] for key in ("value", "low", "high", "chance")})
+    return pd.DataFrame(rows)
 
 
 def with_numbers(name: str, table: pd.DataFrame, alpha: float) -> pd.DataFrame:
