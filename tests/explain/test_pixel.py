@@ -203,7 +203,9 @@ class TestDeepLift:
         model = wrapped(torchvision.models.resnet18(num_classes=2).eval(), (64, 64))
         METHODS["deeplift"].check(model)
 
-    @pytest.mark.parametrize("net", [vit, lambda: timm.create_model("test_efficientnet")])
+    @pytest.mark.parametrize(
+        "net", [vit, lambda: timm.create_model("test_efficientnet", num_classes=2)]
+    )
     def test_is_refused_where_an_operation_has_no_rule(self, net):
         model = wrapped(net().eval())
         with pytest.raises(MethodError, match="has no rule; use integrated-gradients"):

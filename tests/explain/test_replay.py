@@ -105,7 +105,7 @@ class TestTheTail:
         found = gather(model, x)
         with replaying(model, x) as tail:
             for i in range(3):
-                logits = tail.logits(
+                logits = tail.scores(
                     i, found.outputs[i : i + 1].expand(2, *found.outputs.shape[1:])
                 )
                 torch.testing.assert_close(logits, found.logits[i].expand(2, -1))
@@ -121,7 +121,7 @@ class TestTheTail:
         handle.remove()
         with replaying(model, x) as tail:
             for i in range(2):
-                logits = tail.logits(i, changed[i : i + 1])
+                logits = tail.scores(i, changed[i : i + 1])
                 torch.testing.assert_close(logits, expected[i : i + 1], rtol=1e-4, atol=1e-5)
 
     def test_leaves_the_model_as_it_was(self, model, name):
@@ -131,7 +131,7 @@ class TestTheTail:
         x = torch.randn(2, 3, *model.preprocessing.size)
         outputs = gather(model, x).outputs
         with replaying(model, x) as tail:
-            tail.logits(0, outputs[:1])
+            tail.scores(0, outputs[:1])
         before.check(model.module)
         assert not any("forward" in part.__dict__ for part in model.module.modules())
 
@@ -145,7 +145,7 @@ def test_the_trunk_is_skipped(name):
     with replaying(model, x) as tail:
         assert tail.short
         runs.clear()
-        tail.logits(0, outputs)
+        tail.scores(0, outputs)
     assert runs == []
 
 
@@ -173,7 +173,7 @@ def test_a_forward_that_raises_leaves_no_stub_behind():
     with replaying(model, x) as tail:
         model.module.armed = True
         with pytest.raises(RuntimeError, match="out of luck"):
-            tail.logits(0, outputs[:1])
+            tail.scores(0, outputs[:1])
     before.check(model.module)
     assert not any("forward" in part.__dict__ for part in model.module.modules())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
 
 from tests.models.nets import Conv, plain
 from xattn.errors import UsageError
@@ -11,7 +12,10 @@ from xattn.models import wrap
 
 
 def model(*classes: str):
-    return wrap(Conv(), classes=classes or ("benign", "malignant"), preprocessing=plain())
+    names = classes or ("benign", "malignant")
+    net = Conv()
+    net.fc = nn.Linear(6, len(names))
+    return wrap(net, classes=names, preprocessing=plain())
 
 
 def test_the_predicted_class_is_left_to_the_pass():

@@ -215,7 +215,7 @@ class TestAModelThatCannotBeExplained:
 
     @pytest.mark.parametrize(
         ("change", "got"),
-        [(lambda y: (y, y), "tuple"), (lambda y: {"logits": y}, "dict"),
+        [(lambda y: (y, y), "tuple"), (lambda y: {"a": y, "b": y}, "dict"),
          (lambda y: y[:, :, None], r"\(1, 2, 1\)")],
         ids=["tuple", "dict", "3-d"],
     )  # fmt: skip

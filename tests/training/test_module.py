@@ -10,8 +10,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
-from xattn.models import build
-from xattn.models.interface import wrap
+from xattn.models import build, wrap
 from xattn.training.data import ImageCache
 from xattn.training.material import Material
 from xattn.training.module import Classifier, balanced_weights

@@ -11,6 +11,7 @@ import pandas as pd
 
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
+from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
@@ -100,10 +101,12 @@ def feature_usage(
     Raises:
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
         RunError: there is no finished run.
-        UsageError: an argument is out of range, or `positive` is no class of the run.
+        UsageError: an argument is out of range, `positive` is no class of the run, or the outputs
+            are independent.
     """
     settings = Settings(permutations, bootstrap, alpha, seed)
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    require_exclusive(folder, "`xattn feature-usage`")
     spoken = Positive.of(folder.classes, positive)
     known = _read(annotations)
     more = None if more_features is None else read_more_features(more_features)

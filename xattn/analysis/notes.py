@@ -29,6 +29,8 @@ def counts(features: FeatureSet) -> dict[str, Any]:
 def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     """Say what could not be measured, and why; one line each."""
     table, found = features.table, []
+    if assumed := run.settings.get("readout", {}).get("note"):
+        found.append(str(assumed))
     missing, unlabelled = len(table) - features.annotated, int(table["label"].isna().sum())
     if missing:
         found.append(f"{missing} of {len(table)} images of the run are not in the annotation file")

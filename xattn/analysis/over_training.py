@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xattn.analysis.dependence.table import measured_columns, usage_table
+from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.feature_usage import presentable
 from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.mask_reading import Progress
@@ -183,6 +184,7 @@ def _steps(files: Sequence[Path], load: Callable[[Path], Model]) -> list[Step]:
 
 
 def _facts(model: Model) -> dict[str, Any]:
+    require_exclusive(model, "`xattn feature-usage`")
     best = model.source.get("extra", {}).get("best") or {}
     return {
         "classes": list(model.classes),

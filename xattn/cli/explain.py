@@ -35,9 +35,8 @@ from xattn.cli.terminal import Terminal
     "--target",
     "targets",
     multiple=True,
-    default=["predicted"],
-    show_default=True,
-    help="Class to explain: predicted, label, a class's name or index, or all; repeatable.",
+    help="Class to explain: predicted (default), label, a class's name or index, or all (default "
+    "of independent outputs); repeatable.",
 )
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
 @click.option(
@@ -108,7 +107,7 @@ def command(
             images or None,
             methods=methods or None,
             out=out,
-            target=targets,
+            target=targets or None,
             annotations=known,
             batch_size=batch_size,
             workers=workers,
@@ -127,7 +126,10 @@ def command(
         "methods": run.methods,
         "left_out": run.settings.get("left_out", {}),
         "target_layer": run.settings["target_layer"],
+        "outputs": run.settings.get("outputs", "softmax"),
+        "readout": run.settings.get("readout", {}),
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
+        "saturated": _saturated(run),
         "converted": _converted(run.predictions),
         "notes": notes,
         "changes": changes,
@@ -136,6 +138,13 @@ def command(
     terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
     for note in (*changes, *notes):
         terminal.say(f"  {note}")
+    if said := model.outputs_in_words():
+        terminal.say(f"  outputs: {said}")
+    if facts["saturated"]:
+        terminal.say(
+            f"  {facts['saturated']} of {counts['done']} images have probabilities of 0 or 1 "
+            "exactly, where no gradient passes; give the model without its last softmax or sigmoid"
+        )
     for name, why in facts["left_out"].items():
         terminal.say(f"  without {name}: {why}")
     if drawn := run.settings.get("overlays_spread_evenly"):
@@ -188,6 +197,14 @@ def _show(terminal: Terminal, table: Any) -> None:
         rows[[*shown, "p_adjusted", "beats_controls"]],
         "Does the model need what the maps show? (random, edges: maps that know nothing of it)",
     )
+
+
+def _saturated(run: Any) -> int:
+    """Count images whose probabilities, given by the network itself, are 0 or 1 in float32."""
+    if run.settings.get("outputs") != "probabilities":
+        return 0
+    given = run.predictions[[f"prob_{name}" for name in run.classes]]
+    return int(((given < 1e-7) | (given > 1 - 1e-7)).any(axis=1).sum())
 
 
 def _converted(predictions: Any) -> dict[str, int]:

@@ -27,6 +27,8 @@ def load_model(
     target_layer: str | None,
     unsafe_pickle: bool,
     device: str,
+    outputs: str,
+    output: str | None,
 ) -> Model:
     """Load a checkpoint as the shared options say, and tell what was guessed for it."""
     from xattn.models import load
@@ -42,6 +44,8 @@ def load_model(
         weights=weights,
         size=size,
         device=resolve_device(device),
+        outputs=outputs,
+        output=output,
     )
     changed = {"mean": mean, "std": std, "interpolation": interpolation}
     model.preprocessing = replace(

@@ -131,6 +131,7 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
         "architecture": model.architecture,
         "parameters": f"{sum(w.numel() for w in model.module.parameters()):,}",
         "classes": ", ".join(model.classes),
+        "outputs": model.outputs.describe(model.classes),
         "input": f"{p.size[0]} x {p.size[1]}, {how}, {p.interpolation}",
         "mean, std": f"{_numbers(p.mean)}, {_numbers(p.std)} ({source['normalisation']})",
         "target layer": f"{model.target_layer} {list(model.target.shape[1:])}, "
@@ -144,6 +145,8 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
         read = f"read at token {list(layer.readout)}" if layer.readout else "received by position"
         grid = f"grid {layer.grid}, {layer.heads} heads"
         terminal.say(f"{'attention':14} {layer.name} ({layer.kind}), {grid}, {read}")
+    if model.outputs_note not in ("", lines["outputs"]):
+        terminal.say(f"Note: {model.outputs_note}")
     if not model.attention_layers:
         terminal.say(f"{'attention':14} none that can be read")
     terminal.summary(record)

@@ -115,6 +115,18 @@ def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
                 is_flag=True,
                 help="Allow a pickled module: reading it [bold]runs code[/] from the file.",
             ),
+            click.option(
+                "--output",
+                metavar="KEY",
+                help="Which part of what the model returns, by name or index.",
+            ),
+            click.option(
+                "--outputs",
+                metavar="auto|softmax|sigmoid|probabilities",
+                default="auto",
+                show_default="auto",
+                help="What they are: logits of classes, independent logits, probabilities.",
+            ),
             click.option("--target-layer", help="Layer to explain; found by probing otherwise."),
             click.option(
                 "--input-mode",

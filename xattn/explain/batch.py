@@ -140,8 +140,8 @@ class Worker:
         maps: dict[str, NDArray[np.float32]],
     ) -> list[dict[str, Any]]:
         classes = self.model.classes
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+        outputs = self.model.outputs
+        probabilities = outputs.probabilities(torch.from_numpy(logits)).numpy()
         rows = []
         for i, picture in enumerate(pictures):
             row: dict[str, Any] = {
@@ -150,7 +150,7 @@ class Worker:
                 "width": picture.size[0],
                 "height": picture.size[1],
                 "label": self.labels.get(picture.named.id),
-                "predicted": classes[int(logits[i].argmax())],
+                "predicted": classes[int(logits[i].argmax())] if outputs.exclusive else None,
             }
             row |= {f"logit_{c}": float(v) for c, v in zip(classes, logits[i], strict=True)}
             row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -60,6 +61,8 @@ def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> M
             engine.module.get_submodule(name).compile()
     if on_cuda and amp:
         engine.module.forward = torch.autocast("cuda")(engine.module.forward)
+        if not engine.outputs.plain:
+            engine.outputs = replace(engine.outputs, full=True)
     return engine
 
 
@@ -90,7 +93,7 @@ def private_copy(model: Model) -> Model | None:
         target_layer=layer,
         source=model.source,
     )
-    engine.seen = seen
+    engine.seen, engine.outputs = seen, model.outputs
     engine.unfused = True
     return engine
 

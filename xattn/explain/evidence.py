@@ -36,11 +36,12 @@ class Evidence:
 
     Attributes:
         logits: (n, classes), detached.
+        scores: (n, classes), what maps of each class explain; its logit, as `Model.network` says.
         targets: (n,), the explained class of each image.
         inputs: (n, 3, height, width), what the model was given.
         outputs: the explained layer's output as it is, or None if nobody needs it.
         activations: the same as (n, C, h, w), tokens off the grid left out.
-        gradients: of each image's target logit by `activations`, same shape, or None.
+        gradients: of each image's target score by `activations`, same shape, or None.
         heard: who looks where, per attention layer.
     """
 
@@ -51,6 +52,7 @@ class Evidence:
     heard: dict[AttentionLayer, Weights] = field(default_factory=dict)
     inputs: Tensor | None = None
     outputs: Tensor | None = None
+    scores: Tensor | None = None
 
     def at_layer(self) -> tuple[Tensor, Tensor]:
         """Return activations and gradients at the explained layer, each (n, C, h, w)."""
@@ -117,12 +119,15 @@ def gather_each(
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
         inputs = batch.to(model.device)
-        logits: Tensor = model.module(inputs)
+        scores: Tensor = model.network(inputs)
+        logits = model.outputs.logits(scores.detach())
         with torch.no_grad():
             weights = {layer: reader.weights(notes) for layer, (reader, notes) in heard.items()}
-        first = Evidence(logits.detach(), _chosen(logits, None), heard=weights, inputs=inputs)
+        first = Evidence(
+            logits, _chosen(logits, None), heard=weights, inputs=inputs, scores=scores.detach()
+        )
         if gradients or activations:
-            leaf = start.leaf_of(logits, model.target_layer)
+            leaf = start.leaf_of(scores, model.target_layer)
             first.outputs = leaf.detach()
             first.activations = model.target_layout.spatial(first.outputs)
         found: list[Evidence] = []
@@ -132,7 +137,7 @@ def gather_each(
                 same = [e for e in found if torch.equal(e.targets, one.targets)]
                 last = i == len(targets) - 1
                 one.gradients = (
-                    same[0].gradients if same else _differentiate(model, logits, leaf, one, last)
+                    same[0].gradients if same else _differentiate(model, scores, leaf, one, last)
                 )
             found.append(one)
     return found
@@ -140,7 +145,7 @@ def gather_each(
 
 def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
     """Fill in the predicted class where none is wanted."""
-    predicted = logits.detach().argmax(1)
+    predicted = logits.argmax(1)
     if wanted is None:
         return predicted
     wanted = wanted.to(predicted)
@@ -148,10 +153,10 @@ def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
 
 
 def _differentiate(
-    model: Model, logits: Tensor, leaf: Tensor, evidence: Evidence, last: bool
+    model: Model, scores: Tensor, leaf: Tensor, evidence: Evidence, last: bool
 ) -> Tensor:
-    """Differentiate each image's target logit by the leaf; the graph is freed after the last."""
-    picked = logits.gather(1, evidence.targets[:, None]).sum()
+    """Differentiate each image's target score by the leaf; the graph is freed after the last."""
+    picked = scores.gather(1, evidence.targets[:, None]).sum()
     (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True, retain_graph=not last)
     if gradient is None:
         raise _detached(model.target_layer)
@@ -177,10 +182,10 @@ class _GraphStart:
         going_on = self.leaf.clone()
         return (going_on, *others) if isinstance(output, tuple) else going_on
 
-    def leaf_of(self, logits: Tensor, name: str) -> Tensor:
+    def leaf_of(self, scores: Tensor, name: str) -> Tensor:
         if self.leaf is None:
             raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
-        if self.recording and not logits.requires_grad:
+        if self.recording and not scores.requires_grad:
             raise _detached(name)
         return self.leaf
 

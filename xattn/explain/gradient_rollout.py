@@ -119,8 +119,8 @@ def _flows(model: Model, inputs: Tensor, targets: Tensor) -> dict[AttentionLayer
         heard = listen(stack, model, layers, images=len(inputs), values=True)
         for layer, (reader, _) in heard.items():
             stack.callback(_watch(model, layer, reader.mixed, mixed).remove)
-        logits: Tensor = model.module(inputs.detach().clone().requires_grad_(True))
-        picked = logits.gather(1, targets.clone()[:, None]).sum()
+        scores: Tensor = model.network(inputs.detach().clone().requires_grad_(True))
+        picked = scores.gather(1, targets.clone()[:, None]).sum()
         found = torch.autograd.grad(picked, [mixed[layer] for layer in layers])
         with torch.no_grad():
             return {

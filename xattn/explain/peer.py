@@ -131,7 +131,7 @@ class FullGrad(Method):
         found = []
         # Not as its own context, for that prints an IndexError and passes over it.
         with lent(model.module), quiet():
-            library = Peer(model.module, [])
+            library = Peer(model.network, [])
             # One by one: the library divides by the largest value of a whole batch's layer.
             for image, target in zip(torch.split(evidence.inputs, 1), targets, strict=True):
                 found.append(library(image.clone(), [target]))

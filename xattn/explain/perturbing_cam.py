@@ -46,13 +46,13 @@ class ScoreCam(Method):
         assert inputs is not None
         n, channels = activations.shape[:2]
         pairs = torch.arange(n * channels, device=activations.device)
-        scores = []
+        scores, network = [], model.network
         with torch.inference_mode(False), torch.no_grad(), evaluating(model.module):
             for part in torch.split(pairs, max(n, 8)):
                 image, channel = part // channels, part % channels
                 masks = _masks(activations[image, channel], inputs.shape[2:])
-                logits = model.module(inputs[image] * masks[:, None])
-                scores.append(logits.gather(1, evidence.targets[image, None])[:, 0])
+                found = network(inputs[image] * masks[:, None])
+                scores.append(found.gather(1, evidence.targets[image, None])[:, 0])
         weights = torch.cat(scores).reshape(n, channels).softmax(dim=1)
         return F.relu(weighted_sum(weights, activations))
 
@@ -89,14 +89,15 @@ class AblationCam(Method):
         assert activations is not None
         assert inputs is not None
         assert outputs is not None
+        assert evidence.scores is not None
         each = torch.arange(activations.shape[1], device=outputs.device)
         without = []
         with replaying(model, inputs) as tail:
             for image, target in enumerate(evidence.targets.tolist()):
                 for part in torch.split(each, CHANNELS_AT_ONCE):
                     ablated = _without_channels(outputs[image], part, model.target_layout)
-                    without.append(tail.logits(image, ablated)[:, target])
-        whole = evidence.logits.gather(1, evidence.targets[:, None])
+                    without.append(tail.scores(image, ablated)[:, target])
+        whole = evidence.scores.gather(1, evidence.targets[:, None])
         dropped = whole - torch.cat(without).reshape(len(inputs), -1)
         return F.relu(weighted_sum(dropped, activations))
 

@@ -41,7 +41,7 @@ def explain(
     *,
     methods: Sequence[str] | None = None,
     out: str | Path = DEFAULT_RUN,
-    target: str | Sequence[str] = "predicted",
+    target: str | Sequence[str] | None = None,
     annotations: Annotations | str | Path | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -69,9 +69,10 @@ def explain(
             attention for models that have attention layers; an empty list gives the predictions
             alone. One that makes no sense for the model is left out, and run.json says why.
         out: the run folder.
-        target: the class to explain: "predicted", "label" (needs `annotations`), a class's name
-            or its index; "all" for each class; or several of these. They share the forward pass;
-            maps of the first are stored as `METHOD`, of others as `METHOD@TARGET`.
+        target: the class to explain: "predicted" (the default), "label" (needs `annotations`), a
+            class's name or its index; "all" for each class, the default where outputs are
+            independent; or several of these. They share the forward pass; maps of the first are
+            stored as `METHOD`, of others as `METHOD@TARGET`.
         annotations: gives the labels, and the ids of its images.
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
@@ -105,6 +106,8 @@ def explain(
     known = _read_annotations(annotations)
     files = list_images(images, known, on_note)
     labels = {i.id: i.label for i in known.images} if known else {}
+    if target is None:
+        target = "predicted" if model.outputs.exclusive else "all"
     wanted = [target] if isinstance(target, str) else list(target)
     names = [*_choose_methods(model, methods), *old.get("methods", [])]
     plan = make_plan(model, names, wanted, labels)

@@ -76,7 +76,7 @@ class Saliency(PixelMethod):
         """|dy/dx|; the paper takes the largest colour, here they are summed."""
         from captum.attr import Saliency as Captum
 
-        found: Tensor = Captum(model.module).attribute(inputs, target=targets, abs=True)
+        found: Tensor = Captum(model.network).attribute(inputs, target=targets, abs=True)
         return found
 
 
@@ -98,7 +98,7 @@ class IntegratedGradients(PixelMethod):
         """Equation 1, Gauss-Legendre quadrature of 50 points."""
         from captum.attr import IntegratedGradients as Captum
 
-        found: Tensor = Captum(model.module).attribute(
+        found: Tensor = Captum(model.network).attribute(
             inputs,
             target=targets,
             n_steps=STEPS,
@@ -132,7 +132,7 @@ class GradientShap(PixelMethod):
         for image, target in zip(torch.split(inputs, 1), targets, strict=True):
             with seeded(inputs.device):
                 found.append(
-                    Captum(model.module).attribute(
+                    Captum(model.network).attribute(
                         image,
                         baselines=baselines,
                         target=target,
@@ -161,7 +161,7 @@ class Occlusion(PixelMethod):
         height, width = inputs.shape[2:]
         window = (3, max(1, height // WINDOWS), max(1, width // WINDOWS))
         with torch.no_grad():
-            found: Tensor = Captum(model.module).attribute(
+            found: Tensor = Captum(model.network).attribute(
                 inputs.detach(),
                 sliding_window_shapes=window,
                 strides=(3, *(max(1, side // 2) for side in window[1:])),
@@ -191,14 +191,14 @@ class DeepLift(PixelMethod):
         """Rewrite the network once; that names what has no rule."""
         super().check(model)
         with lent(model.module):
-            canonical(model.module, covered=RESCALED)
+            canonical(model.network, covered=RESCALED)
 
     @staticmethod
     def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Done on a private copy in which no activation is shared or called as a function."""
         from captum.attr import DeepLift as Captum
 
-        network = canonical(model.module, covered=RESCALED)
+        network = canonical(model.network, covered=RESCALED)
         with quiet():  # it says each time that it sets hooks, here on the copy
             found: Tensor = Captum(network).attribute(inputs, target=targets)
         return found

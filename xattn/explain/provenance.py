@@ -34,6 +34,9 @@ def describe_run(
         "weights": source.get("weights", "raw"),
         "training": source.get("extra", {}),
         "classes": model.classes,
+        "outputs": model.outputs.kind,
+        "output": model.outputs.output,
+        "readout": {**model.outputs.to_dict(), "note": model.outputs_note},
         "preprocessing": model.preprocessing.to_dict(),
         "normalisation": source.get("normalisation"),
         "loading": source.get("notes", []),
@@ -81,11 +84,19 @@ def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
         preprocessing=run.preprocessing,
         target_layer=settings["target_layer"],
         weights=settings.get("weights", "raw"),  # runs without a word were made of these
+        # Runs of old took every output for a logit.
+        outputs=settings.get("outputs", "softmax"),
+        output=settings.get("output"),
         device=device,
     )
     if model.source["sha256"] != settings["checkpoint_sha256"]:
         raise RunError(
             f"Expected the checkpoint that made {run.path}, but got another at {path}{way_out}"
+        )
+    if "outputs" not in settings and model.outputs.kind != "softmax":
+        raise RunError(
+            f"Expected logits in {run.path}, but its model gives probabilities, and the run was "
+            "made before they were told apart; explain again into another folder"
         )
     return model
 

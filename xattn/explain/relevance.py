@@ -41,7 +41,7 @@ class LayerwiseRelevance(Method):
         super().check(model)
         _zennit()
         with lent(model.module):
-            canonical(model.module, covered=(nn.ReLU,), add=_stacked_sum)
+            canonical(model.network, covered=(nn.ReLU,), add=_stacked_sum)
 
     @staticmethod
     def maps(model: Model, evidence: Evidence) -> Tensor:
@@ -67,7 +67,7 @@ def hand_back(
         Relevance (n, 3, height, width), and the logits (n,).
     """
     zennit = _zennit()
-    network = canonical(model.module, covered=(nn.ReLU,), add=_stacked_sum)
+    network = canonical(model.network, covered=(nn.ReLU,), add=_stacked_sum)
     composite = zennit.composites.EpsilonPlusFlat(zero_params=None if biases else ["bias"])
     x = inputs.detach().requires_grad_(True)
     with composite.context(network) as prepared:

@@ -31,12 +31,13 @@ class Tail:
     def __init__(self, model: Model, inputs: Tensor, trunk: list[str]) -> None:
         self._model = model
         self._inputs = inputs
+        self._network = model.network
         self._layer = model.module.get_submodule(model.target_layer)
         self._recorded, self._outputs = _record(model, inputs, trunk)
         self.short = self._is_true()
 
-    def logits(self, image: int, outputs: Tensor) -> Tensor:
-        """Return logits (m, classes) of one image with m other outputs of the explained layer.
+    def scores(self, image: int, outputs: Tensor) -> Tensor:
+        """Return scores (m, classes) of one image with m other outputs of the explained layer.
 
         Args:
             image: which of the inputs the trunk has seen.
@@ -52,7 +53,7 @@ class Tail:
         }
         given[self._model.target_layer] = [self._as_given(outputs, image)]
         with _standing_in(self._model.module, given):
-            result: Tensor = self._model.module(_of_image(self._inputs, image, m))
+            result: Tensor = self._network(_of_image(self._inputs, image, m))
         return result
 
     def _in_full(self, image: int, outputs: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ class Tail:
         try:
             # Real copies: a model may change its input in place.
             repeated = _of_image(self._inputs, image, len(outputs)).clone()
-            result: Tensor = self._model.module(repeated)
+            result: Tensor = self._network(repeated)
         finally:
             handle.remove()
         return result

@@ -39,7 +39,8 @@ def list_targets(
     Args:
         model: has the classes.
         wanted: "predicted", "label", a class's name or its index; "all" stands for each class,
-            after the predicted one if it comes first.
+            after the predicted one if it comes first. Where outputs are independent there is no
+            predicted one.
         labels: reference class by image id.
 
     Raises:
@@ -50,7 +51,8 @@ def list_targets(
     names: dict[str, None] = {}
     for target in wanted:
         if target == "all" and "all" not in model.classes:
-            names |= dict.fromkeys([*(names or ["predicted"]), *model.classes])
+            first = ["predicted"] if model.outputs.exclusive else []
+            names |= dict.fromkeys([*(names or first), *model.classes])
         else:
             rule = target_rule(model, target, labels)
             index = rule("") if target not in ("predicted", "label") else None
@@ -80,9 +82,15 @@ def target_rule(model: Model, target: str, labels: Mapping[str, str | None]) -> 
     predicted class.
 
     Raises:
-        UsageError: the target is none of these, or "label" is asked for and no image has a label
-            that is a class of the model.
+        UsageError: the target is none of these; "label" is asked for and no image has a label
+            that is a class of the model; or outputs are independent, and it is no class.
     """
+    if target in ("predicted", "label") and not model.outputs.exclusive:
+        raise UsageError(
+            f"Expected an output to explain, but got {target!r}: the outputs "
+            f"{', '.join(model.classes)} are independent, and none of them is the one that is "
+            "predicted; name one with --target, or all"
+        )
     if target == "predicted":
         return lambda _id: None
     if target == "label":

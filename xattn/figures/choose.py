@@ -31,7 +31,8 @@ def chosen(together: Together, n: int) -> tuple[NDArray[np.intp], str]:
     frame = frame.loc[together.rows[0]].assign(image=np.arange(together.rows.shape[1]))
     by = ["label", "predicted"]
     for run in range(1, len(together.runs)):
-        frame[f"predicted by {run}"] = together.column("predicted", run).astype(str).to_numpy()
+        said = together.column("predicted", run).fillna("")
+        frame[f"predicted by {run}"] = said.astype(str).to_numpy()
         by.append(f"predicted by {run}")
     frame["label"] = together.labels.to_numpy()
     frame = frame.sort_values(
@@ -76,19 +77,20 @@ def ranked(run: RunFolder, evidence: Evidence | None = None) -> pd.DataFrame:
 
     Returns:
         Columns row (its row in predictions), label ("" where unknown), predicted, correct
-        (True, False, or None without a label), confidence, features (number of masks).
+        (True, False, or None without a label or a prediction), confidence, features (number of
+        masks).
     """
     evidence = evidence or Evidence(run)
     table = run.predictions
     label = evidence.labels
-    predicted = table["predicted"].astype(str)
+    predicted = table["predicted"].fillna("").astype(str)
     correct: pd.Series[Any] = (label == predicted).astype(object)
     frame = pd.DataFrame(
         {
             "row": range(len(table)),
             "label": label,
             "predicted": predicted,
-            "correct": correct.where(label != "", None),
+            "correct": correct.where((label != "") & (predicted != ""), None),
             "confidence": table[[f"prob_{c}" for c in run.classes]].max(axis=1),
             "features": evidence.features_seen,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -110,6 +111,20 @@ def readable(name: str) -> str:
     'pigment network'
     """
     return "".join(c if c.isprintable() else "�" for c in name).replace("_", " ")
+
+
+def text_of(cell: Any) -> str:
+    """Return the text of a table's cell, "" where it is empty."""
+    return "" if cell is None or cell != cell else str(cell)
+
+
+def predicted_words(name: str) -> str:
+    """Say which class was predicted, shortened; none is where outputs are independent.
+
+    >>> predicted_words("malignant"), predicted_words("")
+    ('predicted malignant', 'no single prediction')
+    """
+    return f"predicted {shortened(readable(name), 12)}" if name else "no single prediction"
 
 
 def unbroken(text: str) -> str:

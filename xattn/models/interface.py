@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xattn.errors import CheckpointError, MethodError, UsageError, XattnError
+from xattn.errors import MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer, reader_of
 from xattn.models.cell_places import find_cells
+from xattn.models.find_outputs import find_outputs
+from xattn.models.outputs import Network, Outputs, check_kind
 from xattn.models.probe import (
     Layout,
     Seen,
@@ -29,6 +31,8 @@ from xattn.notebook import facts_html
 
 if TYPE_CHECKING:
     from PIL import Image
+
+T = TypeVar("T")
 
 
 def class_names(classes: Sequence[str]) -> list[str]:
@@ -51,7 +55,8 @@ class Model:
     flags, gradients, buffers and hooks are afterwards as they were.
 
     Attributes:
-        module: the classifier, mapping (n, 3, height, width) to logits (n, classes).
+        module: the classifier, mapping (n, 3, height, width) to logits (n, classes), or to what
+            `Outputs` makes logits of.
         classes: names in the order of the logits.
         preprocessing: how an image becomes an input.
         architecture: its name, or "custom".
@@ -59,9 +64,11 @@ class Model:
         source: facts about where it came from, for the record: path, sha256, format.
         unfused: whether attention layers that are listened to may form their weights in the open,
             which moves the logits by rounding; set on private copies alone.
+        outputs_note: what was assumed of the outputs, once they were looked at; "" if nothing.
     """
 
     unfused = False
+    outputs_note = ""
 
     def __init__(
         self,
@@ -73,6 +80,8 @@ class Model:
         options: dict[str, Any] | None = None,
         target_layer: str | None = None,
         source: dict[str, Any] | None = None,
+        outputs: str = "auto",
+        output: str | int | None = None,
     ) -> None:
         self.module = module
         self.classes = class_names(classes)
@@ -82,6 +91,7 @@ class Model:
         self.source = dict(source or {})
         self._wanted_layer = target_layer
         self._cells: dict[str, Cells] = {}
+        self._wanted_outputs = check_kind(outputs), output
 
     def __repr__(self) -> str:
         h, w = self.preprocessing.size
@@ -90,17 +100,23 @@ class Model:
     def _repr_html_(self) -> str:
         pre = self.preprocessing
         how = "squashed to" if pre.mode == "squash" else f"shorter side {pre.resize}, centre crop"
+        outputs = ""
         try:  # a probing forward; what cannot be explained can still be shown
+            outputs = self.outputs.describe(self.classes)
             layer = f"{self.target_layer} ({self.target_layout.grid[0]} x "
             layer += f"{self.target_layout.grid[1]}, {self.target_layout.kind})"
             attention = ", ".join(one.name for one in self.attention_layers) or "none"
         except XattnError as err:
             layer, attention = f"none: {err}", ""
+        source = self.source.get("normalisation")
+        said = f" ({source})" if source else ""
         return facts_html(
             f"Model {self.architecture}",
             {
                 "classes": ", ".join(self.classes),
+                "outputs": outputs,
                 "input": f"{how} {pre.size[0]} x {pre.size[1]} pixels (height x width)",
+                "mean, std": f"{list(pre.mean)}, {list(pre.std)}{said}",
                 "target layer": layer,
                 "attention layers": attention,
             },
@@ -132,8 +148,59 @@ class Model:
     def logits(self, batch: Tensor) -> Tensor:
         """Map inputs (n, 3, height, width) to logits (n, classes), in evaluation mode."""
         with evaluating(self.module):
-            result: Tensor = self.module(batch.to(self.device))
-        return result
+            return self.outputs.logits(self.network(batch.to(self.device)))
+
+    def probabilities(self, batch: Tensor) -> Tensor:
+        """Map inputs (n, 3, height, width) to probabilities (n, classes), in float64."""
+        return self.outputs.probabilities(self.logits(batch).double())
+
+    @property
+    def network(self) -> nn.Module:
+        """What maps inputs to scores (n, classes), each what its class's maps explain.
+
+        The module itself, where it gives logits of classes; else the module with what makes
+        scores of its outputs after it. See `Outputs.logits` for what a score is.
+        """
+        outputs = self.outputs
+        if outputs.plain:
+            return self.module
+        dtype, device = model_dtype(self.module)
+        return Network(self.module, outputs, torch.empty(0, dtype=dtype, device=device))
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What the module's outputs are, by a few probing passes.
+
+        Raises:
+            MethodError: it takes no inputs of this size, or gives no logits.
+            CheckpointError: its outputs do not fit the classes, or what was said of them.
+        """
+        kind, output = self._wanted_outputs
+        found, self.outputs_note = self._foreign(
+            lambda: find_outputs(
+                self.module, self.preprocessing.size, self.classes, kind=kind, output=output
+            )
+        )
+        return found
+
+    def outputs_in_words(self) -> str:
+        """Say what the outputs are, and what was assumed of them; "" for two usual logits."""
+        usual = self.outputs.plain and self.outputs.exclusive
+        return (self.outputs_note or "") if usual else self.outputs.describe(self.classes)
+
+    def _foreign(self, run: Callable[[], T]) -> T:
+        """Run what runs the module, and name what its forward raises."""
+        try:
+            return run()
+        except XattnError:
+            raise
+        except Exception as err:  # whatever a foreign forward may raise
+            h, w = self.preprocessing.size
+            first = (str(err).splitlines() or [""])[0]
+            raise MethodError(
+                f"Expected a model of inputs (n, 3, {h}, {w}), but its forward raised "
+                f"{type(err).__name__}: {first}; is another --size meant?"
+            ) from err
 
     @property
     def device(self) -> torch.device:
@@ -159,23 +226,18 @@ class Model:
                 "Expected weights that gradients can pass, but the model was made under "
                 "torch.inference_mode; make it outside"
             )
-        try:
-            seen = probe(self.module, self.preprocessing.size)
-        except XattnError:
-            raise
-        except Exception as err:  # whatever a foreign forward may raise
-            h, w = self.preprocessing.size
-            first = (str(err).splitlines() or [""])[0]
-            raise MethodError(
-                f"Expected a model of inputs (n, 3, {h}, {w}), but its forward raised "
-                f"{type(err).__name__}: {first}; is another --size meant?"
-            ) from err
-        self._check_classes()
-        return seen
+        read = self.outputs.tensor  # found first: it says what is wrong with them
+        return self._foreign(lambda: probe(self.module, self.preprocessing.size, read))
 
     @cached_property
     def target(self) -> Seen:
         """The layer that the CAM family explains, as the probe saw it."""
+        if self.outputs.kind == "probabilities" and not any(one.reach for one in self.seen):
+            raise MethodError(
+                "Expected probabilities that gradients can pass, but those of the model are "
+                "saturated: 0 and 1 in its arithmetic, and what is inside it cannot be seen"
+                "; give it without its last softmax or sigmoid"
+            )
         if self._wanted_layer is not None:
             return check_target_layer(self.seen, self._wanted_layer)
         return find_target_layer(self.seen)
@@ -228,45 +290,3 @@ class Model:
                 )
             )
         return tuple(found)
-
-    def _check_classes(self) -> None:
-        size = self.preprocessing.size
-        dtype, device = model_dtype(self.module)
-        with torch.no_grad():
-            given = self.logits(torch.zeros(1, 3, *size, dtype=dtype, device=device)).shape[-1]
-        if given != len(self.classes):
-            raise CheckpointError(
-                f"Expected {len(self.classes)} logits for the classes {', '.join(self.classes)}, "
-                f"but the model gives {given}; name all of them with --classes"
-            )
-
-
-def wrap(
-    module: nn.Module,
-    *,
-    classes: Sequence[str],
-    preprocessing: Preprocessing | None = None,
-    target_layer: str | None = None,
-    architecture: str = "custom",
-) -> Model:
-    """Give any classifier the common interface, leaving it as it is.
-
-    Args:
-        module: maps (n, 3, height, width) to logits (n, classes).
-        classes: names in the order of the logits.
-        preprocessing: default is 224 x 224, the shorter side scaled to 256 and cropped, ImageNet
-            mean and standard deviation, as torchvision evaluates.
-        target_layer: path of the layer to explain; found by a probing forward if not given.
-        architecture: a name for the record.
-
-    Raises:
-        UsageError: a class is named twice.
-        CheckpointError: the model gives another number of logits (when first asked to explain).
-    """
-    return Model(
-        module,
-        classes,
-        preprocessing or Preprocessing(mode="crop", resize=256),
-        architecture=architecture,
-        target_layer=target_layer,
-    )

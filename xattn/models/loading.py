@@ -15,6 +15,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.allowed import check_options
 from xattn.models.candidates import suggest
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
+from xattn.models.find_outputs import check_count
 from xattn.models.fitting import Fit, Kind, fit
 from xattn.models.interface import Model, class_names
 from xattn.models.own import read_preprocessing
@@ -36,6 +37,8 @@ def load(
     weights: Kind | None = None,
     size: tuple[int, int] | None = None,
     device: str | torch.device = "cpu",
+    outputs: str = "auto",
+    output: str | int | None = None,
 ) -> Model:
     """Load a trained classifier.
 
@@ -60,6 +63,11 @@ def load(
         size: (height, width) of the input in pixels; networks that are built for one size get
             their position embeddings resampled.
         device: where the model goes.
+        outputs: what the model's outputs are, "softmax" for logits of classes that exclude each
+            other, "sigmoid" for logits of independent findings, "probabilities", or "auto": as
+            the checkpoint says, or found by probing. One logit has two classes, the negative
+            named first.
+        output: which part of what the model returns is meant, by key or index.
 
     Returns:
         The model. Its `source["notes"]` says, a line each, what was guessed, changed or left out;
@@ -76,7 +84,7 @@ def load(
     # Weights that are read under the caller's inference mode could never be differentiated.
     with torch.inference_mode(False):
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
-        made = _make(checkpoint, _Wanted(arch, classes, weights, size))
+        made = _make(checkpoint, _Wanted(arch, classes, weights, size, output is not None))
         made.module.eval()
         made.module.to(device)
     if preprocessing is None:
@@ -100,7 +108,15 @@ def load(
         options=made.options,
         target_layer=target_layer,
         source=source,
+        outputs=_said(checkpoint) if outputs == "auto" else outputs,
+        output=output,
     )
+
+
+def _said(checkpoint: Checkpoint) -> str:
+    """Return what a checkpoint says of its outputs; this project trains classes."""
+    own = "softmax" if checkpoint.format == "xattn" else "auto"
+    return str(checkpoint.facts.get("outputs", own))
 
 
 @dataclass(frozen=True)
@@ -111,6 +127,7 @@ class _Wanted:
     classes: Sequence[str] | None
     weights: Kind | None
     size: tuple[int, int] | None
+    part: bool = False  # of the outputs is meant: they are more than the classes
 
 
 @dataclass(frozen=True)
@@ -201,10 +218,14 @@ def _own(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
         )
     check_options(name, options, checkpoint.path)
     # Shapes alone first: what the file says of sizes takes no memory before its weights agree.
-    match = compare(checkpoint.state, skeleton(name, len(names), **options).state_dict())
+    n = len(names)
+    match = compare(checkpoint.state, skeleton(name, n, **options).state_dict())
+    if not match.perfect and n == 2:  # one output stands for two classes
+        one = compare(checkpoint.state, skeleton(name, 1, **options).state_dict())
+        n, match = (1, one) if one.perfect else (n, match)
     if not match.perfect:
         raise CheckpointError(f"{checkpoint.path} does not fill {name}: {match.describe()}")
-    module = build(name, len(names), **options)
+    module = build(name, n, **options)
     module.load_state_dict(checkpoint.state, strict=False)  # compared above; counters may lack
     return _Made(module, name, names, options)
 
@@ -278,14 +299,17 @@ def _need_classes(
     classes = wanted.classes
     if classes is None:
         named = record.values.get("classes")
-        if named is not None and count in (None, len(named)):
+        if named is not None and (count in (None, len(named)) or (count, len(named)) == (1, 2)):
             return list(named)
         shown = f"its {count} classes" if count else "its classes"
+        shown = "the two classes of its one output, the negative first," if count == 1 else shown
         raise CheckpointError(
             f"Expected --classes with the names of {shown} for {checkpoint.path}, in the order of "
             "the logits, for instance --classes benign,malignant"
         )
-    if count is not None and len(classes) != count:
+    if count == 1:
+        check_count(count, classes)  # two names for one logit
+    elif not wanted.part and count is not None and len(classes) != count:
         raise CheckpointError(
             f"Expected {count} classes for {checkpoint.path}, but got {len(classes)}: "
             f"{', '.join(classes)}"

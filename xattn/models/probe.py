@@ -9,7 +9,7 @@ right and gives a map of zeros.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -86,7 +86,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
+def probe(
+    module: nn.Module, size: tuple[int, int], read: Callable[[Any], Tensor] | None = None
+) -> list[Seen]:
     """Run one forward pass and report every layer that gave a tensor, in order of completion.
 
     The model comes back as it was: flags, gradients, buffers and hooks.
@@ -94,6 +96,7 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
     Args:
         module: a classifier of (n, 3, height, width) images.
         size: (height, width) of the input.
+        read: takes the logits (n, ...) out of what the module returns; default: it is them.
     """
     with ExitStack() as stack:
         # The probe differentiates, whatever mode the caller is in.
@@ -101,6 +104,11 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
         logits, outputs = forward_heard(module, probe_input(module, size))
+        if read is not None:
+            logits = read(logits)
+        if not isinstance(logits, Tensor) or logits.ndim != 2:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise MethodError(f"Expected logits of shape (n, classes), but the model gives {shape}")
         tensors = [output for _, output in outputs]
         gradients = _sensitivities(logits, tensors)
     grids = _convolution_grids(tensors, size)
@@ -112,7 +120,7 @@ def probe(module: nn.Module, size: tuple[int, int]) -> list[Seen]:
     ]
 
 
-def forward_heard(module: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[str, Tensor]]]:
+def forward_heard(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, Tensor]]]:
     """Run one forward pass and hear every layer that gives a tensor."""
     names = {part: name for name, part in module.named_modules() if name}
     outputs: list[tuple[str, Tensor]] = []
@@ -126,11 +134,8 @@ def forward_heard(module: nn.Module, x: Tensor) -> tuple[Tensor, list[tuple[str,
     with ExitStack() as stack:
         for part in names:
             stack.callback(part.register_forward_hook(listen).remove)
-        logits = module(x.requires_grad_(True).clone())  # a model may change its input in place
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise MethodError(f"Expected logits of shape (n, classes), but the model gives {shape}")
-    return logits, outputs
+        returned = module(x.requires_grad_(True).clone())  # a model may change its input in place
+    return returned, outputs
 
 
 def _sensitivities(logits: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:

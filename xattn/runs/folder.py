@@ -143,6 +143,11 @@ class RunFolder(TableFolder):
         """Class names, in the order of the logits."""
         return list(self.settings["classes"])
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether one of the classes is true of an image and no two, as a softmax has it."""
+        return bool(self.settings.get("readout", {}).get("exclusive", True))
+
     @cached_property
     def preprocessing(self) -> Preprocessing:
         """How images became model inputs in this run."""

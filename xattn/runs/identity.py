@@ -14,6 +14,7 @@ IDENTITY = (
     "weights",
     "classes",
     "outputs",
+    "output",
     "preprocessing",
     "target",
     "target_layer",

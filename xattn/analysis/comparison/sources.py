@@ -11,8 +11,9 @@ from typing import Any
 
 import pandas as pd
 
+from xattn.analysis.exclusive import require_exclusive
 from xattn.errors import RunError, XattnError
-from xattn.runs.folder import read_settings
+from xattn.runs.folder import RunFolder, read_settings
 
 _REPEAT = "repeat its `xattn train`, or write it with `xattn evaluate`"
 
@@ -95,6 +96,7 @@ def _from_training(path: Path) -> Trained:
 
 def _from_run(path: Path) -> Trained:
     facts = read_settings(path / "run.json")
+    require_exclusive(RunFolder(path), "`xattn compare`")
     training = facts.get("training") or {}
     return _trained(
         path, facts["classes"], training.get("recipe", {}), training.get("splits_sha256"), facts

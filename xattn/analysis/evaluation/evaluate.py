@@ -15,6 +15,7 @@ from xattn.analysis.evaluation.table import (
     performance_table,
     reliability_table,
 )
+from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
 from xattn.analysis.positive import Positive
@@ -112,11 +113,13 @@ def evaluate(
         progress: called with (images done, images in all).
 
     Raises:
-        UsageError: a split or the domain is unknown, or an argument is out of range.
+        UsageError: a split or the domain is unknown, an argument is out of range, or the model's
+            outputs are independent.
         XattnError: no labelled image is left to evaluate, or splits cannot be read.
         RunError: `out` holds a run of another checkpoint, or not one image could be done.
     """
     wanted = _wanted(split)
+    require_exclusive(model, "`xattn evaluate`")
     if bootstrap < 99:
         raise UsageError(f"Expected a bootstrap of at least 99 replicates, but got {bootstrap}")
     spoken = Positive.of(model.classes, positive)
@@ -124,6 +127,7 @@ def evaluate(
     member = membership(model.source, splits)
     chosen, of_split, notes = _choose(known, images, model, member, wanted, asked=split is not None)
     domains = _domains(chosen, member, domain)
+    notes += [model.outputs_note] if model.outputs_note else []
 
     before = _stored(Path(out))
     run = explain(
@@ -170,6 +174,7 @@ def evaluate(
         sentences = (*sentences, *trap_sentences(trapped))
     facts = {
         "schema": "xattn-evaluation/1",
+        "outputs": model.outputs.kind,
         "splits": None if member.file is None else member.file.name,
         "evaluated": scored["split"].value_counts().to_dict(),
         "domain": domain,

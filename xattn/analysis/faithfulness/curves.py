@@ -22,7 +22,7 @@ BLUR = 1 / 20
 def confidence(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
     """Return the probability of each image's class, float64 (n,) on the CPU."""
     with torch.inference_mode():
-        found = model.logits(inputs).double().softmax(dim=1)
+        found = model.probabilities(inputs)
         return found.gather(1, targets[:, None].to(found.device))[:, 0].cpu()
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.figures.numbers import text_of
 from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
@@ -63,7 +64,7 @@ def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
     for run, name in enumerate(together.names):
         row = int(together.rows[run, image])
         facts = together.runs[run].predictions.iloc[row]
-        predicted = str(facts["predicted"])
+        predicted = text_of(facts["predicted"])
         confidence = max(float(facts[f"prob_{c}"]) for c in together.runs[run].classes)
         taught = bool(together.in_training[run, image])
         said.append(Said(name, predicted, confidence, outcome(label, predicted, positive), taught))
@@ -72,7 +73,7 @@ def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
 
 def outcome(label: str, predicted: str, positive: str | None) -> str:
     """Say whether a prediction is right, and how it is wrong; see `Said`."""
-    if not label:
+    if not label or not predicted:
         return ""
     if label == predicted:
         return "correct"
@@ -100,7 +101,8 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
     """
     n = together.rows.shape[1]
     classes = list(dict.fromkeys(c for run in together.runs for c in run.classes))
-    said = [together.column("predicted", run).astype(str) for run in range(len(together.runs))]
+    runs = range(len(together.runs))
+    said = [together.column("predicted", run).fillna("").astype(str) for run in runs]
     classes = list(dict.fromkeys([*classes, *sorted(set(together.labels) - {""})]))
     code = {name: number for number, name in enumerate(classes)} | {"": -1}
     labels = together.labels.map(code).to_numpy(int)

@@ -67,7 +67,7 @@ def performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | 
     Returns:
         None where fewer than two classes have labelled images.
     """
-    known = predictions[predictions["label"].isin(classes)]
+    known = predictions[predictions["label"].isin(classes) & predictions["predicted"].notna()]
     present = [c for c in classes if (known["label"] == c).any()]
     if len(present) < 2:
         return None

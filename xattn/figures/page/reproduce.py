@@ -31,6 +31,10 @@ def _explain(run: RunFolder, place: str) -> str:
     for method in run.methods:
         words += ["--method", method]
     words += ["--target", str(settings.get("target", "predicted")), "--out", place]
+    if settings.get("outputs") == "sigmoid":  # what probing cannot know
+        words += ["--outputs", "sigmoid"]
+    if settings.get("output") is not None:
+        words += ["--output", str(settings["output"])]
     return shlex.join(words)
 
 

@@ -17,7 +17,15 @@ from xattn.figures.drawing.grid import (
     outline,
 )
 from xattn.figures.evidence import Evidence
-from xattn.figures.numbers import count, fixed, listed, readable, shortened
+from xattn.figures.numbers import (
+    count,
+    fixed,
+    listed,
+    predicted_words,
+    readable,
+    shortened,
+    text_of,
+)
 from xattn.figures.paper.agreement_examples import Compared, compare, pairs
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
@@ -106,12 +114,13 @@ def _agreement(example: Example) -> str:
 
 def _facts(run: RunFolder, example: Example, label: pd.Series[str]) -> list[str]:
     image = run.predictions.iloc[example.row]
-    said, known = str(image["predicted"]), str(label.iloc[example.row])
+    said = text_of(image["predicted"])
+    known = str(label.iloc[example.row])
     return [
         f"by chance {fixed(example.chance)}",
         shortened(str(image["image_id"]), 20),
         f"label {shortened(readable(known), 14)}" if known else "no label",
-        f"predicted {shortened(readable(said), 12)}",
+        predicted_words(said),
     ]
 
 

@@ -21,7 +21,7 @@ from xattn.figures.drawing.grid import (
     outline,
 )
 from xattn.figures.evidence import Evidence
-from xattn.figures.numbers import readable, shortened
+from xattn.figures.numbers import predicted_words, readable, shortened
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
 
@@ -114,9 +114,9 @@ def describe_image(ax: Axes, image: pd.Series, image_id: str) -> None:
     lines = [
         shortened(image_id, 20),
         f"label {shortened(readable(image['label']), 14)}" if known else "no label",
-        f"predicted {shortened(readable(image['predicted']), 12)}",
+        predicted_words(image["predicted"]),
         f"probability {image['confidence']:.2f}",
     ]
-    if known:
+    if known and image["correct"] is not None:
         lines.append("correct" if image["correct"] else "wrong")
     describe(ax, lines)

@@ -24,7 +24,7 @@ from xattn.figures.drawing.grid import (
 )
 from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
-from xattn.figures.numbers import readable, shortened
+from xattn.figures.numbers import predicted_words, readable, shortened
 from xattn.figures.paper.attribution_grid import rows_shown
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
@@ -115,9 +115,9 @@ def _title(fig: Figure, grid: Grid, row: int, image_id: str, image: pd.Series) -
 
 def _describe(ax: Axes, name: str, image: pd.Series) -> None:
     lines = [
-        f"predicted {shortened(readable(image['predicted']), 12)}",
+        predicted_words(image["predicted"]),
         f"probability {image['confidence']:.2f}",
     ]
-    if image["label"]:
+    if image["label"] and image["correct"] is not None:
         lines.append("correct" if image["correct"] else "wrong")
     describe(ax, lines, bold=shortened(name, 20))

@@ -60,7 +60,7 @@ const saidOf = (i, model = chosen("model")) => facts.images[i][3][model];
 function outcomeOf(i) {
   const [, label] = facts.images[i];
   const [predicted] = saidOf(i);
-  if (label < 0) return "";
+  if (label < 0 || predicted < 0) return "";
   if (label === predicted) return "correct";
   if (facts.positive === null) return "wrong";
   return predicted === facts.positive ? "false positive" : "false negative";
@@ -167,7 +167,7 @@ function showRest() {
     const [, label] = facts.images[i];
     const [predicted, confidence] = saidOf(i);
     const lift = liftOf(i, liftFeature());
-    const cells = [named(i, model), facts.classes[label] ?? "–", facts.classes[predicted],
+    const cells = [named(i, model), facts.classes[label] ?? "–", facts.classes[predicted] ?? "–",
       confidence.toFixed(2), lift === null ? "–" : lift.toFixed(2)];
     cells.forEach((cell, place) => {
       const box = row.insertCell();
