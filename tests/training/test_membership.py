@@ -65,3 +65,13 @@ def test_a_file_that_is_named_is_taken_and_its_hash_compared(source, tmp_path):
 def test_a_named_file_that_is_not_there_is_an_error(source, tmp_path):
     with pytest.raises(XattnError, match="no such file"):
         membership(source, tmp_path / "none.csv")
+
+
+def test_splits_that_are_not_alike_are_told_with_the_file_they_are_of(source, tmp_path):
+    line = "train and test are not alike in site"
+    told = {**source, "extra": {**source["extra"], "unlike": [line]}}
+    assert membership(told).unlike == (line,)
+    assert membership(told, tmp_path / "splits.csv").unlike == (line,)
+    (tmp_path / "other.csv").write_text("image_id,split\nx,test\n")
+    assert membership(told, tmp_path / "other.csv").unlike == ()
+    assert membership({**source, "extra": {**source["extra"], "unlike": 3}}).unlike == ()

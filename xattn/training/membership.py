@@ -21,12 +21,14 @@ class Membership:
         domains: image id -> domain, of those that have one.
         file: the splits.csv this was read from, or None.
         caveat: why this is not known, or not certain; "" if the file's hash is the checkpoint's.
+        unlike: in what train, val and test differ by more than chance, if the training said so.
     """
 
     splits: Mapping[str, Split] = field(default_factory=dict)
     domains: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
     caveat: str = ""
+    unlike: tuple[str, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -50,7 +52,7 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
     """
     wanted = source.get("extra", {}).get("splits_sha256")
     if file is not None:
-        return _named(Path(file), wanted)
+        return _named(Path(file), wanted, unlike_in(source.get("extra")))
     if "path" not in source:
         return Membership(caveat="the model came from no file")
     if wanted is None:
@@ -60,10 +62,21 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
         return Membership(caveat=f"{beside} is not there; name it with --splits")
     if file_sha256(beside) != wanted:
         return Membership(caveat=f"{beside} is not the file that the checkpoint was trained with")
-    return Membership(read_splits(beside), read_domains(beside), beside)
+    unlike = unlike_in(source.get("extra"))
+    return Membership(read_splits(beside), read_domains(beside), beside, unlike=unlike)
 
 
-def _named(file: Path, wanted: str | None) -> Membership:
+def unlike_in(training: Any) -> tuple[str, ...]:
+    """Return what a checkpoint's record says of splits that are not alike; () if it says nothing.
+
+    Args:
+        training: `extra` of the checkpoint, in whatever state it is.
+    """
+    told = training.get("unlike") if isinstance(training, Mapping) else None
+    return tuple(map(str, told)) if isinstance(told, list) else ()
+
+
+def _named(file: Path, wanted: str | None, unlike: tuple[str, ...]) -> Membership:
     caveat = ""
     if not file.is_file():
         raise XattnError(f"Expected splits in {file}, but there is no such file")
@@ -71,4 +84,4 @@ def _named(file: Path, wanted: str | None) -> Membership:
         caveat = f"the checkpoint does not say that {file} are the splits it was trained with"
     elif file_sha256(file) != wanted:
         caveat = f"{file} is not the file that the checkpoint was trained with"
-    return Membership(read_splits(file), read_domains(file), file, caveat)
+    return Membership(read_splits(file), read_domains(file), file, caveat, () if caveat else unlike)

@@ -130,6 +130,14 @@ def test_other_splits_are_refused(model, study, tmp_path, name, message):
         evaluate(model, study, tmp_path / "run", split=[name])
 
 
+def test_a_test_set_that_is_not_like_the_training_images_is_told(study, tmp_path):
+    model = xattn.load(study / "model.pt")
+    line = "train, val and test are not alike in site (chance 0.001): 'arm': 50.0 % of train"
+    model.source["extra"]["unlike"] = [line]
+    assert evaluate(model, study, tmp_path / "run").notes[0] == f"In the training, {line}"
+    assert not evaluate(model, study, tmp_path / "ood", split=["ood"]).notes
+
+
 def test_without_splits_all_is_evaluated_with_a_caveat(model, study, tmp_path):
     known = model.source
     model.source = {**known, "extra": {}}

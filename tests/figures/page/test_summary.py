@@ -169,6 +169,15 @@ def test_what_the_model_was_trained_on_is_asked(run):
     assert "was trained on (1,816 images)" in " ".join(said(again).caveats)
 
 
+def test_splits_of_the_training_that_are_not_alike_are_told(run):
+    settings = run.path / "run.json"
+    facts_of_run = json.loads(settings.read_text())
+    facts_of_run["training"] = {"unlike": ["train and test are not alike in site"]}
+    settings.write_text(json.dumps(facts_of_run))
+    told = said(type(run).open(run.path)).caveats
+    assert "In the training, train and test are not alike in site." in told
+
+
 def test_notes_of_the_analysis_are_passed_on(run):
     path = run.path / "analysis.json"
     path.write_text(json.dumps({"alpha": 0.05, "notes": ["3 masks could not be used"]}))

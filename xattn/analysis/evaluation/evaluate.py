@@ -290,6 +290,8 @@ def _choose(
             )
         if left:
             notes.append(f"{left} images that are in none of the splits are left out")
+        if {"val", "test"} & set(kept.values()):
+            notes += [f"In the training, {line}" for line in member.unlike]
         if "val" in wanted:
             notes.append("The checkpoint was chosen by its validation images: they flatter it")
     elif asked:

@@ -13,6 +13,7 @@ from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
 from xattn.runs.places import off_by_spreading, spread_note
+from xattn.training.membership import unlike_in
 from xattn.training.samples import SPLITS
 
 
@@ -39,6 +40,8 @@ def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[st
         yield from _parts_in_training(run.predictions["split"], scores)
     else:
         yield _whether_trained_on(run.settings.get("training") or {})
+    if scores is not None:
+        yield from (f"In the training, {one}." for one in unlike_in(run.settings.get("training")))
     yield from (f"{note}." for note in evidence.analysis.get("notes", []))
     known = evidence.features
     if known is not None and known.table["group"].isna().all():
