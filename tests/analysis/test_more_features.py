@@ -51,7 +51,7 @@ def test_columns_are_joined_by_image_whatever_the_order(planted, tmp_path):
         ("id,dose\na,1\n", "column image_id"),
         ("image_id\na\n", "and others"),
         ("image_id,dose\na,1\na,2\n", "'a' twice"),
-        ("", "Expected a CSV file"),
+        ("", "but got an empty file"),
     ],
 )
 def test_a_table_that_cannot_serve_says_why(tmp_path, text, message):

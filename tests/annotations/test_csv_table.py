@@ -45,7 +45,7 @@ def test_columns_with_a_role_are_taken_and_all_others_are_values(data: Path):
         {},
     ]
     assert built.labels == ("melanoma", "nevus")
-    assert "images: 1 of 4 that the table names are not there" in built.notes
+    assert "images: 3 of 4 rows have an image; the others are not there" in built.notes
     assert "lesion: a column of this name is left out" in str(built)
     assert check_annotations(built.path) == []
 
@@ -64,7 +64,9 @@ def test_ids_may_be_a_column_and_files_found_by_them(data: Path):
 
 
 def test_both_a_file_and_an_id_column(data: Path):
-    built = build(data, "f,i", "a.png,one", "c.png,two", "a.png,one", ",x", file="f", id="i")
+    built = build(
+        data, "f,i", "a.png,one", "c.png,two", "a.png,one", "b.png,one", ",x", file="f", id="i"
+    )
     assert [(i.id, i.file.name) for i in built.images] == [("one", "a.png"), ("two", "c.png")]
     assert "t.csv: 1 rows of an id that was there; the first is taken" in built.notes
     assert "t.csv: 1 rows without a cell of f are left out" in built.notes

@@ -46,7 +46,7 @@ def test_a_file_that_is_no_table_is_named(tmp_path: Path):
     with pytest.raises(AnnotationError, match=r"gone\.csv, but got: No such file"):
         open_table(tmp_path / "gone.csv")
     ragged = table(tmp_path / "r.csv", "a,b", "1,2,3", "1,2,3,4,5")
-    with pytest.raises(AnnotationError, match=r"Expected a table in .*r\.csv"):
+    with pytest.raises(AnnotationError, match=r"Expected 2 cells in line 2 of .*r\.csv"):
         read_frame(open_table(ragged))
 
 

@@ -219,7 +219,7 @@ def test_only_bound_samples_need_no_dealing():
     [
         ("id,split\na,train\n", "columns image_id and split in .*, but got id, split"),
         ("image_id,split\na,tarin\n", "line 2, but got 'tarin'; did you mean 'train'"),
-        ("image_id,split\na\n", "line 2, but got None"),
+        ("image_id,split\na\n", "line 2, but got ''"),
         ("image_id,split\na,val\na,val\n", "a twice"),
         ("", "columns image_id and split"),
     ],

@@ -161,6 +161,7 @@ def feature_usage(
         per_image_table(scored, features).to_parquet(part, index=False)
     notes = find_notes(folder, features) + missing_notes(tables["feature_usage"]) + unable
     notes += known_labels.notes() if len(tables["bias"]) else []
+    notes += more.notes(folder.predictions["image_id"].tolist()) if more else []
     facts = {
         "schema": "xattn-analysis/1",
         **vars(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.annotations.matching import examples, match_ids
+from xattn.annotations.numbers import says_nothing
+from xattn.annotations.rows import as_values
+from xattn.annotations.sheets import read_sheet
 from xattn.errors import AnnotationError
 
 KEY = "image_id"
@@ -23,10 +28,12 @@ class MoreFeatures:
     Attributes:
         path: the file.
         table: indexed by image id (text); numbers as float64, all else as text or None.
+        read: what was guessed, converted or left out on reading.
     """
 
     path: Path
     table: pd.DataFrame
+    read: tuple[str, ...] = ()
 
     def columns(self, ids: list[str], taken: set[str]) -> dict[str, NDArray[Any]]:
         """Return the columns for images in this order, missing where the table lacks them.
@@ -38,10 +45,11 @@ class MoreFeatures:
         Raises:
             AnnotationError: a name is taken, or the table knows none of the images.
         """
-        if not self.table.index.isin(ids).any():
+        matched = match_ids(ids, list(self.table.index))
+        if not matched.found:
             raise AnnotationError(
                 f"Expected images of the run in column {KEY} of {self.path}, but got no id in "
-                f"common: the run has {ids[0]!r}, the table {next(iter(self.table.index), None)!r}"
+                f"common: {examples(ids, list(self.table.index))}"
             )
         for name in self.table.columns:
             if name in taken:
@@ -49,8 +57,14 @@ class MoreFeatures:
                     f"Expected another name for the column {name!r} of {self.path}: there is a "
                     "feature of that name"
                 )
-        joined = self.table.reindex(ids)
-        return {str(name): _plain(joined[name]) for name in joined}
+        rows = [-1 if place is None else place for place in matched.place]
+        joined = self.table.reset_index(drop=True).reindex(rows)
+        return {str(name): joined[name].to_numpy() for name in joined}
+
+    def notes(self, ids: list[str]) -> list[str]:
+        """Say what was done on reading, and how many images have a row."""
+        matched = match_ids(ids, list(self.table.index))
+        return [*self.read, matched.sentence("a row", self.path.name)]
 
     def to_dict(self) -> dict[str, str]:
         """Return the file's path and hash."""
@@ -63,37 +77,43 @@ class MoreFeatures:
 def read_more_features(path: str | Path) -> MoreFeatures:
     """Read a CSV with a column `image_id` and one column a feature.
 
-    Columns of numbers and of true/false are numbers; all others are names. Empty cells are
-    unknown.
+    Columns of numbers and of true/false are numbers; all others are names. Cells that are empty or
+    say `NA`, `unknown` and the like are unknown.
 
     Raises:
         AnnotationError: the file cannot be read, has no column image_id, no other column, or an
             image twice.
     """
     path = Path(path)
-    try:
-        table = pd.read_csv(path, dtype={KEY: str}, encoding="utf-8-sig")
-    except (OSError, ValueError) as err:  # pandas' parser errors are ValueErrors
-        reason = str(err).splitlines()[0] if str(err) else type(err).__name__
-        raise AnnotationError(f"Expected a CSV file at {path}, but got: {reason}") from None
-    if KEY not in table or len(table.columns) < 2:
+    sheet = read_sheet(path, texts=[KEY])
+    if KEY not in sheet.columns or len(sheet.columns) < 2:
         raise AnnotationError(
-            f"Expected the column {KEY} and others in {path}, but got {', '.join(table.columns)}"
+            f"Expected the column {KEY} and others in {path}, but got "
+            f"{', '.join(sheet.columns) or 'an empty file'}"
         )
-    twice = table[KEY][table[KEY].duplicated()]
+    cells = sheet.by_column
+    ids = pd.Series(cells[KEY], dtype=object)
+    twice = ids[ids.duplicated() & (ids != "")]
     if len(twice):
         raise AnnotationError(
             f"Expected each image once in {path}, but got {twice.iloc[0]!r} twice"
         )
-    return MoreFeatures(path, table.set_index(KEY))
+    notes = list(sheet.notes)
+    columns = {
+        name: _plain(name, cells[name], notes.append) for name in sheet.columns if name != KEY
+    }
+    table = pd.DataFrame(columns, index=pd.Index(ids, name=KEY))
+    return MoreFeatures(path, table[table.index != ""], tuple(notes))
 
 
-def _plain(column: pd.Series[Any]) -> NDArray[Any]:
+def _plain(name: str, cells: list[str], note: Callable[[str], None]) -> NDArray[Any]:
     """Return float64 with NaN, or text with None."""
-    if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    values = column.astype(object)
-    given = values.dropna()
-    if given.map(lambda v: isinstance(v, bool)).all():
-        return values.astype(float).to_numpy()
-    return np.array([None if pd.isna(v) else str(v) for v in values], dtype=object)
+    given = pd.Series([None if says_nothing(c) else c for c in cells], dtype=object)
+    words = given.dropna().str.lower()
+    if len(words) and words.isin(["true", "false"]).all():
+        return given.str.lower().map({"true": 1.0, "false": 0.0}).to_numpy(dtype=np.float64)
+    values = as_values(given, note=lambda line: note(f"{name}: {line}"))
+    if not any(isinstance(value, str) for value in values):
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    texts = [None if says_nothing(c, among_numbers=False) else c for c in cells]
+    return np.array(texts, dtype=object)

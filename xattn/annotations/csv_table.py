@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 
-import numpy as np
 import pandas as pd
 
 from xattn.annotations.frames import open_table, read_frame
 from xattn.annotations.image_folder import unique_ids
 from xattn.annotations.layouts import Draft, Note, Sources, layout
 from xattn.annotations.listing import Listing, images_below
+from xattn.annotations.matching import bare, examples, match_ids
 from xattn.annotations.rows import draft
 from xattn.annotations.ties import join_groups
-from xattn.errors import AnnotationError, UsageError, near
-from xattn.images.kinds import endings
+from xattn.errors import AnnotationError, Remark, UsageError, near
+from xattn.images.find import distinct_ids
 
 
 @layout("csv", takes=("csv", "columns.file", "columns.id", "columns.label", "columns.group"))
@@ -34,8 +34,9 @@ def csv_table(sources: Sources, note: Note) -> Draft:
             "Expected --csv with --file-column or --id-column for the layout csv, but got "
             + ("no --csv" if sources.csv is None else "neither column")
         )
-    rows = read_frame(open_table(sources.csv))
     group = () if roles.group == ("none",) else roles.group
+    texts = [*filter(None, (roles.file, roles.id, roles.label)), *group]
+    rows = read_frame(open_table(sources.csv), note=note, texts=texts)
     for column in filter(None, (roles.file, roles.id, roles.label, *group)):
         if column not in rows:
             raise AnnotationError(
@@ -47,7 +48,7 @@ def csv_table(sources: Sources, note: Note) -> Draft:
     if nameless.any():
         note(f"{sources.csv.name}: {nameless.sum()} rows without a cell of {key} are left out")
     rows = rows[~nameless].reset_index(drop=True)
-    files = _named(rows[key], sources.root) if roles.file else _found(rows[key], sources, note)
+    files = _files(rows[key], bool(roles.file), sources, note)
     rows, files = _there(rows, files, sources, note)
     images = pd.DataFrame({"file": files})
     images["id"] = rows[roles.id] if roles.id else unique_ids(rows[key], note)
@@ -62,38 +63,80 @@ def csv_table(sources: Sources, note: Note) -> Draft:
     return draft(images, values, sorted(set(images["label"].dropna())), note)
 
 
-def _named(cells: pd.Series, root: Path) -> pd.Series:
-    """Return the files that cells name, relative to the root unless they are absolute."""
-    cells = cells.str.replace("\\", "/")
-    return cells.where(cells.str.match(r"/|[A-Za-z]:/"), f"{root}/" + cells)
+def _files(cells: pd.Series, are_paths: bool, sources: Sources, note: Note) -> pd.Series:
+    """Return the files that cells name, missing where there is none.
+
+    Paths are relative to the root unless they are absolute. What is not there, and ids, are looked
+    for by name under the root.
+    """
+    files = pd.Series(None, index=cells.index, dtype=object)
+    if are_paths:
+        paths = cells.str.replace("\\", "/")
+        paths = paths.where(paths.str.match(r"/|[A-Za-z]:/"), f"{sources.root}/" + paths)
+        has = Listing().has
+        found = [path if has(path) else None for path in paths]
+        files = pd.Series(found, index=cells.index, dtype=object)
+        if files.notna().all():
+            return files
+    left = cells[files.isna()]
+    named = left.map(_by_name(left.unique().tolist(), sources, note))
+    return files.fillna(named.astype(object))
 
 
-def _found(cells: pd.Series, sources: Sources, note: Note) -> pd.Series:
-    """Return the files under the root that have these ids; missing where there is none."""
+def _by_name(wanted: list[str], sources: Sources, note: Note) -> dict[str, str]:
+    """Return name -> file of those names that a file under the root bears."""
     listed = images_below(sources.root, note, sources.mask_folders)
-    found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
-    found.index = pd.Index(_stems(found["name"]))
-    found = found[~found.index.duplicated()]
-    return _stems(cells).map(found["folder"] + "/" + found["name"])
+    paths = [f"{folder}/{name}" for folder, name in listed]
+    start = len(str(sources.root)) + 1
+    ids = distinct_ids([path[start:] for path in paths])
+    matched = match_ids(wanted, ids)
+    place = {one: i for i, one in enumerate(ids)}
+    found = [
+        at if at is not None else place.get(_joined(one))
+        for one, at in zip(wanted, matched.place, strict=True)
+    ]
+    stems = Counter(bare(name) for _, name in listed)
+    shared = [
+        one for one, at in zip(wanted, found, strict=True) if at is None and stems[bare(one)] > 1
+    ]
+    if shared:
+        note(
+            f"images: {len(shared):,} rows name files of which there are several, such as "
+            f"{shared[0]!r}; write the folder before the name, or take --file-column"
+        )
+    if matched.spelled:
+        one, other = matched.spelled[0]
+        note(
+            Remark(
+                f"images: {len(matched.spelled):,} files are spelled otherwise in the table, such "
+                f"as {one!r} for {other!r}"
+            )
+        )
+    return {one: paths[at] for one, at in zip(wanted, found, strict=True) if at is not None}
 
 
-def _stems(names: pd.Series) -> pd.Series:
-    known = "|".join(ending.removeprefix(".") for ending in sorted(endings()))
-    return names.str.replace(rf"\.({known})$", "", case=False, regex=True)
+def _joined(path: str) -> str:
+    """Return the id that `distinct_ids` gives to a path whose name others share."""
+    folder, slash, name = path.replace("\\", "/").strip("/").rpartition("/")
+    return f"{folder}{slash}{bare(name)}".replace("/", "__")
 
 
 def _there(
     rows: pd.DataFrame, files: pd.Series, sources: Sources, note: Note
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Leave out the rows whose file is not there."""
-    has = Listing().has
-    there = np.fromiter((f == f and has(f) for f in files), dtype=bool, count=len(files))
+    there = files.notna().to_numpy()
     if not there.any():
         example = rows.iloc[0].to_dict() if len(rows) else "no row"
+        listed = images_below(sources.root, lambda _: None, sources.mask_folders)
+        first = f"the first image there is {listed[0][1]}" if listed else "there is no image at all"
+        key = str(sources.columns.file or sources.columns.id)
+        hint = examples([bare(name) for _, name in listed], rows[key].tolist())
+        zeros = hint.partition("; ")[2]
         raise AnnotationError(
             f"Expected the images of {sources.csv} under {sources.root}, but found none; "
-            f"its first row is {example}"
+            f"its first row is {example}, {first}{f'; {zeros}' if zeros else ''}"
         )
-    if not there.all():
-        note(f"images: {(~there).sum()} of {len(there)} that the table names are not there")
+    line = f"images: {there.sum():,} of {len(there):,} rows have an image"
+    note(Remark(line) if there.all() else f"{line}; the others are not there")
     return rows[there].reset_index(drop=True), files[there].reset_index(drop=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from xattn.annotations.tables import MISSING
+from xattn.annotations.numbers import says_nothing
+from xattn.annotations.sheets import read_first_record, read_sheet
 from xattn.errors import AnnotationError
 
 _DEEPEST = 2
@@ -95,47 +95,43 @@ def open_table(path: str | Path) -> TableFile:
         AnnotationError: the file is not there or no text.
     """
     path = Path(path)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            line = file.readline().strip()
-    except (OSError, UnicodeDecodeError) as err:
-        raise AnnotationError(f"Expected a table in {path}, but got: {_reason(err)}") from None
-    delimiter = max(",;\t", key=line.count)
-    columns = next(csv.reader([line], delimiter=delimiter), [])
-    return TableFile(path, line, delimiter, tuple(c.strip() for c in columns))
+    line, delimiter, columns = read_first_record(path)
+    return TableFile(path, line, delimiter, tuple(columns))
 
 
-def read_frame(table: TableFile, names: Sequence[str] | None = None) -> pd.DataFrame:
+def read_frame(
+    table: TableFile,
+    names: Sequence[str] | None = None,
+    note: Callable[[str], None] | None = None,
+    texts: Sequence[str] = (),
+) -> pd.DataFrame:
     """Read a whole table as stripped texts, missing where a cell says nothing.
 
     Args:
         table: as it was found.
         names: of the columns, of a table without a header.
+        note: told what was left out, guessed or converted.
+        texts: columns whose cells are no numbers.
 
     Raises:
         AnnotationError: it cannot be read.
     """
-    try:
-        frame = pd.read_csv(
-            table.path,
-            sep=table.delimiter,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            header=0 if names is None else None,
-            names=None if names is None else list(names),
-            usecols=None if names is None else range(len(names)),
-            index_col=False,
-        )
-    except (OSError, ValueError, pd.errors.ParserError) as err:
-        raise AnnotationError(
-            f"Expected a table in {table.path}, but got: {_reason(err)}"
-        ) from None
-    frame.columns = [str(column).strip() for column in frame.columns]
-    frame = frame.apply(lambda cells: cells.str.strip())
-    missing: pd.DataFrame = frame.apply(lambda cells: cells.str.lower().isin(MISSING))
-    known: pd.DataFrame = frame.mask(missing)
+    sheet = read_sheet(table.path, names, texts=texts)
+    if note is not None:
+        for line in sheet.notes:
+            note(line)
+    frame = pd.DataFrame(sheet.by_column, dtype=object, columns=list(sheet.columns))
+    known: pd.DataFrame = frame.apply(_without_unknown).astype(object)
     return known
+
+
+def _without_unknown(cells: pd.Series) -> pd.Series:
+    """Leave out cells that say nothing; those that may be a value do so among numbers alone."""
+    surely = cells.map(lambda cell: says_nothing(cell, among_numbers=False))
+    maybe = ~surely & cells.map(says_nothing)
+    others = cells[~surely & ~maybe]
+    numbers = pd.to_numeric(others, errors="coerce").notna()
+    return cells.mask(surely | (maybe & bool(numbers.all())))
 
 
 def read_kind(
@@ -149,7 +145,7 @@ def read_kind(
     names = None if spec.first_line is None else [spec.id, str(spec.label)]
     frames = []
     for table in tables:
-        frame = read_frame(table, names)
+        frame = read_frame(table, names, note, [spec.id, *([spec.pair] if spec.pair else [])])
         frames.append(frame.assign(official_split=_part(table.path.stem)))
     whole = pd.concat(frames, ignore_index=True)
     if whole["official_split"].nunique() < 2:
@@ -159,7 +155,7 @@ def read_kind(
     if spec.pair is not None:
         return whole
     twice = whole.index.duplicated()
-    if twice.any():
+    if twice.any():  # not the same line again, which is told elsewhere
         shown = ", ".join(table.path.name for table in tables)
         note(f"{shown}: {twice.sum()} rows of an image that had one already; the first is taken")
     return whole[~twice]
@@ -212,7 +208,3 @@ def _one_hot(spec: TableSpec, frame: pd.DataFrame, where: str) -> tuple[list[str
 def _part(stem: str) -> str | None:
     words = {"train": "train", "valid": "val", "test": "test"}
     return next((part for word, part in words.items() if word in stem.lower()), None)
-
-
-def _reason(err: Exception) -> str:
-    return (isinstance(err, OSError) and err.strerror) or str(err).strip().replace("\n", " ")

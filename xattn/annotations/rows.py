@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from xattn.annotations.layouts import Draft, Note
+from xattn.annotations.numbers import codes_for_unknown
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Value
+from xattn.errors import Remark
 
 
 def draft(
@@ -38,7 +42,10 @@ def draft(
         note("lesion: a column of this name is left out; the word stands for the lesion's mask")
         values = values.drop(columns=LESION)
     names = [str(name) for name in values.columns]
-    cells = [as_values(values[name], nominal=name in nominal) for name in names]
+    cells = [
+        as_values(values[name], nominal=name in nominal, note=partial(_about, note, name))
+        for name in names
+    ]
     rows = zip(*cells, strict=True) if cells else ((),) * len(images)
     records = tuple(
         AnnotatedImage(
@@ -58,7 +65,9 @@ def draft(
     return Draft(tuple(c for c in classes if c in used), kinds, records)
 
 
-def as_values(cells: pd.Series, *, nominal: bool = False) -> list[Value | None]:
+def as_values(
+    cells: pd.Series, *, nominal: bool = False, note: Note | None = None
+) -> list[Value | None]:
     """Return numbers if every cell is one, else texts; None where a cell is missing.
 
     >>> as_values(pd.Series(["55", None, "32.5"])), as_values(pd.Series(["55", "60+"]))
@@ -67,11 +76,20 @@ def as_values(cells: pd.Series, *, nominal: bool = False) -> list[Value | None]:
     Args:
         cells: texts. Those with a leading zero ("004") are names, not numbers.
         nominal: True for texts in any case.
+        note: told of numbers that stand for "not known", such as -1 (see `codes_for_unknown`), and
+            of the few cells for which a column of numbers is one of texts.
     """
     known = cells.dropna()
     if not nominal and not known.str.match(r"[-+]?0\d").any():
         numbers = pd.to_numeric(known, errors="coerce").to_numpy(dtype=np.float64)
-        if np.isfinite(numbers).all():
+        odd = known[~np.isfinite(numbers)]
+        if 0 < 2 * len(odd) < len(known) and note is not None:
+            note(
+                f"is read as text, though most cells are numbers, for {len(odd):,} of "
+                f"{len(known):,} are none, such as {odd.iloc[0]!r}"
+            )
+        if not len(odd):
+            known, numbers = _without_codes(known, numbers, note)
             plain = [int(x) if x.is_integer() else x for x in numbers.tolist()]
             found = pd.Series(plain, index=known.index, dtype=object)
             return _known(found.reindex(cells.index))
@@ -82,3 +100,19 @@ def _known(cells: pd.Series) -> list[Value | None]:
     """Return the cells, None where one is missing."""
     filled: list[Value | None] = cells.astype(object).where(cells.notna(), None).tolist()
     return filled
+
+
+def _without_codes(
+    cells: pd.Series, numbers: NDArray[np.float64], note: Note | None
+) -> tuple[pd.Series, NDArray[np.float64]]:
+    """Leave out the numbers that stand for "not known", and say so."""
+    for code, reason in codes_for_unknown(numbers.tolist()):
+        is_code = numbers == code
+        cells, numbers = cells[~is_code], numbers[~is_code]
+        if note is not None:
+            note(f"{is_code.sum():,} cells of {code:g} are taken as not known: {reason}")
+    return cells, numbers
+
+
+def _about(note: Note, name: str, line: str) -> None:
+    note(Remark(f"{name}: {line}"))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.errors import AnnotationError
+from xattn.annotations.matching import examples, match_ids
+from xattn.annotations.numbers import says_nothing
+from xattn.annotations.sheets import read_sheet
+from xattn.errors import AnnotationError, Remark
 
 ID_COLUMNS = ("image", "image_id", "image_name", "isic_id", "id")
-MISSING = frozenset({"", "na", "nan", "none", "null", "unknown"})
-"""Cells that say nothing, in lower case."""
-
 _SUFFIX = "_downsampled"
 
 
@@ -32,7 +32,7 @@ class Table:
 
     def cell(self, image_id: str, column: str) -> str:
         """Return one cell, "" if there is none."""
-        return self.rows.get(image_key(image_id), {}).get(column, "")
+        return self.rows.get(image_id, {}).get(column, "")
 
     def expect_columns(self, wanted: Sequence[str]) -> None:
         """Raise an AnnotationError if not one of these columns is there."""
@@ -53,51 +53,46 @@ def image_key(name: str) -> str:
 
 
 def read_table(path: str | Path, ids: Iterable[str], note: Callable[[str], None]) -> Table:
-    """Read a CSV file, separated by commas or semicolons, with a column of image ids.
+    """Read a CSV file with a column of image ids.
 
     Args:
         path: the file.
         ids: the images that are asked for; other rows are passed over.
-        note: called with a line about rows that were not used.
+        note: called with lines about how many images have a row, and what was left out.
 
     Raises:
         AnnotationError: the file is missing or no such table, or has none of the images.
     """
     path = Path(path)
-    wanted = {image_key(i) for i in ids}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=";" if header.count(";") else ",")
-            columns = tuple(reader.fieldnames or ())
-            name = next((c for c in ID_COLUMNS if c in columns), None)
-            if name is None:
-                raise AnnotationError(
-                    f"Expected a column {' or '.join(ID_COLUMNS)} in {path}, "
-                    f"but got {', '.join(columns)[:80] or 'an empty file'}"
-                )
-            rows: dict[str, dict[str, str]] = {}
-            twice = 0
-            for row in reader:
-                key = image_key(row[name] or "")
-                if key in wanted:
-                    twice += key in rows
-                    rows.setdefault(key, {c: _clean(row[c]) for c in columns})
-    except OSError as err:
-        raise AnnotationError(f"Expected a table in {path}, but got: {err.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as err:
-        raise AnnotationError(f"Expected a table in {path}, but got: {err}") from None
-    if not rows:
-        example = min(wanted, default="an id")
+    wanted = list(ids)
+    sheet = read_sheet(path, texts=ID_COLUMNS)
+    for line in sheet.notes:
+        note(line)
+    name = next((c for c in ID_COLUMNS if c in sheet.columns), None)
+    if name is None:
         raise AnnotationError(
-            f"Expected rows of the images, such as {example}, in {path}, but got none of them"
+            f"Expected a column {' or '.join(ID_COLUMNS)} in {path}, "
+            f"but got {', '.join(sheet.columns)[:80] or 'an empty file'}"
         )
+    there = sheet.by_column[name]
+    matched = match_ids(wanted, there)
+    if not matched.found:
+        raise AnnotationError(
+            f"Expected rows of the images in {path}, but got none of them: "
+            f"{examples(wanted, there)}"
+        )
+    keys = Counter(map(image_key, there))
+    twice = sum(max(0, keys[image_key(one)] - 1) for one in wanted)
     if twice:
         note(f"{path.name}: {twice} rows of an image that had one already; the first is taken")
-    return Table(path, columns, rows)
+    note(Remark(matched.sentence("a row", path.name)))
+    rows = {
+        one: dict(zip(sheet.columns, map(_clean, sheet.rows[place]), strict=True))
+        for one, place in zip(wanted, matched.place, strict=True)
+        if place is not None
+    }
+    return Table(path, sheet.columns, rows)
 
 
-def _clean(cell: str | None) -> str:
-    text = (cell or "").strip()
-    return "" if text.lower() in MISSING else text
+def _clean(cell: str) -> str:
+    return "" if says_nothing(cell) else cell

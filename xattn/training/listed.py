@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from xattn.annotations.sheets import read_sheet
 from xattn.errors import UsageError, XattnError, near
 from xattn.training.samples import SPLITS, Sample, Split
 from xattn.training.splits import units
@@ -99,19 +99,15 @@ def without_leaks(
 
 def _read(path: Path) -> dict[str, None]:
     """Return the ids that a list names, in its order."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = {name.lower(): name for name in reader.fieldnames or []}
-            column = next((columns[c] for c in _COLUMNS if c in columns), None)
-            if column is None:
-                raise XattnError(
-                    f"Expected a column of images in {path}, one of {', '.join(_COLUMNS)}, but got "
-                    f"{', '.join(columns) or 'none'}"
-                )
-            return {_id(row[column]): None for row in reader if row[column]}
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise XattnError(f"Expected a list of images in {path}, but got: {err}") from None
+    sheet = read_sheet(path, error=XattnError, texts=_COLUMNS)
+    columns = {name.lower(): name for name in sheet.columns}
+    column = next((columns[c] for c in _COLUMNS if c in columns), None)
+    if column is None:
+        raise XattnError(
+            f"Expected a column of images in {path}, one of {', '.join(_COLUMNS)}, but got "
+            f"{', '.join(columns) or 'none'}"
+        )
+    return {_id(cell): None for cell in sheet.by_column[column] if cell}
 
 
 def _id(name: str) -> str:

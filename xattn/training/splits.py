@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.annotations.sheets import read_sheet
 from xattn.errors import XattnError, near
 from xattn.runs.csv_text import csv_text, unguarded
 from xattn.training.deal import deal
@@ -192,19 +192,14 @@ def read_domains(path: str | Path) -> dict[str, str]:
 
 
 def _rows(path: str | Path) -> list[dict[str, Any]]:
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = [{k: unguarded(v) for k, v in row.items()} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise XattnError(f"Expected splits in {path}, but got: {err}") from None
+    sheet = read_sheet(path, error=XattnError, texts=("image_id", "split", "domain"), doubled=True)
     for column in ("image_id", "split"):
-        if column not in columns:
+        if column not in sheet.columns:
             raise XattnError(
-                f"Expected the columns image_id and split in {path}, but got {', '.join(columns)}"
+                f"Expected the columns image_id and split in {path}, but got "
+                f"{', '.join(sheet.columns)}"
             )
-    return rows
+    return [dict(zip(sheet.columns, map(unguarded, row), strict=True)) for row in sheet.rows]
 
 
 def units(samples: Sequence[Sample], hashes: Mapping[str, str]) -> NDArray[np.intp]:
