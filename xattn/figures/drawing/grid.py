@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LABELS_MM, GAP_MM, HEAD_MM = 30.0, 1.2, 7.0
 _LEGEND_MM, _LINE_MM = 36.0, 3.6
 _CELL_MM, _MOST_MM = 28.0, 236.0
+_NOTE_MM = 3.0
 _PT_MM = 25.4 / 72
 _OPACITY = 0.55
 _EDGE = [Stroke(linewidth=1.3, foreground="#000000", alpha=0.6), Normal()]
@@ -67,16 +68,19 @@ class Grid:
         every: int = 1,
         extra: float = 0.0,
         above: float = HEAD_MM,
+        note: bool = False,
     ) -> Grid:
         """Return a grid of panels in the shape of the run's pictures, above a foot.
 
-        Panels are at most 28 mm wide, and less where columns or rows would not fit the page.
+        With a note there is room for a line below all. Panels are at most 28 mm wide, and less
+        where columns or rows would not fit the page.
         """
         height, width = run.preprocessing.size
         cell_w = min(_CELL_MM, (style.page_mm() - LABELS_MM) / columns - GAP_MM)
         needed = max(style.text_mm(), LABELS_MM + columns * (cell_w + GAP_MM))
         page = min(style.page_mm(), needed)
         foot = max(11.0, 5.0 + _LINE_MM * -(-len(outlines) // _legend_columns(outlines, page)))
+        foot += _NOTE_MM if note else 0.0
         room = _MOST_MM - above - foot - rows // every * extra
         cell_h = min(cell_w * height / width, room / rows - GAP_MM)
         return cls(page, rows, foot, cell_h * width / height, cell_h, every, extra, above)

@@ -76,7 +76,7 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
         len(compared) < len(every)
     )
     grid = Grid.of(run, 3, together * len(compared), present, together, _HEADING_MM,
-                   _NOTE_MM if note else 0.0)  # fmt: skip
+                   _NOTE_MM if note else 0.0, note=bool(run.spread_evenly))  # fmt: skip
     fig = Figure(figsize=style.inches(grid.width, grid.height))
     if note:
         _write(fig, grid, grid.above - 1.0, note)

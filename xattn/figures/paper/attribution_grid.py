@@ -55,7 +55,7 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
     present = [name for name in evidence.masked if any(name in found for found in masks)]
     native = len(run.methods) <= _MOST_WITH_NATIVE
     columns = 1 + len(run.methods) * (2 if native else 1)
-    grid = Grid.of(run, columns, len(chosen), present)
+    grid = Grid.of(run, columns, len(chosen), present, note=bool(run.spread_evenly))
     fig = Figure(figsize=style.inches(grid.width, grid.height))
     outlines = evidence.strokes
     cells = {method: run.cells(method) for method in run.methods}

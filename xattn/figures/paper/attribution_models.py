@@ -67,7 +67,7 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
     present = [name for name in evidence[0].masked if any(name in found for found in masks)]
     outlines = evidence[0].strokes
     grid = Grid.of(runs[0], 1 + len(methods), len(chosen) * len(runs), present, len(runs),
-                   _HEADING_MM)  # fmt: skip
+                   _HEADING_MM, note=any(run.spread_evenly for run in runs))  # fmt: skip
     fig = Figure(figsize=style.inches(grid.width, grid.height))
     facts = [ranked(run, known).set_index("row") for run, known in zip(runs, evidence, strict=True)]
     for i, (image_id, image) in enumerate(chosen.iterrows()):
