@@ -30,7 +30,7 @@ epochs = 1
 batch_size = 16
 lr = 0.01
 """
-QUICK = ("--permutations", "99", "--bootstrap", "99", "--interventions", "4")
+QUICK = ("--permutations", "99", "--bootstrap", "99", "--interventions", "3")
 PER_CLASS = 10
 PARTS = [
     (layout, n, masks)
@@ -124,7 +124,7 @@ def test_the_whole_chain_goes_through(
     assert main(["evaluate", "--ckpt", str(model), *known, "--out", run, "--bootstrap", "99"]) == 0
     assert main(["feature-usage", "--run", run, *known, *QUICK]) == 0
     assert main(["figures", run, "--format", "svg"]) == 0
-    assert main(["report", run]) == 0
+    assert main(["report", run, "--gallery", "6"]) == 0
     assert "Traceback" not in capsys.readouterr().err
     tables = {name: RunFolder.open(run).table(name) for name in ("alignment", "verdicts")}
     masked = masks or MINIATURES[layout].own_masks
@@ -152,4 +152,4 @@ def test_one_class_is_refused_for_training_and_can_be_explained_by_a_model_of_tw
     assert main(["feature-usage", "--run", run, *known, *QUICK]) == 0
     assert "Note: All labels are" in capsys.readouterr().out
     assert main(["figures", run, "--format", "svg"]) == 0
-    assert main(["report", run]) == 0
+    assert main(["report", run, "--gallery", "6"]) == 0
