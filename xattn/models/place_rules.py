@@ -185,31 +185,35 @@ def _product(tracer: PlaceTracer, output: Tensor, args: Sequence[Any]) -> Tensor
     left, right = tracer.places(a), tracer.places(b)
     if a.ndim < 2 or b.ndim < 2:
         return None
-    return _contracted(output, left, right)
+    return _contracted(tracer, output, left, right)
 
 
 @rule("addmm", "baddbmm")
 def _affine(tracer: PlaceTracer, output: Tensor, args: Sequence[Any]) -> Tensor | None:
-    return _contracted(output, tracer.places(args[1]), tracer.places(args[2]))
+    return _contracted(tracer, output, tracer.places(args[1]), tracer.places(args[2]))
 
 
 @rule("linear")
 def _linear(tracer: PlaceTracer, output: Tensor, args: Sequence[Any]) -> Tensor | None:
-    return _contracted(output, tracer.places(args[0]), None)
+    return _contracted(tracer, output, tracer.places(args[0]), None)
 
 
-def _contracted(output: Tensor, left: Tensor | None, right: Tensor | None) -> Tensor | None:
+def _contracted(
+    tracer: PlaceTracer, output: Tensor, left: Tensor | None, right: Tensor | None
+) -> Tensor | None:
     """Places of a matrix product, of those of its factors (2, ..., m, k) and (2, ..., k, n).
 
     A constant factor mixes what is there: the middle of it, if that still says where (a patch's
-    pixels in a linear embedding do, all positions of an image do not). Two factors of the image
-    are attention: only what both agree on has a place.
+    pixels in a linear embedding do, all positions of an image do not). Padding, which lies beyond
+    the image, does not count beside what lies within. Two factors of the image are attention:
+    only what both agree on has a place.
     """
     found: Tensor | None = None
     for places, dim in ((left, -1), (right, -2)):
         if places is None:
             continue
-        mean = places.mean(dim=dim, keepdim=True)
+        mean = tracer.within(places).nanmean(dim=dim, keepdim=True)
+        mean = torch.where(mean.isnan(), places.mean(dim=dim, keepdim=True), mean)
         even = bool((places.amax(dim=dim) - places.amin(dim=dim) < 1e-3).all())
         if not even and ((left is not None and right is not None) or distinct(mean) <= 1):
             return None

@@ -53,14 +53,21 @@ class PlaceTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._places: dict[int, Tensor] = {}
+        self._size = (0, 0)
         self._kept: list[Any] = []  # an address must not be used twice
 
     def start(self, x: Tensor) -> None:
         """Give the pixels of an input (n, C, height, width) their places."""
-        height, width = x.shape[-2:]
+        height, width = self._size = x.shape[-2:]
         rows = torch.arange(height, dtype=torch.float32, device=x.device)[:, None]
         columns = torch.arange(width, dtype=torch.float32, device=x.device)
         self._put(x, torch.stack([rows.expand(x.shape), columns.expand(x.shape)]))
+
+    def within(self, places: Tensor) -> Tensor:
+        """Return places (2, *shape) with NaN for those beyond the image."""
+        size = places.new_tensor(self._size).reshape(2, *[1] * (places.ndim - 1))
+        beyond = ((places < -0.5) | (places > size - 0.5)).any(dim=0)
+        return places.masked_fill(beyond, torch.nan)
 
     def places(self, x: Tensor) -> Tensor | None:
         """Return the places of a tensor's numbers, (2, *shape), y first; None for a constant."""
