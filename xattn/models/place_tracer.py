@@ -58,7 +58,8 @@ class PlaceTracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def start(self, x: Tensor) -> None:
         """Give the pixels of an input (n, C, height, width) their places."""
-        height, width = self._size = x.shape[-2:]
+        height, width = x.shape[-2:]
+        self._size = (height, width)
         rows = torch.arange(height, dtype=torch.float32, device=x.device)[:, None]
         columns = torch.arange(width, dtype=torch.float32, device=x.device)
         self._put(x, torch.stack([rows.expand(x.shape), columns.expand(x.shape)]))
