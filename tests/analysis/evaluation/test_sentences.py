@@ -24,6 +24,7 @@ def table(*rows):
         ((-0.1, -0.25, 0.05), "show no difference for certain"),
         ((0.1, np.nan, np.nan), "too few groups"),
         ((0.0, -0.1, 0.1), "differs from that on test by less than 0.001"),
+        ((0.0, np.nan, np.nan), "by less than 0.001; there are too few groups"),
         ((np.nan, np.nan, np.nan), "a class is missing"),
     ],
 )

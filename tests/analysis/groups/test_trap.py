@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats.contingency import association
 
 from tests.analysis import simulate_groups as simulate
-from xattn.analysis.groups.rates import weighted_auc
+from xattn.analysis.columns import Column
+from xattn.analysis.groups.rates import Outcomes, weighted_auc
 from xattn.analysis.groups.trap import Side, trap_of_predictions, trap_sentences, trap_table
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import UsageError, XattnError
@@ -235,3 +237,20 @@ def test_evaluate_writes_the_table_if_it_is_asked_to(tmp_path, capsys):
     assert stored["alike_in"].tolist() == ["nothing", "nothing", "ruler", "ruler"]
     assert len(said["trap"]) == 4
     assert any("alike in ruler" in line for line in said["sentences"])
+
+
+def test_with_three_classes_the_correlation_is_cramers_v():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], 60)
+    scores = rng.normal(size=(180, 3)) + np.eye(3)[truth]
+    said = Outcomes(truth, scores.argmax(1), scores, list("abc"), 2)
+    sides = []
+    for chances in ((0.9, 0.5, 0.1), (0.1, 0.5, 0.9)):
+        ruler = (rng.random(180) < np.array(chances)[truth]).astype(float)
+        sides.append(Side.of(said, None, [Column("ruler", "artifact", "presence", ruler)]))
+    found = trap_table(*sides, bootstrap=99).set_index(["alike_in", "metric"])
+    row = found.loc[("ruler", "auc")]
+    for side, name in zip(sides, ("amplified", "reversed"), strict=True):
+        counts = pd.crosstab(side.columns[0].values, truth)
+        assert row[f"correlation_{name}"] == pytest.approx(association(counts.to_numpy()))
+        assert 0.4 < row[f"correlation_{name}"] < 1

@@ -113,3 +113,37 @@ def test_scores_of_several_classes_are_log_odds_of_the_predicted_one(made):
     assert log_odds(logits, Positive.of(list("abcd"))) == pytest.approx(np.array(expected))
     two = logits[:, :, :2]
     assert log_odds(two, Positive.of(list("ab"))) == pytest.approx(two[:, :, 1] - two[:, :, 0])
+
+
+def answers(named=None):
+    from xattn.analysis.interventions.by_class import Answers
+
+    before = np.array([[2.0, 0, 0], [0, 2, 0], [0, 2, 0], [0, 0, 2]])
+    after = np.array([[0.0, 2, 0], [0, 2, 0], [2, 0, 0], [0, 0, 2]])
+    control = np.array([[2.0, 0, 0], [0, 2, 0], [0, 0, 2], [np.nan] * 3])
+    logits = np.stack([before, after, control, before], axis=1)
+    return Answers(logits, np.arange(4), Positive.of(["mel", "nv", "vasc"], named))
+
+
+def test_changed_decisions_are_named_and_counted():
+    found = answers()
+    assert found.changes() == "mel → nv: 1; nv → mel: 1"
+    assert found.changes(control=True) == "nv → vasc: 1"
+    against = answers("mel")
+    assert against.changes() == "mel → rest: 1; rest → mel: 1"
+    assert against.changes(control=True) == ""  # nv for vasc is no change of that question
+
+
+def test_every_class_has_its_change_and_the_decisions_that_came_and_left():
+    rows = {row["class"]: row for row in answers().rows(99, 99, 0)}
+    assert list(rows) == ["mel", "nv", "vasc"]
+    odds = 2 - np.log(2)  # of one logit of 2 against two of 0
+    other = -np.log(np.exp(2) + 1)
+    assert rows["mel"]["delta_logit"] == pytest.approx(0)
+    assert rows["nv"]["n"] == 4
+    assert rows["nv"]["n_control"] == 3
+    assert rows["vasc"]["delta_logit"] == pytest.approx(0)
+    assert rows["nv"]["control_delta_logit"] == pytest.approx((other - odds) / 3)
+    assert [rows["nv"][k] for k in ("gained", "lost", "control_gained", "control_lost")] == [
+        1, 1, 0, 1,
+    ]  # fmt: skip

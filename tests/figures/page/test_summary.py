@@ -125,6 +125,32 @@ def test_gaps_are_counted_in_whole_sentences(run, rows, says):
     assert any(str(f).startswith(says) for f in said(run).findings)
 
 
+def told_of(run, **analysis):
+    facts = json.loads((run.path / "analysis.json").read_text()) | analysis
+    (run.path / "analysis.json").write_text(json.dumps(facts))
+    return " ".join(said(run).caveats)
+
+
+def test_a_class_against_the_rest_is_said_and_no_class_is_positive_without_it(tmp_path):
+    run = populated_run(tmp_path, classes=("mel", "nv", "vasc"), n=24)
+    assert "against all other classes" not in told_of(run, positive="vasc")  # as older ones have it
+    assert "against all other classes" not in told_of(run, positive=None, against="")
+    assert "The analysis is of mel against all other" in told_of(
+        run, positive="mel", against="rest"
+    )
+
+
+def test_an_evaluation_that_knew_no_splits_does_not_say_that_images_are_in_none(tmp_path):
+    run = populated_run(tmp_path)
+    run.predictions.assign(split="").to_parquet(run.path / "predictions.parquet", index=False)
+    run = RunFolder.open(run.path)
+    assert "is in the splits of the model's training" in " ".join(said(run).caveats)
+    (run.path / "evaluation.json").write_text('{"splits": null}')
+    caveats = " ".join(said(run).caveats)
+    assert "is in the splits of the model's training" not in caveats
+    assert "does not record which of these images the model was trained on" in caveats
+
+
 def test_recalls_of_many_classes_stand_below_each_other(tmp_path):
     run = populated_run(tmp_path, classes=tuple("abcdefg"), n=28)
     told = said(run).findings[0]

@@ -37,6 +37,9 @@ TABLES = {
     "interventions": by_hand(
         "interventions", {"feature": "ruler", "intervention": "inpaint", "n": 12}
     ),
+    "interventions_by_class": by_hand(
+        "interventions_by_class", {"feature": "ruler", "intervention": "inpaint", "class": "nv"}
+    ),
     "bias": bias_table(["ruler"], rng()),
     "fairness": by_hand(
         "fairness",

@@ -52,9 +52,11 @@ def _interval(row: pd.Series) -> str:
 def _gap(row: pd.Series) -> str:
     if math.isnan(row["value"]):
         return "The gap between test and ood cannot be computed, a class is missing."
-    if abs(row["value"]) < 0.0005 and not math.isnan(row["low"]):
-        interval = f"(difference {row['low']:.3f} to {row['high']:.3f})"
-        return f"balanced accuracy on ood differs from that on test by less than 0.001 {interval}."
+    if abs(row["value"]) < 0.0005:
+        alike = "balanced accuracy on ood differs from that on test by less than 0.001"
+        if math.isnan(row["low"]):
+            return f"{alike}; there are too few groups to say how certain that is."
+        return f"{alike} (difference {row['low']:.3f} to {row['high']:.3f})."
     size = f"balanced accuracy on ood is {abs(row['value']):.3f} "
     size += "lower" if row["value"] < 0 else "higher"
     if math.isnan(row["low"]):

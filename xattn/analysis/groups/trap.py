@@ -85,7 +85,7 @@ def trap_of_predictions(
         annotations: say which images show the features.
         features: artifacts or structures; "all" for every artifact of which there are images with
             and without.
-        classes: in the order of the logits; the last is the positive one of two.
+        classes: in the order of the logits; the last is the positive one of two, of more none is.
         bootstrap, seed: see `trap_table`.
 
     Raises:
@@ -273,16 +273,21 @@ def _with_interval(what: str, values: Array) -> dict[str, float]:
 
 
 def _correlation(side: Side, chosen: Sequence[int]) -> float:
-    """Return the phi coefficient of a single feature with the positive class."""
+    """Return the phi coefficient of a single feature with the positive one of two classes; with
+    more classes Cramér's V, which has no sign."""
     if len(chosen) != 1:
         return float("nan")
     values = side.columns[chosen[0]].values
     known = ~np.isnan(values)
     present = values[known] > 0
-    positive = side.outcomes.truth[known] == side.outcomes.positive
-    if len(np.unique(present)) < 2 or len(np.unique(positive)) < 2:
+    truth = side.outcomes.truth[known]
+    if len(np.unique(present)) < 2 or len(np.unique(truth)) < 2:
         return float("nan")
-    return float(np.corrcoef(present, positive)[0, 1])
+    if not side.outcomes.binary:
+        from scipy.stats.contingency import association
+
+        return float(association(pd.crosstab(present, truth).to_numpy(), method="cramer"))
+    return float(np.corrcoef(present, truth == side.outcomes.positive)[0, 1])
 
 
 def _seed(seed: int, side: int) -> int:

@@ -36,7 +36,7 @@ def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int])
 
 def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[str]:
     run = evidence.run
-    if "split" in run.predictions:
+    if "split" in run.predictions and not _splits_unknown(evidence):
         yield from _parts_in_training(run.predictions["split"], scores)
     else:
         yield _whether_trained_on(run.settings.get("training") or {})
@@ -49,6 +49,12 @@ def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[st
             "No groups (patients, lesions) are annotated, so every image counts as independent; "
             "where several show one lesion, intervals are too narrow."
         )
+
+
+def _splits_unknown(evidence: Evidence) -> bool:
+    """Say whether an evaluation left its column of splits empty for want of the training's."""
+    empty = not evidence.run.predictions["split"].isin(SPLITS).any()
+    return empty and "splits" in evidence.evaluation and evidence.evaluation["splits"] is None
 
 
 def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
@@ -118,6 +124,12 @@ def _about_maps(evidence: Evidence, defects: dict[str, int]) -> Iterator[str]:
 
 
 def _about_tests(tables: Tables) -> Iterator[str]:
+    evidence = tables.evidence
+    if evidence.positive and len(evidence.run.classes) > 2:
+        yield (
+            f"The analysis is of {evidence.positive} against all other classes together: scores, "
+            "rates and changed decisions speak of that alone."
+        )
     if tables.alignment is not None:
         yield (
             "Where a map lies is not yet what the model uses: a map may lie on a feature that "

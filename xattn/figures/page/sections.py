@@ -118,6 +118,14 @@ _PLANS = (
         "control-patch edits plain skin and must show nothing.",
     ),
     _Plan(
+        "interventions_by_class",
+        "",
+        "What an edit does to each class",
+        "Each class",
+        "The same edits, class by class: change of the logit of that class against all others, and "
+        "how many decisions came to it and left it.",
+    ),
+    _Plan(
         "agreement",
         "agreement",
         "Whether methods agree",

@@ -123,6 +123,25 @@ def _interventions(table: pd.DataFrame, tests: Basis) -> Columns:
     ]  # fmt: skip
 
 
+def _interventions_by_class(table: pd.DataFrame, tests: Basis) -> Columns:
+    excess = ("excess_logit", "excess_low", "excess_high")
+    return [
+        text("feature", "feature"),
+        text("intervention", "intervention"),
+        text("class", "class", _same(table, "class")),
+        number("images", "n", 0),
+        interval("change of logit", ("delta_logit", "delta_low", "delta_high"),
+                 "95 % interval; no effect: 0"),
+        interval("beyond control", excess, "95 % interval; no effect: 0", tests=tests,
+                 of="p_adjusted"),
+        number("came", "gained", 0, "decisions that became the class"),
+        number("of control", "control_gained", 0, "same change elsewhere"),
+        number("left", "lost", 0, "decisions that were the class"),
+        number("of control", "control_lost", 0, "same change elsewhere"),
+        p("adjusted p", "p_adjusted", "Holm, whole table"),
+    ]  # fmt: skip
+
+
 def _verdicts(table: pd.DataFrame, tests: Basis) -> Columns:
     keys = ("excess_logit", "excess_low", "excess_high")
     lifts = [c for c in map(str, table) if c.startswith("lift_over_chance_")]
@@ -285,6 +304,7 @@ COLUMNS: dict[str, Callable[[pd.DataFrame, Basis], Columns]] = {
     "alignment": _alignment,
     "feature_usage": _feature_usage,
     "interventions": _interventions,
+    "interventions_by_class": _interventions_by_class,
     "agreement": _agreement,
     "bias": _bias,
     "fairness": _fairness,
