@@ -23,6 +23,7 @@ def load_model(
     mean: Colours | None,
     std: Colours | None,
     interpolation: str | None,
+    window: Any,
     weights: Any,
     target_layer: str | None,
     unsafe_pickle: bool,
@@ -47,7 +48,7 @@ def load_model(
         outputs=outputs,
         output=output,
     )
-    changed = {"mean": mean, "std": std, "interpolation": interpolation}
+    changed = {"mean": mean, "std": std, "interpolation": interpolation, "window": window}
     model.preprocessing = replace(
         _changed(model.preprocessing, size, input_mode),
         **{name: value for name, value in changed.items() if value is not None},

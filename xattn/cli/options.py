@@ -60,6 +60,24 @@ class Colours(click.ParamType[tuple[float, float, float]]):
         return r, g, b
 
 
+class Window(click.ParamType[Any]):
+    """`LOW,HIGH`, or `auto`."""
+
+    name = "LOW,HIGH|auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Parse; anything else is a usage error."""
+        if isinstance(value, tuple) or value == "auto":
+            return value
+        try:
+            low, high = (float(part) for part in str(value).split(","))
+        except ValueError:
+            low, high = 0.0, 0.0
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            self.fail(f"Expected auto or two values like 0,4095, but got {value}", param, ctx)
+        return low, high
+
+
 class Named(click.ParamType[tuple[str, float]]):
     """`NAME=NUMBER`."""
 
@@ -137,6 +155,11 @@ def model_options(required: bool, several: bool = False) -> Callable[[F], F]:
                 "--weights",
                 type=click.Choice(["ema", "raw"]),
                 help="Averaged or last weights, where the file holds both; averaged by default.",
+            ),
+            click.option(
+                "--window",
+                type=Window(),
+                help="Black and white of images deeper than 8 bits; all of 16 bits by default.",
             ),
             click.option(
                 "--interpolation",

@@ -163,7 +163,9 @@ def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> P
         return max(model[0], picture[0]), max(model[1], picture[1])
 
     try:
-        decoded = read_image(named.path, enough=None if exact else enough)
+        decoded = read_image(
+            named.path, enough=None if exact else enough, window=preprocessing.window
+        )
         pixels = preprocessing.pixels(decoded.image, decoded.size)
         thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))
     except ImageError as err:

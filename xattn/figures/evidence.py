@@ -136,7 +136,7 @@ class Evidence:
     def picture(self, row: int) -> NDArray[np.uint8] | None:
         """Read one image as the model saw it: uint8 (h, w, 3), or None if it cannot be read."""
         try:
-            image = read_image(self.run.image_path(row)).image
+            image = read_image(self.run.image_path(row), window=self.run.preprocessing.window).image
         except ImageError:
             return None
         return self.run.preprocessing.pixels(image)

@@ -15,18 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
+from xattn.images.levels import NARROW, SIXTEEN_BIT, LevelError, Window, to_rgb
 from xattn.images.masks import MaskError, inside
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, in pixels: the size at which Pillow suspects a bomb (512 MB)."""
 
-_SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
-_PLAIN = ("RGB", "L", "1", "P", "RGBA", "LA", "PA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
-
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
+_DEEP_COLOUR = "16-bit colour, cut to 8 bits"
+_DARK = 64
+_TIFF_BITS, _PNG_BITS = 258, 24  # a tag, and the place of a byte
 _ON_ITS_SIDE = (5, 6, 7, 8)
 
 Enough = Callable[[int, int], tuple[int, int]]
@@ -51,25 +53,41 @@ class Decoded:
 
 
 def read_image(
-    path: str | Path, max_pixels: int = MAX_PIXELS, enough: Enough | None = None
+    path: str | Path,
+    max_pixels: int = MAX_PIXELS,
+    enough: Enough | None = None,
+    window: Window = None,
 ) -> Decoded:
     """Decode one image file to upright 8-bit RGB.
 
     Alpha is dropped and palettes, CMYK and grey are converted as torchvision's loader does it;
-    16-bit values are scaled to 8 bits (Pillow would clip them); of an animation the first frame
-    is taken. The EXIF orientation is applied, exactly once.
+    deeper values are scaled to 8 bits (Pillow would clip them), see `to_rgb`; of an animation the
+    first frame is taken. The EXIF orientation is applied, exactly once.
 
     Args:
         path: file of any format Pillow reads.
         max_pixels: larger images are refused before they are decoded.
         enough: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, several times faster, as
             long as it stays at least as large as this says for its upright (width, height).
+        window: values shown as black and white, of images deeper than 8 bits.
 
     Raises:
-        ImageError: the file is missing, empty, no image, damaged, too large or of float type.
+        ImageError: the file is missing, empty, no image, damaged or too large, or its values need
+            a window.
     """
     image, note, orientation, size, _ = _open(Path(path), max_pixels, enough)
-    return Decoded(_to_rgb(image, Path(path)), note, orientation, size)
+    try:
+        rgb, levels = to_rgb(image, window)
+    except LevelError as err:
+        what, _, rest = str(err).partition(", but got")
+        raise ImageError(f"{what} in {path}, but got{rest}") from None
+    except Exception as err:  # conversions go through the decoders' code too
+        raise ImageError(
+            f"Expected an image that becomes RGB in {path}, but converting failed: {one_line(err)}"
+        ) from None
+    if _DEEP_COLOUR in note and int(np.asarray(rgb).max(initial=0)) < _DARK:
+        levels = f"{NARROW}; rescale the file"
+    return Decoded(rgb, ", ".join(filter(None, (note, levels))), orientation, size)
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -124,7 +142,7 @@ def _open(
                 f"Expected an image that Pillow reads, but got a BMP of two greys in {data[28]} "
                 f"bits in {path}, which it misreads; save it as PNG"
             )
-        note = _describe(image)
+        note = _describe(image, data)
         # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
         if enough is not None and image.format == "JPEG":
@@ -184,30 +202,26 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _describe(image: Image.Image) -> str:
+def _describe(image: Image.Image, data: bytes) -> str:
     notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
+    if len(image.getbands()) > 1 and _is_deep(image, data):
+        notes.append(_DEEP_COLOUR)
     if getattr(image, "is_animated", False):
         notes.append("animated, first frame")
     return ", ".join(notes)
 
 
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """Say whether a file has 16 bits a channel, of which Pillow keeps the upper 8."""
+    if isinstance(image, TiffImageFile):
+        return 16 in image.tag_v2.get(_TIFF_BITS, ())
+    return image.format == "PNG" and data[_PNG_BITS] == 16
+
+
 def _mode_name(mode: str) -> str:
-    if mode in _SIXTEEN_BIT or mode == "I":
+    if mode in SIXTEEN_BIT or mode == "I":
         return "16-bit grey"
+    if mode == "F":
+        return "float grey"
     names = {"L": "grey", "1": "1-bit", "P": "palette", "RGBA": "alpha", "LA": "grey with alpha"}
     return names.get(mode, mode)
-
-
-def _to_rgb(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode in _SIXTEEN_BIT or image.mode == "I":
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ImageError(
-                f"Expected 8- or 16-bit pixels in {path}, but got values {values.min()} to "
-                f"{values.max()}; rescale it first"
-            )
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode not in _PLAIN:
-        raise ImageError(f"Expected 8- or 16-bit pixels in {path}, but got mode {image.mode}")
-    image.info.pop("transparency", None)  # alpha is dropped; Pillow would warn of it
-    return image.convert("RGB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from PIL import Image
 from xattn.errors import CheckpointError, ImageError, UsageError, near
 from xattn.images.decode import MAX_PIXELS
 from xattn.images.geometry import View
+from xattn.images.levels import Window
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -36,6 +38,8 @@ class Preprocessing:
         resize: length of the shorter side before the crop, in pixels; "crop" only.
         mean, std: per channel, of values in [0, 1].
         interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
+        window: (low, high), the values that become black and white, of images deeper than 8 bits;
+            "auto" takes each image's own; None all of 16 bits.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -44,6 +48,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: str = "bilinear"
+    window: Window = None
 
     def __post_init__(self) -> None:
         if self.interpolation not in _FILTERS:
@@ -52,6 +57,13 @@ class Preprocessing:
             )
         if self.mode not in ("squash", "crop"):
             raise UsageError(f"Expected mode 'squash' or 'crop', but got {self.mode!r}")
+        if self.window is not None and self.window != "auto":
+            low, high = self.window if len(self.window) == 2 else (0.0, 0.0)
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise UsageError(
+                    f"Expected a window of two values, the lower first, or 'auto', but got "
+                    f"{self.window!r}"
+                )
         if min(self.size) < 1:
             raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
         if self.mode == "crop" and self._shorter < max(self.size):
@@ -118,7 +130,10 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        values = asdict(self)
+        if self.window is None:  # as in the records of versions that knew none
+            del values["window"]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Preprocessing:

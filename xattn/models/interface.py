@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from xattn.errors import MethodError, UsageError, XattnError
+from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer, reader_of
@@ -126,16 +126,26 @@ class Model:
         """Turn one upright image into an input of this model.
 
         Args:
-            image: a PIL image of any mode, or an array (H, W, 3) or (H, W) of 8-bit values.
+            image: a PIL image of any mode, or an array (H, W, 3) of 8-bit values, or (H, W) of 8
+                or 16 bits. Deeper ones are scaled as `explain` scales a file.
 
         Returns:
             (3, height, width), normalised, on the CPU, of the model's type.
+
+        Raises:
+            ImageError: the image is of a depth that cannot be shown.
         """
         from PIL import Image
 
+        from xattn.images.levels import LevelError, to_rgb
+
         if not isinstance(image, Image.Image):
             image = Image.fromarray(np.asarray(image))
-        pixels = self.preprocessing.pixels(image.convert("RGB"))
+        try:
+            rgb, _ = to_rgb(image, self.preprocessing.window)
+        except LevelError as err:
+            raise ImageError(str(err)) from None
+        pixels = self.preprocessing.pixels(rgb)
         return self.normalise(torch.tensor(pixels))  # a copy: Pillow's memory is read-only
 
     def normalise(self, pixels: Tensor) -> Tensor:

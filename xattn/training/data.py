@@ -72,7 +72,7 @@ def decode_all(
 
     def work(sample: Sample) -> tuple[NDArray[np.uint8], str] | Failure:
         try:
-            image = preprocessing.pixels(read_image(sample.file).image)
+            image = preprocessing.pixels(read_image(sample.file, window=preprocessing.window).image)
         except ImageError as err:
             return Failure(sample.file, "decode", str(err))
         with sample.file.open("rb") as file:

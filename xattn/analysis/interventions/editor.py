@@ -141,7 +141,7 @@ class Editor:
 
     def _picture(self, row: int) -> Pixels | None:
         try:
-            decoded = read_image(self.run.image_path(row))
+            decoded = read_image(self.run.image_path(row), window=self.run.preprocessing.window)
             return np.asarray(self.run.preprocessing.pixels(decoded.image), dtype=np.uint8)
         except ImageError:  # the folder lost a file since the run: its image is left out
             return None

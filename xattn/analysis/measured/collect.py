@@ -119,7 +119,9 @@ class _Pass:
     def measure(self, row: int) -> tuple[dict[str, float], dict[str, str]]:
         """Return values by feature, and why others have none."""
         try:
-            pixels, size = read_framed(self.run.image_path(row))
+            pixels, size = read_framed(
+                self.run.image_path(row), window=self.run.preprocessing.window
+            )
         except ImageError:
             return {}, dict.fromkeys(self.kinds, "the picture cannot be read")
         values = {

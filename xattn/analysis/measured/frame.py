@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.images import View, read_image
+from xattn.images.levels import Window
 
 SIDE = 256
 """Long side of the frame (pixels). Smaller pictures are left as they are."""
@@ -34,7 +35,9 @@ def whole_picture(size: tuple[int, int], side: int = SIDE) -> View:
     return View((0, 0, size[0], size[1]), height, width)
 
 
-def read_framed(path: str | Path, side: int = SIDE) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+def read_framed(
+    path: str | Path, side: int = SIDE, window: Window = None
+) -> tuple[NDArray[np.uint8], tuple[int, int]]:
     """Decode one picture upright into its frame.
 
     Large JPEG files are decoded at a reduced scale, of at least twice the frame.
@@ -45,7 +48,7 @@ def read_framed(path: str | Path, side: int = SIDE) -> tuple[NDArray[np.uint8], 
     Raises:
         ImageError: the file cannot be read.
     """
-    decoded = read_image(path, enough=lambda w, h: frame_size((w, h), 2 * side))
+    decoded = read_image(path, enough=lambda w, h: frame_size((w, h), 2 * side), window=window)
     pixels, size = np.asarray(decoded.image), frame_size(decoded.size, side)
     if (pixels.shape[1], pixels.shape[0]) != size:
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)

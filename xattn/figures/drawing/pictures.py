@@ -40,7 +40,9 @@ def seen_part(run: RunFolder, row: int) -> NDArray[np.uint8] | None:
     reach = SIDE / max(box[2] - box[0], box[3] - box[1])
     try:
         decoded = read_image(
-            run.image_path(row), enough=lambda w, h: (round(w * reach) + 1, round(h * reach) + 1)
+            run.image_path(row),
+            enough=lambda w, h: (round(w * reach) + 1, round(h * reach) + 1),
+            window=run.preprocessing.window,
         )
     except ImageError:
         return None
