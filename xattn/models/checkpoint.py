@@ -167,7 +167,8 @@ def _from_mapping(path: Path, sha256: str, content: Mapping[Any, Any]) -> Checkp
     if not sets:
         keys = ", ".join(str(k) for k in list(content)[:6])
         raise CheckpointError(f"Expected weights in {path}, but got only the keys {keys}")
-    if all(v.numel() == 0 for one in sets for v in one.state.values() if v.ndim > 1):
+    matrices = [v for one in sets for v in one.state.values() if v.ndim > 1]
+    if matrices and all(v.numel() == 0 for v in matrices):
         raise CheckpointError(
             f"Expected weights in {path}, but its tensors are empty, as DeepSpeed leaves them "
             "where it spreads them over files; join them with its zero_to_fp32.py"

@@ -103,11 +103,13 @@ def best_reading(
 
     Of readings that agree with as many, one with a usual prefix is taken, and the first.
     """
-    best, score = Reading(dict(state)), (-1, False)
+    best = Reading(dict(state))
+    score = (best.agreeing(expected), best.usual)
     needed = sum(not is_derived(key) for key in expected)
     for reading in readings(state, expected, module):
         this = (reading.agreeing(expected), reading.usual)
-        if this > score:
+        # A prefix under which little agrees is one by chance, and would hide what is there.
+        if this > score and this[0] > 0.3 * needed:
             best, score = reading, this
         if score[0] >= needed and score[1]:
             break

@@ -185,7 +185,7 @@ def _make(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
     if arch is None or (wanted.arch is None and not _is_known(arch)):
         raise CheckpointError(
             f"Expected --arch for {checkpoint.path}, which holds weights without a name"
-            f"{suggest(checkpoint.state)}"
+            f"{suggest(checkpoint)}"
         )
     made = _fill(checkpoint, replace(wanted, arch=arch), record)
     if wanted.arch is None:
@@ -254,7 +254,7 @@ def _fill(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Made:
 def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
     return (
         f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
-        f"{suggest(checkpoint.state, besides=arch)}"
+        f"{suggest(checkpoint, besides=arch)}"
     )
 
 

@@ -76,6 +76,19 @@ def variants(name: str) -> list[str]:
     return found
 
 
+def in_libraries() -> list[str]:
+    """Return the names of all architectures of timm and torchvision, each as it is told apart.
+
+    A name of timm's alone, and one that stands for timm's first, needs no library before it.
+    """
+    import timm
+    import torchvision
+
+    theirs = torchvision.models.list_models(module=torchvision.models)
+    own = [name for name in timm.list_models() if name not in ARCHITECTURES]
+    return [*own, *(f"torchvision/{name}" for name in theirs)]
+
+
 def _in_libraries(bare: str) -> list[str]:
     """Return the full names of those libraries that have a model of this name."""
     import timm
