@@ -15,11 +15,13 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from tests.models.nets import CLASSES, with_statistics
 from xattn.errors import CheckpointError
 from xattn.models import load
+from xattn.models.heads import ConcatPool
 
 State = dict[str, Tensor]
 ARCHITECTURES = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
@@ -312,6 +314,109 @@ def test_the_children_of_a_net_in_a_sequence_are_named_again(tmp_path):
     state = {**prefixed("body.")(body.state_dict()), **prefixed("head.")(head.state_dict())}
     torch.save(state, tmp_path / "model.pt")
     assert same(load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES), net)
+
+
+class TestFastai:
+    """Its learner numbers the body's children and pools in two ways before a head of its own."""
+
+    def learner(self) -> nn.Module:
+        torch.manual_seed(0)
+        net = torchvision.models.resnet18(num_classes=2)
+        head = nn.Sequential(
+            ConcatPool(), nn.Flatten(), nn.BatchNorm1d(1024), nn.Dropout(), nn.Linear(1024, 16),
+            nn.ReLU(), nn.BatchNorm1d(16), nn.Dropout(), nn.Linear(16, 2),
+        )  # fmt: skip
+        body = nn.Sequential(*list(net.children())[:-2])
+        return with_statistics(nn.Sequential(body, head)).eval()
+
+    def test_gives_the_same_logits(self, tmp_path):
+        net = self.learner()
+        torch.save({"model": net.state_dict(), "opt": {"state": []}}, tmp_path / "model.pth")
+        model = load(tmp_path / "model.pth", arch="resnet18", classes=CLASSES)
+        x = torch.randn(2, 3, 64, 64)
+        with torch.no_grad():
+            torch.testing.assert_close(model.logits(x), net(x), atol=1e-5, rtol=1e-5)
+        assert not any("left out" in note for note in model.source["notes"])
+
+
+def test_a_classifier_that_is_a_convolution_is_filled(tmp_path):
+    net = torchvision.models.squeezenet1_1(num_classes=2).eval()
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch="squeezenet1_1", classes=CLASSES)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(x), net(x))
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_classifiers_are_left_out_and_the_rescaling_is_said(tmp_path, name):
+    make_net = getattr(torchvision.models, name)
+    torch.manual_seed(0)
+    net = make_net(num_classes=2, init_weights=False, transform_input=True).eval()
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch=name, classes=CLASSES)
+    x = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(x), net(x))
+    (note,) = model.source["notes"]
+    assert "transform_input" in note
+    # The options that the note names undo the rescaling.
+    words = note.split()
+    mean, std = (
+        torch.tensor([float(n) for n in words[words.index(option) + 1].split(",")])
+        for option in ("--mean", "--std")
+    )
+    given = torch.tensor(model.preprocessing.mean), torch.tensor(model.preprocessing.std)
+    pixels = torch.rand(3)
+    inside = ((pixels - mean) / std * given[1] + given[0] - 0.5) / 0.5
+    torch.testing.assert_close(inside, (pixels - given[0]) / given[1], atol=5e-3, rtol=5e-3)
+
+
+def test_a_net_of_four_channels_is_named_by_them(tmp_path):
+    net = timm.create_model("test_resnet", num_classes=2, in_chans=4)
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    with pytest.raises(CheckpointError, match="but its first layer takes 4; wrap"):
+        load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+
+
+def test_a_chain_is_never_begun_in_its_middle(tmp_path):
+    """The last layers of a head whose first ones read something else are no head."""
+    state = {k: v for k, v in make("test_resnet").state_dict().items() if "fc." not in k}
+    width = timm.create_model("test_resnet").fc.in_features
+    for names in (("head.0", "head.2"), ("first", "second")):
+        more = {
+            f"{names[0]}.weight": torch.ones(width, 7),
+            f"{names[1]}.weight": torch.ones(2, width),
+        }
+        torch.save({**state, **more}, tmp_path / "model.pt")
+        with pytest.raises(CheckpointError, match="does not fill test_resnet"):
+            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+
+
+def test_efficientnets_of_lukemelas_are_named_as_in_timm(tmp_path):
+    net = make("tf_efficientnet_b0")
+    state = {}
+    blocks = [f"{i}.{j}" for i, stage in enumerate(net.blocks) for j in range(len(stage))]
+    later = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1",
+             "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand",
+             "conv_pwl": "_project_conv", "bn3": "_bn2"}  # fmt: skip
+    first = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "se.conv_reduce": "_se_reduce",
+             "se.conv_expand": "_se_expand", "conv_pw": "_project_conv", "bn2": "_bn2"}  # fmt: skip
+    outer = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1",
+             "classifier": "_fc"}  # fmt: skip
+    for key, value in net.state_dict().items():
+        path, _, end = key.rpartition(".")
+        if path.startswith("blocks."):
+            _, i, j, inner = path.split(".", 3)
+            names = first if i == "0" else later
+            state[f"_blocks.{blocks.index(f'{i}.{j}')}.{names[inner]}.{end}"] = value
+        else:
+            state[f"{outer[path]}.{end}"] = value
+    torch.save(prefixed("net.")(state), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch="tf_efficientnet_b0", classes=CLASSES)
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(x), net(x))
 
 
 def test_what_is_left_out_is_counted_in_one_line(tmp_path):

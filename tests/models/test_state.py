@@ -110,5 +110,6 @@ class TestTheClassifier:
     def test_is_found_beside_the_blocks_of_a_hybrid(self, name, classifier):
         assert classifier_of(skeleton(name, 7)) == classifier
 
-    def test_is_none_where_there_is_no_linear_layer(self):
-        assert classifier_of(nn.Conv2d(3, 2, 1)) is None
+    def test_is_a_convolution_where_there_is_no_linear_layer_or_none(self):
+        assert classifier_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1))) == "1"
+        assert classifier_of(nn.Sequential(nn.Conv2d(3, 2, 3))) is None

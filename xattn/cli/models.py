@@ -149,6 +149,13 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
         terminal.say(f"Note: {model.outputs_note}")
     if not model.attention_layers:
         terminal.say(f"{'attention':14} none that can be read")
+    if source["format"] in ("state-dict", "lightning"):
+        from xattn.models.candidates import others
+
+        also = others(model.module.state_dict(), model.architecture)
+        if also:
+            terminal.say(f"{'but':14} {also}")
+            record["also_fits"] = also
     terminal.summary(record)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from xattn.errors import XattnError
 from xattn.models.checkpoint import Checkpoint
@@ -71,20 +72,28 @@ def describe(names: Sequence[str]) -> list[str]:
     ]
 
 
-def others(checkpoint: Checkpoint, name: str) -> str | None:
-    """Say which other architectures a checkpoint fills that compute something else.
+def others(state: Mapping[str, Tensor], name: str) -> str | None:
+    """Say which other architectures weights fill that compute something else.
+
+    Args:
+        state: of a module of the architecture `name`.
+        name: as `build` takes it.
 
     Returns:
         One line; None if there is none.
     """
+    checkpoint = Checkpoint(Path(name), "state-dict", "", dict(state))
     bare = name.removeprefix("timm/")
     own = _computing(traits_of(name))
     found = [one for one in fitting(checkpoint) if one not in (name, bare)]
     found = [one for one in found if _computing(traits_of(one)) != own]
     if not found:
         return None
-    told = ", ".join(describe([bare, *found][:MOST]))
-    return f"fills other architectures too, which compute something else: {told}"
+    own_traits, *told = describe([bare, *found][:MOST])
+    return (
+        f"these weights fill other architectures too, which compute something else: "
+        f"{', '.join(told)}; taken is {own_traits}"
+    )
 
 
 _READING = ("mean", "std", "size", "resampling")

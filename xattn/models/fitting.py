@@ -38,7 +38,8 @@ class Fit:
         weights: "ema" for averaged weights, "raw" for others.
         notes: one line for each thing that was guessed, changed or left out.
         grey: whether the network takes one channel.
-        resized: size that its position embeddings were resampled to or tell.
+            size: that its position embeddings were resampled to or tell.
+        channels: of its first layer, where that is all but 1 and 3.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     grey: bool = False
     size: Size | None = None
+    channels: int | None = None
 
     def make(self) -> nn.Module:
         """Build the network and load the weights."""
@@ -119,7 +121,10 @@ def fit(
         notes += _left_out(reading, head, full, classifier, checkpoint)
         notes += _NOTES.get(name, ())
     state = {k: v for k, v in state.items() if k in full.state_dict()}
-    return Fit(name, options, state, n_classes, match, head, kind, tuple(notes), grey, given)
+    channels = _channels(state, expected)
+    return Fit(
+        name, options, state, n_classes, match, head, kind, tuple(notes), grey, given, channels
+    )
 
 
 _EXTRA: dict[str, dict[str, Any]] = {
@@ -151,11 +156,16 @@ _NOTES = {
 _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 
 
+def has_auxiliary(state: Mapping[str, Tensor]) -> bool:
+    """Whether weights have classifiers that are used in training alone."""
+    return any(f".{name}" in f".{key}" for key in state for name in _AUXILIARY)
+
+
 def _without_extras(name: str, state: State) -> State:
     """Leave out classifiers that are used in training alone."""
     if not name.endswith(("inception_v3", "googlenet")):
         return state
-    return {k: v for k, v in state.items() if not any(f".{a}" in f".{k}" for a in _AUXILIARY)}
+    return {k: v for k, v in state.items() if not has_auxiliary({k: v})}
 
 
 def _sets(checkpoint: Checkpoint) -> Sequence[Weights]:
@@ -285,23 +295,22 @@ def _head(
     reading: Reading, state: State, module: nn.Module, classifier: str, wanted: int
 ) -> tuple[Head | None, int]:
     """Find the classifier: the architecture's own, or what stands in its place."""
-    own = module.get_submodule(classifier)
-    assert isinstance(own, nn.Linear)
-    weight = state.get(f"{classifier}.weight")
-    if weight is not None and weight.ndim == 2 and weight.shape[1] == own.in_features:
+    expected = module.state_dict()
+    weight, own = state.get(f"{classifier}.weight"), expected[f"{classifier}.weight"]
+    width = own.shape[1]
+    if weight is not None and weight.shape[1:] == own.shape[1:]:
         state.setdefault(f"{classifier}.bias", torch.zeros(len(weight), dtype=weight.dtype))
         return None, len(weight)
-    expected = module.state_dict()
     loose = {k: v for k, v in state.items() if k not in expected or k.startswith(classifier + ".")}
     parts = reading.prefix.rstrip(".").split(".")
-    head = find_head(loose, classifier, own.in_features, module, wanted)
+    head = find_head(loose, classifier, width, module, wanted)
     for depth in range(len(parts) - 1, -1, -1):
         if head is not None:
             break
         beside = "".join(f"{part}." for part in parts[:depth])
         near = {k: v for k, v in reading.rest.items() if k.startswith(beside)}
         near = {k: v for k, v in near.items() if not is_averaged(k.removeprefix(beside))}
-        head = find_head(near, classifier, own.in_features, module, wanted)
+        head = find_head(near, classifier, width, module, wanted)
     return head, head.n_classes if head else 1000
 
 
@@ -316,10 +325,9 @@ def _left_out(
     used = head.used if head else frozenset()
     rest = {k: v for k, v in reading.rest.items() if k not in used and not is_averaged(k)}
     if classifier is not None and head is None:
-        own = module.get_submodule(classifier)
-        assert isinstance(own, nn.Linear)
+        outputs = len(module.state_dict()[f"{classifier}.weight"])
         for key, value in rest.items():
-            if key.endswith("weight") and value.ndim == 2 and value.shape[1] == own.out_features:
+            if key.endswith("weight") and value.ndim == 2 and value.shape[1] == outputs:
                 raise CheckpointError(
                     f"{checkpoint.path} has a layer after the classifier, {key} "
                     f"{tuple(value.shape)}, which the architecture has not; build the network "
@@ -352,6 +360,16 @@ def _fold_grey(state: State, expected: Mapping[str, Tensor]) -> bool:
             state[key] = have * luma
             return True
     return False
+
+
+def _channels(state: State, expected: Mapping[str, Tensor]) -> int | None:
+    """Return how many channels the first layer takes, if only that is unlike the architecture."""
+    unlike = [k for k, v in expected.items() if k in state and state[k].shape != v.shape]
+    if len(unlike) == 1:
+        have, want = state[unlike[0]].shape, expected[unlike[0]].shape
+        if len(have) == 4 and want[1] == 3 and have[0] == want[0] and have[2:] == want[2:]:
+            return have[1]
+    return None
 
 
 def _by(size: Size) -> str:

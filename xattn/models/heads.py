@@ -62,14 +62,29 @@ def _short(part: nn.Module) -> str:
 
 
 def classifier_of(module: nn.Module) -> str | None:
-    """Return the path of the linear layer that gives the logits; None if there is none."""
+    """Return the path of the layer that gives the logits; None if there is none.
+
+    It is the one that timm names, else the last linear layer, else the last convolution of single
+    positions.
+    """
     named = getattr(module, "pretrained_cfg", None)
     given = named.get("classifier") if isinstance(named, Mapping) else None
-    linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    widths = {name: width for name, part in module.named_modules() if (width := width_of(part))}
     for name in [given] if isinstance(given, str) else list(given or ()):
-        if name in linear:
+        if name in widths:
             return str(name)
-    return linear[-1] if linear else None
+    linear = [name for name in widths if isinstance(module.get_submodule(name), nn.Linear)]
+    last = linear or list(widths)
+    return last[-1] if last else None
+
+
+def width_of(layer: nn.Module) -> int | None:
+    """Return how many features a layer reads that can be a classifier; None if it cannot."""
+    if isinstance(layer, nn.Linear):
+        return layer.in_features
+    if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.groups == 1:
+        return layer.in_channels
+    return None
 
 
 def find_head(
@@ -94,7 +109,7 @@ def find_head(
     chains: list[tuple[list[str], int]] = []
     for width in widths:
         for start in layers:
-            if layers[start]["weight"].ndim < 3:
+            if _may_begin(layers, start):
                 chain = _chain(layers, start, width)
                 if chain and not any(set(chain) <= set(other) for other, _ in chains):
                     chains.append((chain, width))
@@ -130,6 +145,22 @@ def _layers(loose: Mapping[str, Tensor]) -> Layers:
         for path, parts in found.items()
         if set(parts) <= known and "weight" in parts and parts["weight"].ndim in (1, 2)
     }
+
+
+def _may_begin(layers: Layers, start: str) -> bool:
+    """Whether a layer is not the continuation of one before it, beside it.
+
+    Where layers are numbered they follow one another; named ones do where widths fit.
+    """
+    paths = list(layers)
+    i = paths.index(start)
+    parent, _, end = start.rpartition(".")
+    if not i or paths[i - 1].rpartition(".")[0] != parent:
+        return True
+    if end.isdecimal():
+        return False
+    before = layers[paths[i - 1]]["weight"]
+    return bool(before.shape[0] != layers[start]["weight"].shape[-1])
 
 
 def _chain(layers: Layers, start: str, width: int) -> list[str]:

@@ -103,7 +103,7 @@ def best_reading(
 
     Of readings that agree with as many, one with a usual prefix is taken, and the first.
     """
-    best = Reading(dict(state))
+    best = Reading(unwrapped(state))
     score = (best.agreeing(expected), best.usual)
     needed = sum(not is_derived(key) for key in expected)
     for reading in readings(state, expected, module):

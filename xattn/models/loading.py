@@ -16,7 +16,7 @@ from xattn.models.allowed import check_options
 from xattn.models.candidates import suggest
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.find_outputs import check_count
-from xattn.models.fitting import Fit, Kind, fit
+from xattn.models.fitting import Fit, Kind, fit, has_auxiliary
 from xattn.models.interface import Model, class_names
 from xattn.models.own import read_preprocessing
 from xattn.models.records import Record, find_record, published, published_by
@@ -238,7 +238,14 @@ def _fill(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Made:
         fit(checkpoint, name, classes, wanted.weights, wanted.size)
         for name in variants(wanted.arch)
     ]
-    best = max(fits, key=lambda one: (one.match.perfect, one.match.agreeing))
+    # Torchvision's Inception has auxiliary classifiers, which timm's of the same keys has not.
+    auxiliary = has_auxiliary(checkpoint.state)
+    best = max(
+        fits,
+        key=lambda one: (
+            one.match.perfect, auxiliary and one.name.startswith("torchvision/"), one.match.agreeing
+        ),
+    )  # fmt: skip
     if not best.match.perfect:
         raise CheckpointError(_misfit(checkpoint, wanted.arch, best))
     names = _need_classes(checkpoint, wanted, record, best.n_classes)
@@ -252,6 +259,12 @@ def _fill(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Made:
 
 
 def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
+    channels = best.channels
+    if channels is not None:
+        return (
+            f"Expected a network of 3 channels, or of 1, in {checkpoint.path}, but its first layer "
+            f"takes {channels}; wrap a network that makes them of a colour image"
+        )
     return (
         f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
         f"{suggest(checkpoint, besides=arch)}"

@@ -162,6 +162,8 @@ def from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:
 def _from_torchvision(name: str, n_classes: int, **options: Any) -> nn.Module:
     import torchvision
 
+    if name in ("googlenet", "inception_v3"):
+        options.setdefault("init_weights", True)  # as by default, without the warning
     module: nn.Module = torchvision.models.get_model(
         name, weights=None, num_classes=n_classes, **options
     )
