@@ -62,6 +62,20 @@ def test_a_hybrid_starts_from_the_plain_backbone(tmp_path: Path):
     assert init["left"]
 
 
+def test_weights_under_the_names_of_older_code_are_taken(tmp_path: Path):
+    """As `nn.Sequential(*model.children())` numbers the parts."""
+    network = build("resnet18", 2)
+    number = {name: i for i, (name, _) in enumerate(network.named_children())}
+    state = {}
+    for key, value in network.state_dict().items():
+        first, _, rest = key.partition(".")
+        state[f"{number[first]}.{rest}"] = value + 1
+    torch.save(state, tmp_path / "w.pt")
+    started = build("resnet18", 2)
+    assert start_from(started, tmp_path / "w.pt", 2)["left"] == []
+    assert torch.equal(started.conv1.weight, network.conv1.weight + 1)
+
+
 def test_weights_of_another_architecture_are_refused_by_name(tmp_path: Path):
     path = weights_of(tmp_path / "w.pt", "resnet18", 2)
     with pytest.raises(CheckpointError, match=r"w\.pt, but they do not fit: .*unexpected \(conv1"):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xattn.errors import CheckpointError
 from xattn.models import build
 from xattn.models.checkpoint import read_checkpoint
 from xattn.models.keys import best_reading
-from xattn.models.state import compare
+from xattn.models.state import Match, compare
 from xattn.training.augment import stream
 from xattn.training.head import STD, draw_heads, head_keys
 from xattn.training.recipe import Recipe
@@ -71,18 +72,13 @@ def start_from(network: nn.Module, path: Path, n_classes: int) -> dict[str, Any]
     """
     checkpoint = read_checkpoint(path)
     own = network.state_dict()
-    given = best_reading(checkpoint.state, own).state
     classifier = head_keys(network, n_classes)
-    kept = {
-        key: value
-        for key, value in given.items()
-        if not (key in classifier and own[key].shape != value.shape)
-    }
-    match = compare(kept, own)
+    kept, match = _matched(best_reading(checkpoint.state, own, network).state, own, classifier)
     if match.unexpected or match.reshaped or not match.agreeing:
+        _, as_it_is = _matched(checkpoint.state, own, classifier)
         raise CheckpointError(
             f"Expected weights of this architecture in {path}, but they do not fit: "
-            f"{match.describe()}; `init` takes a checkpoint of the same backbone"
+            f"{as_it_is.describe()}; `init` takes a checkpoint of the same backbone"
         )
     network.load_state_dict(kept, strict=False)
     return {
@@ -91,3 +87,15 @@ def start_from(network: nn.Module, path: Path, n_classes: int) -> dict[str, Any]
         "loaded": match.agreeing,
         "left": list(match.missing),
     }
+
+
+def _matched(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], classifier: set[str]
+) -> tuple[dict[str, Tensor], Match]:
+    """Return the weights but for a classifier of other classes, and how they fit."""
+    kept = {
+        key: value
+        for key, value in given.items()
+        if not (key in classifier and own[key].shape != value.shape)
+    }
+    return kept, compare(kept, own)
