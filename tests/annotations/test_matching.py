@@ -50,7 +50,8 @@ def test_a_dot_in_an_id_is_no_ending(name):
 def test_numbers_without_their_leading_zeros_are_named_and_not_taken():
     assert match_ids(["0007"], ["7"]).place == (None,)
     assert "lost its leading zeros" in examples(["0007"], ["7"])
-    assert "lost its leading zeros" in examples(["7"], ["0007"])
+    assert "'7' is not taken for '0007'" in examples(["7"], ["0007"])
+    assert "'000' is not taken for '0'" in examples(["000"], ["0"])
     assert "zeros" not in examples(["0007"], ["8"])
 
 

@@ -109,14 +109,23 @@ def examples(wanted: Sequence[str], there: Sequence[str]) -> str:
     """Show an id of both sides, and say so if one side lost its leading zeros."""
     mine, theirs = (next(iter(ids), "none at all") for ids in (wanted, there))
     line = f"{mine!r} here, {theirs!r} there"
-    short = {bare(one).lstrip("0") for one in there if bare(one).isdecimal()}
-    alike = next((one for one in wanted if one.isdecimal() and one.lstrip("0") in short), None)
+    short = {_short(bare(one)) for one in there if bare(one).isdecimal()}
+    alike = next((one for one in wanted if one.isdecimal() and _short(one) in short), None)
     if alike is not None:
         line += (
             f"; one of the two lost its leading zeros, as spreadsheets drop them: {alike!r} is not "
-            f"taken for {alike.lstrip('0')!r}; write them as text"
+            f"taken for {_other(alike, there)!r}; write them as text"
         )
     return line
+
+
+def _short(number: str) -> str:
+    return number.lstrip("0") or "0"
+
+
+def _other(one: str, there: Sequence[str]) -> str:
+    """Return the id that is the same number."""
+    return next(o for o in there if bare(o).isdecimal() and _short(bare(o)) == _short(one))
 
 
 def with_known_ids(
