@@ -96,3 +96,12 @@ def test_more_classes_than_fit_are_those_of_least_p_and_the_rest_is_counted(run)
     assert len(named) == MOST_CLASSES
     assert named[0] == "class 12"
     assert "more classes in the table" in words(fig)
+
+
+def test_classes_stand_in_the_order_of_the_model_whatever_was_measured_first(run):
+    table = gaps(3, CLASSES[:4])
+    first = (table["feature"] == table["feature"].iloc[0]) & (table["metric"] == "tpr[akiec]")
+    table.loc[first, ["gap", "gap_low", "gap_high", "p_adjusted"]] = np.nan
+    run.write_table("bias", table)
+    for ax in drawn(draw_bias, run).axes[2:]:
+        assert [t.get_text() for t in ax.get_xticklabels()] == list(CLASSES[:4])

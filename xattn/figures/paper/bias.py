@@ -97,7 +97,8 @@ def draw_bias(run: RunFolder) -> Figure:
     }
     more: list[str] = []
     if many:
-        fig, more = draw_classes(table[table["gap"].notna()], rows, row_mm, notes, evidence.alpha)
+        known = table[table["gap"].notna()]
+        fig, more = draw_classes(known, rows, row_mm, notes, evidence.alpha, run.classes)
     else:
         fig = _draw_metrics(table, rows, row_mm, notes, metrics, across, evidence.alpha)
     handles = keys_of_kinds(table, ", 95 % interval")

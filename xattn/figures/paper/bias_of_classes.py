@@ -46,7 +46,12 @@ def of_classes(metrics: Sequence[str]) -> bool:
 
 
 def draw_classes(
-    table: pd.DataFrame, rows: Rows, row_mm: float, notes: Mapping[str, str], alpha: float
+    table: pd.DataFrame,
+    rows: Rows,
+    row_mm: float,
+    notes: Mapping[str, str],
+    alpha: float,
+    classes: Sequence[str],
 ) -> tuple[Figure, list[str]]:
     """Draw a row a feature: the gap of each mean with its interval, of each rate as a square.
 
@@ -56,12 +61,13 @@ def draw_classes(
         row_mm: height of a feature's row.
         notes: feature -> what stands behind its name.
         alpha: level of significance.
+        classes: of the model, in the order of the columns.
 
     Returns:
         The figure, and what there was no room for, in words.
     """
     means = [m for m in MEANS if (table["metric"] == m).any()]
-    parts = {rate: _columns(table, rate) for rate in RATES}
+    parts = {rate: _columns(table, rate, classes) for rate in RATES}
     parts = {rate: columns for rate, columns in parts.items() if columns}
     shown = {rate: columns[:MOST_CLASSES] for rate, columns in parts.items()}
     ratios = [5] * len(means) + [max(2, len(columns)) for columns in shown.values()]
@@ -102,10 +108,11 @@ def _fitting(widths: Mapping[str, int], room: float) -> dict[str, str]:
     return _TITLES[-1]
 
 
-def _columns(table: pd.DataFrame, rate: str) -> list[str]:
+def _columns(table: pd.DataFrame, rate: str, classes: Sequence[str]) -> list[str]:
     """Name the classes that have a rate with a number: in their order if all fit, else by p."""
     own = table[table["metric"].str.startswith(f"{rate}[")]
-    names = list(dict.fromkeys(own["metric"].str[len(rate) + 1 : -1]))
+    found = dict.fromkeys(own["metric"].str[len(rate) + 1 : -1])
+    names = [*(c for c in classes if c in found), *(c for c in found if c not in classes)]
     if len(names) > MOST_CLASSES:
         least = own.groupby("metric", sort=False)["p_adjusted"].min()
         names.sort(key=lambda name: least[f"{rate}[{name}]"])
