@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+
+
+def shortly(names: Sequence[str], most: int = 3) -> str:
+    """Join names, those beyond the first few as a number.
+
+    >>> shortly(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def facts_html(title: str, facts: Mapping[str, str]) -> str:

@@ -63,7 +63,7 @@ def usage_over_training(
     out: str | Path,
     *,
     images: str | Path | Iterable[str | Path] | None = None,
-    methods: Sequence[str] = (),
+    methods: str | Sequence[str] = (),
     permutations: int = 999,
     bootstrap: int = 1000,
     alpha: float = 0.05,
@@ -116,7 +116,7 @@ def usage_over_training(
         run = explain(
             load(step.path),
             images,
-            methods=list(methods),
+            methods=[methods] if isinstance(methods, str) else list(methods),
             out=out / "steps" / f"{step.number:04d}",
             annotations=known,
             overlay="none",

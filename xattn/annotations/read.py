@@ -35,6 +35,7 @@ from xattn.documents import read_json
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images.decode import read_mask
 from xattn.images.prefetch import prefetch
+from xattn.paths import as_path
 
 _MOST_DECODED = 20
 
@@ -61,7 +62,7 @@ def read_annotations(
         AnnotationError: the file is missing, no JSON, of another schema, or has an unknown key;
             no image is without fault; with `strict`, anything at all is wrong.
     """
-    path = Path(path)
+    path = as_path(path, "an annotation file")
     file, faults = _parse(path)
     if file is None:
         raise AnnotationError(describe(path, faults))

@@ -17,6 +17,7 @@ from xattn.annotations.register import fits, lies, turn_upright
 from xattn.annotations.schema import Feature, Rle, Value
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images import View, read_mask, sample_mask
+from xattn.notebook import shortly
 
 LESION = "lesion"
 """Name under which an image's lesion mask is asked for; no feature may be called so."""
@@ -66,6 +67,14 @@ class Annotations:
     features: Mapping[str, Feature]
     images: tuple[AnnotatedImage, ...]
     faults: tuple[Fault, ...] = ()
+
+    def __repr__(self) -> str:
+        labels = shortly(self.labels) or "no labels"
+        faults = f", {len(self.faults)} faults" if self.faults else ""
+        return (
+            f"<xattn.Annotations {self.path.name}: {len(self.images):,} images, {labels}, "
+            f"{len(self.features)} features{faults}>"
+        )
 
     @cached_property
     def by_id(self) -> dict[str, AnnotatedImage]:

@@ -23,6 +23,7 @@ from xattn.explain.sources import Failure, Named, Picture, Source, decode, list_
 from xattn.images.prefetch import prefetch
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.interface import Model
+from xattn.paths import as_path, kind_of
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.inputs import Stamp
@@ -39,9 +40,9 @@ def explain(
     model: Model,
     images: Source | None = None,
     *,
-    methods: Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = None,
     out: str | Path = DEFAULT_RUN,
-    target: str | Sequence[str] | None = None,
+    target: str | int | Sequence[str | int] | None = None,
     annotations: Annotations | str | Path | None = None,
     batch_size: int = 16,
     workers: int | None = None,
@@ -94,7 +95,12 @@ def explain(
         XattnError: there is no image.
     """
     began = time.perf_counter()
-    out = Path(out)
+    if not isinstance(model, Model):
+        raise UsageError(
+            f"Expected a model of xattn.load or xattn.wrap, but got {kind_of(model)}; such as "
+            "xattn.wrap(network, classes=[...])"
+        )
+    out = as_path(out, "a run folder")
     old = stored_settings(out)
     overlay = overlay or old.get("overlay", "png")
     exact = old.get("exact", False) if exact is None else exact
@@ -108,7 +114,7 @@ def explain(
     labels = {i.id: i.label for i in known.images} if known else {}
     if target is None:
         target = "predicted" if model.outputs.exclusive else "all"
-    wanted = [target] if isinstance(target, str) else list(target)
+    wanted = [str(one) for one in ([target] if isinstance(target, str | int) else target)]
     names = [*_choose_methods(model, methods), *old.get("methods", [])]
     plan = make_plan(model, names, wanted, labels)
 
@@ -177,9 +183,9 @@ def _require_added(
     require_same_predictions(writer, rows)
 
 
-def _choose_methods(model: Model, names: Sequence[str] | None) -> Sequence[str]:
+def _choose_methods(model: Model, names: str | Sequence[str] | None) -> Sequence[str]:
     if names is not None:
-        return names
+        return [names] if isinstance(names, str) else names
     return ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
 
 

@@ -15,6 +15,7 @@ from xattn.errors import Remark, UsageError, XattnError, one_line
 from xattn.images.beside import without_masks
 from xattn.images.kinds import DOCUMENTS, is_image
 from xattn.images.walk import Walk, is_litter
+from xattn.paths import as_paths
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def find_images(
         UsageError: nothing exists at a path.
         XattnError: there is no image at all.
     """
-    sources = [source] if isinstance(source, str | Path) else list(source)
+    sources = as_paths(source, "images", "; write it to a file first")
     notes: list[str] = []
     search = _Search(notes.append, list(named))
     for one in sources:

@@ -25,6 +25,7 @@ from xattn.models.kinds import is_safetensors, refuse_others
 from xattn.models.nests import Weights, find_weights, is_passed_over
 from xattn.models.own import SCHEMA, checked_facts
 from xattn.models.pickles import Inert, NeedsPickleError, read_inert
+from xattn.paths import as_path
 from xattn.runs.atomic import replacing
 
 
@@ -74,7 +75,7 @@ def save_checkpoint(
         preprocessing: how images become inputs.
         extra: anything JSON can hold.
     """
-    path = Path(path)
+    path = as_path(path, "a checkpoint")
     facts = {
         "schema": SCHEMA,
         "architecture": architecture,

@@ -22,6 +22,7 @@ from xattn.models.own import read_preprocessing
 from xattn.models.records import Record, find_record, published, published_by
 from xattn.models.registry import build, variants
 from xattn.models.state import compare, likely_architecture, skeleton
+from xattn.paths import as_path
 
 __all__ = ["load", "published"]
 
@@ -78,6 +79,7 @@ def load(
             message names the keys, and the architectures that would fit.
         UsageError: the architecture's name is unknown, or a class is named twice.
     """
+    as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory")
     classes = None if classes is None else class_names(classes)
     if size is None and preprocessing is not None:
         size = preprocessing.size

@@ -13,6 +13,7 @@ from xattn.images.cells import Cells
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
+from xattn.paths import as_path
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import COLUMNS, RECORDS, WRITTEN_BY
 from xattn.runs.csv_text import unguarded_table, write_csv
@@ -115,7 +116,7 @@ class RunFolder(TableFolder):
         Raises:
             RunError: there is none, or its run never finished.
         """
-        folder = cls(Path(path))
+        folder = cls(as_path(path, "a run folder"))
         if not (folder.path / "run.json").is_file():
             raise RunError(
                 f"Expected a run folder at {path}, but got no run.json there"

@@ -33,6 +33,10 @@ class TrainResult:
     skipped: tuple[Failure, ...]
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        epochs = f"{len(self.history)} epochs, best {self.best.epoch}"
+        return f"<xattn.TrainResult {self.checkpoint}: {epochs}>"
+
     @property
     def val(self) -> Scores:
         """Scores on the validation images; the best epoch was chosen by them: they flatter it."""

@@ -54,6 +54,10 @@ class SearchResult:
     recipe: Path | None
     skipped: tuple[Failure, ...]
 
+    def __repr__(self) -> str:
+        best = "none complete" if self.best is None else f"best {self.best.number}"
+        return f"<xattn.SearchResult in {self.out}: {len(self.trials)} trials, {best}>"
+
 
 def search(
     recipe: str | Path | Recipe,

@@ -45,6 +45,11 @@ class Comparison:
     sentences: tuple[str, ...]
     notes: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        models = ", ".join(self.runs["model"].unique())
+        pairs = len(self.pairs)
+        return f"<xattn.Comparison in {self.folder.path}: {models}; {pairs} rows of pairs>"
+
 
 @writes("out", "xattn compare")
 def compare(

@@ -66,6 +66,9 @@ class Evaluation:
     confusion: pd.DataFrame = field(default_factory=pd.DataFrame)
     positive: str = ""
 
+    def __repr__(self) -> str:
+        return f"<xattn.Evaluation in {self.run.path}: {len(self.performance)} rows of performance>"
+
 
 @writes("out", "xattn evaluate")
 def evaluate(

@@ -14,6 +14,16 @@ from xattn.analysis.resampling import mean_interval
 
 Array = NDArray[np.float64]
 
+ROUNDING = 1e-6
+"""A change that is no larger, relative to the scores, is none: float32 carries 7 digits."""
+
+
+def settled(changes: Array, scores: Array) -> Array:
+    """Set changes to 0 that are nothing but rounding, whose sign would count as a tie broken."""
+    size = max(1.0, float(np.nanmax(np.abs(scores), initial=0.0)))
+    result: Array = np.where(np.abs(changes) <= ROUNDING * size, 0.0, changes)
+    return result
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -44,11 +54,11 @@ class Scores:
         group (two-sided, on the mean). `p_mcnemar` asks the same of the flips (exact McNemar).
         Both use the images that have a control.
         """
-        change = self.after - self.before
-        control_change = self.control - self.compared
+        change = settled(self.after - self.before, self.before)
+        control_change = settled(self.control - self.compared, self.before)
         paired = ~np.isnan(self.control)
         low, high = self._interval(change, bootstrap, seed)
-        excess = (change - control_change)[paired]
+        excess = settled(change - control_change, self.before)[paired]
         number = group_codes(self.groups[paired], int(paired.sum()))
         excess_low, excess_high = np.nan, np.nan
         if paired.any():
