@@ -47,5 +47,5 @@ def kind_of(given: Any) -> str:
     """
     shape = getattr(given, "shape", None)
     name = type(given).__name__
-    article = "an" if name[:1].lower() in "aeiou" else "a"
+    article = "an" if name[:1].lower() in "aeiou" or name == "ndarray" else "a"
     return f"{article} {name}" + (f" of shape {tuple(shape)}" if shape is not None else "")
