@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow check bench clean
+.PHONY: help setup demo test slow lowest check bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -31,6 +32,11 @@ test: setup ## the tests, but for simulations and other slow ones
 slow: setup ## the slow tests: level and power by simulation, kills, trainings
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
+lowest: ## quick tests of models, images, maps and commands with the lowest versions declared
+	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt --editable '.[test]'
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/images tests/explain tests/cli
+
 check: setup ## style, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,4 +47,4 @@ bench: setup ## speed as ratios to a bare forward, measured in one process
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) xattn-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) xattn-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

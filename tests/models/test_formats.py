@@ -294,11 +294,13 @@ class TestAnotherSize:
         assert "position embeddings resampled from 96 x 96 to 64 x 128" in model.source["notes"]
 
 
-def test_a_net_of_one_channel_sees_images_in_grey(tmp_path):
+@pytest.mark.parametrize("pickled", [False, True])
+def test_a_net_of_one_channel_sees_images_in_grey(tmp_path, pickled):
     torch.manual_seed(0)
     net = with_statistics(timm.create_model("test_resnet", num_classes=2, in_chans=1)).eval()
-    torch.save(net.state_dict(), tmp_path / "model.pt")
-    model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+    torch.save(net if pickled else net.state_dict(), tmp_path / "model.pt")
+    options = {"unsafe_pickle": True} if pickled else {"arch": "test_resnet"}
+    model = load(tmp_path / "model.pt", classes=CLASSES, **options)
     x = torch.rand(2, 3, 64, 64)
     grey = (x * torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)).sum(1, keepdim=True)
     with torch.no_grad():

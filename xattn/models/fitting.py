@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from xattn.models.checkpoint import Checkpoint
+from xattn.models.grey import NOTE, widen_state
 from xattn.models.heads import Head, classifier_of, find_head
 from xattn.models.keys import Reading, best_reading
 from xattn.models.nests import Weights, is_averaged
@@ -98,12 +99,9 @@ def fit(
     state, given = dict(reading.state), resized[1] if resized else None
     if resized and _resample(state, empty, resized[1], resized[2]):
         notes.append(f"position embeddings resampled from {_by(resized[2])} to {_by(resized[1])}")
-    grey = _fold_grey(state, expected)
+    grey = widen_state(state, expected)
     if grey:
-        notes.append(
-            "takes one channel: its first layer was widened so that it sees images in grey "
-            "(0.299 R + 0.587 G + 0.114 B)"
-        )
+        notes.append(NOTE)
     head, n_classes = None, 1000
     if classifier is not None:
         head, n_classes = _head(reading, state, empty, classifier, len(classes or ()))
@@ -339,27 +337,6 @@ def _left_out(
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     count = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
     return [f"{count} left out that the architecture has not ({shown})"]
-
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey, as Pillow and OpenCV convert."""
-
-
-def _fold_grey(state: State, expected: Mapping[str, Tensor]) -> bool:
-    """Widen a first layer of one channel to three, which it sees in grey; exact but for rounding.
-
-    Returns:
-        Whether there was one.
-    """
-    for key, want in expected.items():
-        have = state.get(key)
-        if have is None or have.shape == want.shape or have.ndim != 4:
-            continue
-        if want.shape[1] == 3 and have.shape == (want.shape[0], 1, *want.shape[2:]):
-            luma = torch.tensor(LUMA, dtype=have.dtype).reshape(1, 3, 1, 1)
-            state[key] = have * luma
-            return True
-    return False
 
 
 def _channels(state: State, expected: Mapping[str, Tensor]) -> int | None:

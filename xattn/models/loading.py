@@ -17,6 +17,8 @@ from xattn.models.candidates import suggest
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.find_outputs import check_count
 from xattn.models.fitting import Fit, Kind, fit, has_auxiliary
+from xattn.models.grey import NOTE as GREY
+from xattn.models.grey import widen_module
 from xattn.models.interface import Model, class_names
 from xattn.models.own import read_preprocessing
 from xattn.models.records import Record, find_record, published, published_by
@@ -179,8 +181,11 @@ def _make(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
     record = find_record(checkpoint, wanted.arch)
     if checkpoint.format == "pickle":
         assert checkpoint.module is not None
-        names = _need_classes(checkpoint, wanted, record, None)
-        return _Made(checkpoint.module, wanted.arch or "custom", names, record=record)
+        names, name = _need_classes(checkpoint, wanted, record, None), wanted.arch or "custom"
+        size = wanted.size or record.apply(published(name, checkpoint.module)).size
+        grey = widen_module(checkpoint.module, size)
+        notes = (GREY,) if grey else ()
+        return _Made(checkpoint.module, name, names, notes=notes, record=record, grey=grey)
     if checkpoint.format == "torchscript":
         return _torchscript(checkpoint, wanted, record)
     arch = wanted.arch or record.values.get("architecture")
