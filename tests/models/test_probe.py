@@ -228,11 +228,14 @@ class TestAModelThatCannotBeExplained:
             _ = wrapped(Odd()).target_layer
 
     @pytest.mark.parametrize(
-        ("net", "size"), [(lambda: vit((32, 48)), (40, 40)), (lambda: nn.Conv2d(1, 2, 3), SIZE)],
-        ids=["fixed size", "one channel"],
+        ("net", "size", "hint"),
+        [(lambda: vit((32, 48)), (40, 40), "is another --size meant"),
+         (lambda: nn.Conv2d(1, 2, 3), SIZE, "makes its channels of a colour image"),
+         (lambda: nn.Bilinear(48, 48, 2), SIZE, "whose forward takes the image alone")],
+        ids=["fixed size", "one channel", "two inputs"],
     )  # fmt: skip
-    def test_because_it_takes_other_inputs_says_so_in_one_line(self, net, size):
-        with pytest.raises(MethodError, match="is another --size meant") as error:
+    def test_because_it_takes_other_inputs_says_so_with_a_hint_that_applies(self, net, size, hint):
+        with pytest.raises(MethodError, match=hint) as error:
             _ = wrapped(net(), size).target_layer
         assert "\n" not in str(error.value)
 

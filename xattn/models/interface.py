@@ -26,6 +26,7 @@ from xattn.models.probe import (
     find_target_layer,
     model_dtype,
     probe,
+    way_out,
 )
 from xattn.notebook import facts_html
 
@@ -209,7 +210,7 @@ class Model:
             first = (str(err).splitlines() or [""])[0]
             raise MethodError(
                 f"Expected a model of inputs (n, 3, {h}, {w}), but its forward raised "
-                f"{type(err).__name__}: {first}; is another --size meant?"
+                f"{type(err).__name__}: {first}{way_out(err)}"
             ) from err
 
     @property

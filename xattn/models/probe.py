@@ -8,6 +8,7 @@ right and gives a map of zeros.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -194,6 +195,18 @@ def check_target_layer(seen: list[Seen], name: str) -> Seen:
             f"reads other tokens; use {find_target_layer(seen).name!r}"
         )
     return layer
+
+
+def way_out(err: Exception) -> str:
+    """Return a hint where what a forward raised tells what would help, else nothing."""
+    text = str(err).lower()
+    if isinstance(err, TypeError) and "argument" in text:
+        return "; wrap it in a module whose forward takes the image alone"
+    if "channels" in text:
+        return "; wrap it in a module that makes its channels of a colour image"
+    if re.search(r"\bsizes?\b|shape|dimension|divisible|height|width", text):
+        return "; is another --size meant?"
+    return ""
 
 
 def model_dtype(module: nn.Module) -> tuple[torch.dtype, torch.device]:
