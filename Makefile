@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lowest check bench clean
+.PHONY: help setup demo test slow lowest arithmetics portable check bench clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## .venv with the pinned dependencies and xattn itself, editable
 
@@ -36,6 +36,19 @@ lowest: ## quick tests of models, images, maps and commands with the lowest vers
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt --editable '.[test]'
 	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/images tests/explain tests/cli
+
+# Instruction sets that torch and oneDNN are held to, from the oldest to what most machines have.
+PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41
+AVX2  := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
+WIDE  := ATEN_CPU_CAPABILITY=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE
+
+arithmetics: setup ## all tests under other arithmetics than this processor's own, one and two threads
+	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(AVX2) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(WIDE) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+portable: setup ## the short form: quick tests that run networks, on the oldest instruction set
+	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/explain tests/training tests/analysis/faithfulness tests/analysis/interventions
 
 check: setup ## style, types, direction of imports
 	$(BIN)/ruff check .
