@@ -118,9 +118,11 @@ def looked_at(
         across = (near.x, near.y)[axis]
         middle = len(across) // 2
         beside = int(np.clip(round(across[middle]), SIDE // 2, size[1 - axis] - SIDE // 2))
-        starts = np.arange(STEP - SIDE, size[axis], STEP)
-        energy = np.zeros((len(starts), layout.grid[axis]))
+        moment = total = 0
         for seed in range(images):
+            # Steps begin elsewhere for each image: together they are finer than one step.
+            starts = np.arange(1 - SIDE + seed * STEP // images, size[axis], STEP)
+            energy = np.zeros((len(starts), layout.grid[axis]))
             generator = torch.Generator().manual_seed(seed)
             plain = 0.5 * torch.randn(1, 3, *size, generator=generator)
             colour = 3 * torch.randn(3, 1, 1, generator=generator)
@@ -135,10 +137,12 @@ def looked_at(
                         image[:, place[0], place[1]] = colour
                     change = (watch(batch) - before).square().sum(dim=1)
                     line = change.select(2 - axis, middle)
-                    energy[first : first + 8] += line.double().numpy()
-        energy = np.clip(energy - np.median(energy, axis=0), 0, None)
-        pixels = starts + (SIDE - 1) / 2
-        found.append(pixels @ energy / energy.sum(axis=0))
+                    energy[first : first + 8] = line.double().numpy()
+            energy = np.clip(energy - np.median(energy, axis=0), 0, None)
+            energy /= energy.sum()
+            moment += (starts + (SIDE - 1) / 2) @ energy
+            total += energy.sum(axis=0)
+        found.append(moment / total)
     return found[0], found[1]
 
 

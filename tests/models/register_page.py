@@ -35,7 +35,7 @@ def row(name: str, size: Size) -> dict[str, object]:
     layer = find_target_layer(probe(module, size))
     assert layer.layout is not None
     cells = find_cells(module, size, [layer])[layer.name]
-    found = looked_at(module, layer.name, layer.layout, size, cells, 3 if max(size) < 200 else 1)
+    found = looked_at(module, layer.name, layer.layout, size, cells, 4 if max(size) < 200 else 2)
     return {
         "network": name,
         "height": size[0],
