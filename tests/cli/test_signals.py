@@ -170,17 +170,20 @@ def test_a_script_of_ones_own_ends_by_sigterm_with_its_code(folder: Path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_becomes_an_exception_and_the_handler_goes_again(number: signal.Signals):
-    assert signal.getsignal(number) == signal.SIG_DFL
+    before = signal.signal(number, signal.SIG_DFL)  # nohup would have it ignored
 
     def end() -> None:
         with terminable():
             os.kill(os.getpid(), number)
             time.sleep(1)
 
-    with pytest.raises(Terminated) as caught:
-        end()
-    assert caught.value.code == 128 + number
-    assert signal.getsignal(number) == signal.SIG_DFL
+    try:
+        with pytest.raises(Terminated) as caught:
+            end()
+        assert caught.value.code == 128 + number
+        assert signal.getsignal(number) == signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_what_is_ignored_stays_ignored():

@@ -101,7 +101,7 @@ class TestBadFiles:
                 return super().forward(x)
 
         model = wrapped(Counting())
-        _ = model.attention_layers
+        _ = model.attention_layers, model.cells()
         sizes.clear()
         explain(model, tmp_path / "images", out=tmp_path / "run", batch_size=3)
         assert sizes == [2, 3]

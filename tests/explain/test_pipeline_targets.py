@@ -120,7 +120,7 @@ class TestSeveralTargets:
                 return super().forward(x)
 
         model = wrapped(Counting().eval())
-        _ = model.attention_layers
+        _ = model.attention_layers, model.cells()
         passes.clear()
         explain(model, annotations=annotations, out=annotations.parent / "run", target="all",
                 methods=["gradcam", "layercam"], batch_size=7)  # fmt: skip

@@ -83,7 +83,7 @@ def test_lists_that_cannot_be_meant_are_refused(notes, lists, tmp_path):
 
     wrong(XattnError, "img020 is in the lists of val and test", test=lists["val"])
     wrong(UsageError, "did you mean 'test'", tset=lists["val"])
-    wrong(XattnError, "Expected a list of images in .*nowhere", ood=tmp_path / "nowhere.csv")
+    wrong(XattnError, "Expected a .* at .*nowhere", ood=tmp_path / "nowhere.csv")
     (tmp_path / "bare.csv").write_text("a,b\n1,2\n")
     wrong(XattnError, "Expected a column of images in .*but got a, b", ood=tmp_path / "bare.csv")
     wrong(XattnError, "share no id", ood=listed(tmp_path / "far.csv", [777]))

@@ -260,7 +260,8 @@ def test_marks_are_explained_below_the_table_that_has_some(runs, tmp_path):
         save_tables(run, only="bias")
         text = read(run.path / "tables", "bias.tex")
         assert ("$^{**}$ &" in text) == (p < 0.01)
-        assert (r"Marks: adjusted p * $<$ 0.05, ** $<$ 0.01, *** $<$ 0.001." in text) == (p < 0.01)
+        plain = text.replace("{*}", "*")  # a star may follow a line's end, where it has a meaning
+        assert (r"Marks: adjusted p * $<$ 0.05, ** $<$ 0.01, *** $<$ 0.001." in plain) == (p < 0.01)
 
 
 def test_chance_stands_below_or_beside_every_value(tables):
