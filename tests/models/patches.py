@@ -70,6 +70,10 @@ NETWORKS: dict[str, tuple[Callable[[Size], nn.Module], float]] = {
 }
 """Each with how far off its places may be; widths are reduced where that leaves the geometry."""
 
+BLUNT = {"vgg16": 6, "convnext_tiny": 4}
+"""Cells of these answer alike wherever the patch is within their field, as far as the image behind
+it lets them: its chance is averaged over so many times the images."""
+
 SIZES: tuple[Size, ...] = ((96, 96), (112, 144), (128, 128), (224, 224), (225, 225))
 
 

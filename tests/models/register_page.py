@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tests.models.patches import NETWORKS, SIZES, Size, looked_at, make
+from tests.models.patches import BLUNT, NETWORKS, SIZES, Size, looked_at, make
 from xattn.images import Cells
 from xattn.models.cell_places import find_cells
 from xattn.models.probe import find_target_layer, probe
@@ -35,7 +35,8 @@ def row(name: str, size: Size) -> dict[str, object]:
     layer = find_target_layer(probe(module, size))
     assert layer.layout is not None
     cells = find_cells(module, size, [layer])[layer.name]
-    found = looked_at(module, layer.name, layer.layout, size, cells, 4 if max(size) < 200 else 2)
+    images = (4 if max(size) < 200 else 2) * BLUNT.get(name, 1)
+    found = looked_at(module, layer.name, layer.layout, size, cells, images)
     return {
         "network": name,
         "height": size[0],
