@@ -113,3 +113,8 @@ class TestTheClassifier:
     def test_is_a_convolution_where_there_is_no_linear_layer_or_none(self):
         assert classifier_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 1))) == "1"
         assert classifier_of(nn.Sequential(nn.Conv2d(3, 2, 3))) is None
+
+
+def test_a_skeleton_takes_no_memory_also_where_building_reads_tensors():
+    for name in ("torchvision/regnet_y_400mf", "resnet18"):
+        assert all(value.is_meta for value in skeleton(name, 2).state_dict().values())

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.errors import UsageError
 from xattn.models.keys import best_reading, is_derived
 from xattn.models.registry import ARCHITECTURES, build
 
@@ -93,8 +94,14 @@ def _shapes(name: str) -> dict[str, Tensor]:
 
 def skeleton(name: str, n_classes: int, **options: Any) -> nn.Module:
     """Build an architecture for its keys and shapes alone: no memory, no initialisation."""
-    with torch.device("meta"):
-        return build(name, n_classes, **options)
+    try:
+        with torch.device("meta"):
+            return build(name, n_classes, **options)
+    except UsageError as err:
+        # Torchvision's RegNets read values of tensors while they are built.
+        if "meta tensor" not in str(err):
+            raise
+        return build(name, n_classes, **options).to("meta")
 
 
 def _some(keys: Iterable[str], n: int = 4) -> str:
