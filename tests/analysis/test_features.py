@@ -212,6 +212,25 @@ def test_a_cropping_view_keeps_masks_in_register(tmp_path):
     expected = np.zeros((32, 32), bool)
     expected[4:10, 12:22] = True
     assert (features.masks("dots")[0] == expected).all()
+    assert features.outside == {}
+
+
+def test_masks_that_the_crop_left_nothing_of_are_counted_and_empty_ones_are_not(tmp_path):
+    run = fabricate_run(tmp_path, np.zeros((2, 2)), {"m": np.ones((2, 2, 2))})
+    run.settings["preprocessing"] |= {"mode": "crop", "resize": 32}
+    beside, nothing = np.zeros((2, 32, 48), bool)
+    beside[:, :8] = True
+    images = []
+    for i, mask in enumerate((beside, nothing)):
+        Image.fromarray(mask).save(tmp_path / f"mask{i}.png")
+        name = f"img_000{i}"
+        images.append(
+            AnnotatedImage(
+                name, tmp_path / f"images/{name}.png", masks={"dots": tmp_path / f"mask{i}.png"}
+            )
+        )
+    path = write_annotations(tmp_path / "a.json", images, features={"dots": "structure"})
+    assert collect_features(run, read_annotations(path)).outside == {"dots": 1}
 
 
 def test_run_length_masks_are_read(tmp_path):

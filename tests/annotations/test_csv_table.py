@@ -104,3 +104,21 @@ def test_sources_that_the_layout_does_not_read_are_refused(data: Path):
 def test_a_table_or_a_folder_is_needed():
     with pytest.raises(UsageError, match="Expected the folder of a data set"):
         build_annotations(None, None)
+
+
+def test_rows_of_one_file_that_contradict_each_other_leave_it_out_and_others_count_once(data: Path):
+    lines = (
+        "path;diagnosis;age", "a.png;nevus;55", "a.png;melanoma;55", "sub/b.png;nevus;1",
+        "sub/b.png;nevus;2", "c.png;melanoma;3",
+    )  # fmt: skip
+    built = build(data, *lines, file="path", label="diagnosis")
+    assert [(i.id, i.label) for i in built.images] == [("b", "nevus"), ("c", "melanoma")]
+    notes = " ".join(built.notes)
+    assert "1 files are left out, whose rows contradict each other in diagnosis: a.png" in notes
+    assert "1 rows name a file that was there; the first is taken" in notes
+
+
+def test_a_table_of_contradictions_alone_is_refused(data: Path):
+    with pytest.raises(AnnotationError, match="the rows of all 1 contradict each other"):
+        build(data, "path;diagnosis", "a.png;nevus", "a.png;melanoma", file="path",
+              label="diagnosis")  # fmt: skip

@@ -70,7 +70,7 @@ NETWORKS: dict[str, tuple[Callable[[Size], nn.Module], float]] = {
 }
 """Each with how far off its places may be; widths are reduced where that leaves the geometry."""
 
-BLUNT = {"vgg16": 6, "convnext_tiny": 4}
+BLUNT = {"vgg16": 2, "convnext_tiny": 2}
 """Cells of these answer alike wherever the patch is within their field, as far as the image behind
 it lets them: its chance is averaged over so many times the images."""
 
@@ -128,7 +128,7 @@ def looked_at(
             starts = np.arange(1 - SIDE + seed * STEP // images, size[axis], STEP)
             energy = np.zeros((len(starts), layout.grid[axis]))
             generator = torch.Generator().manual_seed(seed)
-            plain = 0.5 * torch.randn(1, 3, *size, generator=generator)
+            plain = 0.1 * torch.randn(1, 3, *size, generator=generator)
             colour = 3 * torch.randn(3, 1, 1, generator=generator)
             with _Watch(module, layer, layout) as watch:
                 before = watch(plain)

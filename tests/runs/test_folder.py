@@ -25,6 +25,9 @@ def run(tmp_path) -> RunFolder:
 
 
 class TestOpening:
+    def test_a_path_may_be_a_text(self, run):
+        assert len(RunFolder(str(run.path)).predictions) == len(run.predictions)
+
     def test_what_is_no_run_says_how_to_make_one(self, tmp_path):
         with pytest.raises(RunError, match=r"no run.json there; make one with `xattn explain"):
             RunFolder.open(tmp_path / "gone")

@@ -106,6 +106,11 @@ class FeatureSet:
         return dict(self._facts.get("unmeasured", {}))
 
     @property
+    def outside(self) -> dict[str, int]:
+        """Numbers of masks, by feature, of which the model's crop left nothing."""
+        return dict(self._facts.get("outside", {}))
+
+    @property
     def left_out(self) -> dict[str, str]:
         """Feature -> why it is not measured: excluded, or what of the books it keeps."""
         return dict(self._facts.get("left_out", {}))
@@ -178,7 +183,7 @@ def collect_features(
     if before_writing is not None:
         before_writing()
     with replacing_folder(run.path / "masks.zarr") as scratch:
-        areas, counts, faults = reading.write(scratch, progress, workers)
+        areas, counts, faults, outside = reading.write(scratch, progress, workers)
     table = _table(predictions, annotations, known, areas, counts)
     seen = measure_pictures(
         run,
@@ -203,6 +208,7 @@ def collect_features(
         "kinds": {name: kind for name, kind in kinds.items() if name not in books},
         "left_out": {**dict.fromkeys(excluded, "excluded"), **books},
         "masked": masked,
+        "outside": dict(outside),
         "view": list(run.preprocessing.size),
         "annotated": sum(k is not None for k in known),
         **seen.facts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from xattn.errors import AnnotationError, ImageError
+from xattn.images.geometry import View
 from xattn.images.prefetch import prefetch
 from xattn.runs import RunFolder
 
@@ -53,10 +55,11 @@ class MaskReading:
 
     def write(
         self, store: Path, progress: Progress | None, workers: int
-    ) -> tuple[Numbers, Numbers, list[MaskFault]]:
+    ) -> tuple[Numbers, Numbers, list[MaskFault], Counter[str]]:
         """Fill `store`; return each feature's area and number of parts per image, and faults.
 
-        Both are NaN without a mask.
+        Both are NaN without a mask. Last come the numbers of masks of each feature of which the
+        model's crop left nothing.
         """
         n, (height, width) = len(self.known), self.run.preprocessing.size
         rows = max(1, _CHUNK_PIXELS // (height * width))
@@ -75,28 +78,31 @@ class MaskReading:
         areas = {name: np.full(n, np.nan) for name in self.features}
         counts = {name: np.full(n, np.nan) for name in self.features}
         faults: list[MaskFault] = []
+        outside: Counter[str] = Counter()
         buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
-        for row, (masks, found) in enumerate(prefetch(self._read, range(n), workers)):
+        for row, (masks, found, cut) in enumerate(prefetch(self._read, range(n), workers)):
             place = row % rows
             for name, mask in masks.items():
                 buffer[self.features.index(name), place] = mask
                 areas[name][row] = mask.mean()
                 counts[name][row] = cv2.connectedComponents(mask.view(np.uint8))[0] - 1
             faults += found
+            outside.update(cut)
             if place == rows - 1 or row == n - 1:
                 for name, chunk in zip(self.features, buffer, strict=True):
                     arrays[name][row - place : row + 1] = chunk[: place + 1]
                 buffer[:] = False
                 if progress is not None:
                     progress(row + 1, n)
-        return areas, counts, faults
+        return areas, counts, faults, outside
 
-    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault]]:
+    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault], list[str]]:
         image = self.known[row]
         masks: dict[str, NDArray[np.bool_]] = {}
         faults: list[MaskFault] = []
+        cut: list[str] = []
         if image is None:
-            return masks, faults
+            return masks, faults, cut
         size = self._sizes[row]
         view = self.run.preprocessing.view(*size)
         for name in self.features:
@@ -108,7 +114,11 @@ class MaskReading:
                 continue
             if mask is not None:
                 masks[name] = mask
-        return masks, faults
+                if self.run.preprocessing.mode == "crop" and not mask.any():
+                    whole = View((0.0, 0.0, *map(float, size)), view.height, view.width)
+                    everywhere = self.annotations.mask_in_view(image.id, name, whole, size)
+                    cut += [name] if everywhere is not None and everywhere.any() else []
+        return masks, faults, cut
 
     @cached_property
     def _sizes(self) -> list[tuple[int, int]]:

@@ -39,6 +39,12 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     found += _unmeasured(features)
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")
+    if features.outside:
+        cut = ", ".join(f"{name} ({n:,})" for name, n in features.outside.items())
+        found.append(
+            f"Images whose masks lie wholly outside what the model's crop lets it see, and count "
+            f"as without the feature: {cut}; --input-mode squash shows it the whole image"
+        )
     if features.left_out:
         found.append(f"Left out of all tests: {describe(features.left_out)}")
     if not features.kinds:

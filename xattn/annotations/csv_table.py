@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 
@@ -50,6 +51,7 @@ def csv_table(sources: Sources, note: Note) -> Draft:
     rows = rows[~nameless].reset_index(drop=True)
     files = _files(rows[key], bool(roles.file), sources, note)
     rows, files = _there(rows, files, sources, note)
+    rows, files = _once(rows, files, roles.label, note)
     images = pd.DataFrame({"file": files})
     images["id"] = rows[roles.id] if roles.id else unique_ids(rows[key], note)
     twice = images["id"].duplicated()
@@ -119,6 +121,34 @@ def _joined(path: str) -> str:
     """Return the id that `distinct_ids` gives to a path whose name others share."""
     folder, slash, name = path.replace("\\", "/").strip("/").rpartition("/")
     return f"{folder}{slash}{bare(name)}".replace("/", "__")
+
+
+def _once(
+    rows: pd.DataFrame, files: pd.Series, label: str | None, note: Note
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Leave one row a file, and none of files whose rows contradict each other in the label."""
+    again = files.duplicated(keep=False)
+    if not again.any():
+        return rows, files
+    labels = rows[label] if label else pd.Series("", index=rows.index)
+    torn = labels.groupby(files).transform("nunique") > 1
+    if torn.any():
+        first = files[torn].iloc[0]
+        said = " and ".join(repr(one) for one in labels[files == first].dropna().unique()[:3])
+        note(
+            f"images: {files[torn].nunique():,} files are left out, whose rows contradict each "
+            f"other in {label}: {Path(first).name} is {said}"
+        )
+    if (again & ~torn).any():
+        count = int((files.duplicated() & ~torn).sum())
+        note(f"images: {count:,} rows name a file that was there; the first is taken")
+    kept = ~files.duplicated() & ~torn
+    if not kept.any():
+        raise AnnotationError(
+            f"Expected files with one {label} each, but the rows of all {files.nunique()} "
+            "contradict each other; leave one row a file"
+        )
+    return rows[kept].reset_index(drop=True), files[kept].reset_index(drop=True)
 
 
 def _there(

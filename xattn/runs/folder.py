@@ -41,6 +41,9 @@ class TableFolder:
 
     path: Path
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))  # a text will do
+
     def table(self, name: str) -> pd.DataFrame:
         """Read one of the CSV tables.
 
