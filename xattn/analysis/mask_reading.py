@@ -115,7 +115,9 @@ class MaskReading:
             if mask is not None:
                 masks[name] = mask
                 if self.run.preprocessing.mode == "crop" and not mask.any():
-                    whole = View((0.0, 0.0, *map(float, size)), view.height, view.width)
+                    whole = View(
+                        (0.0, 0.0, float(size[0]), float(size[1])), view.height, view.width
+                    )
                     everywhere = self.annotations.mask_in_view(image.id, name, whole, size)
                     cut += [name] if everywhere is not None and everywhere.any() else []
         return masks, faults, cut
