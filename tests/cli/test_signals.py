@@ -38,6 +38,7 @@ train.lr = {{ low = 1e-4, high = 1e-2, log = true }}
 RUN = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this one
 from xattn.cli import main
 sys.exit(main())
 """

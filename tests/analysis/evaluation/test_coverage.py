@@ -44,7 +44,7 @@ def coverage(expected, repetitions, n, bootstrap=300, split="test", **options):
     for i in range(repetitions):
         table = performance_table(draw(rng, n, **options), CLASSES, bootstrap=bootstrap, seed=i)
         one = [told(*row) for row in zip(table["metric"], table["class"], strict=True)]
-        table = table[(table["split"] == split) & one]
+        table = table[(table["split"] == split) & np.array(one)]
         table = table.set_index("metric")
         held.append({m: table["low"][m] <= v <= table["high"][m] for m, v in expected.items()})
     return pd.DataFrame(held).mean()
