@@ -186,7 +186,7 @@ class TestAPlainCheckpoint:
     def test_is_not_explained_as_a_hybrid_whose_blocks_it_lacks(self, tmp_path):
         """Their maps would be noise."""
         path, _ = plain_checkpoint(tmp_path)
-        with pytest.raises(CheckpointError, match=r"missing \(layer3.la.*like --arch resnet18$"):
+        with pytest.raises(CheckpointError, match=r"missing \(layer3.la.* those of resnet18 \("):
             load(path, arch="resnet18-la", classes=["a", "b"])
 
 

@@ -6,6 +6,7 @@ import errno
 import functools
 import inspect
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -158,11 +159,24 @@ def _busy(folder: Path, name: str, holder: dict[str, Any], file: Path | None = N
 
 def _make(folder: Path) -> list[Path]:
     """Make a folder; return those that were not there, deepest first."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"Expected a folder to write into, but got the file {folder}")
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise RunError(f"Expected to write into {folder}, but got: {err.strerror}") from err
+    for attempt in range(_ATTEMPTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            break
+        except FileExistsError as err:
+            # A folder that another process took away between two looks is no file.
+            if _is_file(folder) or attempt == _ATTEMPTS - 1:
+                raise RunError(
+                    f"Expected a folder to write into, but got the file {folder}"
+                ) from err
+        except OSError as err:
+            raise RunError(f"Expected to write into {folder}, but got: {err.strerror}") from err
     return missing
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
