@@ -57,8 +57,11 @@ class TestModes:
             Image.fromarray(_noise()).convert("CMYK").save(path)
         else:
             Image.fromarray(_noise()).convert(mode).save(path)
-        with Image.open(path) as image:
-            expected = image.convert("RGB")
+        try:
+            with Image.open(path) as image:
+                expected = image.convert("RGB")
+        except OSError:
+            pytest.skip("this version of Pillow cannot read what it wrote")
         got = read_image(path)
         assert got.image.mode == "RGB"
         assert np.array_equal(np.asarray(got.image), np.asarray(expected))

@@ -62,7 +62,7 @@ class TestADegenerateMap:
         view = Preprocessing((32, 48)).view(96, 64)
         drawn = drawn_evenly(colourful, values.astype(np.float32), view, (96, 64))
         assert (drawn == drawn[..., :1]).all()
-        assert (drawn[:20] == 255).any()  # the reason is written on it
+        assert drawn[:20].max() > 200  # the reason is written on it, by some versions less bright
         assert len(np.unique(drawn[32:])) == 2
 
 
