@@ -9,7 +9,7 @@ from PIL import Image
 from tests.analysis.annotated import VIEW, disc, plant
 from tests.fabricate import fabricate_run
 from xattn.analysis.features import FeatureSet, collect_features
-from xattn.annotations import AnnotatedImage, Rle, read_annotations, write_annotations
+from xattn.annotations import AnnotatedImage, Rle, read_annotations, records, write_annotations
 from xattn.errors import AnnotationError, RunError
 from xattn.runs import RunFolder
 
@@ -215,7 +215,9 @@ def test_a_cropping_view_keeps_masks_in_register(tmp_path):
     assert features.outside == {}
 
 
-def test_masks_that_the_crop_left_nothing_of_are_counted_and_empty_ones_are_not(tmp_path):
+def test_masks_that_the_crop_left_nothing_of_are_counted_and_empty_ones_are_not(
+    tmp_path, monkeypatch
+):
     run = fabricate_run(tmp_path, np.zeros((2, 2)), {"m": np.ones((2, 2, 2))})
     run.settings["preprocessing"] |= {"mode": "crop", "resize": 32}
     beside, nothing = np.zeros((2, 32, 48), bool)
@@ -230,7 +232,11 @@ def test_masks_that_the_crop_left_nothing_of_are_counted_and_empty_ones_are_not(
             )
         )
     path = write_annotations(tmp_path / "a.json", images, features={"dots": "structure"})
-    assert collect_features(run, read_annotations(path)).outside == {"dots": 1}
+    annotations, decoded = read_annotations(path), []
+    read = records.read_mask
+    monkeypatch.setattr(records, "read_mask", lambda file: decoded.append(file.name) or read(file))
+    assert collect_features(run, annotations).outside == {"dots": 1}
+    assert sorted(decoded) == ["mask0.png", "mask1.png"]  # each once
 
 
 def test_run_length_masks_are_read(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from xattn.errors import AnnotationError, ImageError
-from xattn.images.geometry import View
+from xattn.images.geometry import sample_mask
 from xattn.images.prefetch import prefetch
 from xattn.runs import RunFolder
 
@@ -105,21 +105,19 @@ class MaskReading:
             return masks, faults, cut
         size = self._sizes[row]
         view = self.run.preprocessing.view(*size)
+        everywhere = replace(view, box=(0.0, 0.0, float(size[0]), float(size[1])))
         for name in self.features:
             try:
-                mask = self.annotations.mask_in_view(image.id, name, view, size)
+                whole = self.annotations.mask(image.id, name, size)
             except (AnnotationError, ImageError) as err:
                 file = str(self.run.predictions["file"].iloc[row])
                 faults.append(MaskFault(image.id, file, str(err)))
                 continue
-            if mask is not None:
-                masks[name] = mask
-                if self.run.preprocessing.mode == "crop" and not mask.any():
-                    whole = View(
-                        (0.0, 0.0, float(size[0]), float(size[1])), view.height, view.width
-                    )
-                    everywhere = self.annotations.mask_in_view(image.id, name, whole, size)
-                    cut += [name] if everywhere is not None and everywhere.any() else []
+            if whole is None:
+                continue
+            masks[name] = sample_mask(whole, view, size)
+            if self.run.preprocessing.mode == "crop" and not masks[name].any():
+                cut += [name] if sample_mask(whole, everywhere, size).any() else []
         return masks, faults, cut
 
     @cached_property

@@ -81,12 +81,15 @@ class Annotations:
         """The images by their id."""
         return {image.id: image for image in self.images}
 
-    def mask(self, image_id: str, feature: str) -> NDArray[np.bool_] | None:
+    def mask(
+        self, image_id: str, feature: str, image_size: tuple[int, int] | None = None
+    ) -> NDArray[np.bool_] | None:
         """Return a mask over the upright image, at the mask's own resolution.
 
         Args:
             image_id: an image; one that is not in the file has no mask.
             feature: a feature of the file, or "lesion".
+            image_size: (width, height) of the upright image; default as its file says.
 
         Returns:
             Booleans (h, w) of the image's aspect ratio, or None if there is no mask.
@@ -97,7 +100,7 @@ class Annotations:
             ImageError: the image's own file cannot be read.
         """
         found = self._find(image_id, feature)
-        return None if found is None else _upright(*found, feature, None)
+        return None if found is None else _upright(*found, feature, image_size)
 
     def mask_in_view(
         self, image_id: str, feature: str, view: View, image_size: tuple[int, int]
@@ -115,10 +118,8 @@ class Annotations:
         Raises:
             AnnotationError, ImageError: as `mask`.
         """
-        found = self._find(image_id, feature)
-        if found is None:
-            return None
-        return sample_mask(_upright(*found, feature, image_size), view, image_size)
+        whole = self.mask(image_id, feature, image_size)
+        return None if whole is None else sample_mask(whole, view, image_size)
 
     def presence(self, image_id: str, feature: str) -> bool | None:
         """Say whether an image shows a structure or artifact, or None if that is not known.
