@@ -218,6 +218,18 @@ def test_a_run_of_another_checkpoint_is_refused(model, study, tmp_path):
         evaluate(xattn.load(tmp_path / "other.pt"), study, tmp_path / "run")
 
 
+def test_a_trap_that_cannot_be_told_leaves_the_tables_of_an_earlier_call(model, study, tmp_path):
+    first = xattn.evaluate(model, study / "annotations.json", tmp_path / "run", bootstrap=99)
+    files = [first.run.path / name for name in ("evaluation.json", "performance.csv")]
+    before = [file.read_bytes() for file in files]
+    with pytest.raises(UsageError, match="rulr"):
+        xattn.evaluate(
+            model, study / "annotations.json", tmp_path / "run", bootstrap=99, trap=["rulr"]
+        )
+    assert [file.read_bytes() for file in files] == before
+    first.run.require_whole()
+
+
 def test_images_that_cannot_be_read_are_left_out_and_counted(model, study, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()

@@ -15,8 +15,6 @@ from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_i
 
 Counts = NDArray[np.float64]
 
-_BLOCK = 2**20
-
 
 def confusion_rows(
     said: Predictions, groups: pd.Series[Any], split: str, bootstrap: int, seed: int

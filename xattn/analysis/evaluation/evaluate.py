@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xattn.analysis.evaluation.choice import UNKNOWN, choose, domains_of, wanted_splits
 from xattn.analysis.evaluation.sentences import performance_sentences
 from xattn.analysis.evaluation.table import (
     confusion_table,
@@ -19,10 +20,8 @@ from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
 from xattn.analysis.positive import Positive
-from xattn.annotations.matching import examples, with_known_ids
-from xattn.errors import RunError, UsageError, XattnError, near
+from xattn.errors import RunError, UsageError
 from xattn.explain.pipeline import explain
-from xattn.images.find import find_images
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import tables_of
@@ -30,16 +29,9 @@ from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
 from xattn.training.membership import Membership, membership
-from xattn.training.samples import HELD_OUT
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
-
-SPLITS_TO_EVALUATE = ("val", *HELD_OUT)
-"""Training images are not among them: how well they are remembered is no result."""
-
-UNKNOWN = "all"
-"""In place of a split where the training's splits are not known."""
 
 
 @dataclass(frozen=True)
@@ -121,15 +113,15 @@ def evaluate(
         XattnError: no labelled image is left to evaluate, or splits cannot be read.
         RunError: `out` holds a run of another checkpoint, or not one image could be done.
     """
-    wanted = _wanted(split)
+    wanted = wanted_splits(split)
     require_exclusive(model, "`xattn evaluate`")
     if bootstrap < 99:
         raise UsageError(f"Expected a bootstrap of at least 99 replicates, but got {bootstrap}")
     spoken = Positive.of(model.classes, positive)
     known = _read(annotations)
     member = membership(model.source, splits)
-    chosen, of_split, notes = _choose(known, images, model, member, wanted, asked=split is not None)
-    domains = _domains(chosen, member, domain)
+    chosen, of_split, notes = choose(known, images, model, member, wanted, asked=split is not None)
+    domains = domains_of(chosen, member, domain)
     notes += [model.outputs_note] if model.outputs_note else []
 
     before = _stored(Path(out))
@@ -159,6 +151,10 @@ def evaluate(
     performance = performance_table(scored, model.classes, **drawing)
     reliability = reliability_table(scored, model.classes, **drawing)
     confusion = confusion_table(scored, model.classes, **drawing)
+    trapped = None
+    if trap:  # what is wrong with it must not cost the tables of an earlier call
+        how = {"bootstrap": bootstrap, "seed": seed}
+        trapped = trap_of_predictions(scored, known, trap, model.classes, **how)
     begin_record(run.path / "evaluation.json")
     for name in tables_of("xattn evaluate"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
@@ -169,10 +165,7 @@ def evaluate(
     sentences = performance_sentences(performance)
     if spoken.sentence:
         sentences = (f"{spoken.sentence}.", *sentences)
-    trapped = None
-    if trap:
-        how = {"bootstrap": bootstrap, "seed": seed}
-        trapped = trap_of_predictions(scored, known, trap, model.classes, **how)
+    if trapped is not None:
         run.write_table("trap", trapped)
         sentences = (*sentences, *trap_sentences(trapped))
     facts = {
@@ -224,110 +217,12 @@ def _order(name: str) -> int:
     return {"val": 0, "test": 1, "ood": 2}.get(name, 3)
 
 
-def _wanted(split: Sequence[str] | None) -> tuple[str, ...]:
-    for name in split or ():
-        if name == "train":
-            raise UsageError(
-                "Expected a split that was not trained on, but got 'train': how well a model "
-                "remembers its training images is no result"
-            )
-        if name not in SPLITS_TO_EVALUATE:
-            raise UsageError(f"Unknown split {name!r}{near(name, SPLITS_TO_EVALUATE)}")
-    return tuple(dict.fromkeys(split)) if split else HELD_OUT
-
-
 def _read(annotations: Annotations | str | Path) -> Annotations:
     if not isinstance(annotations, str | Path):
         return annotations
     from xattn.annotations import read_annotations
 
     return read_annotations(annotations)
-
-
-def _choose(
-    known: Annotations,
-    images: str | Path | Iterable[str | Path] | None,
-    model: Model,
-    member: Membership,
-    wanted: Sequence[str],
-    *,
-    asked: bool,
-) -> tuple[Annotations, dict[str, str], list[str]]:
-    """Return the images to predict, the split of each, and what was left out or is uncertain."""
-    notes = [f"Uncertain splits: {member.caveat}"] if member.caveat and member.known else []
-    there = list(known.images)
-    if images is not None:
-        named = [i.file for i in known.images]
-        found, matched = with_known_ids(find_images(images, notes.append, named), known)
-        if not matched.found:
-            raise XattnError(
-                f"Expected images of {known.path} in {images}, but it knows none of the "
-                f"{len(found):,} by its file or id: "
-                f"{examples([f.id for f in found], [i.id for i in there])}"
-            )
-        files = {image.id: image.path for image in found}
-        there = [
-            replace(image, file=files[image.id])
-            for image, at in zip(there, matched.place, strict=True)
-            if at is not None
-        ]
-        if matched.found < len(found):
-            notes.append(f"{matched.found:,} of {len(found):,} images are in {known.path}")
-    labelled = [i for i in there if i.label in model.classes]
-    if not labelled:
-        raise XattnError(
-            f"Expected images with a label among {', '.join(model.classes)}, but none of "
-            f"{len(there)} has one; name their folder with --images, or label them in {known.path}"
-        )
-    if len(labelled) < len(there):
-        notes.append(f"{len(there) - len(labelled)} images without a label of the model's classes")
-    of_split = {i.id: str(member.splits[i.id]) for i in labelled if i.id in member.splits}
-    if of_split:
-        left = len(labelled) - len(of_split)
-        kept = {id_: name for id_, name in of_split.items() if name in wanted}
-        if not kept:
-            raise XattnError(
-                f"Expected images of {' or '.join(wanted)} in {member.file}, but all "
-                f"{len(of_split)} are of {', '.join(sorted(set(of_split.values())))}"
-                "; evaluate other images, or choose with --split"
-            )
-        if left:
-            notes.append(f"{left} images that are in none of the splits are left out")
-        if {"val", "test"} & set(kept.values()):
-            notes += [f"In the training, {line}" for line in member.unlike]
-        if "val" in wanted:
-            notes.append("The checkpoint was chosen by its validation images: they flatter it")
-    elif asked:
-        reason = member.caveat or f"none of the images is in {member.file}"
-        raise XattnError(f"Expected splits to choose {' and '.join(wanted)} from, but {reason}")
-    else:
-        kept = dict.fromkeys((i.id for i in labelled), UNKNOWN)
-        notes.append(_unknown_note(member, len(labelled)))
-    chosen = [i for i in labelled if i.id in kept]
-    return replace(known, images=tuple(chosen)), kept, notes
-
-
-def _unknown_note(member: Membership, n: int) -> str:
-    if member.known:
-        return (
-            f"None of the {n} images is in {member.file} by its id: they are taken as images "
-            "that the model was not trained on"
-        )
-    return (
-        f"All {n} images are evaluated, for {member.caveat}: some may have been trained on, and "
-        "the numbers then flatter the model"
-    )
-
-
-def _domains(chosen: Annotations, member: Membership, domain: str | None) -> Mapping[str, str]:
-    if domain is None:
-        return member.domains
-    values = {i.id: i.values.get(domain) for i in chosen.images}
-    if domain not in chosen.features and all(v is None for v in values.values()):
-        raise UsageError(
-            f"Unknown domain {domain!r} in {chosen.path}{near(domain, chosen.features)}"
-        )
-    return {id_: str(value) for id_, value in values.items() if value is not None}
 
 
 def _stored(out: Path) -> dict[str, Any]:

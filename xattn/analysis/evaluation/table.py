@@ -128,8 +128,8 @@ def performance_table(
     """
     spoken = positive or Positive.of(classes)
     sets = [
-        _measure(part, split, domain, spoken, bootstrap, [seed, i])
-        for i, (split, domain, part) in enumerate(_parts(predictions))
+        _measure(part, split, domain, spoken, bootstrap, number)
+        for split, domain, part, number in _parts(predictions, seed)
     ]
     test = next((m for m in sets if (m.split, m.domain) == ("test", ALL)), None)
     if test is not None:
@@ -155,11 +155,11 @@ def reliability_table(
         predictions, classes, positive, bootstrap, seed: as for `performance_table`.
     """
     spoken = positive or Positive.of(classes)
-    rows: list[dict[str, Any]] = []
-    for i, (split, domain, part) in enumerate(_parts(predictions)):
-        if domain == ALL:
-            rows += _reliability(part, split, spoken, bootstrap, [seed, i])
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        row
+        for split, part, number in _splits(predictions, seed)
+        for row in _reliability(part, split, spoken, bootstrap, number)
+    )
 
 
 def confusion_table(
@@ -176,12 +176,13 @@ def confusion_table(
         predictions, classes, positive, bootstrap, seed: as for `performance_table`.
     """
     spoken = positive or Positive.of(classes)
-    rows: list[dict[str, Any]] = []
-    for i, (split, domain, part) in enumerate(_parts(predictions)):
-        if domain == ALL:
-            said = as_predictions(part, spoken)
-            rows += confusion_rows(said, part["group"], split, bootstrap, _number([seed, i]))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        row
+        for split, part, number in _splits(predictions, seed)
+        for row in confusion_rows(
+            as_predictions(part, spoken), part["group"], split, bootstrap, number
+        )
+    )
 
 
 def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
@@ -201,12 +202,23 @@ def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
     return Predictions(both, side_of[truth], positive.sides, said, positive.side)
 
 
-def _parts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    for split in dict.fromkeys(predictions["split"]):
+def _parts(predictions: pd.DataFrame, seed: int) -> Iterator[tuple[str, str, pd.DataFrame, int]]:
+    """Give every split, whole and by domain, and a seed for each."""
+    parts = []
+    for split in map(str, dict.fromkeys(predictions["split"])):
         part = predictions[predictions["split"] == split]
-        yield str(split), ALL, part
+        parts.append((split, ALL, part))
         for domain in sorted(set(part["domain"].dropna()) - {""}):
-            yield str(split), str(domain), part[part["domain"] == domain]
+            parts.append((split, str(domain), part[part["domain"] == domain]))
+    for i, one in enumerate(parts):
+        yield *one, int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+
+
+def _splits(predictions: pd.DataFrame, seed: int) -> Iterator[tuple[str, pd.DataFrame, int]]:
+    """Give every split as a whole, with the seed it has among `_parts`."""
+    for split, domain, part, number in _parts(predictions, seed):
+        if domain == ALL:
+            yield split, part, number
 
 
 def _measure(
@@ -215,7 +227,7 @@ def _measure(
     domain: str,
     positive: Positive,
     bootstrap: int,
-    seed: list[int],
+    seed: int,
 ) -> Measured:
     said = as_predictions(part, positive)
     n, group = len(part), group_codes(part["group"], len(part))
@@ -224,23 +236,22 @@ def _measure(
     names = tuple(said.names)
     replicates = np.empty((0, len(names)))
     if enough:
-        weights = group_weights(group, n, bootstrap, _number(seed))
+        weights = group_weights(group, n, bootstrap, seed)
         step = max(1, _BLOCK // n)
         blocks = [said.weighted(weights[k : k + step]) for k in range(0, bootstrap, step)]
         replicates = np.concatenate(blocks)
     values = said.weighted(np.ones((1, n)))[0]
-    number = _number(seed)
-    chance, fine = said.chance(number), said.calibrated(number)
+    chance, fine = said.chance(seed), said.calibrated(seed)
     return Measured(split, domain, n, groups, names, values, replicates, chance, fine)
 
 
 def _reliability(
-    part: pd.DataFrame, split: str, positive: Positive, bootstrap: int, seed: list[int]
+    part: pd.DataFrame, split: str, positive: Positive, bootstrap: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     said = as_predictions(part, positive)
     group = group_codes(part["group"], len(part))
     enough = int(group.max()) + 1 >= FEWEST_GROUPS
-    weights = group_weights(group, len(part), bootstrap if enough else 1, _number(seed))
+    weights = group_weights(group, len(part), bootstrap if enough else 1, seed)
     kinds = {"ece": "equal width", "ece_adaptive": "equal mass"}
     for name, binned in said.binned.items():
         member = binned.member.astype(np.float32)
@@ -252,7 +263,7 @@ def _reliability(
         if enough:
             low, high = low.copy(), high.copy()
             low[filled], high[filled] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0)
-        expected = binned.expected(_number(seed))
+        expected = binned.expected(seed)
         count = binned.member.sum(axis=0)
         for b in np.flatnonzero(count):
             inside = binned.member[:, b]
@@ -272,8 +283,3 @@ def _reliability(
                 "from": float(binned.edges[b]),
                 "to": float(binned.edges[b + 1]),
             }
-
-
-def _number(seed: list[int]) -> int:
-    """Make one seed of several, the same every time."""
-    return int(np.random.SeedSequence(seed).generate_state(1)[0])
