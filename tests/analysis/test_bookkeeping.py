@@ -38,6 +38,11 @@ def test_the_names_that_data_sets_give_their_books_are_known(name: str, why: str
     assert why in left_out(name, RNG.choice(["a", "b"], N))
 
 
+@pytest.mark.parametrize("name", ["年龄", "возраст", "größe", "âge y", "ÿ"])
+def test_names_in_any_script_are_names(name: str) -> None:
+    assert left_out(name, RNG.choice(["a", "b"], N)) == ""
+
+
 @pytest.mark.parametrize(
     ("values", "why"),
     [

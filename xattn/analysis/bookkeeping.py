@@ -49,7 +49,7 @@ def bookkeeping(table: pd.DataFrame, kinds: Mapping[str, str]) -> dict[str, str]
 
 def _by_name(name: str) -> str:
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", name)
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if word]
+    words = [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
     if not words or re.fullmatch(
         r"unnamed: ?\d+|index|level_\d+|row(_?(id|number))?", name.lower()
     ):
@@ -97,7 +97,7 @@ def _as_label(known: pd.Series, label: pd.Series, name: str) -> str:
         return ""
     if not pairs["label"].duplicated().any():
         return "the label in other words"
-    named = _LABELS & set(re.split(r"[^a-z]+", name.lower()))
+    named = _LABELS & set(re.split(r"[\W\d_]+", name.lower()))
     few = len(pairs) <= min(_FEW, len(both) / 2)
     return "the label in finer words" if named and few else ""
 
