@@ -134,6 +134,17 @@ def test_changed_decisions_are_named_and_counted():
     assert against.changes(control=True) == ""  # nv for vasc is no change of that question
 
 
+def test_rounding_is_no_change_of_any_class():
+    from xattn.analysis.interventions.by_class import Answers
+
+    rng = np.random.default_rng(0)
+    logits = np.repeat(rng.normal(size=(12, 1, 3)), 4, axis=1)
+    logits[:, 1] += rng.uniform(1e-8, 1e-7, (12, 3))
+    for row in Answers(logits, np.arange(12), Positive.of(["a", "b", "c"])).rows(99, 99, 0):
+        assert row["p_value"] == 1
+        assert row["delta_logit"] == row["excess_logit"] == 0
+
+
 def test_every_class_has_its_change_and_the_decisions_that_came_and_left():
     rows = {row["class"]: row for row in answers().rows(99, 99, 0)}
     assert list(rows) == ["mel", "nv", "vasc"]

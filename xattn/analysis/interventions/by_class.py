@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.codes import group_codes
-from xattn.analysis.interventions.outcome import sign_flip_p
+from xattn.analysis.interventions.outcome import settled, sign_flip_p
 from xattn.analysis.positive import Positive
 from xattn.analysis.resampling import mean_interval
 
@@ -59,15 +59,15 @@ class Answers:
 
     def rows(self, permutations: int, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
         """Give a row for each class: what the edit did to its log odds, and to decisions for it."""
-        odds = np.stack(
-            [_against_others(self.logits, i) for i in range(len(self.positive.classes))], axis=2
-        )
         paired, number = self.paired, group_codes(self.groups, len(self.logits))
         said, beside = _ends(self.said, False), _ends(self.said[paired], True)
         for i, name in enumerate(self.positive.classes):
-            change = odds[:, AFTER, i] - odds[:, BEFORE, i]
-            elsewhere = (odds[:, CONTROL, i] - odds[:, COMPARED, i])[paired]
-            excess = change[paired] - elsewhere
+            with np.errstate(invalid="ignore"):  # without a control there are no logits of it
+                odds = Positive.of(self.positive.classes, [name]).log_odds(self.logits)
+            first = odds[:, BEFORE]
+            change = settled(odds[:, AFTER] - first, first)
+            elsewhere = settled(odds[:, CONTROL] - odds[:, COMPARED], first)[paired]
+            excess = settled(change[paired] - elsewhere, first)
             yield {
                 "class": name,
                 "n": len(change),
@@ -90,14 +90,6 @@ def _ends(said: Classes, control: bool) -> tuple[Classes, Classes]:
 def _moved(before: Classes, after: Classes, i: int) -> tuple[int, int]:
     """Return how many decisions came to a class, and how many left it."""
     return int(((before != i) & (after == i)).sum()), int(((before == i) & (after != i)).sum())
-
-
-def _against_others(logits: Logits, i: int) -> Logits:
-    """Return the log odds (n, 4) of a class against all others."""
-    others = np.delete(logits, i, axis=2)
-    with np.errstate(invalid="ignore"):  # without a control there are no logits of it
-        odds: Logits = logits[:, :, i] - np.logaddexp.reduce(others, axis=2)
-    return odds
 
 
 def _with_interval(
