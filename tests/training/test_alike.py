@@ -107,6 +107,7 @@ def test_the_table_reads_back():
     )
     rows = list(csv.DictReader(io.StringIO(alike.to_csv())))
     assert [row["column"] for row in rows] == ["label", "label", "say, what", "say, what"]
+    assert rows[2]["value"] == "'=1+1"  # text to a spreadsheet too, as in splits.csv
     assert rows[0]["train"] == "0.500000"
     assert rows[0]["val"] == ""
     assert rows[0]["n_test"] == "10"

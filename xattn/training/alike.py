@@ -7,14 +7,13 @@ such deal puts the splits as far apart, in the sense of chi-square.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.runs.csv_text import csv_text
 from xattn.training.samples import SPLITS, Sample, Split, labels_of
 from xattn.training.splits import size_class, units
 from xattn.training.traits import Trait
@@ -106,16 +105,14 @@ class Alikeness:
 
     def to_csv(self) -> str:
         """Return a row per column and value: images and fraction per split, and the chances."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
         counts = [f"n_{split}" for split in SPLITS]
-        writer.writerow(("column", "value", *SPLITS, *counts, "chi_square", "p", "adjusted_p"))
+        rows = [("column", "value", *SPLITS, *counts, "chi_square", "p", "adjusted_p")]
         for one in self.columns:
             chances = (f"{one.chi_square:.6g}", f"{one.p:.6g}", f"{one.adjusted_p:.6g}")
             for i, value in enumerate(one.values):
                 fractions = ["" if np.isnan(f) else f"{f:.6f}" for f in one.fractions[:, i]]
-                writer.writerow((one.name, value, *fractions, *one.counts[:, i], *chances))
-        return text.getvalue()
+                rows.append((one.name, value, *fractions, *map(str, one.counts[:, i]), *chances))
+        return csv_text(rows)
 
 
 def compare_splits(
