@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import tables_of
 from xattn.runs.guard import writes
-from xattn.runs.record import begin_record, end_record, predictions_sha256
+from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -175,7 +174,7 @@ def feature_usage(
         "positive": spoken.name or None,
         "against": "" if spoken.each else spoken.sides[1 - spoken.side],
         "annotations": str(known.path),
-        "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "annotations_sha256": file_sha256(known.path),
         "cells_spread_evenly": folder.spread_evenly,
         "predictions_sha256": predictions_sha256(folder.predictions),
         "counts": counts(features),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from xattn.annotations.numbers import says_nothing
 from xattn.annotations.rows import as_values
 from xattn.annotations.sheets import read_sheet
 from xattn.errors import AnnotationError
+from xattn.runs.record import file_sha256
 
 KEY = "image_id"
 
@@ -70,7 +70,7 @@ class MoreFeatures:
         """Return the file's path and hash."""
         return {
             "path": str(self.path),
-            "sha256": hashlib.sha256(self.path.read_bytes()).hexdigest(),
+            "sha256": file_sha256(self.path),
         }
 
 

@@ -9,7 +9,6 @@ step 1 ── step 2 ── step 3 ...
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from xattn.explain.pipeline import explain
 from xattn.models import load as load_checkpoint
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.guard import writes
-from xattn.runs.record import begin_record, end_record
+from xattn.runs.record import begin_record, end_record, file_sha256
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -107,8 +106,8 @@ def usage_over_training(
     settings = Settings(permutations, bootstrap, alpha, seed)
     out, load = Path(out), load or load_checkpoint
     known = _read(annotations)
-    steps = _steps(_files(checkpoints), load)
-    spoken = Positive.of(load(steps[0].path).classes, positive)
+    steps, classes = _steps(_files(checkpoints), load)
+    spoken = Positive.of(classes, positive)
     features: FeatureSet | None = None
     first: RunFolder | None = None
     parts = []
@@ -159,8 +158,10 @@ def _files(checkpoints: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def _steps(files: Sequence[Path], load: Callable[[Path], Model]) -> list[Step]:
-    """Number the checkpoints, and make sure that they can be compared."""
+def _steps(
+    files: Sequence[Path], load: Callable[[Path], Model]
+) -> tuple[list[Step], tuple[str, ...]]:
+    """Number the checkpoints, and make sure that they can be compared; return their classes too."""
     models = [_facts(load(file)) for file in files]
     for file, facts in zip(files[1:], models[1:], strict=True):
         for what in ("classes", "preprocessing"):
@@ -180,7 +181,7 @@ def _steps(files: Sequence[Path], load: Callable[[Path], Model]) -> list[Step]:
         Step(int(n), file, facts["sha256"])
         for n, file, facts in zip(numbers, files, models, strict=True)
     ]
-    return sorted(steps, key=lambda step: step.number)
+    return sorted(steps, key=lambda step: step.number), tuple(models[0]["classes"])
 
 
 def _facts(model: Model) -> dict[str, Any]:
@@ -244,7 +245,7 @@ def _write_facts(
         "schema": "xattn-over-training/1",
         **settings,
         "annotations": known.path.name,
-        "annotations_sha256": hashlib.sha256(known.path.read_bytes()).hexdigest(),
+        "annotations_sha256": file_sha256(known.path),
         "steps": [
             {"step": s.number, "checkpoint": s.path.name, "checkpoint_sha256": s.sha256}
             for s in steps

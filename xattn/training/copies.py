@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from xattn.errors import ImageError
 from xattn.images import read_image
 from xattn.images.prefetch import prefetch
+from xattn.runs.record import file_sha256
 from xattn.training.data_table import DataTable
 from xattn.training.samples import Failure, Sample, Split
 from xattn.training.splits import check_splits, make_splits
@@ -81,7 +81,6 @@ def _can_be_read(sample: Sample) -> bool:
 
 def _hash(sample: Sample) -> str | Failure:
     try:
-        with sample.file.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(sample.file)
     except OSError as err:
         return Failure(sample.file, "read", f"Expected a file, but got: {err.strerror}")

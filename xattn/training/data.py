@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from torch import Tensor
 from xattn.errors import ImageError, XattnError
 from xattn.images import Preprocessing, read_image
 from xattn.images.prefetch import prefetch
+from xattn.runs.record import file_sha256
 from xattn.training.augment import stream
 from xattn.training.samples import Failure, Sample, labels_of
 
@@ -75,8 +75,7 @@ def decode_all(
             image = preprocessing.pixels(read_image(sample.file, window=preprocessing.window).image)
         except ImageError as err:
             return Failure(sample.file, "decode", str(err))
-        with sample.file.open("rb") as file:
-            return image, hashlib.file_digest(file, "sha256").hexdigest()
+        return image, file_sha256(sample.file)
 
     good: list[Sample] = []
     hashes: dict[str, str] = {}

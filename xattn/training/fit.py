@@ -12,6 +12,7 @@ import torch
 
 from xattn.models.device import resolve_device
 from xattn.runs.guard import writes
+from xattn.runs.record import file_sha256
 from xattn.training.data import Progress
 from xattn.training.folder import about_inputs, about_result, save_epoch, vacant, write_inputs
 from xattn.training.history import Epoch, Keeper, write_history
@@ -23,7 +24,7 @@ from xattn.training.predictions import prediction_table, write_predictions
 from xattn.training.progress import bar
 from xattn.training.quiet import isolated_chance
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import file_sha256, versions, write_json
+from xattn.training.record import versions, write_json
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
 from xattn.training.samples import SPLITS, Split

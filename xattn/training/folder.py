@@ -10,6 +10,7 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
+from xattn.runs.record import file_sha256
 from xattn.training.alike import ALIKE_CSV
 from xattn.training.history import Epoch
 from xattn.training.inputs import Inputs
@@ -17,7 +18,6 @@ from xattn.training.material import Material
 from xattn.training.recipe import Recipe
 from xattn.training.record import (
     SCHEMA,
-    file_sha256,
     relative,
     text_sha256,
     write_errors,

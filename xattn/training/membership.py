@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
-from xattn.training.record import file_sha256
+from xattn.runs.record import file_sha256
 from xattn.training.splits import Split, read_domains, read_splits
 
 

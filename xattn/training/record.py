@@ -43,12 +43,6 @@ def write_json(path: Path, facts: dict[str, Any]) -> None:
     write_text(path, json.dumps(_plain(facts), indent=2, allow_nan=False) + "\n")
 
 
-def file_sha256(path: Path) -> str:
-    """Hash a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def relative(path: Path, base: Path) -> str:
     """Name a file as seen from a folder, with forward slashes."""
     return Path(os.path.relpath(path, base)).as_posix()

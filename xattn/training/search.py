@@ -15,6 +15,7 @@ import torch
 from xattn.documents import read_json
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
+from xattn.runs.record import file_sha256
 from xattn.training.data import Progress
 from xattn.training.fit import fit
 from xattn.training.history import Epoch
@@ -24,7 +25,7 @@ from xattn.training.material import Images, choose
 from xattn.training.progress import bar
 from xattn.training.quiet import isolated_chance
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import file_sha256, relative, versions
+from xattn.training.record import relative, versions
 from xattn.training.samples import Failure, Sample
 from xattn.training.space import SearchTable
 from xattn.training.start import build_network
