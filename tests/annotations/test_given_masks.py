@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from tests.annotations.downloads import picture, table
+from tests.images.written import mask
 from xattn.annotations import BuiltAnnotations, build_annotations
 from xattn.cli import main
 from xattn.errors import AnnotationError, UsageError
 
 IDS = ("p1", "p2", "p3", "p4")
-
-
-def mask(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((6, 8), np.uint8)
-    pixels[2:4, 2:6] = 255
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 @pytest.fixture

@@ -5,30 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from xattn.images import find_images
+from tests.images.written import mask, photo
+from xattn.images import beside, find_images
 from xattn.images.beside import masks_among
-
-RNG = np.random.default_rng(0)
-
-
-def photo(path: Path) -> Path:
-    """Write noise: an image."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-def mask(path: Path) -> Path:
-    """Write two levels: a mask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.zeros((24, 32), np.uint8)
-    pixels[6:18, 8:24] = 255
-    Image.fromarray(pixels).save(path)
-    return path
 
 
 def left(root: Path, photos: Sequence[str], masks: Sequence[str]) -> list[str]:
@@ -127,3 +108,15 @@ def test_a_hundred_thousand_names_are_looked_through_in_a_moment() -> None:
     paths = [Path(f"/nowhere/ISIC_{i:07d}{end}") for i in range(50_000) for end in (".jpg",)]
     paths += [Path(f"/nowhere/ISIC_{i:07d}_segmentation.png") for i in range(50_000)]
     assert len(masks_among(paths)) == 50_000
+
+
+@pytest.mark.parametrize("write", [photo, mask])
+def test_files_that_are_only_numbered_are_not_all_looked_into(tmp_path: Path, monkeypatch, write):
+    photo(tmp_path / "scan.png")
+    for i in range(60):
+        write(tmp_path / f"scan_{i:04d}.png")
+    read: list[Path] = []
+    once = beside.read_image
+    monkeypatch.setattr(beside, "read_image", lambda path: read.append(path) or once(path))
+    assert len(find_images(tmp_path)) == (61 if write is photo else 1)
+    assert len(read) <= 32

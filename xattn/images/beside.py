@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ LIKELY = frozenset({
 
 _SEPARATORS = "_-. "
 _MOST_READ = 5
+_MOST_MARKS = 16
 _FEW_COLOURS = 16
 _MOST_OF_IT = 0.99
 _COARSE = 64  # grey levels; what compression adds to a mask's two stays in their bins
@@ -63,11 +64,7 @@ def masks_among(paths: Iterable[Path]) -> dict[Path, str]:
             for path, mark in _of_one_name(files, common):
                 marked[mark] += [path]
     found: dict[Path, str] = {}
-    flat = {
-        mark
-        for mark, files in marked.items()
-        if (mark[0] == "suffix" and _words(mark[1]) & SURE) or _are_flat(files)
-    }
+    flat = _flat(marked)
     endings = {mark for mark in marked if mark[0] == "ending"}
     if endings <= flat:  # flat drawings, all of them: nothing says which are the images
         flat -= endings
@@ -157,10 +154,27 @@ def _words(name: str) -> set[str]:
     return {part for part in parts if part} | {name.lower().strip(_SEPARATORS).replace("_", "")}
 
 
-def _are_flat(files: Sequence[Path]) -> bool:
-    """Say whether files hold a few colours and nothing between, as seen in some of them."""
-    step = max(1, len(files) // _MOST_READ)
-    return all(_is_flat(path) for path in sorted(files)[::step][:_MOST_READ])
+def _flat(marked: Mapping[Mark, Sequence[Path]]) -> set[Mark]:
+    """Return the marks that a word settles, and those whose files turn out to be flat.
+
+    The most common marks are looked into one by one and all others together: beside `scan.jpg`,
+    each of `scan_0001.jpg` to `scan_9999.jpg` has an end of its own.
+    """
+    sure = {mark for mark in marked if mark[0] == "suffix" and _words(mark[1]) & SURE}
+    unsure = sorted(
+        marked.keys() - sure, key=lambda mark: (mark[0] != "ending", -len(marked[mark]), mark)
+    )
+    common, rare = unsure[:_MOST_MARKS], unsure[_MOST_MARKS:]
+    flat = sure | {mark for mark in common if _are_flat(marked[mark], _MOST_READ)}
+    if rare and _are_flat([path for mark in rare for path in marked[mark]], _MOST_MARKS):
+        flat |= set(rare)
+    return flat
+
+
+def _are_flat(files: Sequence[Path], most: int) -> bool:
+    """Say whether files hold a few colours and nothing between, as seen in so many of them."""
+    step = max(1, len(files) // most)
+    return all(_is_flat(path) for path in sorted(files)[::step][:most])
 
 
 def _is_flat(path: Path) -> bool:
