@@ -135,10 +135,13 @@ def _of_palette(image: Image.Image, lossy: bool) -> Mask:
 
 def _of_colours(colours: NDArray[np.uint8], lossy: bool) -> Mask:
     """Read one colour beside black or white; greys are levels."""
-    grey = np.ptp(colours, axis=2)
+    # Channel by channel: numpy is ten times slower along a last axis of three.
+    red, green, blue = (colours[..., i] for i in range(3))
+    brightest = np.maximum(np.maximum(red, green), blue)
+    grey = brightest - np.minimum(np.minimum(red, green), blue)
     if not colours.size or grey.max() <= (_ONE_COLOUR if lossy else 0):
-        return _of_levels(np.rint(colours.mean(axis=2)).astype(np.uint8), lossy)
-    brightest = colours.max(axis=2)
+        mean = (red.astype(np.uint16) + green + blue + 1) // 3
+        return _of_levels(mean.astype(np.uint8), lossy)
     if brightest.max() < _DARKEST:
         return _of_levels(brightest, lossy)
     bright: Mask = brightest > brightest.max() // 2  # of dark red, half of dark red
@@ -174,4 +177,4 @@ def _several(colours: NDArray[np.uint8]) -> MaskError:
 
 def _spread(colours: NDArray[np.uint8]) -> int:
     """Return the widest range of a channel, of colours (n, 3)."""
-    return int(np.ptp(colours, axis=0).max()) if len(colours) else 0
+    return max(int(np.ptp(channel)) for channel in colours.T) if len(colours) else 0
