@@ -28,9 +28,10 @@ class LevelError(ValueError):
 def to_rgb(image: Image.Image, window: Window = None) -> tuple[Image.Image, str]:
     """Return a loaded image as 8-bit RGB, and what is to be told of its levels.
 
-    Alpha is dropped and palettes, CMYK and grey are converted as torchvision's loader does it.
-    Deeper levels are scaled, not clipped: 16 bits by 1/257, or, with a window, from black at its
-    low end to white at its high end. Integers beyond 16 bits and floats need a window.
+    Plain RGB comes back as it is, no copy. Alpha is dropped and palettes, CMYK and grey are
+    converted as torchvision's loader does it. Deeper levels are scaled, not clipped: 16 bits by
+    1/257, or, with a window, from black at its low end to white at its high end. Integers beyond
+    16 bits and floats need a window.
 
     Raises:
         LevelError: the image is of a mode or range that cannot be shown.
@@ -43,7 +44,7 @@ def to_rgb(image: Image.Image, window: Window = None) -> tuple[Image.Image, str]
     if "transparency" in image.info:  # alpha is dropped; Pillow would warn of it
         image = image.copy()
         del image.info["transparency"]
-    return image.convert("RGB"), ""
+    return image if image.mode == "RGB" else image.convert("RGB"), ""
 
 
 def _levels(values: NDArray[Any], window: Window) -> tuple[NDArray[np.uint8], str]:
