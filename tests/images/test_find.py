@@ -14,7 +14,7 @@ from PIL import Image
 from tests.images.old_pillow import skip_if_old
 from xattn.errors import Remark, UsageError, XattnError
 from xattn.images import find_images
-from xattn.images.find import distinct_ids
+from xattn.images.ids import distinct_ids
 from xattn.images.kinds import endings
 
 

@@ -15,7 +15,7 @@ from xattn.annotations.matching import bare, examples, match_ids
 from xattn.annotations.rows import draft
 from xattn.annotations.ties import join_groups
 from xattn.errors import AnnotationError, Remark, UsageError, near
-from xattn.images.find import distinct_ids
+from xattn.images.ids import distinct_ids
 
 
 @layout("csv", takes=("csv", "columns.file", "columns.id", "columns.label", "columns.group"))

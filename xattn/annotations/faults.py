@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xattn.images.ids import printable
+
 MOST_SHOWN = 20
 """Faults that an error message lists before it only counts."""
 
@@ -29,7 +31,7 @@ class Fault:
         where += [f"key {self.key}"] if self.key else []
         line = ": ".join([", ".join(where), self.message] if where else [self.message])
         # An id or key may hold half of a pair of surrogates, which no terminal takes.
-        return line.encode("utf-8", "backslashreplace").decode("utf-8")
+        return printable(line)
 
 
 def describe(path: Path, faults: Sequence[Fault]) -> str:

@@ -69,13 +69,11 @@ class TableFile:
     Attributes:
         path: the file.
         first_line: stripped.
-        delimiter: comma, semicolon or tab, whichever the first line has most of.
         columns: the cells of the first line.
     """
 
     path: Path
     first_line: str
-    delimiter: str
     columns: tuple[str, ...]
 
 
@@ -95,8 +93,8 @@ def open_table(path: str | Path) -> TableFile:
         AnnotationError: the file is not there or no text.
     """
     path = Path(path)
-    line, delimiter, columns = read_first_record(path)
-    return TableFile(path, line, delimiter, tuple(columns))
+    line, columns = read_first_record(path)
+    return TableFile(path, line, tuple(columns))
 
 
 def read_frame(

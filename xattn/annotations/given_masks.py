@@ -81,8 +81,11 @@ def with_masks(draft: Draft, places: Sequence[MaskPlace], root: Path, note: Note
     kinds = dict(draft.features)
     images = list(draft.images)
     keys = _Keys.of(images, root)
+    listed: dict[Path, list[str]] = {}
     for place in places:
-        found = _find(place, keys, {str(image.file) for image in images}, note)
+        if place.folder not in listed:
+            listed[place.folder] = _files(place, images)
+        found = _find(place, keys, listed[place.folder], note)
         if place.feature == LESION:
             images = [replace(i, lesion=found.get(i.id, i.lesion)) for i in images]
             continue
@@ -146,15 +149,19 @@ class _Keys:
         return None
 
 
-def _find(place: MaskPlace, keys: _Keys, images: set[str], note: Note) -> dict[str, Path | Rle]:
-    """Return image id -> mask file of one feature, and say what was found."""
+def _files(place: MaskPlace, images: Sequence[AnnotatedImage]) -> list[str]:
+    """Return the files below a place that are none of the images."""
     folder = place.folder
     if not folder.is_dir():
         raise AnnotationError(
             f"Expected a folder of masks of {place.feature} at {folder}, but got nothing there"
         )
-    files = [str(path) for path in find_paths(folder, lambda _: None)]
-    files = [file for file in files if str(Path(file)) not in images]
+    known = {image.file for image in images}
+    return [str(path) for path in find_paths(folder, lambda _: None) if path not in known]
+
+
+def _find(place: MaskPlace, keys: _Keys, files: Sequence[str], note: Note) -> dict[str, Path | Rle]:
+    """Return image id -> mask file of one feature, and say what was found."""
     found = _by_pattern(place, keys, files) if ID in place.where else _by_name(place, keys, files)
     by_id: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for image, form, file in found:
@@ -165,11 +172,11 @@ def _find(place: MaskPlace, keys: _Keys, images: set[str], note: Note) -> dict[s
             f"Expected masks of {place.feature} for the images, such as "
             f"{next(iter(keys.by_name), 'an id')}, in {place.where}, but none of its {len(files)} "
             f"files{shown} bears the id of one; say how they are called, as in "
-            f"{folder.as_posix()}/{ID}_seg.png"
+            f"{place.folder.as_posix()}/{ID}_seg.png"
         )
     counted = Counter(form for forms in by_id.values() for form in forms)
     chosen = counted.most_common(1)[0][0]
-    _refuse_ambiguous(place, by_id, counted, folder)
+    _refuse_ambiguous(place, by_id, counted, place.folder)
     masks = {image: forms[chosen] for image, forms in by_id.items() if chosen in forms}
     others = [
         file for forms in by_id.values() for form, some in forms.items() if form != chosen

@@ -12,7 +12,7 @@ from xattn.annotations.listing import has_images, images_below
 from xattn.annotations.rows import draft
 from xattn.errors import AnnotationError
 from xattn.images.beside import speaks_of_masks
-from xattn.images.find import distinct_ids
+from xattn.images.ids import distinct_ids
 
 PARTS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",

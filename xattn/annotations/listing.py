@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xattn.images.beside import without_masks
-from xattn.images.find import find_paths, printable
+from xattn.images.find import find_paths
+from xattn.images.ids import printable
 from xattn.images.kinds import is_image
 from xattn.images.walk import Walk
 

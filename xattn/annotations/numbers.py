@@ -83,7 +83,8 @@ def plain_numbers(cells: Sequence[str], delimiter: str) -> tuple[list[str], str]
             said = "commas are read as decimal commas; if they separate thousands, leave them out"
     else:
         odd = [c for c in known if not _PLAIN.fullmatch(c) and not _COMMA.fullmatch(c)]
-        if len(odd) * 2 < len(known):
+        # Without a number with a comma it is told as of any column, see `rows.as_values`.
+        if len(odd) * 2 < len(known) and any(map(_COMMA.fullmatch, with_comma)):
             return given, (
                 f"is read as text, though most cells are numbers, for {len(odd):,} are none, such "
                 f"as {odd[0]!r}"

@@ -36,7 +36,6 @@ class Sheet:
         path: the file.
         columns: names, stripped, each once.
         rows: cells, stripped, of as many columns; blank and doubled lines are not among them.
-        delimiter: what separates cells.
         notes: what was done beyond reading: encodings guessed, lines and columns left out, numbers
             with a comma.
     """
@@ -44,7 +43,6 @@ class Sheet:
     path: Path
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    delimiter: str
     notes: tuple[str, ...] = ()
 
     @cached_property
@@ -53,8 +51,8 @@ class Sheet:
         return {name: [row[i] for row in self.rows] for i, name in enumerate(self.columns)}
 
 
-def read_first_record(path: str | Path) -> tuple[str, str, list[str]]:
-    """Return the first line of a table, its delimiter, and the cells in it.
+def read_first_record(path: str | Path) -> tuple[str, list[str]]:
+    """Return the first line of a table, and the cells in it.
 
     Raises:
         AnnotationError: the file is not there or no text.
@@ -66,7 +64,7 @@ def read_first_record(path: str | Path) -> tuple[str, str, list[str]]:
         record = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
     except csv.Error:
         record = text.partition("\n")[0].split(delimiter)
-    return text.partition("\n")[0].strip(), delimiter, [cell.strip() for cell in record]
+    return text.partition("\n")[0].strip(), [cell.strip() for cell in record]
 
 
 def read_sheet(
@@ -115,7 +113,7 @@ def read_sheet(
             if note:
                 notes.append(Remark(f"{path.name}, {name}: {note}"))
     plain = tuple(zip(*cells, strict=True)) if rows else ()
-    return Sheet(path, tuple(columns), plain, delimiter, tuple(notes))
+    return Sheet(path, tuple(columns), plain, tuple(notes))
 
 
 def _text(path: Path, error: type[XattnError], limit: int = -1) -> tuple[str, str]:
@@ -153,7 +151,7 @@ def _delimiter(text: str) -> str:
                 if len(widths) > _LOOKED_AT:
                     break
         except csv.Error:
-            pass
+            pass  # of this delimiter; what was read up to there counts
         if not widths or widths[0] < 2:
             continue
         alike = sum(width == widths[0] for width in widths)

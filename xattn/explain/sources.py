@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from xattn.errors import ImageError, Remark, UsageError, XattnError, one_line
 from xattn.images.decode import read_image
-from xattn.images.find import ImageFile, find_images, printable
+from xattn.images.find import ImageFile, find_images
+from xattn.images.ids import printable
 from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from xattn.documents import decode_text
 from xattn.errors import Remark, UsageError, XattnError, one_line
 from xattn.images.beside import without_masks
+from xattn.images.ids import distinct_ids, printable, stem
 from xattn.images.kinds import DOCUMENTS, is_image
 from xattn.images.walk import Walk, is_litter
 from xattn.paths import as_paths
@@ -84,49 +85,8 @@ def find_paths(root: str | Path, note: Note) -> list[Path]:
     return search.paths()
 
 
-def distinct_ids(paths: Sequence[str], roots: Sequence[str] | None = None) -> list[str]:
-    """Return file names without their ending; where several files share one, with their folders.
-
-    >>> distinct_ids(["a/x.png", "b/x.png", "b/y.png"])
-    ['a__x', 'b__x', 'y']
-
-    Args:
-        paths: relative to the folder that was searched, with forward slashes.
-        roots: name of that folder, if there are several.
-    """
-    stems = [_stem(path.rpartition("/")[2]) for path in paths]
-    inside = [p.rpartition("/")[0] + "/" + stem for p, stem in zip(paths, stems, strict=True)]
-    inside = [one.strip("/").replace("/", "__") for one in inside]
-    rooted = [
-        f"{root}__{one}" if root else one
-        for root, one in zip(roots or [""] * len(paths), inside, strict=True)
-    ]
-    ended = [f"{one}_{p.rpartition('.')[2]}" for one, p in zip(rooted, paths, strict=True)]
-    numbered = [f"{one}_{i}" for i, one in enumerate(ended)]
-    ids = stems
-    for longer in (inside, rooted, ended, numbered):
-        count = Counter(ids)
-        if len(count) == len(ids):
-            break
-        ids = [b if count[a] > 1 else a for a, b in zip(ids, longer, strict=True)]
-    return ids
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0] or name
-
-
 def _files(n: int) -> str:
     return f"{n:,} file{'s' if n > 1 else ''}"
-
-
-def printable(text: str) -> str:
-    r"""Return a file name as text that any file and terminal takes.
-
-    >>> printable(os.fsdecode(b"caf\xe9.jpg"))
-    'caf\\udce9.jpg'
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -174,12 +134,10 @@ class _Search:
             [place.root if several else "" for place in places],
         )
         images = [ImageFile(one, p.path) for one, p in zip(ids, places, strict=True)]
-        known = {os.path.realpath(path) for path in self._named or ()}
-        changed = [
-            image
-            for image in images
-            if image.id != _stem(image.path.name) and os.path.realpath(image.path) not in known
-        ]
+        changed = [image for image in images if image.id != stem(image.path.name)]
+        if changed and self._named:
+            known = {os.path.realpath(path) for path in self._named}
+            changed = [image for image in changed if os.path.realpath(image.path) not in known]
         if changed:
             first = changed[0]
             self._note(
