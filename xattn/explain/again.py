@@ -74,7 +74,8 @@ def what_to_do(
     base = writer.path.absolute().parent
     files = {one.file for one in named if not one.fault}
     notes = list(writer.notes)
-    there = [one for one in named if not one.fault and one.file in writer.ids_done.values()]
+    have = set(writer.ids_done.values())
+    there = [one for one in named if not one.fault and one.file in have]
     replaced = [one.file for one in there if _replaced(writer, one)]
     told = labels if not by_label else {one.id: labels.get(one.id) for one in there}
     filled, changed = writer.label(told)
