@@ -16,6 +16,7 @@ from xattn.annotations.records import AnnotatedImage, Feature
 from xattn.cli import main
 from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible, visible_lines
+from xattn.errors import RunError
 from xattn.explain.pipeline import explain
 
 NAMES = ["ru[ler]", "[/x]", "[bold]", ":smile:", "a\x1b[31mred", "a\nb", "\u202eabc", "100%",
@@ -40,6 +41,21 @@ def test_lines_and_faults_show_it(name, capsys):
     told = capsys.readouterr()
     assert told.out == f"feature {visible(name)}\n"
     assert told.err.startswith(f"Skipped: image {visible(name)}\n")
+
+
+def test_a_bar_that_never_moved_goes_away_before_the_error(capsys):
+    with pytest.raises(RunError), Terminal().progress("explain"):
+        raise RunError("Expected another folder")
+    assert capsys.readouterr().err.strip() == ""
+
+
+def test_what_was_guessed_for_a_checkpoint_is_shown_as_text(capsys, monkeypatch):
+    model = bright()
+    model.source |= {"path": "a\x1b[31m.pt", "format": "xattn", "normalisation": "the checkpoint",
+                     "notes": ["left out: head\u202e"], "sha256": "0" * 64, "weights": "raw"}  # fmt: skip
+    monkeypatch.setattr("xattn.models.load", lambda *_args, **_kwargs: model)
+    assert main(["inspect", "--ckpt", "model.pt"]) == 0
+    assert "Note: a\\x1b[31m.pt: left out: head\\u202e\n" in capsys.readouterr().err
 
 
 def test_halves_of_pairs_are_written_out():

@@ -267,6 +267,11 @@ class TestASecondCall:
                 tmp_path / "run", {**SETTINGS, "preprocessing": size, "target": "label"}
             )
 
+    def test_names_it_in_the_letters_that_it_was_given_in(self, tmp_path):
+        do(tmp_path / "run", settings={**SETTINGS, "target": "größe"})
+        with pytest.raises(RunError, match='Expected target "größe" as in .*, but got "маска"'):
+            RunWriter.start(tmp_path / "run", {**SETTINGS, "target": "маска"})
+
     def test_on_a_folder_of_a_version_without_a_setting_does_not_compare_it(self, tmp_path):
         do(tmp_path / "run")
         do(tmp_path / "run", settings={**SETTINGS, "exact": True, "overlay": "png"})

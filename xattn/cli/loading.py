@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xattn.cli.text import visible
+
 if TYPE_CHECKING:
     from xattn.models import Model
 
@@ -75,7 +77,8 @@ def _tell(model: Model) -> None:
     for note in notes:
         if note not in told:
             told.add(note)
-            click.echo(f"Note: {Path(model.source['path']).name}: {note}", err=True)
+            line = f"Note: {Path(model.source['path']).name}: {note}"
+            click.echo(visible(line), err=True)
 
 
 def _changed(preprocessing: Any, size: tuple[int, int] | None, mode: str | None) -> Any:

@@ -43,7 +43,7 @@ class Terminal:
     def remark(self, text: str) -> None:
         """Print one line of progress on stderr."""
         if not (self.quiet or self.as_json):
-            click.echo(text, err=True)
+            click.echo(visible(text), err=True)
 
     def fault(self, fault: object) -> None:
         """Remark on one input that is left out; after twenty only count."""
@@ -88,7 +88,10 @@ class Terminal:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:
-        """Show a bar with an estimate on stderr; gives the function that moves it."""
+        """Show a bar with an estimate on stderr; gives the function that moves it.
+
+        A bar that never moved goes away again: what ended before it is said in an error.
+        """
         if self.quiet or self.as_json:
             yield lambda _done, _total: None
             return
@@ -106,9 +109,15 @@ class Terminal:
             BarColumn(),
             MofNCompleteColumn(),
         )
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        console = Console(stderr=True)
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(label, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+
+            def move(done: int, total: int) -> None:
+                bar.live.transient = False
+                bar.update(task, completed=done, total=total)
+
+            yield move
 
 
 def _cell(value: Any, how: str | None) -> str:

@@ -217,7 +217,7 @@ def _fault(error: Mapping[str, Any]) -> str:
 def _shown(error: Mapping[str, Any]) -> str:
     if error["type"] == "value_error":  # of ours, which show their values themselves
         return ""
-    return f" (got {json.dumps(error['input'], default=str)})"
+    return f" (got {json.dumps(error['input'], default=str, ensure_ascii=False)})"
 
 
 def _toml(value: Any) -> str:

@@ -172,5 +172,5 @@ def _without_seed(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 24 else text[:21] + "..."
