@@ -94,9 +94,7 @@ def read_batches(folder: Path) -> tuple[list[Batch], int]:
         stem = path.with_suffix("")
         try:
             found.append(_read(stem))
-        except (
-            Exception
-        ):  # a disk that was full or lost power leaves anything, and readers raise it
+        except Exception:  # a full disk or lost power leaves anything, and readers raise anything
             damaged += 1
             for suffix in _SUFFIXES:  # what commits it goes first
                 stem.with_suffix(suffix).unlink(missing_ok=True)

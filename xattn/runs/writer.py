@@ -80,7 +80,7 @@ class RunWriter:
         else:
             methods = list(dict.fromkeys([*old["methods"], *settings["methods"]]))
             writer.settings = {**writer.settings, **kept(old), "methods": methods}
-        writer._take_stock(old)
+        writer._take_stock()
         if old is not None:
             done = len(writer.ids_done)
             writer.settings |= joined_record(old, writer.settings, writer.path, done)
@@ -272,7 +272,7 @@ class RunWriter:
         if since:
             self.settings["versions_since"] = since
 
-    def _take_stock(self, old: Mapping[str, Any] | None) -> None:
+    def _take_stock(self) -> None:
         """Learn what earlier calls did: images in the tables and in committed batches."""
         batches, damaged = read_batches(self._progress)
         if damaged:
