@@ -51,8 +51,14 @@ def test_a_bar_that_never_moved_goes_away_before_the_error(capsys):
 
 def test_what_was_guessed_for_a_checkpoint_is_shown_as_text(capsys, monkeypatch):
     model = bright()
-    model.source |= {"path": "a\x1b[31m.pt", "format": "xattn", "normalisation": "the checkpoint",
-                     "notes": ["left out: head\u202e"], "sha256": "0" * 64, "weights": "raw"}  # fmt: skip
+    model.source |= {
+        "path": "a\x1b[31m.pt",
+        "format": "xattn",
+        "normalisation": "the checkpoint",
+        "notes": ["left out: head\u202e"],
+        "sha256": "0" * 64,
+        "weights": "raw",
+    }
     monkeypatch.setattr("xattn.models.load", lambda *_args, **_kwargs: model)
     assert main(["inspect", "--ckpt", "model.pt"]) == 0
     assert "Note: a\\x1b[31m.pt: left out: head\\u202e\n" in capsys.readouterr().err

@@ -269,7 +269,7 @@ class TestASecondCall:
 
     def test_names_it_in_the_letters_that_it_was_given_in(self, tmp_path):
         do(tmp_path / "run", settings={**SETTINGS, "target": "größe"})
-        with pytest.raises(RunError, match='Expected target "größe" as in .*, but got "маска"'):
+        with pytest.raises(RunError, match=r'Expected target "größe" as in .*, but got "маска"'):
             RunWriter.start(tmp_path / "run", {**SETTINGS, "target": "маска"})
 
     def test_on_a_folder_of_a_version_without_a_setting_does_not_compare_it(self, tmp_path):
