@@ -113,3 +113,39 @@ class TestRecord:
         with pytest.raises(UsageError, match=words):
             Preprocessing(**wrong)
         Preprocessing(**right)
+
+
+class TestAnOblongCrop:
+    @pytest.mark.parametrize("size", [(64, 96), (96, 64), (48, 80)])
+    @pytest.mark.parametrize("image_size", [(120, 90), (90, 120), (200, 50), (64, 64), (96, 64)])
+    def test_sees_what_timms_evaluation_shows(self, size, image_size):
+        from timm.data import create_transform
+
+        rng = np.random.default_rng(0)
+        pixels = rng.integers(0, 256, (*image_size[::-1], 3), dtype=np.uint8)
+        image = Image.fromarray(pixels)
+        theirs = create_transform(
+            (3, *size), crop_pct=0.875, interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1)
+        )(image)
+        square = Preprocessing((224, 224), "crop", 256)
+        ours = square.at(size).pixels(image)
+        expected = (theirs.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        np.testing.assert_array_equal(ours, expected)
+
+    def test_keeps_its_margin_at_another_size_and_says_so(self):
+        again = Preprocessing((224, 224), "crop", 256).at((64, 96)).at((224, 224))
+        assert again.resize == 255  # 73 of 64 is a little less than 256 of 224
+        assert "cover 73 x 109" in Preprocessing((224, 224), "crop", 256).at((64, 96)).scaling
+        assert Preprocessing.from_dict(again.to_dict()) == again
+
+    def test_has_a_view_within_the_image(self):
+        view = Preprocessing((224, 224), "crop", 256).at((64, 96)).view(119, 90)
+        left, top, right, bottom = view.box
+        assert 0 <= left < right <= 119
+        assert 0 <= top < bottom <= 90
+        assert (right - left) * (bottom - top) > 0.65 * 119 * 90
+
+    @pytest.mark.parametrize("resize", [(60, 96), (64, 90), (64,)])
+    def test_out_of_less_than_itself_is_refused(self, resize):
+        with pytest.raises(UsageError, match="cover the crop"):
+            Preprocessing((64, 96), "crop", resize)

@@ -82,12 +82,7 @@ def _tell(model: Model) -> None:
 
 
 def _changed(preprocessing: Any, size: tuple[int, int] | None, mode: str | None) -> Any:
-    """Apply --size and --input-mode; a crop keeps its margin when the size changes."""
+    """Apply --size and --input-mode."""
     if size is None and mode is None:
         return preprocessing
-    new_size, new_mode = size or preprocessing.size, mode or preprocessing.mode
-    resize = None
-    if new_mode == "crop":
-        margin = (preprocessing.resize or max(preprocessing.size)) / max(preprocessing.size)
-        resize = round(max(new_size) * margin)
-    return replace(preprocessing, size=new_size, mode=new_mode, resize=resize)
+    return preprocessing.at(size or preprocessing.size, mode)

@@ -125,14 +125,13 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
     record = describe_run(model, [], "predicted", 1)
     source = model.source
     p = model.preprocessing
-    how = "whole image squashed" if p.mode == "squash" else f"shorter side to {p.resize}, cropped"
     lines = {
         "file": f"{source['path']} ({source['format']}, sha256 {source['sha256'][:12]}...)",
         "architecture": model.architecture,
         "parameters": f"{sum(w.numel() for w in model.module.parameters()):,}",
         "classes": ", ".join(model.classes),
         "outputs": model.outputs.describe(model.classes),
-        "input": f"{p.size[0]} x {p.size[1]}, {how}, {p.interpolation}",
+        "input": f"{p.size[0]} x {p.size[1]}, {p.scaling}, {p.interpolation}",
         "mean, std": f"{_numbers(p.mean)}, {_numbers(p.std)} ({source['normalisation']})",
         "target layer": f"{model.target_layer} {list(model.target.shape[1:])}, "
         f"{model.target_layout.kind}, grid {model.target_layout.grid}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,16 @@ from xattn.images.levels import Window
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def before_crop(size: tuple[int, int], margin: float) -> int | tuple[int, int]:
+    """Return `resize` for a crop of (height, width) out of an image `margin` times as large.
+
+    As timm: one number for a square crop, both for an oblong one, rounded down.
+    """
+    height, width = (max(int(side * margin + 1e-6), side) for side in size)
+    return height if size[0] == size[1] else (height, width)
+
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -33,9 +43,11 @@ class Preprocessing:
     Attributes:
         size: (height, width) of the model's input in pixels.
         mode: "squash" resamples the whole image to `size`, changing its aspect ratio;
-            "crop" scales the shorter side to `resize` and cuts `size` from the centre, as
-            torchvision's `Resize(resize)` and `CenterCrop(size)`.
-        resize: length of the shorter side before the crop, in pixels; "crop" only.
+            "crop" scales the image, keeping its aspect ratio, and cuts `size` from the centre.
+        resize: what the image is scaled to before the crop, in pixels; "crop" only. One number is
+            the length of its shorter side, as in torchvision's `Resize`; (height, width) is what
+            it must just cover, as in timm's `ResizeKeepRatio` before an oblong crop. Default is
+            the longer side of `size`.
         mean, std: per channel, of values in [0, 1].
         interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
         window: (low, high), the values that become black and white, of images deeper than 8 bits;
@@ -44,7 +56,7 @@ class Preprocessing:
 
     size: tuple[int, int] = (224, 224)
     mode: Literal["squash", "crop"] = "squash"
-    resize: int | None = None
+    resize: int | tuple[int, int] | None = None
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: str = "bilinear"
@@ -66,14 +78,36 @@ class Preprocessing:
                 )
         if min(self.size) < 1:
             raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
-        if self.mode == "crop" and self._shorter < max(self.size):
+        if self.mode == "crop" and not self._holds_crop():
             raise UsageError(
-                f"Expected resize >= the crop's longer side, but got {self.resize} for {self.size}"
+                "Expected resize >= the crop's longer side, or (height, width) that cover the "
+                f"crop, but got {self.resize} for {self.size}"
             )
 
+    def _holds_crop(self) -> bool:
+        if isinstance(self.resize, tuple):
+            pairs = zip(self.resize, self.size, strict=False)
+            return len(self.resize) == 2 and all(scaled >= cut for scaled, cut in pairs)
+        return self.resize is None or self.resize >= max(self.size)
+
     @property
-    def _shorter(self) -> int:
-        return self.resize if self.resize is not None else max(self.size)
+    def scaling(self) -> str:
+        """What happens to the image's size, in words."""
+        if self.mode == "squash":
+            return "whole image squashed"
+        if isinstance(self.resize, tuple):
+            return f"scaled to cover {self.resize[0]} x {self.resize[1]}, cropped"
+        return f"shorter side to {self.resize or max(self.size)}, cropped"
+
+    def at(
+        self, size: tuple[int, int], mode: Literal["squash", "crop"] | None = None
+    ) -> Preprocessing:
+        """Return the same at another (height, width) or mode; a crop keeps its margin."""
+        mode = mode or self.mode
+        known = self.resize if self.resize is not None else max(self.size)
+        margin = known[0] / self.size[0] if isinstance(known, tuple) else known / max(self.size)
+        resize = before_crop(size, margin) if mode == "crop" else None
+        return replace(self, size=size, mode=mode, resize=resize)
 
     def view(self, width: int, height: int) -> View:
         """Return the part of an upright image of (width, height) pixels that the model sees."""
@@ -112,19 +146,25 @@ class Preprocessing:
         scaled, (left, top) = self._scaled(*(original or image.size))
         if scaled[0] * scaled[1] > MAX_PIXELS:
             raise ImageError(
-                f"Expected an image that can be scaled to a shorter side of {self._shorter}, "
+                f"Expected an image that can be scaled ({self.scaling}), "
                 f"but got {image.width} x {image.height} pixels; crop it, or use mode 'squash'"
             )
         right, bottom = left + self.size[1], top + self.size[0]
         return np.asarray(image.resize(scaled, resampling).crop((left, top, right, bottom)))
 
     def _scaled(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return (width, height) after the resize and the crop's (left, top), as torchvision.
+        """Return (width, height) after the resize and the crop's (left, top).
 
-        It rounds the longer side down and the crop's corner to the nearest pixel.
+        As torchvision, which rounds the longer side down and the crop's corner to the nearest
+        pixel; what is to be covered rounds as timm does.
         """
-        long = int(self._shorter * max(width, height) / min(width, height))
-        new_w, new_h = (self._shorter, long) if width <= height else (long, self._shorter)
+        if isinstance(self.resize, tuple):
+            ratio = min(height / self.resize[0], width / self.resize[1])
+            new_w, new_h = round(width / ratio), round(height / ratio)
+        else:
+            shorter = self.resize if self.resize is not None else max(self.size)
+            long = int(shorter * max(width, height) / min(width, height))
+            new_w, new_h = (shorter, long) if width <= height else (long, shorter)
         left, top = round((new_w - self.size[1]) / 2), round((new_h - self.size[0]) / 2)
         return (new_w, new_h), (left, top)
 

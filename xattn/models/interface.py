@@ -100,7 +100,6 @@ class Model:
 
     def _repr_html_(self) -> str:
         pre = self.preprocessing
-        how = "squashed to" if pre.mode == "squash" else f"shorter side {pre.resize}, centre crop"
         outputs = ""
         try:  # a probing forward; what cannot be explained can still be shown
             outputs = self.outputs.describe(self.classes)
@@ -116,7 +115,7 @@ class Model:
             {
                 "classes": ", ".join(self.classes),
                 "outputs": outputs,
-                "input": f"{how} {pre.size[0]} x {pre.size[1]} pixels (height x width)",
+                "input": f"{pre.size[0]} x {pre.size[1]} pixels (height x width), {pre.scaling}",
                 "mean, std": f"{list(pre.mean)}, {list(pre.std)}{said}",
                 "target layer": layer,
                 "attention layers": attention,

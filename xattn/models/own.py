@@ -52,7 +52,8 @@ def read_preprocessing(stored: Mapping[str, Any], path: Path) -> Preprocessing:
     """
     try:
         found = Preprocessing.from_dict(dict(stored))
-        pixels = [*found.size, found.resize or 1]
+        scaled = found.resize if isinstance(found.resize, tuple) else (found.resize or 1,)
+        pixels = [*found.size, *scaled]
         fits = len(found.size) == 2 and all(
             type(side) is int and 1 <= side <= LARGEST_SIDE for side in pixels
         )

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xattn.errors import XattnError
-from xattn.images.preprocessing import Preprocessing
+from xattn.images.preprocessing import Preprocessing, before_crop
 from xattn.models.checkpoint import Checkpoint
 from xattn.models.folders import read_json
 from xattn.models.own import LARGEST_SIDE, MOST_CLASSES
@@ -60,16 +60,12 @@ class Record:
         mode = published.mode
         if "crop_mode" in said:
             mode = "squash" if said["crop_mode"] == "squash" else "crop"
-        if size[0] != size[1]:  # an oblong crop is nearer to a squash of an oblong image
-            mode = "squash"
-        resize = None
-        if mode == "crop":
-            margin = (published.resize or max(published.size)) / max(published.size)
-            if "crop_pct" in said:
-                margin = 1 / said["crop_pct"]
-            resize = max(said.get("resize", int(max(size) * margin + 1e-6)), *size)
         changes = {k: said[k] for k in ("mean", "std", "interpolation") if k in said}
-        return replace(published, size=size, mode=mode, resize=resize, **changes)
+        if mode == "crop" and "resize" in said:
+            changes["resize"] = max(said["resize"], *size)
+        elif mode == "crop" and "crop_pct" in said:
+            changes["resize"] = before_crop(size, 1 / said["crop_pct"])
+        return replace(published.at(size, mode), **changes)
 
 
 def find_record(checkpoint: Checkpoint, architecture: str | None) -> Record:
@@ -266,9 +262,8 @@ def published_by(name: str, module: nn.Module) -> tuple[Preprocessing, str]:
 
 def _by_timm(config: Mapping[str, Any]) -> Preprocessing:
     _, height, width = config.get("input_size", (3, 224, 224))
-    # timm scales to an oblong before an oblong crop, which is nearer to a squash.
-    squash = config.get("crop_mode") == "squash" or height != width
-    resize = max(int(height / config.get("crop_pct", 0.875)), height)
+    squash = config.get("crop_mode") == "squash"
+    resize = before_crop((height, width), 1 / config.get("crop_pct", 0.875))
     return Preprocessing(
         size=(height, width),
         mode="squash" if squash else "crop",

@@ -63,6 +63,7 @@ class _Read:
         crop: (height, width).
         colours: mean and standard deviation.
         unit: whether values are in [0, 1] by now; None before they are a tensor.
+        covers: whether the image keeps its aspect ratio and just covers `scaled`.
     """
 
     scaled: tuple[int, int] | int | None = None
@@ -70,6 +71,7 @@ class _Read:
     colours: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     interpolation: str = "bilinear"
     unit: bool | None = None
+    covers: bool = False
 
     def take(self, step: Any) -> None:
         """Read one step.
@@ -127,9 +129,10 @@ class _Read:
         size = _listed(step.size)
         if name == "ResizeKeepRatio":
             still = not (step.random_scale_prob or step.random_aspect_prob)
-            if not still or step.longest or size[0] != size[-1]:
+            if not still or step.longest:
                 raise _other("a resize of the shorter side, or of the whole image", step)
-            size = size[:1]
+            self.covers = size[0] != size[-1]
+            size = size if self.covers else size[:1]
         self.scaled = int(size[0]) if len(size) == 1 else (int(size[0]), int(size[1]))
         self.interpolation = _filter(step.interpolation)
 
@@ -162,9 +165,9 @@ class _Read:
         if self.unit is False:
             raise UsageError(f"Expected inputs in [0, 1], but the transform never scales{_WAY_OUT}")
         scaled, crop = self.scaled, self.crop
-        if isinstance(scaled, tuple) and crop in (None, scaled):
+        if isinstance(scaled, tuple) and crop in (None, scaled) and not self.covers:
             size, mode, resize = scaled, "squash", None
-        elif isinstance(scaled, int) and crop is not None:
+        elif (isinstance(scaled, int) or self.covers) and crop is not None:
             size, mode, resize = crop, "crop", scaled
         else:
             got = f"a resize to {scaled} and a crop to {crop}" if scaled or crop else "neither"

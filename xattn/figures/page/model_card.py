@@ -18,13 +18,12 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
     """Return what is known of the model as (title, text) pairs, without what is not recorded."""
     facts = run.settings
     pre = run.preprocessing
-    how = "squashed to" if pre.mode == "squash" else f"shorter side {pre.resize}, centre crop"
     pairs = [
         ("Architecture", _worded(facts.get("architecture"), facts.get("options"))),
         ("Checkpoint", _worded(facts.get("checkpoint"), facts.get("checkpoint_format"))),
         ("SHA-256", _worded(facts.get("checkpoint_sha256"))),
         ("Classes", ", ".join(run.classes)),
-        ("Input", f"{how} {pre.size[0]} × {pre.size[1]} pixels (height × width), "
+        ("Input", f"{pre.size[0]} × {pre.size[1]} pixels (height × width), {pre.scaling}, "
                   f"{pre.interpolation}; mean {_triple(pre.mean)}, std {_triple(pre.std)}"),
         ("Explained layer", _worded(facts.get("target_layer"), _grid(facts.get("target_grid")))),
         ("Cells of maps", _places(facts.get("cells") or {}, pre.size)),
