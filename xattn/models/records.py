@@ -60,7 +60,9 @@ class Record:
         mode = published.mode
         if "crop_mode" in said:
             mode = "squash" if said["crop_mode"] == "squash" else "crop"
-        changes = {k: said[k] for k in ("mean", "std", "interpolation") if k in said}
+        changes: dict[str, Any] = {
+            name: said[name] for name in ("mean", "std", "interpolation") if name in said
+        }
         if mode == "crop" and "resize" in said:
             changes["resize"] = max(said["resize"], *size)
         elif mode == "crop" and "crop_pct" in said:
