@@ -15,10 +15,12 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.allowed import check_options
 from xattn.models.candidates import suggest
 from xattn.models.checkpoint import Checkpoint, read_checkpoint
+from xattn.models.choosing import Kind
 from xattn.models.find_outputs import check_count
-from xattn.models.fitting import Fit, Kind, fit, has_auxiliary
+from xattn.models.fitting import Fit, fit
 from xattn.models.grey import NOTE as GREY
 from xattn.models.grey import widen_module
+from xattn.models.inception import has_auxiliary
 from xattn.models.interface import Model, class_names
 from xattn.models.own import read_preprocessing
 from xattn.models.records import Record, find_record, published, published_by
