@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from functools import partial
@@ -286,6 +287,22 @@ class TestAnotherSize:
             assert torch.allclose(model.logits(x), net(x), atol=1e-5)
         assert model.preprocessing.size == (96, 96)
         assert model.options == {"img_size": (96, 96)}
+
+    def test_is_the_one_of_its_inputs_whatever_a_record_says(self, tmp_path):
+        torch.save(self.vit(96).state_dict(), tmp_path / "model.pt")
+        (tmp_path / "config.json").write_text('{"input_size": [3, 160, 160]}')
+        model = load(tmp_path / "model.pt", arch="test_vit", classes=CLASSES)
+        assert model.preprocessing.size == (96, 96)
+
+    def test_is_that_in_which_torchscript_is_compared(self, tmp_path):
+        net = self.vit(96)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "torch.jit is deprecated": users have such files
+            torch.jit.save(torch.jit.trace(net, torch.zeros(1, 3, 96, 96)), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch="test_vit", classes=CLASSES)
+        x = torch.randn(1, 3, 96, 96)
+        with torch.no_grad():
+            assert torch.allclose(model.logits(x), net(x), atol=1e-5)
 
     def test_that_is_asked_for_is_resampled_and_said(self, tmp_path):
         torch.save(self.vit(96).state_dict(), tmp_path / "model.pt")

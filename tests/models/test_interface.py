@@ -96,7 +96,7 @@ def test_a_notebook_shows_classes_input_and_target_layer():
     model = xattn.wrap(Conv(), classes=["a", "<b>"], preprocessing=Preprocessing(SIZE))
     shown = model._repr_html_()
     assert "a, &lt;b&gt;" in shown
-    assert f"squashed to {SIZE[0]} x {SIZE[1]} pixels" in shown
+    assert f"{SIZE[0]} x {SIZE[1]} pixels (height x width), whole image squashed" in shown
     assert model.target_layer in shown
 
 

@@ -87,6 +87,24 @@ def test_buffers_that_normalise_are_a_record(tmp_path, net):
     assert "buffers data_preprocessor.mean" in model.source["normalisation"]
 
 
+def test_a_record_that_says_no_normalisation_is_believed(tmp_path, net):
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    record = {"do_normalize": False, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(record))
+    pre = read(tmp_path / "model.pt").preprocessing
+    assert (pre.mean, pre.std) == ((0.0,) * 3, (1.0,) * 3)
+
+
+@pytest.mark.parametrize("beside", [None, {"input_size": [3, 96, 96]}], ids=["bare", "record"])
+def test_the_callers_size_goes_before_every_record(tmp_path, net, beside):
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    if beside:
+        (tmp_path / "config.json").write_text(json.dumps(beside))
+    pre = read(tmp_path / "model.pt", size=(80, 120)).preprocessing
+    assert pre.size == (80, 120)
+    assert pre.resize == (84, 126)  # of the crop's margin in timm, 1.05
+
+
 @pytest.mark.parametrize(
     "content",
     [

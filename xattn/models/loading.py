@@ -94,7 +94,8 @@ def load(
         made.module.eval()
         made.module.to(device)
     if preprocessing is None:
-        preprocessing, normalisation = _preprocessing(checkpoint, made, size)
+        found, normalisation = _preprocessing(checkpoint, made)
+        preprocessing = found if size is None else found.at(size)
     else:
         normalisation = "the call"
     source = {
@@ -151,17 +152,15 @@ class _Made:
     size: tuple[int, int] | None = None
 
 
-def _preprocessing(
-    checkpoint: Checkpoint, made: _Made, size: tuple[int, int] | None
-) -> tuple[Preprocessing, str]:
+def _preprocessing(checkpoint: Checkpoint, made: _Made) -> tuple[Preprocessing, str]:
     """Return how images become inputs, and who says what mean and standard deviation are."""
     stored = checkpoint.facts.get("preprocessing")
     if stored:
         return read_preprocessing(stored, checkpoint.path), "the checkpoint"
     base, source = published_by(made.name, made.module)
     record = made.record
-    if made.size is not None:
-        record = replace(record, values={"size": made.size, **record.values})
+    if made.size is not None:  # it takes no other, whatever the record says
+        record = replace(record, values={**record.values, "size": made.size})
     try:
         found = record.apply(base)
     except XattnError as err:
@@ -288,7 +287,9 @@ def _torchscript(checkpoint: Checkpoint, wanted: _Wanted, record: Record) -> _Ma
         names = _need_classes(checkpoint, wanted, record, None)
         return _Made(checkpoint.module, "torchscript", names, record=record)
     made = _fill(checkpoint, replace(wanted, arch=likely), record)
-    _same_logits(checkpoint, made.module.eval(), published(made.name, made.module).size)
+    _same_logits(
+        checkpoint, made.module.eval(), made.size or published(made.name, made.module).size
+    )
     return made
 
 

@@ -146,7 +146,8 @@ def _read(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     if any(level.get("do_normalize") is False for level in flat):
         yield "mean", (0.0, 0.0, 0.0)
         yield "std", (1.0, 1.0, 1.0)
-        flat = [{k: v for k, v in level.items() if "mean" not in k} for level in flat]
+        said = {*_NAMES["mean"], *_NAMES["std"]}
+        flat = [{k: v for k, v in level.items() if k not in said} for level in flat]
     for name, aliases in _NAMES.items():
         parse = _PARSE[name]
         found = (
