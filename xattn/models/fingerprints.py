@@ -27,6 +27,8 @@ from xattn.models.state import skeleton
 FILE = Path(__file__).with_name("fingerprints.json")
 ENOUGH = 8
 """Convolutions from which their shapes alone tell a network, whatever its classifier is."""
+_CLASSES = 1009
+"""Of the networks that are built for their shapes; no other matrix has so many rows."""
 
 Shape = tuple[int, ...]
 
@@ -57,14 +59,18 @@ def _shapes(state: Mapping[str, Tensor]) -> Iterator[Shape]:
 
 
 def _without_head(shapes: list[Shape]) -> Iterator[list[Shape]]:
-    """Yield what is left when one matrix, or two of which one reads the other, are the head."""
-    matrices = list(Counter(shape for shape in shapes if len(shape) == 2))
+    """Yield what is left when one matrix, or two, are the head.
+
+    Of two, one reads the other, or both read the same: a head of its own for each teacher.
+    """
+    count = Counter(shape for shape in shapes if len(shape) == 2)
+    matrices = list(count)
     for last in matrices:
         rest = list(shapes)
         rest.remove(last)
         yield rest
         for first in matrices:
-            if first[0] == last[1] and first in rest:
+            if first in rest and (first[0] == last[1] or (first == last and count[last] == 2)):
                 fewer = list(rest)
                 fewer.remove(first)
                 yield fewer
@@ -76,10 +82,10 @@ def _hash(shapes: Iterable[Shape]) -> str:
 
 def _hashes(name: str) -> list[str]:
     """Return the fingerprints of an architecture: of all weights, and of its convolutions."""
-    module = skeleton(name, 1000)
+    module = skeleton(name, _CLASSES)
     own = f"{classifier_of(module)}."
     state = {k: v for k, v in module.state_dict().items() if not k.startswith(own)}
-    shapes = [s for s in _shapes(state) if s]
+    shapes = [shape for shape in _shapes(state) if shape[0] != _CLASSES]
     convolutions = [shape for shape in shapes if len(shape) > 2]
     return [_hash(shapes)] + [_hash(convolutions)] * (len(convolutions) >= ENOUGH)
 
