@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lowest arithmetics portable check bench clean
+.PHONY: help setup demo docs test slow lowest arithmetics portable check bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -25,6 +25,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: setup ## the whole chain on generated data, offline; ends with a page to open
 	$(BIN)/xattn demo --out xattn-demo
+
+# mkdocs-material prints a notice on a coming MkDocs 2 with every build; what is pinned is MkDocs 1.
+docs: setup ## the docs site, from pages, docstrings and commands; open site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 test: setup ## the tests, but for simulations and other slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
@@ -60,4 +64,4 @@ bench: setup ## speed as ratios to a bare forward, measured in one process
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(LOWEST) xattn-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) xattn-demo site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

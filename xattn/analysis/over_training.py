@@ -91,8 +91,16 @@ def usage_over_training(
         out: the folder; may be a run folder.
         images: as for `explain`; default the images of `annotations`.
         methods: maps to make of every step; none by default, the test needs predictions alone.
-        permutations, bootstrap, alpha, seed, positive, decision, computed, detect, more_features,
-            exclude: as for `feature_usage`.
+        permutations: behind each p-value, as for `feature_usage`.
+        bootstrap: replicates behind each interval.
+        alpha: level of `used` and of the adjusted p-values.
+        seed: same seed, same table.
+        positive: class, or classes, held against the rest, as for `feature_usage`.
+        decision: how the statistics of the dependence test decide, see `usage_test`.
+        computed: measure shape, border, colour and skin tone, as for `feature_usage`.
+        detect: look for hair, rulers and other artifacts by image processing.
+        more_features: CSV of further features: image_id, and a column each.
+        exclude: features to leave out, as for `feature_usage`.
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.

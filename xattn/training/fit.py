@@ -79,7 +79,8 @@ def train(
         images: where the images are, by id, if only some of them are meant.
         splits: splits.csv of another training, to use the same; images that are not in it are
             left out.
-        epochs, seed: in place of the recipe's.
+        epochs: in place of the recipe's.
+        seed: in place of the recipe's.
         device: "auto", "cpu", "cuda" or "mps".
         devices: how many; more than one start the running script again as often, each process
             with its share of every batch. All return the same, the first writes.

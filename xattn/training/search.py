@@ -90,12 +90,16 @@ def search(
 
     Args:
         recipe: a TOML file with a [search] table, or one that was read.
-        annotations, images, splits, device, workers: as `train` takes them.
+        annotations: an annotation file, or one that was read.
         out: a new folder, or that of the search to go on with or to join.
+        images: where the images are, by id, if only some of them are meant.
+        splits: splits.csv of a training, to use the same; images that are not in it are left out.
         trials: in place of the recipe's; more than the first time to go on longer.
         epochs: of every training, in place of the recipe's.
         timeout: seconds after which this call ends; a training in progress is left after its epoch.
         seed: of what is proposed. Trainings have the recipe's.
+        device: "auto", "cpu", "cuda" or "mps".
+        workers: threads that decode.
         progress: True for bars on the terminal, or a function called with (stage, done, total).
         on_trial: called with every trial that this call has finished.
         on_fault: called with files that are left out and trials that failed.

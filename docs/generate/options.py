@@ -1,0 +1,100 @@
+"""Tables of the options of every command, from the commands themselves.
+
+`python docs/generate/options.py` writes the tables in docs/*.md anew, each between a line
+`<!-- options: xattn COMMAND -->` and a line `<!-- end of options -->`; a test compares them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from xattn.cli import app
+
+DOCS = Path(__file__).parents[1]
+COMMON = {"quiet", "as_json", "debug"}
+"""What every command takes, described once in docs/README.md."""
+
+MARKED = re.compile(
+    r"(<!-- options: xattn ([a-z -]+) -->\n)(.*?)(<!-- end of options -->)", re.DOTALL
+)
+
+
+def commands() -> dict[str, click.Command]:
+    """Return the commands by their words, such as `annotations build`."""
+
+    def walk(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        if isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                yield from walk((*words, name), inner)
+        else:
+            yield " ".join(words), command
+
+    return dict(walk((), app))
+
+
+def table(words: str) -> str:
+    """Return the Markdown table of a command's arguments and options."""
+    command = commands()[words]
+    context = click.Context(command, info_name=words)
+    lines = ["| option | default | |", "|---|---|---|"]
+    for parameter in command.params:
+        if parameter.name not in COMMON and not getattr(parameter, "hidden", False):
+            cells = (_names(parameter, context), _default(parameter), _help(parameter))
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _names(parameter: click.Parameter, context: click.Context) -> str:
+    if isinstance(parameter, click.Argument):
+        return f"`{_cell(parameter.make_metavar(context))}`"
+    value = "" if parameter.is_flag else f" {parameter.make_metavar(context).strip('[]')}"
+    return ", ".join(f"`{_cell(name + (value if name.startswith('--') else ''))}`"
+                     for name in parameter.opts)  # fmt: skip
+
+
+def _default(parameter: click.Parameter) -> str:
+    shown, value = getattr(parameter, "show_default", None), parameter.default
+    if parameter.required:
+        return "required"
+    if isinstance(shown, str):
+        return shown
+    return f"`{value}`" if shown and not callable(value) else ""
+
+
+def _help(parameter: click.Parameter) -> str:
+    text = Text.from_markup(getattr(parameter, "help", None) or "").plain
+    return _cell(" ".join(text.split()))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def renewed(markdown: str) -> str:
+    """Return a page with its tables of options written anew."""
+    return MARKED.sub(lambda found: f"{found[1]}{table(found[2])}{found[4]}", markdown)
+
+
+def reference() -> str:
+    """Return the page of all commands: what each does, and its options."""
+    parts = [
+        "# Commands\n\nEvery command with its options, as `xattn COMMAND --help` prints them. "
+        "`--quiet`, `--json`, `--debug` and `--help` are those of "
+        "[every command](README.md#what-all-commands-share).\n"
+    ]
+    for words, command in commands().items():
+        about = Text.from_markup((command.help or "").partition("\f")[0]).plain
+        page = f"{words.split()[0]}.md"
+        more = f"More on its page: [{page.removesuffix('.md')}]({page}).\n"
+        parts.append(f"## xattn {words}\n\n{about}\n\n{table(words)}\n{more}")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    for page in sorted(DOCS.glob("*.md")):
+        page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")
