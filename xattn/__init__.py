@@ -12,8 +12,6 @@ Importing `xattn` imports nothing heavy: each name is fetched when it is first u
 from __future__ import annotations
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from xattn._version import __version__
@@ -25,13 +23,13 @@ if TYPE_CHECKING:
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.over_training import usage_over_training
     from xattn.annotations import build_annotations, read_annotations
-    from xattn.explain.pipeline import explain
+    from xattn.attribution.run.pipeline import explain
     from xattn.figures.page.report import report
     from xattn.models import Model, load, wrap
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
     from xattn.training.fit import train
-    from xattn.training.search import search
+    from xattn.training.search.search import search
 
 _HOMES = {
     "Comparison": "xattn.analysis.comparison.compare",
@@ -42,12 +40,12 @@ _HOMES = {
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
     "evaluate": "xattn.analysis.evaluation.evaluate",
-    "explain": "xattn.explain.pipeline",
+    "explain": "xattn.attribution.run.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
     "load": "xattn.models",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.page.report",
-    "search": "xattn.training.search",
+    "search": "xattn.training.search.search",
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",
     "usage_over_training": "xattn.analysis.over_training",
@@ -89,18 +87,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
-
-
-class _Package(ModuleType):
-    """The package as a module whose functions are not hidden by subpackages of their name.
-
-    Importing `xattn.explain.pipeline` would set `xattn.explain` to the subpackage; whoever calls
-    `xattn.explain(...)` means the function, whatever was imported before.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

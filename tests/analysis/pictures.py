@@ -12,8 +12,8 @@ from torch import nn
 
 import xattn
 from tests.fabricate import fabricate_run
-from xattn.analysis.features import FeatureSet, collect_features
 from xattn.annotations import AnnotatedImage, Annotations, read_annotations, write_annotations
+from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.interface import Model
 from xattn.runs import RunFolder

@@ -13,9 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from xattn.analysis.adjust import permuted_p, two_sided_p
-from xattn.analysis.codes import codes, group_codes
-from xattn.analysis.columns import as_column
+from xattn.analysis.alignment.table import paired_sums
 from xattn.analysis.dependence.decisions import DECISIONS, find_statistic
 from xattn.analysis.dependence.information import conditional_information, quantile_bins
 from xattn.analysis.dependence.kci import kci_p_values
@@ -24,9 +22,11 @@ from xattn.analysis.dependence.table import usage_table
 from xattn.analysis.dependence.usage import usage_test
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.rates import Outcomes
-from xattn.analysis.maps.alignment import paired_sums
-from xattn.analysis.permutation import within_label_permutations
-from xattn.analysis.resampling import group_weights, percentile_interval
+from xattn.stats.adjust import permuted_p, two_sided_p
+from xattn.stats.codes import codes, group_codes
+from xattn.stats.columns import as_column
+from xattn.stats.permutation import within_label_permutations
+from xattn.stats.resampling import group_weights, percentile_interval
 
 TESTS = (*DECISIONS["min-p"].tests, "chi2", *DECISIONS["majority"].tests[1:])
 SHOWN = (*TESTS, "min-p", "majority")

@@ -13,11 +13,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from xattn.analysis.columns import as_column
+from xattn.analysis.evaluation.trap import Side, trap_table
 from xattn.analysis.groups.auc_gap import delong_p
 from xattn.analysis.groups.fairness import fairness_table
 from xattn.analysis.groups.rates import Outcomes
-from xattn.analysis.groups.trap import Side, trap_table
+from xattn.stats.columns import as_column
 
 
 def outcomes(label: np.ndarray, score: np.ndarray) -> Outcomes:

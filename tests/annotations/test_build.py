@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from xattn.annotations import build_annotations, check_annotations, read_annotations
-from xattn.annotations.isic_artifacts import unsquash
+from xattn.annotations.layouts.isic_artifacts import unsquash
 from xattn.errors import AnnotationError, UsageError
 
 STRUCTURES = ["pigment_network", "negative_network", "streaks", "milia_like_cyst", "globules"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.annotations.downloads import table
 from xattn.annotations.frames import TableSpec, find_tables, image_keys, open_table, read_frame
-from xattn.annotations.rows import as_values
+from xattn.annotations.layouts.rows import as_values
 from xattn.annotations.tables import image_key
 from xattn.errors import AnnotationError
 

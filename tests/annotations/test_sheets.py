@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xattn.analysis.more_features import read_more_features
 from xattn.annotations.frames import open_table, read_frame
+from xattn.annotations.layouts.rows import as_values
 from xattn.annotations.numbers import codes_for_unknown, plain_numbers
-from xattn.annotations.rows import as_values
 from xattn.annotations.sheets import read_sheet
 from xattn.annotations.tables import read_table
 from xattn.errors import AnnotationError, Remark
-from xattn.training.listed import bind_by_lists
-from xattn.training.samples import Sample
+from xattn.features.from_csv import read_more_features
+from xattn.splits.from_lists import bind_by_lists
+from xattn.splits.samples import Sample
 
 ROWS = [["image_id", "Größe", "Ort"], ["a", "4.5", "Rücken"], ["b", "10", "Arm, links"]]
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from tests.benchmarks.harness import Ratio, Table, interleave, peak
-from xattn.explain.engine import make_engine
-from xattn.explain.evidence import gather
-from xattn.explain.plan import make_plan
+from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.run.plan import make_plan
 from xattn.models import build, wrap
 
 BATCH, ROUNDS = 16, 9

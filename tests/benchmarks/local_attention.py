@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.benchmarks.harness import Ratio, interleave, peak
 from tests.models.windows import unfolded_attention
-from xattn.models.neighbourhood import attend
+from xattn.models.architectures.neighbourhood import attend
 
 BATCH, HEADS = 4, 4
 STAGES = ((64, 56), (128, 28), (256, 14), (512, 7))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.benchmarks.harness import Table, interleave
-from xattn.analysis.maps.scores import RankedMaps, on_grid, positive_share
+from xattn.analysis.alignment.scores import RankedMaps, on_grid, positive_share
 from xattn.images import Cells
 
 N, SIDE = 64, 128

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from tests.benchmarks.harness import Ratio, Table, interleave
-from xattn.explain.pipeline import explain
-from xattn.explain.sources import Named, Picture, decode
+from xattn.attribution.run.pipeline import explain
+from xattn.attribution.run.sources import Named, Picture, decode
 from xattn.images.decode import read_image
 from xattn.models import build, wrap
 from xattn.synthetic import synthesize

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.benchmarks.harness import Ratio, Table, interleave
-from xattn.analysis.codes import label_slices
-from xattn.analysis.columns import Column, as_column
 from xattn.analysis.dependence import statistics
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
 from xattn.analysis.dependence.statistics import Statistic, feature_embedding, prediction_embedding
 from xattn.analysis.dependence.table import negative_controls, usage_table
 from xattn.analysis.dependence.usage import usage_test, usage_tests
+from xattn.stats.codes import label_slices
+from xattn.stats.columns import Column, as_column
 
 YES_NO, NUMBERS, NAMES = 12, 15, 3
 """How many of the thirty features are of each kind: artifacts, areas and ages, sites."""

@@ -107,7 +107,7 @@ def test_every_public_name_can_be_fetched_and_is_documented(name) -> None:
 
 
 def test_a_subpackage_does_not_hide_the_function_of_its_name() -> None:
-    code = "import xattn, xattn.explain.pipeline; print(callable(xattn.explain))"
+    code = "import xattn, xattn.attribution.run.pipeline; print(callable(xattn.explain))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
 

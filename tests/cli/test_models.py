@@ -9,8 +9,8 @@ import json
 import pytest
 
 import xattn.cli
+from xattn.attribution.registry import METHODS, get_methods
 from xattn.errors import MethodError
-from xattn.explain.registry import METHODS, get_methods
 from xattn.images import Preprocessing
 from xattn.models import ARCHITECTURES, Model, build, wrap
 

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.explain.on_disk import bright, noise
+from tests.attribution.on_disk import bright, noise
 from xattn.annotations import write_annotations
 from xattn.annotations.records import AnnotatedImage, Feature
+from xattn.attribution.run.pipeline import explain
 from xattn.cli import main
 from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible, visible_lines
 from xattn.errors import RunError
-from xattn.explain.pipeline import explain
 
 NAMES = ["ru[ler]", "[/x]", "[bold]", ":smile:", "a\x1b[31mred", "a\nb", "\u202eabc", "100%",
          "<script>", "$x_1$ & \\y|z", "[link=http://x]y[/link]"]  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tests.analysis import simulate_groups
+from xattn.analysis.evaluation.trap import trap_table
 from xattn.analysis.groups.fairness import METRICS
-from xattn.analysis.groups.trap import trap_table
 from xattn.runs.columns import COLUMNS
 
 

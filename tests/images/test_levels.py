@@ -8,8 +8,8 @@ from PIL import Image
 from torch import nn
 
 import xattn
+from xattn.attribution.run.sources import Named, Picture, decode
 from xattn.errors import ImageError, UsageError
-from xattn.explain.sources import Named, Picture, decode
 from xattn.images import Preprocessing, read_image
 from xattn.images.levels import LevelError, to_rgb
 

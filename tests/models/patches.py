@@ -23,7 +23,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from xattn.images import Cells
 from xattn.models import build
-from xattn.models.probe import Layout
+from xattn.models.probing.probe import Layout
 
 Size = tuple[int, int]
 

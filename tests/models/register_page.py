@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tests.models.patches import BLUNT, NETWORKS, SIZES, Size, looked_at, make
 from xattn.images import Cells
-from xattn.models.cell_places import find_cells
-from xattn.models.probe import find_target_layer, probe
+from xattn.models.probing.cell_places import find_cells
+from xattn.models.probing.probe import find_target_layer, probe
 
 DOCS = Path(__file__).parents[2] / "docs"
 TABLE, PAGE, FIGURE = DOCS / "register.csv", DOCS / "register.md", DOCS / "images/register.png"

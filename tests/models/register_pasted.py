@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 import xattn
-from xattn.explain.evidence import gather_each
-from xattn.explain.registry import get_methods
+from xattn.attribution.passes.capture import gather_each
+from xattn.attribution.registry import get_methods
 from xattn.images import Cells, find_images, read_image
 
 IMAGES, RADIUS, COLOUR, HIGH = 300, 14, (60, 150, 90), 0.8

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tests.models.nets import CLASSES, with_statistics
 from xattn.errors import CheckpointError
 from xattn.models import load
-from xattn.models.heads import ConcatPool
+from xattn.models.matching.heads import ConcatPool
 
 State = dict[str, Tensor]
 ARCHITECTURES = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")

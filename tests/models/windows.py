@@ -18,7 +18,7 @@ def unfolded_weights(q: Tensor, k: Tensor, row: Tensor, column: Tensor) -> Tenso
 
 
 def unfolded_attention(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tensor:
-    """As `xattn.models.neighbourhood.attend`, with every window built: (n, d, h, w)."""
+    """As `neighbourhood.attend`, with every window built: (n, d, h, w)."""
     weights = unfolded_weights(q, k, row, column)
     return (weights[:, None] * _unfold(v, row.shape[1])).sum(2)
 

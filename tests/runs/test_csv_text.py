@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xattn.runs import TableFolder
 from xattn.runs.csv_text import guarded, unguarded
-from xattn.training.splits import read_splits, write_splits
+from xattn.splits.splits import read_splits, write_splits
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"]
 

@@ -11,6 +11,7 @@ from xattn.errors import UsageError, XattnError
 from xattn.images import read_image, read_mask
 from xattn.synthetic import FEATURES, TRAITS, Plan, render, synthesize
 from xattn.synthetic.dataset import jpeg
+from xattn.synthetic.features import with_features, without_features
 
 SIZE = (64, 80)
 
@@ -70,10 +71,10 @@ def test_the_files_hold_what_was_rendered(made):
 def test_jpeg_spreads_a_feature_within_its_blocks_of_eight_pixels_and_no_further(name, tmp_path):
     spec = Plan(seed=1).draw(3)
     pixels = []
-    for chosen in (spec.having(name), spec.lacking(name)):
+    for chosen in (with_features(spec, name), without_features(spec, name)):
         (tmp_path / "image.jpg").write_bytes(jpeg(render(chosen, SIZE).image))
         pixels.append(np.asarray(read_image(tmp_path / "image.jpg").image))
-    mask = render(spec.having(name), SIZE).masks[name]
+    mask = render(with_features(spec, name), SIZE).masks[name]
     blocks = mask.reshape(SIZE[0] // 8, 8, SIZE[1] // 8, 8).any(axis=(1, 3))
     touched = blocks.repeat(8, axis=0).repeat(8, axis=1)
     assert np.array_equal(pixels[0][~touched], pixels[1][~touched])

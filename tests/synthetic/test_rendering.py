@@ -12,7 +12,7 @@ import pytest
 
 from xattn.errors import UsageError
 from xattn.synthetic import FEATURES, ImageSpec, Plan, render
-from xattn.synthetic.features import ARTIFACTS, STRUCTURES
+from xattn.synthetic.features import ARTIFACTS, STRUCTURES, with_features, without_features
 
 SIZE = (96, 128)
 EVERYTHING = Plan(seed=4, prevalence=dict.fromkeys(FEATURES, 0.6), effects={})
@@ -36,7 +36,10 @@ def test_all_structures_and_artifacts_are_registered():
 @pytest.mark.parametrize("name", FEATURES)
 def test_a_mask_is_exactly_the_pixels_that_differ_without_the_feature(name):
     for spec in specs(4):
-        with_it, without = render(spec.having(name), SIZE), render(spec.lacking(name), SIZE)
+        with_it, without = (
+            render(with_features(spec, name), SIZE),
+            render(without_features(spec, name), SIZE),
+        )
         differs = (with_it.image != without.image).any(axis=2)
         assert np.array_equal(with_it.masks[name], differs)
         assert name not in without.masks
@@ -47,7 +50,7 @@ def test_a_mask_is_exactly_the_pixels_that_differ_without_the_feature(name):
 def test_every_feature_leaves_a_visible_mask_of_the_images_size(name, size):
     plan = Plan(seed=8, effects={})
     for i in range(4):
-        rendered = render(plan.draw(i).having(name), size)
+        rendered = render(with_features(plan.draw(i), name), size)
         mask = rendered.masks[name]
         assert mask.dtype == np.bool_
         assert mask.shape == size == rendered.image.shape[:2]
@@ -101,7 +104,7 @@ def test_the_lesion_is_one_large_darker_blob():
 def test_structures_lie_on_the_lesion_or_at_its_border():
     widest = np.ones((13, 13), np.uint8)
     for spec in specs(8):
-        rendered = render(spec.having(*STRUCTURES).lacking(*ARTIFACTS), SIZE)
+        rendered = render(without_features(with_features(spec, *STRUCTURES), *ARTIFACTS), SIZE)
         near = cv2.dilate(rendered.lesion.astype(np.uint8), widest) > 0
         for name in STRUCTURES:
             assert (rendered.masks[name] & near).sum() > 0.97 * rendered.masks[name].sum()
@@ -110,9 +113,9 @@ def test_structures_lie_on_the_lesion_or_at_its_border():
 def test_ink_is_beside_the_lesion_and_patches_mostly_so():
     covered = []
     for spec in specs(12):
-        rendered = render(spec.lacking(*ARTIFACTS).having("ink", "patches"), SIZE)
+        rendered = render(with_features(without_features(spec, *ARTIFACTS), "ink", "patches"), SIZE)
         assert not (rendered.masks["ink"] & rendered.lesion).any()
-        bare = render(spec.lacking(*ARTIFACTS), SIZE).lesion
+        bare = render(without_features(spec, *ARTIFACTS), SIZE).lesion
         covered.append((rendered.masks["patches"] & bare).sum() / bare.sum())
     assert np.mean(covered) < 0.1
 

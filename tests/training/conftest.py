@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from xattn.models.registry import ARCHITECTURES, Architecture
+from xattn.models.architectures.registry import ARCHITECTURES, Architecture
 
 Study = Callable[..., Path]
 

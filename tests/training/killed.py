@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from xattn.models.registry import ARCHITECTURES, Architecture
+from xattn.models.architectures.registry import ARCHITECTURES, Architecture
 from xattn.training.fit import train
 
 

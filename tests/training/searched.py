@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from xattn.training.search import search
+from xattn.training.search.search import search
 
 
 def main(recipe: str, annotations: str, out: str, stage: str = "", steps: str = "0") -> None:

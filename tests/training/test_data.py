@@ -12,8 +12,8 @@ from PIL import Image
 
 from xattn.errors import XattnError
 from xattn.images import Preprocessing, read_image
+from xattn.splits.samples import Sample
 from xattn.training.data import Batches, ImageCache, balanced, decode_all, shuffled
-from xattn.training.samples import Sample
 
 PREPROCESSING = Preprocessing(size=(10, 12))
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.training.fitted import B, M, run
-from xattn.explain.pipeline import explain
+from xattn.attribution.run.pipeline import explain
 from xattn.models import load
 
 

@@ -19,9 +19,9 @@ from tests.training.fitted import B, M, logits_of, run, same, weights_of
 from tests.training.recipes import tiny_recipe
 from xattn.annotations import build_annotations, read_annotations
 from xattn.models import load
+from xattn.stats.weighted_metrics import sensitivities
 from xattn.training.fit import train
 from xattn.training.recipe import parse_recipe, read_recipe
-from xattn.training.scores import sensitivities
 
 
 def test_a_training_leaves_a_checkpoint_that_loads_and_its_record(study, tmp_path: Path):

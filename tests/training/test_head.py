@@ -12,10 +12,10 @@ from torch import nn
 
 from tests.training.recipes import tiny_recipe
 from xattn.models import build
-from xattn.models.registry import ARCHITECTURES
+from xattn.models.architectures.registry import ARCHITECTURES
 from xattn.training.head import STD, draw_heads, heads
+from xattn.training.init_weights import build_network
 from xattn.training.module import balanced_weights
-from xattn.training.start import build_network
 
 LIKE_THE_FAMILIES = (
     "efficientnet_b0-la",

@@ -11,10 +11,10 @@ from sklearn.utils.class_weight import compute_class_weight
 from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build, wrap
+from xattn.splits.samples import Sample
 from xattn.training.data import ImageCache
 from xattn.training.material import Material
 from xattn.training.module import Classifier, balanced_weights
-from xattn.training.samples import Sample
 
 
 def material(n: int = 24, size: int = 16) -> Material:

@@ -8,12 +8,12 @@ import pytest
 from scipy.special import softmax
 
 from tests.training.recipes import tiny_recipe
+from xattn.splits.samples import Sample
+from xattn.stats.weighted_metrics import score
 from xattn.training.data import ImageCache
 from xattn.training.fit import train
 from xattn.training.material import Material
 from xattn.training.predictions import prediction_table, write_predictions
-from xattn.training.samples import Sample
-from xattn.training.scores import score
 
 
 def material() -> Material:

@@ -13,8 +13,8 @@ import pytest
 
 import xattn.cli
 from tests.training.recipes import tiny_recipe
-from xattn.training.quiet import quiet_library
-from xattn.training.splits import write_splits
+from xattn.splits.splits import write_splits
+from xattn.training.lightning_quiet import quiet_library
 
 B, M = "benign", "malignant"
 LINE = re.compile(

@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xattn.analysis.alignment.agreement import agreement_table
+from xattn.analysis.alignment.mask_scores import per_image_table, score_masks
+from xattn.analysis.alignment.table import alignment_table
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.exclusive import require_exclusive
-from xattn.analysis.features import FeatureSet, collect_features
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
 from xattn.analysis.groups.fairness import fairness_table
-from xattn.analysis.maps.agreement import agreement_table
-from xattn.analysis.maps.alignment import alignment_table
-from xattn.analysis.maps.mask_scores import per_image_table, score_masks
-from xattn.analysis.mask_reading import Progress
-from xattn.analysis.more_features import read_more_features
 from xattn.analysis.notes import counts, missing_notes
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.positive import Positive
@@ -27,6 +24,9 @@ from xattn.analysis.scored import Labelled, decision_scores, labelled
 from xattn.analysis.stages import Clock, Settings, Steps
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
 from xattn.errors import XattnError
+from xattn.features.feature_set import FeatureSet, collect_features
+from xattn.features.from_csv import read_more_features
+from xattn.features.masks import Progress
 from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import tables_of
@@ -218,7 +218,7 @@ def _interventions(
     if not images or not features.masked:
         return nothing, []
     from xattn.analysis.interventions.table import measure_interventions
-    from xattn.explain.provenance import model_of_run
+    from xattn.attribution.run.provenance import model_of_run
 
     try:
         model = model or model_of_run(run)

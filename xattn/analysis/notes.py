@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from xattn.analysis.bookkeeping import describe
-from xattn.analysis.features import FeatureSet
+from xattn.features.bookkeeping import describe
+from xattn.features.feature_set import FeatureSet
 from xattn.runs import RunFolder
 from xattn.runs.places import spread_note
 

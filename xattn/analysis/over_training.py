@@ -20,14 +20,14 @@ import pandas as pd
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.feature_usage import presentable
-from xattn.analysis.features import FeatureSet, collect_features
-from xattn.analysis.mask_reading import Progress
-from xattn.analysis.more_features import read_more_features
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import decision_scores
 from xattn.analysis.stages import Settings
+from xattn.attribution.run.pipeline import explain
 from xattn.errors import UsageError, XattnError
-from xattn.explain.pipeline import explain
+from xattn.features.feature_set import FeatureSet, collect_features
+from xattn.features.from_csv import read_more_features
+from xattn.features.masks import Progress
 from xattn.models import load as load_checkpoint
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.guard import writes

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import positions
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.groups.rates import Outcomes
 from xattn.analysis.positive import Positive
 from xattn.runs import RunFolder
+from xattn.stats.codes import positions
 
 FEWEST_OF_CLASS = 2 * FEWEST_IMAGES
 """A class of fewer images cannot have enough of them both with and without an artifact."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from xattn.analysis.mask_reading import Progress
 from xattn.errors import UsageError
+from xattn.features.masks import Progress
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from xattn.annotations.faults import Fault
-from xattn.annotations.layouts import Columns
+from xattn.annotations.layouts.registry import Columns
+from xattn.annotations.problems import Fault
 from xattn.annotations.read import check_annotations, read_annotations
 from xattn.annotations.records import AnnotatedImage, Annotations
 from xattn.annotations.schema import Feature, Rle

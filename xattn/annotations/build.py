@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-# Imported for what they register.
-from xattn.annotations import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
 from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
-from xattn.annotations.layouts import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
+
+# Imported for what they register.
+from xattn.annotations.layouts import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
+from xattn.annotations.layouts.registry import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
 from xattn.annotations.names import reserved_names
 from xattn.annotations.read import read_annotations
 from xattn.annotations.records import LESION, Annotations

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from xattn.annotations.isic_tables import ARTIFACTS
-from xattn.annotations.layouts import Draft, Note
+from xattn.annotations.layouts.isic_tables import ARTIFACTS
+from xattn.annotations.layouts.registry import Draft, Note
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle
 from xattn.annotations.tables import image_key

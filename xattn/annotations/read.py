@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xattn.annotations.faults import Fault, describe
 from xattn.annotations.headers import read_header
 from xattn.annotations.listing import Listing
 from xattn.annotations.names import reserved_names
+from xattn.annotations.problems import Fault, describe
 from xattn.annotations.records import (
     LESION,
     AnnotatedImage,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.annotations import rle
-from xattn.annotations.faults import Fault
 from xattn.annotations.headers import Header, read_header
-from xattn.annotations.register import fits, lies, turn_upright
+from xattn.annotations.mask_orientation import fits, lies, turn_upright
+from xattn.annotations.problems import Fault
 from xattn.annotations.schema import Feature, Rle, Value
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images import View, read_mask, sample_mask

@@ -175,7 +175,7 @@ def split(
 ) -> None:
     """Divide the images of an annotation file as `xattn train` does, without training."""
     from xattn.annotations import read_annotations
-    from xattn.training.divide import divide
+    from xattn.splits.make import divide
 
     terminal = Terminal(quiet, as_json)
     given = {

@@ -30,7 +30,7 @@ def command(
 def run_demo(out: Path, n: int, epochs: int, seed: int, terminal: Terminal) -> Path:
     """Do each step as its command would, and return the report."""
     from xattn.analysis.feature_usage import feature_usage
-    from xattn.explain.pipeline import explain
+    from xattn.attribution.run.pipeline import explain
     from xattn.figures.page.report import report
     from xattn.figures.registry import save_figures
     from xattn.figures.tables import save_tables

@@ -86,9 +86,9 @@ def command(
 
     Called again with the same options it goes on where it was stopped.
     """
+    from xattn.attribution.run.pipeline import explain as explain_images
     from xattn.cli.loading import load_model
     from xattn.errors import UsageError
-    from xattn.explain.pipeline import explain as explain_images
 
     if not images and annotations is None:
         raise UsageError("Expected --images or --annotations, but got neither")

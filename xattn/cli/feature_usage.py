@@ -142,8 +142,8 @@ def command(
         _show_course(terminal, course, out)
         return 3 if strict and terminal.faults else 0
     if ckpt:
+        from xattn.attribution.run.pipeline import explain
         from xattn.cli.loading import load_model
-        from xattn.explain.pipeline import explain
 
         model = load_model(ckpt[0], device=device, **model_choice)
         with terminal.progress("explain") as progress:

@@ -63,8 +63,8 @@ def _main_maps(attends: bool) -> list[str]:
 
 def _methods_that_work(name: str) -> list[str]:
     """Ask every explanation method, by the check that it makes before a run."""
+    from xattn.attribution.registry import METHODS, get_methods
     from xattn.errors import MethodError
-    from xattn.explain.registry import METHODS, get_methods
     from xattn.images.preprocessing import Preprocessing
     from xattn.models import build, wrap
 
@@ -94,7 +94,7 @@ def _worded(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _method_rows() -> list[dict[str, Any]]:
-    from xattn.explain.registry import METHODS, get_methods
+    from xattn.attribution.registry import METHODS, get_methods
 
     get_methods([])
     return [
@@ -117,8 +117,8 @@ def _method_rows() -> list[dict[str, Any]]:
 @common
 def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any) -> None:
     """Show what is in a checkpoint and how it would be explained."""
+    from xattn.attribution.run.provenance import describe_run
     from xattn.cli.loading import load_model
-    from xattn.explain.provenance import describe_run
 
     terminal = Terminal(quiet, as_json)
     model = load_model(**model_choice, device="cpu")
@@ -149,7 +149,7 @@ def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any
     if not model.attention_layers:
         terminal.say(f"{'attention':14} none that can be read")
     if source["format"] in ("state-dict", "lightning"):
-        from xattn.models.candidates import others
+        from xattn.models.matching.candidates import others
 
         also = others(model.module.state_dict(), model.architecture)
         if also:

@@ -11,8 +11,8 @@ from xattn.cli.options import FILE, PLACE, common, seed_option
 from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from xattn.training.search import SearchResult
-    from xattn.training.trials import Trial
+    from xattn.training.search.search import SearchResult
+    from xattn.training.search.trials import Trial
 
 
 @click.command("search")
@@ -50,7 +50,7 @@ def command(
     """Search the values that a recipe leaves open; repeat the command to go on or to help."""
     from xattn.figures.paper.search_history import save_search_figures
     from xattn.runs.locks import held
-    from xattn.training.search import search
+    from xattn.training.search.search import search
 
     terminal = Terminal(quiet, as_json)
     result = search(

@@ -14,9 +14,9 @@ from xattn.cli.options import FILE, PLACE, common
 from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from xattn.stats.weighted_metrics import Scores
     from xattn.training.history import Epoch
     from xattn.training.material import Material
-    from xattn.training.scores import Scores
 
 
 @click.command("train")

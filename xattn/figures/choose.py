@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.figures.aligned_runs import Together
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed, readable
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 RULE = (

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.features import LESION, FeatureSet
 from xattn.documents import read_json
 from xattn.errors import ImageError, RunError
+from xattn.features.feature_set import LESION, FeatureSet
 from xattn.figures.style import KIND_ORDER, WHITE_DASHED, Stroke, strokes
 from xattn.images import read_image
 from xattn.runs import RunFolder

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from xattn.models.architectures.local_attention import WindowedHeads
+from xattn.models.architectures.registry import build
 from xattn.models.attention import is_attention
 from xattn.models.attention.readers import neighbours
-from xattn.models.local_attention import WindowedHeads
-from xattn.models.registry import build
 
 
 @dataclass(frozen=True)

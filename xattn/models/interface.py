@@ -15,10 +15,10 @@ from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer, reader_of
-from xattn.models.cell_places import find_cells
-from xattn.models.find_outputs import find_outputs
-from xattn.models.outputs import Network, Outputs, check_kind
-from xattn.models.probe import (
+from xattn.models.probing.cell_places import find_cells
+from xattn.models.probing.find_outputs import find_outputs
+from xattn.models.probing.outputs import Network, Outputs, check_kind
+from xattn.models.probing.probe import (
     Layout,
     Seen,
     check_target_layer,

@@ -12,20 +12,20 @@ from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, XattnError
 from xattn.images.preprocessing import Preprocessing
-from xattn.models.allowed import check_options
-from xattn.models.candidates import suggest
-from xattn.models.checkpoint import Checkpoint, read_checkpoint
-from xattn.models.choosing import Kind
-from xattn.models.find_outputs import check_count
-from xattn.models.fitting import Fit, fit
-from xattn.models.grey import NOTE as GREY
-from xattn.models.grey import widen_module
-from xattn.models.inception import has_auxiliary
+from xattn.models.architectures.allowed_options import check_options
+from xattn.models.architectures.registry import build, variants
+from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from xattn.models.checkpoints.own_format import read_preprocessing
+from xattn.models.checkpoints.records import Record, find_record, published, published_by
 from xattn.models.interface import Model, class_names
-from xattn.models.own import read_preprocessing
-from xattn.models.records import Record, find_record, published, published_by
-from xattn.models.registry import build, variants
-from xattn.models.state import compare, likely_architecture, skeleton
+from xattn.models.matching.candidates import suggest
+from xattn.models.matching.choose_weights import Kind
+from xattn.models.matching.fitting import Fit, fit
+from xattn.models.matching.inception import has_auxiliary
+from xattn.models.matching.one_channel import NOTE as GREY
+from xattn.models.matching.one_channel import widen_module
+from xattn.models.matching.state import compare, likely_architecture, skeleton
+from xattn.models.probing.find_outputs import check_count
 from xattn.paths import as_path
 
 __all__ = ["load", "published"]

@@ -9,9 +9,9 @@ from torch import nn
 
 from xattn.errors import UsageError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.checkpoints.records import published_by
+from xattn.models.checkpoints.transforms import to_preprocessing
 from xattn.models.interface import Model
-from xattn.models.records import published_by
-from xattn.models.transforms import to_preprocessing
 
 
 def wrap(

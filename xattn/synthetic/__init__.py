@@ -5,7 +5,14 @@
 """
 
 from xattn.synthetic.dataset import synthesize
-from xattn.synthetic.features import ARTIFACTS, FEATURES, STRUCTURES, Feature
+from xattn.synthetic.features import (
+    ARTIFACTS,
+    FEATURES,
+    STRUCTURES,
+    Feature,
+    with_features,
+    without_features,
+)
 from xattn.synthetic.plan import TRAITS, Plan
 from xattn.synthetic.rendering import Rendered, render
 from xattn.synthetic.spec import LABELS, ImageSpec
@@ -22,4 +29,6 @@ __all__ = [
     "Rendered",
     "render",
     "synthesize",
+    "with_features",
+    "without_features",
 ]

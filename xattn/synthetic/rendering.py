@@ -41,7 +41,7 @@ class Rendered:
 def render(spec: ImageSpec, size: tuple[int, int] = (192, 256)) -> Rendered:
     """Draw an image with its masks; the same spec and size give the same pixels.
 
-    `render(spec.lacking("patches"))` is the counterfactual picture: no other pixels change than
+    `render(without_features(spec, "patches"))` is the counterfactual: no other pixels change than
     those of `render(spec).masks["patches"]`.
 
     Args:

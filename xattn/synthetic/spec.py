@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-from xattn.errors import UsageError, near
-from xattn.synthetic.registry import FEATURES
+from dataclasses import dataclass
 
 LABELS = ("benign", "malignant")
 
@@ -49,17 +46,3 @@ class ImageSpec:
     def age(self) -> int:
         """Years, in steps of 5, from 10 to 85."""
         return min(85, max(10, 5 * round((52 + 16 * self.traits["age"]) / 5)))
-
-    def having(self, *names: str) -> ImageSpec:
-        """Return the same image with these features present as well."""
-        return replace(self, present=self.present | set(map(_known_feature, names)))
-
-    def lacking(self, *names: str) -> ImageSpec:
-        """Return the same image without these features."""
-        return replace(self, present=self.present - set(map(_known_feature, names)))
-
-
-def _known_feature(name: str) -> str:
-    if name not in FEATURES:
-        raise UsageError(f"Unknown feature {name!r}{near(name, FEATURES)}")
-    return name

@@ -15,8 +15,8 @@ from xattn.errors import ImageError, XattnError
 from xattn.images import Preprocessing, read_image
 from xattn.images.prefetch import prefetch
 from xattn.runs.record import file_sha256
+from xattn.splits.samples import Failure, Sample, labels_of
 from xattn.training.augment import stream
-from xattn.training.samples import Failure, Sample, labels_of
 
 Progress = Callable[[str, int, int], None]
 """Called as progress(stage, done, total)."""

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xattn.models.device import resolve_device
+from xattn.runs.atomic import write_json
 from xattn.runs.guard import writes
 from xattn.runs.record import file_sha256
+from xattn.splits.samples import SPLITS, Split
+from xattn.stats.weighted_metrics import score
 from xattn.training.data import Progress
 from xattn.training.folder import about_inputs, about_result, save_epoch, vacant, write_inputs
 from xattn.training.history import Epoch, Keeper, write_history
+from xattn.training.init_weights import Start, build_network
 from xattn.training.inputs import Inputs, gather
+from xattn.training.lightning_quiet import isolated_chance
 from xattn.training.loop import Hardware, fit_module, logits_of
 from xattn.training.material import Images, Material, choose
 from xattn.training.module import Classifier
 from xattn.training.predictions import prediction_table, write_predictions
 from xattn.training.progress import bar
-from xattn.training.quiet import isolated_chance
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import versions, write_json
+from xattn.training.record import versions
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
-from xattn.training.samples import SPLITS, Split
-from xattn.training.scores import score
-from xattn.training.start import Start, build_network
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations

@@ -10,25 +10,20 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
+from xattn.runs.atomic import write_text
 from xattn.runs.record import file_sha256
-from xattn.training.alike import ALIKE_CSV
+from xattn.splits.balance import ALIKE_CSV
+from xattn.splits.samples import SPLITS, Split
+from xattn.splits.splits import write_splits
+from xattn.stats.weighted_metrics import Scores
 from xattn.training.history import Epoch
+from xattn.training.init_weights import Start
 from xattn.training.inputs import Inputs
 from xattn.training.material import Material
 from xattn.training.recipe import Recipe
-from xattn.training.record import (
-    SCHEMA,
-    relative,
-    text_sha256,
-    write_errors,
-    write_text,
-)
+from xattn.training.record import SCHEMA, relative, text_sha256, write_errors
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
-from xattn.training.samples import SPLITS, Split
-from xattn.training.scores import Scores
-from xattn.training.splits import write_splits
-from xattn.training.start import Start
 
 
 def about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from xattn.splits.metadata import traits_of
+from xattn.splits.samples import Failure, Sample
 from xattn.training.data import Progress
 from xattn.training.material import Material, prepare
 from xattn.training.recipe import Recipe
 from xattn.training.record import text_sha256
-from xattn.training.samples import Failure, Sample
-from xattn.training.traits import traits_of
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations

@@ -15,13 +15,13 @@ from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
 from xattn.errors import UsageError
+from xattn.splits.samples import SPLITS, Split
 from xattn.training.data import Progress
 from xattn.training.history import Keeper
+from xattn.training.lightning_quiet import quiet_library
 from xattn.training.module import Classifier
 from xattn.training.progress import Reporter
-from xattn.training.quiet import quiet_library
 from xattn.training.resume import Bookmark
-from xattn.training.samples import SPLITS, Split
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.training.alike import Alikeness, compare_splits
-from xattn.training.binding import Images, choose, describe_origin
-from xattn.training.copies import refuse_leaks
+from xattn.splits.assign import Images, choose, describe_origin
+from xattn.splits.balance import Alikeness, compare_splits
+from xattn.splits.duplicates import refuse_leaks
+from xattn.splits.metadata import Traits
+from xattn.splits.samples import Sample, Split, groups_of, labels_of
+from xattn.splits.splits import check_splits, count_splits, make_splits
 from xattn.training.data import ImageCache, Progress, decode_all
 from xattn.training.recipe import Recipe
-from xattn.training.samples import Sample, Split, groups_of, labels_of
-from xattn.training.splits import check_splits, count_splits, make_splits
-from xattn.training.traits import Traits
 
 __all__ = ["Images", "Material", "choose", "prepare"]
 

@@ -13,12 +13,12 @@ from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]  
 from torch import Generator, Tensor, nn
 
 from xattn.errors import XattnError
+from xattn.stats.weighted_metrics import auc, sensitivities
 from xattn.training.augment import AUGMENTATIONS, stream
 from xattn.training.data import Batch, Batches, balanced, shuffled
 from xattn.training.material import Material
 from xattn.training.recipe import Recipe
 from xattn.training.schedule import learning_rate
-from xattn.training.scores import auc, sensitivities
 
 
 class Classifier(pl.LightningModule):

@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.runs.atomic import replacing
+from xattn.splits.samples import Split
 from xattn.training.material import Material
-from xattn.training.samples import Split
 
 
 def prediction_table(

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from xattn.documents import read_toml
 from xattn.errors import XattnError, near
 from xattn.images.preprocessing import Preprocessing
-from xattn.training.data_table import DataTable, Table
-from xattn.training.space import Axis, SearchTable
+from xattn.splits.data_table import DataTable, Table
+from xattn.training.search_table import Axis, SearchTable
 
 
 class ModelTable(Table):

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import os
 import platform
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from xattn._version import __version__
-from xattn.runs.atomic import replacing
+from xattn.runs.atomic import write_text
 from xattn.runs.columns import COLUMNS
 from xattn.runs.csv_text import csv_text
-from xattn.training.samples import Failure
+from xattn.splits.samples import Failure
 
 SCHEMA = "xattn-training/1"
 
 _PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
-
-
-def write_text(path: Path, text: str) -> str:
-    """Write a file whole or not at all; return the SHA-256 of its bytes."""
-    data = text.encode("utf-8")
-    with replacing(path) as scratch:
-        scratch.write_bytes(data)
-    return hashlib.sha256(data).hexdigest()
 
 
 def write_errors(out: Path, failures: Iterable[Failure]) -> None:
@@ -36,11 +25,6 @@ def write_errors(out: Path, failures: Iterable[Failure]) -> None:
     path = out / "errors.csv"
     rows = ((relative(one.file, out.parent), one.stage, one.error) for one in failures)
     write_text(path, csv_text([COLUMNS["errors"], *rows]))
-
-
-def write_json(path: Path, facts: dict[str, Any]) -> None:
-    """Write JSON whole or not at all; a number that is none becomes null."""
-    write_text(path, json.dumps(_plain(facts), indent=2, allow_nan=False) + "\n")
 
 
 def relative(path: Path, base: Path) -> str:
@@ -57,14 +41,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:  # a vendored or stripped install
             found[package] = "unknown"
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def text_sha256(text: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from xattn.splits.samples import Failure, Split
+from xattn.stats.weighted_metrics import Scores
 from xattn.training.history import Epoch
-from xattn.training.samples import Failure, Split
-from xattn.training.scores import Scores
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from xattn.documents import read_json
 from xattn.errors import RunError, XattnError
+from xattn.runs.atomic import write_json
 from xattn.runs.identity import differences
-from xattn.training.record import write_json
 
 
 @dataclass(frozen=True)

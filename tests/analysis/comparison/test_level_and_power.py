@@ -7,13 +7,13 @@ from scipy import stats
 
 from tests.analysis.simulate import band
 from tests.analysis.trained import CLASSES, make_images, make_logits
-from xattn.analysis.codes import group_codes
-from xattn.analysis.comparison.images import delong, mcnemar
 from xattn.analysis.comparison.pairs import comparison_table, run_tests
 from xattn.analysis.comparison.ranks import rank_models
-from xattn.analysis.comparison.seeds import Spread, belief, welch, wilcoxon
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.comparison.testsets import SharedImages
+from xattn.stats.codes import group_codes
+from xattn.stats.paired import delong, mcnemar
+from xattn.stats.two_samples import Spread, belief, welch, wilcoxon
 
 pytestmark = pytest.mark.slow
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from xattn.analysis.comparison.seeds import Belief, Outcome
 from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
+from xattn.stats.two_samples import Belief, Outcome
 
 NOTHING = Outcome(0.01, p_value=0.5)
 FINDING = Finding(

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.effects import main_direction, rank_effect, ranked
 from xattn.analysis.dependence.ranks import ranks_within
+from xattn.stats.columns import as_column
 
 LABEL = np.repeat([0, 1], [30, 20])
 ROWS = np.arange(50)

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.information import (
     conditional_information,
     feature_bins,
     quantile_bins,
 )
-from xattn.analysis.permutation import within_label_permutations
-from xattn.analysis.resampling import group_weights
+from xattn.stats.columns import as_column
+from xattn.stats.permutation import within_label_permutations
+from xattn.stats.resampling import group_weights
 
 
 def slow_plug_in(feature, prediction, label, weight):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.table import usage_table
 from xattn.analysis.verdicts import NOT_TESTABLE, UNCLEAR, verdict_table
+from xattn.stats.columns import as_column
 
 N = 200
 RNG = np.random.default_rng(0)

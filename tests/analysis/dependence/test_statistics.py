@@ -3,7 +3,6 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2_contingency, rankdata, spearmanr
 
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.decisions import find_statistic
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
 from xattn.analysis.dependence.statistics import (
@@ -12,6 +11,7 @@ from xattn.analysis.dependence.statistics import (
     prediction_embedding,
 )
 from xattn.errors import UsageError
+from xattn.stats.columns import as_column
 
 LABEL = np.repeat([0, 1], [40, 25])
 ROWS = np.arange(65)

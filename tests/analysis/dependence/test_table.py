@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xattn.analysis.adjust import benjamini_hochberg, holm
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.table import negative_controls, usage_table
 from xattn.runs import COLUMNS
+from xattn.stats.adjust import benjamini_hochberg, holm
+from xattn.stats.columns import as_column
 
 RNG = np.random.default_rng(0)
 N = 300

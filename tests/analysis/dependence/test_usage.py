@@ -4,9 +4,9 @@ import doctest
 import numpy as np
 import pytest
 
-from xattn.analysis.columns import as_column
 from xattn.analysis.dependence.usage import usage_test, usage_tests
 from xattn.errors import UsageError
+from xattn.stats.columns import as_column
 
 RNG = np.random.default_rng(0)
 N = 200

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xattn.analysis.dependence.variance import variance_share
-from xattn.analysis.resampling import group_weights
+from xattn.stats.resampling import group_weights
 
 LABEL = np.repeat([0, 1], [300, 100])
 

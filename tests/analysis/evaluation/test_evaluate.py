@@ -11,8 +11,8 @@ import xattn.cli
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.images import Preprocessing
 from xattn.models import build, save_checkpoint
-from xattn.training.record import write_text
-from xattn.training.splits import write_splits
+from xattn.runs.atomic import write_text
+from xattn.splits.splits import write_splits
 
 CLASSES = ["benign", "malignant"]
 OF = ["train"] * 10 + ["val"] * 6 + ["test"] * 12 + ["ood"] * 12

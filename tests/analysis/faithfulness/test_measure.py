@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.explain.planted import by_hand, generate, save, trained
+from tests.attribution.planted import by_hand, generate, save, trained
 from tests.models.nets import plain
 from xattn.analysis.faithfulness.controls import CONTROLS
 from xattn.analysis.faithfulness.measure import faithfulness
 from xattn.analysis.faithfulness.scores import FAITHFULNESS, SANITY
 from xattn.analysis.faithfulness.table import faithfulness_table
+from xattn.attribution.run.pipeline import explain
 from xattn.cli import main
 from xattn.errors import RunError, UsageError
-from xattn.explain.pipeline import explain
 from xattn.models import build
-from xattn.models.checkpoint import save_checkpoint
+from xattn.models.checkpoints.checkpoint import save_checkpoint
 from xattn.runs import COLUMNS, RunFolder
 
 

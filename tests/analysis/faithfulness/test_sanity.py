@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from tests.explain.planted import Net, generate
-from tests.explain.states import Snapshot, unsettle
+from tests.attribution.planted import Net, generate
+from tests.attribution.states import Snapshot, unsettle
 from tests.images.placed import WAYS, placed
 from tests.models.nets import Conv, Tokens, swin, vit, wrapped
 from xattn.analysis.faithfulness.controls import edge_maps, random_maps
@@ -23,7 +23,7 @@ from xattn.analysis.faithfulness.sanity import (
     relative_change,
     similarity,
 )
-from xattn.explain.plan import make_plan
+from xattn.attribution.run.plan import make_plan
 from xattn.images import Cells
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.adjust import holm
-from xattn.analysis.columns import Column, as_column
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.rates import Outcomes
 from xattn.runs import COLUMNS
+from xattn.stats.adjust import holm
+from xattn.stats.columns import Column, as_column
 
 N = 400
 RNG = np.random.default_rng(0)

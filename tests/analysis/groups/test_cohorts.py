@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xattn.analysis.columns import as_column
-from xattn.analysis.features import FeatureSet
 from xattn.analysis.groups.cohorts import age_bands, cohorts, is_age, tone_bands
+from xattn.features.feature_set import FeatureSet
+from xattn.stats.columns import as_column
 
 
 def names(column):

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from fairlearn import metrics
 
-from xattn.analysis.adjust import holm
-from xattn.analysis.columns import as_column
 from xattn.analysis.groups.fairness import METRICS, apart, fairness_table
 from xattn.analysis.groups.rates import Outcomes
 from xattn.runs import COLUMNS
+from xattn.stats.adjust import holm
+from xattn.stats.columns import as_column
 
 N = 360
 QUICK = {"permutations": 199, "bootstrap": 199}

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from tests.fabricate import fabricate_run
-from xattn.analysis.columns import as_column
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.fairness import fairness_table
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import FEWEST_OF_CLASS, labelled
+from xattn.stats.columns import as_column
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 MANY = ("akiec", "bcc", "bkl", "df", "mel", "nv", "scc", "vasc")

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from tests.analysis.pictures import DOT, PATCH, SKIN, pictures, sees
-from xattn.analysis.features import FeatureSet
 from xattn.analysis.interventions.editor import CONTROL
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.interventions.table import measure_interventions
 from xattn.analysis.positive import Positive
+from xattn.features.feature_set import FeatureSet
 
 QUICK = {"permutations": 199, "bootstrap": 99, "images": 20}
 QUICK["positive"] = Positive.of(["benign", "malignant"])

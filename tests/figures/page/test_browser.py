@@ -7,10 +7,10 @@ import pytest
 
 from tests.figures.browser import browser
 from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
+from xattn.figures.aligned_runs import Together
 from xattn.figures.numbers import with_interval
 from xattn.figures.page.listing import positive_of, said_of
 from xattn.figures.page.report import FIRST_TILES, report
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 pytestmark = pytest.mark.slow

@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from tests.figures.populated import explained_run, populated_run
+from xattn.figures.aligned_runs import Together
 from xattn.figures.drawing.pictures import SIDE, as_uri, outline_path
 from xattn.figures.page import gallery as module
 from xattn.figures.page.gallery import make_gallery
-from xattn.figures.together import Together
 
 
 def corners(path: str) -> list[np.ndarray]:

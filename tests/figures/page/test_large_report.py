@@ -11,9 +11,9 @@ from PIL import Image
 from tests.fabricate import fabricate_run
 from tests.figures.made_tables import usage_table
 from tests.figures.populated import populated_run
+from xattn.figures.aligned_runs import Together
 from xattn.figures.page.report import report
 from xattn.figures.page.sections import make_sections
-from xattn.figures.together import Together
 from xattn.images import Preprocessing
 from xattn.runs import RunFolder
 

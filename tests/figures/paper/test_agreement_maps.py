@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import explained_run, populated_run
-from xattn.analysis.maps.agreement import agreement_table
+from xattn.analysis.alignment.agreement import agreement_table
 from xattn.figures.evidence import Evidence
 from xattn.figures.paper import agreement_examples
 from xattn.figures.paper.agreement_examples import compare, pairs

@@ -11,8 +11,8 @@ from xattn.figures.drawing.layered import lay_out
 from xattn.figures.paper.block_graph import Trace, trace, without_views
 from xattn.figures.paper.blocks import BLOCKS, draw_block
 from xattn.figures.registry import known_figures
-from xattn.models.blocks import ATTENTION
-from xattn.models.global_attention import GlobalAttention
+from xattn.models.architectures.blocks import ATTENTION
+from xattn.models.architectures.global_attention import GlobalAttention
 
 CHANNELS, SIZE = 32, (2, 32, 5, 6)
 
@@ -93,7 +93,7 @@ def test_a_part_that_takes_no_part_is_an_error(monkeypatch):
 
 
 def test_tracing_leaves_no_hook_and_no_function_replaced():
-    from xattn.models import local_attention
+    from xattn.models.architectures import local_attention
 
     block, attend = built("ela"), local_attention.attend
     trace(block, torch.randn(SIZE))

@@ -12,12 +12,12 @@ from tests.fabricate import fabricate_run
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import populated_run
 from xattn.cli import main
+from xattn.figures.aligned_runs import Together
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.report import report
 from xattn.figures.paper.agreement_maps import draw_agreement_maps
 from xattn.figures.paper.attribution_grid import draw_attribution_grid
 from xattn.figures.paper.attribution_models import draw_attribution_models
-from xattn.figures.together import Together
 from xattn.images import Cells
 from xattn.runs import RunFolder
 

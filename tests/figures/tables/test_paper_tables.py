@@ -22,7 +22,7 @@ from xattn.figures.tables import save_tables
 from xattn.figures.tables.cells import Basis, Cell, Head, Sheet
 from xattn.figures.tables.columns import BRIEF_VERDICTS
 from xattn.figures.tables.papers import CARDS, Paper
-from xattn.figures.tables.together import better_metric, side_by_side
+from xattn.figures.tables.side_by_side import better_metric, side_by_side
 from xattn.figures.tables.writers import WRITERS, as_csv, as_latex, as_markdown, latex, markdown
 from xattn.runs import COLUMNS, RunFolder
 

@@ -161,7 +161,7 @@ def _pairs(
 
 def _plain(found: Sequence[Trained]) -> str | None:
     """Return the first model that is convolutional, or that others extend."""
-    from xattn.models.registry import ARCHITECTURES
+    from xattn.models.architectures.registry import ARCHITECTURES
 
     for one in found:
         card = ARCHITECTURES.get(one.architecture)

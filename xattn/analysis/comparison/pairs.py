@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.adjust import holm
-from xattn.analysis.comparison.images import delong, mcnemar
-from xattn.analysis.comparison.seeds import NAN, Belief, Outcome, Spread, belief, welch, wilcoxon
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.comparison.testsets import SharedImages
 from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
+from xattn.stats.adjust import holm
+from xattn.stats.paired import delong, mcnemar
+from xattn.stats.two_samples import NAN, Belief, Outcome, Spread, belief, welch, wilcoxon
 
 OVER_IMAGES = {"mcnemar": "accuracy", "delong": "auc"}
 """Tests on the same images, and the metric that each is about."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from xattn.analysis.adjust import upper_p
+from xattn.stats.adjust import upper_p
 
 Floats = NDArray[np.float64]
 

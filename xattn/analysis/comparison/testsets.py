@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import group_codes, positions
-from xattn.analysis.comparison.images import auc_influence
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.evaluation.metrics import ALL, Predictions
 from xattn.errors import UsageError, XattnError, near
-from xattn.training.samples import HELD_OUT
-from xattn.training.scores import margin
+from xattn.splits.samples import HELD_OUT
+from xattn.stats.codes import group_codes, positions
+from xattn.stats.paired import auc_influence
+from xattn.stats.weighted_metrics import margin
 
 Floats = NDArray[np.float64]
 

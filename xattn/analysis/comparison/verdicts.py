@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xattn.analysis.comparison.seeds import Belief, Outcome
+from xattn.stats.two_samples import Belief, Outcome
 
 SURE = 0.95
 """Probability from which the posterior decides."""

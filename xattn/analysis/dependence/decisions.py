@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import xattn.analysis.dependence.neighbours  # noqa: F401 -- importing registers
-from xattn.analysis.adjust import minimum_p, permuted_p
 from xattn.analysis.dependence.statistics import STATISTICS, Measure
 from xattn.errors import UsageError, near
+from xattn.stats.adjust import minimum_p, permuted_p
 
 Array = NDArray[np.float64]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
 from xattn.analysis.dependence.statistics import (
     Statistic,
@@ -13,6 +12,7 @@ from xattn.analysis.dependence.statistics import (
     prediction_embedding,
     rank_embedding,
 )
+from xattn.stats.columns import Column
 
 Array = NDArray[np.float64]
 

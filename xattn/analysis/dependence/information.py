@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from xattn.analysis.codes import label_slices
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.effects import main_direction
 from xattn.analysis.dependence.ranks import ranks_within
-from xattn.analysis.resampling import percentile_interval
+from xattn.stats.codes import label_slices
+from xattn.stats.columns import Column
+from xattn.stats.resampling import percentile_interval
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]

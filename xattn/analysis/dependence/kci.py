@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.codes import codes, group_codes
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.effects import main_direction
 from xattn.errors import UsageError
+from xattn.stats.codes import codes, group_codes
+from xattn.stats.columns import Column
 
 IMAGES = 400
 

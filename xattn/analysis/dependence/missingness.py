@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xattn.analysis.columns import Column
+from xattn.stats.columns import Column
 
 ASPECT = "missing"
 _MOST_NAMED = 3

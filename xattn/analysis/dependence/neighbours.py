@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import label_slices
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.ranks import ranks_within
 from xattn.analysis.dependence.statistics import STATISTICS, Array
+from xattn.stats.codes import label_slices
+from xattn.stats.columns import Column
 
 NEIGHBOURS = 10
 _LOOKUPS = 2**22

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.effects import (
     main_direction,
     rank_effect,
@@ -25,8 +24,9 @@ from xattn.analysis.dependence.information import (
 from xattn.analysis.dependence.ranks import ranks_within
 from xattn.analysis.dependence.statistics import Measure
 from xattn.analysis.dependence.variance import variance_share
-from xattn.analysis.permutation import Stratum, within_label_permutations
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights
+from xattn.stats.columns import Column
+from xattn.stats.permutation import Stratum, within_label_permutations
+from xattn.stats.resampling import FEWEST_GROUPS, group_weights
 
 _EXCESS_PERMUTATIONS = 200
 _FIRST_LOOK = 64

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from xattn.analysis.codes import label_slices
-from xattn.analysis.columns import Column
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
+from xattn.stats.codes import label_slices
+from xattn.stats.columns import Column
 
 Array = NDArray[np.float64]
 Embedding = Callable[[Array], Array]

@@ -8,18 +8,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.adjust import (
+from xattn.analysis.dependence.kci import kci_p_values
+from xattn.analysis.dependence.missingness import missingness
+from xattn.analysis.dependence.usage import UsageResult, usage_tests
+from xattn.features.feature_set import LESION, FeatureSet
+from xattn.stats.adjust import (
     benjamini_hochberg,
     enough_permutations,
     holm,
     westfall_young,
 )
-from xattn.analysis.codes import codes
-from xattn.analysis.columns import Column, as_column
-from xattn.analysis.dependence.kci import kci_p_values
-from xattn.analysis.dependence.missingness import missingness
-from xattn.analysis.dependence.usage import UsageResult, usage_tests
-from xattn.analysis.features import LESION, FeatureSet
+from xattn.stats.codes import codes
+from xattn.stats.columns import Column, as_column
 
 AREA, COUNT = ".area", ".count"
 

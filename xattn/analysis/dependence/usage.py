@@ -21,15 +21,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.adjust import permuted_p
-from xattn.analysis.codes import codes, group_codes
-from xattn.analysis.columns import Column, as_column
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
 from xattn.analysis.dependence.sample import Sample
 from xattn.analysis.dependence.statistics import Measure
-from xattn.analysis.permutation import Stratum
 from xattn.errors import UsageError
 from xattn.notebook import facts_html
+from xattn.stats.adjust import permuted_p
+from xattn.stats.codes import codes, group_codes
+from xattn.stats.columns import Column, as_column
+from xattn.stats.permutation import Stratum
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.resampling import percentile_interval
+from xattn.stats.resampling import percentile_interval
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]

@@ -11,8 +11,8 @@ from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import UsageError, XattnError, near
 from xattn.images.find import find_images
 from xattn.models.interface import Model
-from xattn.training.membership import Membership
-from xattn.training.samples import HELD_OUT
+from xattn.splits.membership import Membership
+from xattn.splits.samples import HELD_OUT
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations

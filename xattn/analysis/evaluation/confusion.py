@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import group_codes
 from xattn.analysis.evaluation.metrics import ALL, PER_CLASS, Predictions
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 Counts = NDArray[np.float64]
 

@@ -16,19 +16,19 @@ from xattn.analysis.evaluation.table import (
     performance_table,
     reliability_table,
 )
+from xattn.analysis.evaluation.trap import trap_of_predictions, trap_sentences
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.groups.bias import FEWEST_IMAGES
-from xattn.analysis.groups.trap import trap_of_predictions, trap_sentences
 from xattn.analysis.positive import Positive
+from xattn.attribution.run.pipeline import explain
 from xattn.errors import RunError, UsageError
-from xattn.explain.pipeline import explain
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
 from xattn.runs.columns import tables_of
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
-from xattn.training.membership import Membership, membership
+from xattn.splits.membership import Membership, membership
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.evaluation.calibration import Binned, calibration_error, equal_mass, equal_width
-from xattn.training.scores import auc_of, margin
+from xattn.stats.weighted_metrics import auc_of, margin
 
 Floats = NDArray[np.float64]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import group_codes, positions
 from xattn.analysis.evaluation.confusion import confusion_rows
 from xattn.analysis.evaluation.metrics import ALL, PLUG_IN_BIAS, Predictions
 from xattn.analysis.positive import Positive
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.codes import group_codes, positions
+from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xattn.analysis.maps.scores import upsample
+from xattn.analysis.alignment.scores import upsample
 from xattn.images import Cells
 from xattn.models.interface import Model
 

@@ -19,11 +19,11 @@ from xattn.analysis.faithfulness.road import SHARES
 from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
 from xattn.analysis.faithfulness.scores import Pictures, Scorer
 from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
+from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.run.plan import Plan, make_plan
+from xattn.attribution.run.provenance import model_of_run, weights_sha256
+from xattn.attribution.run.sources import Failure, Named, Picture, decode
 from xattn.errors import RunError, UsageError
-from xattn.explain.engine import make_engine
-from xattn.explain.plan import Plan, make_plan
-from xattn.explain.provenance import model_of_run, weights_sha256
-from xattn.explain.sources import Failure, Named, Picture, decode
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing

@@ -16,9 +16,9 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from xattn.analysis.faithfulness.controls import uniform
-from xattn.explain.engine import private_copy
-from xattn.explain.evidence import gather_each
-from xattn.explain.plan import Plan
+from xattn.attribution.passes.capture import gather_each
+from xattn.attribution.passes.fast_copy import private_copy
+from xattn.attribution.run.plan import Plan
 from xattn.models.interface import Model
 
 COPIES = 4

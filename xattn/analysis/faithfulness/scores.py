@@ -23,7 +23,7 @@ from xattn.analysis.faithfulness.sanity import (
     relative_change,
     similarity,
 )
-from xattn.explain.plan import Plan
+from xattn.attribution.run.plan import Plan
 from xattn.images import Cells
 from xattn.models.interface import Model
 

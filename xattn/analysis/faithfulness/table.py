@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.adjust import enough_permutations, holm
-from xattn.analysis.codes import group_codes
 from xattn.analysis.faithfulness.controls import CONTROLS, EDGES, RANDOM
 from xattn.analysis.faithfulness.scores import FAITHFULNESS, HIGHER_IS_BETTER, SANITY
 from xattn.analysis.interventions.outcome import sign_flip_p
-from xattn.analysis.resampling import mean_interval
+from xattn.stats.adjust import enough_permutations, holm
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import mean_interval
 
 ALPHA = 0.05
 _SHORT = {RANDOM: "random", EDGES: "edges"}

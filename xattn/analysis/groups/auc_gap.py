@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.comparison.images import auc_influence, delong
 from xattn.analysis.groups.rates import Outcomes
+from xattn.stats.paired import auc_influence, delong
 
 Array = NDArray[np.float64]
 

@@ -23,13 +23,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.adjust import enough_permutations, holm, two_sided_p
-from xattn.analysis.codes import group_codes
-from xattn.analysis.columns import Column
 from xattn.analysis.groups.auc_gap import delong_p
 from xattn.analysis.groups.rates import Outcomes, Weights
-from xattn.analysis.permutation import Permutations, within_label_permutations
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.adjust import enough_permutations, holm, two_sided_p
+from xattn.stats.codes import group_codes
+from xattn.stats.columns import Column
+from xattn.stats.permutation import Permutations, within_label_permutations
+from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 FEWEST_IMAGES = 10
 """A metric needs so many images of each class it speaks of, with and without the artifact."""

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.columns import Column, as_column
-from xattn.analysis.detectors import PRESENT
-from xattn.analysis.features import LESION, FeatureSet
-from xattn.analysis.measured.collect import DETECTED
+from xattn.features.computed.collect import DETECTED
+from xattn.features.detected import PRESENT
+from xattn.features.feature_set import LESION, FeatureSet
+from xattn.stats.columns import Column, as_column
 
 AGE_BANDS = {"0-29": 30.0, "30-49": 50.0, "50-69": 70.0, "70+": np.inf}
 """Name of each band and the age (years) below which it ends."""
@@ -76,8 +76,8 @@ def age_bands(column: Column) -> Column:
 
 
 def tone_bands(column: Column) -> Column:
-    """Cut angles (degrees, ITA) into the bands of `xattn.analysis.measured.skin_tone`."""
-    from xattn.analysis.measured.skin_tone import TONES, tone_band
+    """Cut angles (degrees, ITA) into the bands of `xattn.features.computed.skin_tone`."""
+    from xattn.features.computed.skin_tone import TONES, tone_band
 
     names = tone_band(column.values)
     return _banded(column, _place(names, TONES), TONES)

@@ -27,13 +27,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.adjust import enough_permutations, holm, upper_p
-from xattn.analysis.codes import group_codes
-from xattn.analysis.columns import Column
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.groups.rates import Outcomes, Weights
-from xattn.analysis.permutation import within_label_permutations
-from xattn.analysis.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.adjust import enough_permutations, holm, upper_p
+from xattn.stats.codes import group_codes
+from xattn.stats.columns import Column
+from xattn.stats.permutation import within_label_permutations
+from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 METRICS = ("equalized_odds_difference", "equalized_odds_ratio", "demographic_parity_difference")
 

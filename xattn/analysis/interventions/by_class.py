@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import group_codes
 from xattn.analysis.interventions.outcome import settled, sign_flip_p
 from xattn.analysis.positive import Positive
-from xattn.analysis.resampling import mean_interval
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import mean_interval
 
 Logits = NDArray[np.float64]
 Classes = NDArray[np.intp]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.adjust import upper_p
-from xattn.analysis.codes import group_codes
-from xattn.analysis.resampling import mean_interval
+from xattn.stats.adjust import upper_p
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import mean_interval
 
 Array = NDArray[np.float64]
 

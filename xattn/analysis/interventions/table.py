@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.adjust import holm
-from xattn.analysis.codes import group_codes
-from xattn.analysis.features import LESION, FeatureSet
 from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial, stream
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
-from xattn.analysis.mask_reading import Progress
 from xattn.analysis.positive import Positive
-from xattn.analysis.resampling import FEWEST_GROUPS
-from xattn.explain.engine import make_engine
+from xattn.attribution.passes.fast_copy import make_engine
+from xattn.features.feature_set import LESION, FeatureSet
+from xattn.features.masks import Progress
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
+from xattn.stats.adjust import holm
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import FEWEST_GROUPS
 
 _ATTEMPTS = 3
 _SMALLEST, _LARGEST = 0.001, 0.5

@@ -13,8 +13,8 @@ from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
 from xattn.runs.places import off_by_spreading, spread_note
-from xattn.training.membership import unlike_in
-from xattn.training.samples import SPLITS
+from xattn.splits.membership import unlike_in
+from xattn.splits.samples import SPLITS
 
 
 def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int]) -> list[str]:

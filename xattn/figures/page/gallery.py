@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.figures.aligned_runs import Together
 from xattn.figures.choose import chosen
 from xattn.figures.drawing import compose
 from xattn.figures.drawing.pictures import as_uri, outline_path, seen_part
 from xattn.figures.style import Stroke
-from xattn.figures.together import Together
 from xattn.images import Cells
 
 MOST_BYTES = 9_000_000

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.figures.aligned_runs import Together
 from xattn.figures.numbers import text_of
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 MOST_BYTES = 2_500_000

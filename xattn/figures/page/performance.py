@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from xattn.training.samples import HELD_OUT
+from xattn.splits.samples import HELD_OUT
 
 Z_95 = 1.959963984540054
 """Quantile of the normal distribution for two-sided 95 % intervals."""

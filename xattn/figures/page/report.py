@@ -12,7 +12,8 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from xattn.analysis.maps.scores import degenerate
+from xattn.analysis.alignment.scores import degenerate
+from xattn.figures.aligned_runs import Together
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed, readable, unbroken
 from xattn.figures.page.gallery import MOST_BYTES as MOST_PICTURES
@@ -24,7 +25,6 @@ from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
 from xattn.figures.page.summary import Summary, summarise
 from xattn.figures.style import DARK
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.guard import LOCK, reading, writing

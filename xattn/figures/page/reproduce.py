@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePosixPath
 
+from xattn.figures.aligned_runs import Together
 from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_places
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xattn.figures.aligned_runs import Together
 from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_places
 from xattn.figures.numbers import NOT_KNOWN, readable
@@ -11,7 +12,6 @@ from xattn.figures.page.plots import Plot, make_plot
 from xattn.figures.page.verdict_words import Meaning, meanings
 from xattn.figures.registry import FigureCard, known_figures
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
-from xattn.figures.together import Together
 from xattn.runs import RunFolder
 from xattn.runs.columns import WRITTEN_BY
 

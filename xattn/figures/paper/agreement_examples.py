@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.codes import codes
-from xattn.analysis.maps.agreement import at_common_places, standardised_ranks
-from xattn.analysis.maps.scores import degenerate
+from xattn.analysis.alignment.agreement import at_common_places, standardised_ranks
+from xattn.analysis.alignment.scores import degenerate
+from xattn.stats.codes import codes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

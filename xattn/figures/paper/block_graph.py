@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from xattn.models import local_attention
+from xattn.models.architectures import local_attention
 
 Shape = tuple[int, ...]
 

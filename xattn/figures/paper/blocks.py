@@ -44,7 +44,7 @@ def draw_block(name: str) -> Figure:
     import torch
 
     from xattn.figures.paper.block_graph import layers_of, trace, without_views
-    from xattn.models.blocks import ATTENTION
+    from xattn.models.architectures.blocks import ATTENTION
 
     block = ATTENTION[name](_C).eval()
     found = trace(block, torch.zeros(_N, _C, _H, _W))

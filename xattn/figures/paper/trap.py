@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from xattn.analysis.evaluation.metrics import by_guessing
-from xattn.analysis.groups.trap import ALL, NOTHING
+from xattn.analysis.evaluation.trap import ALL, NOTHING
 from xattn.figures import style
 from xattn.figures.drawing.forest import (
     Rows,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from xattn.analysis import verdicts
-from xattn.analysis.groups.trap import ALL, NOTHING
+from xattn.analysis.evaluation.trap import ALL, NOTHING
 from xattn.figures.paper.bias import METRICS as BIAS_METRICS
 from xattn.figures.paper.bias import metric_words
 from xattn.figures.tables.cells import (

@@ -14,7 +14,7 @@ from xattn.figures.numbers import listed
 from xattn.figures.tables.cells import Basis, Cell, Sheet, interval, text
 from xattn.figures.tables.columns import METRICS, SPLITS
 from xattn.figures.tables.sheets import left_out, shaped, sheet_of, whole_sheet, with_numbers
-from xattn.figures.tables.together import Better, better_metric, side_by_side
+from xattn.figures.tables.side_by_side import Better, better_metric, side_by_side
 from xattn.runs import ComparisonFolder, RunFolder
 
 

@@ -8,7 +8,7 @@ run anyway; nothing about the model's own path changes.
 import xattn.models.attention.readers
 import xattn.models.attention.swin  # noqa: F401 -- importing registers
 from xattn.models.attention.layer import AttentionLayer, attention_map
-from xattn.models.attention.reader import READERS, Reader, is_attention, reader, reader_of
+from xattn.models.attention.registry import READERS, Reader, is_attention, reader, reader_of
 from xattn.models.attention.weights import (
     DenseWeights,
     FullWeights,

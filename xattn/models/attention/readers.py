@@ -10,15 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xattn.models.attention.reader import Reader, reader
+from xattn.models.architectures.global_attention import GlobalAttention
+from xattn.models.architectures.local_attention import WindowedHeads
+from xattn.models.attention.registry import Reader, reader
 from xattn.models.attention.weights import (
     DenseWeights,
     FullWeights,
     SparseWeights,
     Weights,
 )
-from xattn.models.global_attention import GlobalAttention
-from xattn.models.local_attention import WindowedHeads
 
 
 @reader

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xattn.models.attention.reader import Reader, reader
+from xattn.models.attention.registry import Reader, reader
 from xattn.models.attention.weights import SparseWeights, Weights
 
 APART = -100.0

@@ -1,0 +1,66 @@
+"""When a mask lies over its image, and how it is turned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from xattn.annotations.headers import Header
+from xattn.annotations.mask_orientation import fits, lies, turn_upright
+
+sides = st.integers(20, 3000)
+
+
+@given(sides, sides, st.floats(0.02, 1.0), st.sampled_from([round, int]))
+@settings(deadline=None, max_examples=100)
+def test_a_scaled_copy_fits_however_its_sides_were_rounded(width, height, scale, rounding):
+    small = (max(1, rounding(width * scale)), max(1, rounding(height * scale)))
+    assert fits(small, (width, height))
+    assert fits((width, height), small)
+
+
+@given(st.integers(60, 3000), st.integers(60, 3000), st.floats(0.5, 1.0))
+@settings(deadline=None, max_examples=100)
+def test_a_copy_stretched_by_a_tenth_does_not_fit(width, height, scale):
+    stretched = (round(width * scale * 1.1) + 2, round(height * scale))
+    assert not fits(stretched, (width, height))
+    assert not fits((width, height), stretched)
+
+
+@pytest.mark.parametrize(
+    ("mask", "image", "expected"),
+    [
+        ((256, 171), (256, 171), True),
+        ((1022, 680), (256, 170), True),
+        ((256, 170), (256, 171), True),
+        ((256, 168), (256, 171), False),
+        ((224, 224), (256, 171), False),
+        ((171, 256), (256, 171), False),
+        ((7, 5), (256, 171), True),
+    ],
+)
+def test_known_sizes(mask, image, expected):
+    assert fits(mask, image) is expected
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_where_a_mask_lies_is_told_by_its_shape(orientation):
+    image = Header(20, 30, orientation)
+    assert lies(Header(20, 30, 1), image) == "upright"
+    stored = "stored" if orientation >= 5 else None
+    assert lies(Header(30, 20, 1), image) == stored
+    assert lies(Header(30, 20, 6), image) is None, "it has told its own orientation already"
+    assert lies(Header(25, 25, 1), image) is None
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_mask_is_turned_as_pillow_turns_an_image(orientation):
+    mask = np.random.default_rng(0).random((4, 7)) < 0.5
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(mask)
+    image.getexif().update(exif)
+    assert np.array_equal(turn_upright(mask, orientation), ImageOps.exif_transpose(image))

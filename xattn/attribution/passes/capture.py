@@ -1,0 +1,260 @@
+"""One forward pass, and what it leaves behind for the methods to make maps of.
+
+The pass runs without autograd up to the explained layer. There the graph starts: the layer's
+output is put back as a fresh leaf, and only what lies after it is recorded and differentiated.
+That is why explaining costs little more than predicting, why frozen models work, and why no
+parameter ever gets a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xattn.errors import MethodError
+from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
+from xattn.models.interface import Model
+from xattn.models.probing.probe import evaluating
+
+MATRICES = 512 * 2**20
+"""Bytes up to which a copy's layers that are listened to form all their weights and keep them.
+
+Above, and in the user's own model, whose logits must not move by a bit, they stay fused, and
+weights are formed of queries and keys, a layer at a time.
+"""
+
+
+@dataclass
+class Evidence:
+    """What one pass over a batch of n images left behind, for one target class of each.
+
+    Attributes:
+        logits: (n, classes), detached.
+        scores: (n, classes), what maps of each class explain; its logit, as `Model.network` says.
+        targets: (n,), the explained class of each image.
+        inputs: (n, 3, height, width), what the model was given.
+        outputs: the explained layer's output as it is, or None if nobody needs it.
+        activations: the same as (n, C, h, w), tokens off the grid left out.
+        gradients: of each image's target score by `activations`, same shape, or None.
+        heard: who looks where, per attention layer.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    activations: Tensor | None = None
+    gradients: Tensor | None = None
+    heard: dict[AttentionLayer, Weights] = field(default_factory=dict)
+    inputs: Tensor | None = None
+    outputs: Tensor | None = None
+    scores: Tensor | None = None
+
+    def at_layer(self) -> tuple[Tensor, Tensor]:
+        """Return activations and gradients at the explained layer, each (n, C, h, w)."""
+        if self.activations is None or self.gradients is None:
+            raise ValueError("Expected a pass with gradients, but they were not asked for")
+        return self.activations, self.gradients
+
+
+def gather(
+    model: Model,
+    batch: Tensor,
+    targets: Tensor | None = None,
+    *,
+    gradients: bool = True,
+    activations: bool = False,
+    attention: Sequence[AttentionLayer] = (),
+) -> Evidence:
+    """Run one forward pass, and one backward through what follows the explained layer.
+
+    Args:
+        model: stays as it is.
+        batch: inputs (n, 3, height, width).
+        targets: class index per image, (n,); the predicted one where it is -1, or if None.
+        gradients: whether activations and gradients at the explained layer are needed.
+        activations: whether its activations are needed though no gradients are.
+        attention: the attention layers to listen to.
+
+    Raises:
+        MethodError: the explained layer did not run, or the logits do not depend on it.
+    """
+    (evidence,) = gather_each(
+        model,
+        batch,
+        [targets],
+        gradients=gradients,
+        activations=activations,
+        attention=attention,
+    )
+    return evidence
+
+
+def gather_each(
+    model: Model,
+    batch: Tensor,
+    targets: Sequence[Tensor | None],
+    *,
+    gradients: bool = True,
+    activations: bool = False,
+    attention: Sequence[AttentionLayer] = (),
+) -> list[Evidence]:
+    """As `gather`, for several targets of each image: one forward, and one short backward each.
+
+    Returns:
+        Evidence per entry of `targets`; all but targets and gradients is shared between them.
+    """
+    start = _GraphStart(recording=gradients)
+    with ExitStack() as stack:
+        # Left last: the hook below switches autograd on inside, these put the caller's mode back.
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(evaluating(model.module))
+        heard = listen(stack, model, attention, images=len(batch))
+        if gradients or activations:
+            layer = model.module.get_submodule(model.target_layer)
+            stack.callback(layer.register_forward_hook(start.hook).remove)
+        inputs = batch.to(model.device)
+        scores: Tensor = model.network(inputs)
+        logits = model.outputs.logits(scores.detach())
+        with torch.no_grad():
+            weights = {layer: reader.weights(notes) for layer, (reader, notes) in heard.items()}
+        first = Evidence(
+            logits, _chosen(logits, None), heard=weights, inputs=inputs, scores=scores.detach()
+        )
+        if gradients or activations:
+            leaf = start.leaf_of(scores, model.target_layer)
+            first.outputs = leaf.detach()
+            first.activations = model.target_layout.spatial(first.outputs)
+        found: list[Evidence] = []
+        for i, wanted in enumerate(targets):
+            one = replace(first, targets=_chosen(logits, wanted))
+            if gradients:
+                same = [e for e in found if torch.equal(e.targets, one.targets)]
+                last = i == len(targets) - 1
+                one.gradients = (
+                    same[0].gradients if same else _differentiate(model, scores, leaf, one, last)
+                )
+            found.append(one)
+    return found
+
+
+def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
+    """Fill in the predicted class where none is wanted."""
+    predicted = logits.argmax(1)
+    if wanted is None:
+        return predicted
+    wanted = wanted.to(predicted)
+    return torch.where(wanted < 0, predicted, wanted)
+
+
+def _differentiate(
+    model: Model, scores: Tensor, leaf: Tensor, evidence: Evidence, last: bool
+) -> Tensor:
+    """Differentiate each image's target score by the leaf; the graph is freed after the last."""
+    picked = scores.gather(1, evidence.targets[:, None]).sum()
+    (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True, retain_graph=not last)
+    if gradient is None:
+        raise _detached(model.target_layer)
+    return model.target_layout.spatial(gradient)
+
+
+class _GraphStart:
+    """Makes one layer's output the leaf at which the recorded graph begins, or only keeps it."""
+
+    def __init__(self, recording: bool) -> None:
+        self.recording = recording
+        self.leaf: Tensor | None = None
+
+    def hook(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        # torch.nn.MultiheadAttention gives (output, weights).
+        first, *others = output if isinstance(output, tuple) else (output,)
+        if not self.recording:
+            self.leaf = first.detach().clone()
+            return None
+        self.leaf = first.detach().requires_grad_(True)
+        torch.set_grad_enabled(True)
+        # A copy goes on, for an in-place ReLU right after would overwrite the activation.
+        going_on = self.leaf.clone()
+        return (going_on, *others) if isinstance(output, tuple) else going_on
+
+    def leaf_of(self, scores: Tensor, name: str) -> Tensor:
+        if self.leaf is None:
+            raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
+        if self.recording and not scores.requires_grad:
+            raise _detached(name)
+        return self.leaf
+
+
+def _detached(name: str) -> MethodError:
+    return MethodError(
+        f"Expected logits that depend on {name!r}, but the model detaches them after it "
+        "(a no_grad inside its forward?)"
+    )
+
+
+def listen(
+    stack: ExitStack,
+    model: Model,
+    layers: Sequence[AttentionLayer],
+    *,
+    images: int,
+    values: bool = False,
+) -> dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]]:
+    """Hear what each layer's reader needs for its weights, until the stack is left.
+
+    Args:
+        stack: takes the hooks away.
+        model: runs while they are there.
+        layers: whom to listen to.
+        images: how many will be seen at once.
+        values: hear what `Reader.gradients` needs, too.
+    """
+    heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
+    size = 4 * images * sum(layer.heads * layer.positions**2 for layer in layers)
+    in_the_open = model.unfused and size <= MATRICES
+    for layer in layers:
+        part = model.module.get_submodule(layer.name)
+        reader = reader_of(part)
+        if reader is None:
+            raise MethodError(f"Expected an attention layer at {layer.name!r}, but it is none")
+        notes: dict[str, Tensor] = {}
+        outputs = reader.outputs
+        if reader.matrix and in_the_open:
+            stack.enter_context(reader.unfused())
+            outputs = (reader.matrix,)
+        for path in (*outputs, *(reader.values if values else ())):
+            hook = partial(_note_output, notes, path)
+            stack.callback(part.get_submodule(path).register_forward_hook(hook).remove)
+        if reader.needs_input:
+            hook = partial(_note_input, notes, layer.name)
+            stack.callback(part.register_forward_hook(hook, with_kwargs=True).remove)
+        heard[layer] = reader, notes
+    return heard
+
+
+def _note_output(
+    notes: dict[str, Tensor], key: str, _module: nn.Module, _inputs: Any, output: Tensor
+) -> None:
+    notes[key] = output.detach()
+
+
+def _note_input(
+    notes: dict[str, Tensor],
+    name: str,
+    _module: nn.Module,
+    inputs: tuple[Any, ...],
+    named: dict[str, Any],
+    _output: Any,
+) -> None:
+    tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+    if any(tensor is not tensors[0] for tensor in tensors):
+        raise MethodError(
+            f"Expected self-attention without a mask at {name!r}, but it attends to something "
+            "else than its own input; leave the method attention out"
+        )
+    notes[""] = tensors[0].detach()

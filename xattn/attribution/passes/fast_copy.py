@@ -1,0 +1,201 @@
+"""A private, faster copy of a model for one run.
+
+Batch norms are folded into the convolutions before them and weights are laid out channels last; a
+ViT's last block goes on with the class token alone. All are exact but for rounding, and that is not
+taken on trust: logits, activations and gradients of a probing batch are compared with the model's
+own, and where they deviate the model itself is used. Names of layers stay.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.partial_forward import trunk_of
+from xattn.attribution.passes.short_vit import shorten_last_block
+from xattn.models.interface import Model
+from xattn.models.probing.probe import model_dtype
+
+TOLERANCE = 1e-4
+"""Largest deviation of the copy, as a share of the largest value that is compared."""
+FEW_CONVOLUTIONS = 3
+"""A network with no more convolutions (a ViT's patches) gains nothing from folding."""
+
+
+def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> Model:
+    """Copy a model for speed, or return it as it is where no copy is faster and true.
+
+    Args:
+        model: stays as it is.
+        amp: compute in half precision where torch deems it safe; on CUDA alone, elsewhere ignored.
+        compiled: let torch.compile have the modules before the explained layer; CUDA alone too.
+
+    Returns:
+        A model of the same classes, layers and results: to 1e-4, with `amp` to about 1e-2.
+    """
+    on_cuda = model.device.type == "cuda"
+    folding, wanted = _has_convolutions(model.module), on_cuda and (amp or compiled)
+    if not (folding or wanted or model.attention_layers):
+        return model
+    engine = private_copy(model)
+    if engine is None:
+        return model
+    shortened = shorten_last_block(engine)
+    if not (folding or wanted or shortened):
+        return model
+    if folding:
+        for convolution, norm in _pairs(engine):
+            _fold(engine.module, convolution, norm)
+        engine.module.to(memory_format=torch.channels_last)
+    if not _agrees(engine, model):
+        return model
+    if on_cuda and compiled:
+        for name in trunk_of(engine):
+            engine.module.get_submodule(name).compile()
+    if on_cuda and amp:
+        engine.module.forward = torch.autocast("cuda")(engine.module.forward)
+        if not engine.outputs.plain:
+            engine.outputs = replace(engine.outputs, full=True)
+    return engine
+
+
+def _has_convolutions(module: nn.Module) -> bool:
+    count = sum(isinstance(part, nn.Conv2d) for part in module.modules())
+    return count > FEW_CONVOLUTIONS
+
+
+def private_copy(model: Model) -> Model | None:
+    """Copy a model with what is known of its layers; None if some module cannot be copied.
+
+    Raises:
+        MethodError: no layer of the model can be explained.
+    """
+    try:
+        # The layer is found, and complained about, on the model itself.
+        seen, layer = model.seen, model.target_layer
+        with torch.inference_mode(False):
+            module = copy.deepcopy(model.module).eval().requires_grad_(False)
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError):
+        return None  # some modules cannot be copied
+    engine = Model(
+        module,
+        model.classes,
+        model.preprocessing,
+        architecture=model.architecture,
+        options=model.options,
+        target_layer=layer,
+        source=model.source,
+    )
+    engine.seen, engine.outputs = seen, model.outputs
+    engine.unfused = True
+    return engine
+
+
+def _pairs(engine: Model) -> list[tuple[str, str]]:
+    """Name each convolution whose output a batch norm takes, both run once in a probing pass.
+
+    Whether something else takes it too only the comparison of the results can tell.
+    """
+    names = {part: name for name, part in engine.module.named_modules()}
+    given: list[tuple[Tensor, str]] = []
+    calls: Counter[str] = Counter()
+    pairs: list[tuple[str, str]] = []
+
+    def gave(part: nn.Module, _inputs: Any, output: Tensor) -> None:
+        calls[names[part]] += 1
+        given.append((output, names[part]))  # held, so that its identity stays its own
+
+    def takes(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+        calls[names[part]] += 1
+        pairs.extend((name, names[part]) for output, name in given if output is inputs[0])
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.no_grad())
+        for part in names:
+            if type(part).__name__ in ("Conv2d", "Conv2dSame") and isinstance(part, nn.Conv2d):
+                stack.callback(part.register_forward_hook(gave).remove)
+            elif _is_plain_norm(part):
+                stack.callback(part.register_forward_pre_hook(takes).remove)
+        engine.module(_probe_batch(engine)[:1])
+    target = engine.target_layer
+    return [
+        (convolution, norm)
+        for convolution, norm in pairs
+        if calls[convolution] == calls[norm] == 1 and convolution != target
+    ]
+
+
+def _is_plain_norm(part: nn.Module) -> bool:
+    """Batch norm with statistics of its own; timm's may drop and activate after it."""
+    known = type(part) is nn.BatchNorm2d or type(part).__name__ == "BatchNormAct2d"
+    return known and getattr(part, "running_mean", None) is not None
+
+
+class _After(nn.Module):
+    """What is left of timm's batch norm with activation once the norm is folded away."""
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        self.drop = norm.drop
+        self.act = norm.act
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activate."""
+        result: Tensor = self.act(self.drop(x))
+        return result
+
+
+def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
+    """Scale and shift a convolution as the norm after it would, and take the norm away."""
+    convolution: Any = module.get_submodule(convolution_name)
+    norm: Any = module.get_submodule(norm_name)
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    shift = -norm.running_mean.double() * scale
+    if norm.weight is not None:
+        scale, shift = scale * norm.weight.double(), shift * norm.weight.double()
+    if norm.bias is not None:
+        shift = shift + norm.bias.double()
+    weight = convolution.weight
+    bias = 0 if convolution.bias is None else convolution.bias.double()
+    folded = weight.double() * scale[:, None, None, None]
+    convolution.weight = nn.Parameter(folded.to(weight.dtype), requires_grad=False)
+    shifted = (bias * scale + shift).to(weight.dtype)
+    convolution.bias = nn.Parameter(shifted, requires_grad=False)
+    parent, _, name = norm_name.rpartition(".")
+    rest = nn.Identity() if type(norm) is nn.BatchNorm2d else _After(norm)
+    setattr(module.get_submodule(parent), name, rest.eval())
+
+
+def _agrees(engine: Model, model: Model) -> bool:
+    """Compare logits, and activations and gradients of the explained layer, on noise."""
+    batch = _probe_batch(model)
+    try:
+        ours, theirs = gather(engine, batch), gather(model, batch)
+    except Exception:  # whatever a foreign forward makes of a norm that is gone
+        return False
+    # What it explains must not depend on the rounding of two equal logits.
+    ours = gather(engine, batch, theirs.targets)
+    return (
+        _close(ours.logits, theirs.logits)
+        and _close(ours.at_layer()[0], theirs.at_layer()[0])
+        and _close(ours.at_layer()[1], theirs.at_layer()[1])
+    )
+
+
+def _close(ours: Tensor, theirs: Tensor) -> bool:
+    scale = theirs.abs().max()
+    return bool(torch.isfinite(theirs).all() and (ours - theirs).abs().max() <= TOLERANCE * scale)
+
+
+def _probe_batch(model: Model) -> Tensor:
+    dtype, device = model_dtype(model.module)
+    noise = torch.randn(2, 3, *model.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    return noise.to(device, dtype)

@@ -1,0 +1,1 @@
+"""Features of images: from masks, from tables, computed, detected."""

@@ -1,0 +1,156 @@
+"""Computed features and detected artifacts of all pictures of a run, in one pass over the files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.annotations.records import LESION
+from xattn.errors import AnnotationError, ImageError
+from xattn.features.computed.frame import SIDE, read_framed, whole_picture
+from xattn.features.computed.registry import MEASURES, measure_all
+from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.features.detected import DETECTORS, Picture, detect
+from xattn.features.detected.picture import Mask
+from xattn.images.prefetch import prefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xattn.annotations.records import Annotations
+    from xattn.runs import RunFolder
+
+DETECTED = ".detected"
+"""Ends the name of a detector's score: `hair.detected` beside the annotated `hair`."""
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """What was measured; entry i of each column is row i of the run's predictions.
+
+    Attributes:
+        columns: by feature, float64 (n,), NaN where it could not be measured.
+        kinds: by feature, "computed" or "artifact".
+        facts: where the numbers come from, as JSON values: cards, detectors, size of the frame,
+            and by feature how many images could not be measured for which reason.
+    """
+
+    columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def measure_pictures(
+    run: RunFolder,
+    annotations: Annotations,
+    *,
+    computed: bool = True,
+    detected: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    workers: int = 2,
+) -> PictureFeatures:
+    """Measure every picture of a run, at its own aspect ratio and at most 256 pixels wide or high.
+
+    A feature that the annotation file has under the same name is left to it. Pictures that cannot
+    be read, and those without a lesion mask, have no values; they are counted in the facts.
+
+    Args:
+        run: its pictures are read again from where they were.
+        annotations: lesion masks, and masks of artifacts that are kept out of what is measured.
+        computed: measure `MEASURES`, if any image of the run has a lesion mask.
+        detected: run `DETECTORS`; their scores are called `<name>.detected`.
+        progress: called as progress(done, total) after every picture.
+        workers: threads that read and measure.
+    """
+    ids = [str(i) for i in run.predictions["image_id"]]
+    known = (annotations.by_id.get(i) for i in ids)
+    computed = computed and any(k is not None and k.lesion is not None for k in known)
+    pass_ = _Pass(run, annotations, ids, computed, detected)
+    if not pass_.kinds:
+        return PictureFeatures()
+    columns = {name: np.full(len(ids), np.nan) for name in pass_.kinds}
+    reasons: dict[str, Counter[str]] = {name: Counter() for name in pass_.kinds}
+    for row, (values, missing) in enumerate(prefetch(pass_.measure, range(len(ids)), workers)):
+        for name, value in values.items():
+            columns[name][row] = value
+        for name, reason in missing.items():
+            reasons[name][reason] += 1
+        if progress is not None:
+            progress(row + 1, len(ids))
+    facts = {
+        "frame": SIDE,
+        "computed": {n: MEASURES[n].to_dict() for n in pass_.measured},
+        "detectors": {n: DETECTORS[n].to_dict() for n in pass_.looked_for},
+        "unmeasured": {name: dict(counted) for name, counted in reasons.items() if counted},
+    }
+    return PictureFeatures(columns, pass_.kinds, facts)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Measures one picture after the other; may be called from several threads."""
+
+    run: RunFolder
+    annotations: Annotations
+    ids: Sequence[str]
+    computed: bool
+    detected: bool
+
+    @cached_property
+    def measured(self) -> list[str]:
+        return [n for n in MEASURES if self.computed and n not in self.annotations.features]
+
+    @cached_property
+    def looked_for(self) -> list[str]:
+        taken = self.annotations.features
+        return [n for n in DETECTORS if self.detected and n + DETECTED not in taken]
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        kinds = {name: MEASURES[name].kind for name in self.measured}
+        return kinds | {name + DETECTED: "artifact" for name in self.looked_for}
+
+    def measure(self, row: int) -> tuple[dict[str, float], dict[str, str]]:
+        """Return values by feature, and why others have none."""
+        try:
+            pixels, size = read_framed(
+                self.run.image_path(row), window=self.run.preprocessing.window
+            )
+        except ImageError:
+            return {}, dict.fromkeys(self.kinds, "the picture cannot be read")
+        values = {
+            name + DETECTED: found.score
+            for name, found in detect(Picture(pixels), self.looked_for).items()
+        }
+        if not self.measured:
+            return values, {}
+        try:
+            numbers, reasons = measure_all(self._subject(self.ids[row], pixels, size))
+        except UnmeasurableError as err:
+            return values, dict.fromkeys(self.measured, str(err))
+        values |= {name: numbers[name] for name in self.measured}
+        return values, {name: why for name, why in reasons.items() if name in self.measured}
+
+    def _subject(self, image: str, pixels: NDArray[np.uint8], size: tuple[int, int]) -> Subject:
+        lesion = self._mask(image, LESION, size)
+        if lesion is None:
+            raise UnmeasurableError("there is no lesion mask that can be used")
+        found = (self._mask(image, name, size) for name in self._artifacts)
+        artifacts = [mask for mask in found if mask is not None]
+        return Subject(pixels, lesion, np.any(artifacts, axis=0) if artifacts else None)
+
+    @cached_property
+    def _artifacts(self) -> list[str]:
+        return [n for n, f in self.annotations.features.items() if f.kind == "artifact"]
+
+    def _mask(self, image: str, feature: str, size: tuple[int, int]) -> Mask | None:
+        try:
+            return self.annotations.mask_in_view(image, feature, whole_picture(size), size)
+        except (AnnotationError, ImageError):  # the reading of masks lists it in errors.csv
+            return None

@@ -1,0 +1,102 @@
+"""Colour of the lesion: asymmetry, variance, and the six colours of dermoscopy."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from xattn.features.computed.registry import measure
+from xattn.features.computed.shape import aligned
+from xattn.features.computed.subject import Array, Lab, Subject, UnmeasurableError
+
+COLOURS = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
+
+_SMOOTHED = 0.02
+"""Blur (diameters) before halves are compared, or every dot of a network would count."""
+_SHARE = 0.05
+"""A colour is present from this share of the lesion on."""
+
+
+@measure(
+    "colour_asymmetry",
+    unit="delta E (CIE76)",
+    whole=True,
+    source="Stolz et al. 1994; Nachbar et al. 1994; CIE 1976 colour difference",
+    meaning="mean difference in CIELAB between the lesion and its mirror image, both axes",
+)
+def colour_asymmetry(subject: Subject) -> float:
+    """Return the mean CIE76 difference of mirrored points, mean over both principal axes.
+
+    Only points are compared that lie in the lesion, as do their mirror images, and that no
+    artifact is known to cover.
+    """
+    sigma = max(0.5, _SMOOTHED * float(np.sqrt(4 * subject.area / np.pi)))
+    turned = aligned(subject, np.asarray(cv2.GaussianBlur(subject.lab, (0, 0), sigma)))
+    inside = aligned(subject, (subject.lesion & subject.clean).astype(np.float32)) >= 0.5
+    found = [_difference(turned, inside, np.flipud), _difference(turned, inside, np.fliplr)]
+    return float(np.mean(found))
+
+
+def _difference(values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object) -> float:
+    both = inside & flip(inside)  # type: ignore[operator]
+    if not both.any():
+        raise UnmeasurableError("no part of the lesion lies opposite another")
+    apart = values[both] - flip(values)[both]  # type: ignore[operator]
+    return float(np.sqrt(np.square(apart).sum(axis=1)).mean())
+
+
+@measure(
+    "colour_variance",
+    unit="delta E squared",
+    source="Celebi et al. 2007",
+    meaning="sum of the variances of L*, a* and b* over the lesion",
+)
+def colour_variance(subject: Subject) -> float:
+    """Return the mean squared CIE76 difference from the lesion's mean colour."""
+    return float(subject.lesion_colours.astype(np.float64).var(axis=0).sum())
+
+
+@measure(
+    "dermoscopic_colours",
+    unit="colours",
+    high=6.0,
+    source="Stolz et al. 1994; Nachbar et al. 1994 (C of the ABCD rule); thresholds ours",
+    meaning="how many of white, red, light brown, dark brown, blue-grey, black cover 5 %",
+)
+def dermoscopic_colours(subject: Subject) -> float:
+    """Return how many of the six colours cover at least 5 % of the lesion."""
+    return float((colour_shares(subject.lesion_colours, subject.skin_colour) >= _SHARE).sum())
+
+
+def colour_shares(colours: Lab, skin: Array) -> Array:
+    """Return the share of pixels in each of `COLOURS`; those like the skin are in none.
+
+    The first that fits counts, of these in CIELAB, C being the chroma and h the hue angle:
+
+    | colour | if |
+    |---|---|
+    | black | L* < 18 |
+    | white | paler than the skin: L* >= skin + 4 and C <= skin - 4 |
+    | blue-grey | b* < 5 and L* < skin |
+    | red | h < 35 degrees, C >= 22 and a* >= skin + 8 |
+    | dark brown | L* < 42 |
+    | light brown | L* < skin - 6 |
+
+    White is judged against the skin, as Nachbar et al. ask; the numbers are ours, since tables
+    of RGB values in print depend on the camera and disagree.
+
+    Args:
+        colours: L*, a*, b* (n, 3).
+        skin: L*, a*, b* of healthy skin.
+    """
+    light, a, b = colours.T
+    chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a))
+    skin_light, skin_a, skin_chroma = skin[0], skin[1], np.hypot(skin[1], skin[2])
+    black = light < 18
+    white = (light >= skin_light + 4) & (chroma <= skin_chroma - 4)
+    blue = (b < 5) & (light < skin_light)
+    red = (np.abs(hue) < 35) & (chroma >= 22) & (a >= skin_a + 8)
+    dark, brown = light < 42, light < skin_light - 6
+    first = np.select([black, white, blue, red, dark, brown], [5, 0, 4, 1, 3, 2], default=6)
+    return np.bincount(first, minlength=7)[:6] / len(colours)

@@ -1,0 +1,112 @@
+"""The detectors: a dict of cards, filled by a decorator on each detecting function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from xattn.errors import UsageError, near
+from xattn.features.detected.picture import Mask, Picture
+
+PRESENT = 0.5
+"""Score from which an artifact counts as present, where yes or no is asked."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a detector measured.
+
+    Attributes:
+        evidence: any number that grows with how sure it is.
+        mask: (h, w), where it was found; None if the detector cannot say.
+    """
+
+    evidence: float
+    mask: Mask | None = None
+
+
+@dataclass(frozen=True)
+class Detection:
+    """An artifact looked for in one picture.
+
+    Attributes:
+        score: 0 to 1; about the probability of a human flag in ISIC 2018.
+        mask: (h, w), where it may be, whatever the score; None if the detector cannot say.
+    """
+
+    score: float
+    mask: Mask | None
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One detector.
+
+    Attributes:
+        name: of the artifact, as in annotation files.
+        looks_for: one line.
+        source: paper that the idea comes from.
+        middle, spread: score = 1 / (1 + exp((middle - evidence) / spread)): a logistic regression
+            of the human flags of the development half of ISIC 2018 on the evidence.
+        function: picture -> what was found.
+    """
+
+    name: str
+    looks_for: str
+    source: str
+    middle: float
+    spread: float
+    function: Callable[[Picture], Found]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as plain JSON values, without the function."""
+        facts = asdict(self)
+        del facts["function"]
+        return facts
+
+    def __call__(self, picture: Picture) -> Detection:
+        """Look for the artifact."""
+        found = self.function(picture)
+        odds = np.clip((self.middle - found.evidence) / self.spread, -700, 700)
+        return Detection(float(1 / (1 + np.exp(odds))), found.mask)
+
+
+DETECTORS: dict[str, Detector] = {}
+"""By name of the artifact."""
+
+
+def detector(
+    name: str, *, middle: float, spread: float, looks_for: str, source: str
+) -> Callable[[Callable[[Picture], Found]], Callable[[Picture], Found]]:
+    """Register a detecting function; see `Detector` for the arguments."""
+
+    def register(function: Callable[[Picture], Found]) -> Callable[[Picture], Found]:
+        DETECTORS[name] = Detector(name, looks_for, source, middle, spread, function)
+        return function
+
+    return register
+
+
+def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
+    """Return detectors by name, all by default.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    chosen = list(DETECTORS) if names is None else list(names)
+    for name in chosen:
+        if name not in DETECTORS:
+            raise UsageError(f"Unknown detector {name!r}{near(name, DETECTORS)}")
+    return [DETECTORS[name] for name in chosen]
+
+
+def detect(picture: Picture, names: Sequence[str] | None = None) -> dict[str, Detection]:
+    """Look for artifacts in one picture, all that are known by default.
+
+    Raises:
+        UsageError: there is no detector of this name.
+    """
+    return {d.name: d(picture) for d in find_detectors(names)}

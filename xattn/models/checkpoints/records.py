@@ -1,0 +1,294 @@
+"""How images become inputs, as far as a checkpoint, the files beside it or its architecture say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from xattn.errors import XattnError
+from xattn.images.preprocessing import Preprocessing, before_crop
+from xattn.models.checkpoints.checkpoint import Checkpoint
+from xattn.models.checkpoints.folders import read_json
+from xattn.models.checkpoints.own_format import LARGEST_SIDE, MOST_CLASSES
+from xattn.models.checkpoints.pickles import fields
+
+BESIDE = ("preprocessor_config.json", "config.json", "args.yaml", "hparams.yaml")
+"""Files in which hubs and trainings say how a checkpoint's inputs are made."""
+
+LARGEST_FILE = 2_000_000
+DEEPEST = 4
+
+_RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+"""Pillow's numbers, as Hugging Face stores them."""
+
+_NAMES = {
+    "mean": ("mean", "image_mean", "img_mean", "pixel_mean", "norm_mean", "normalize_mean"),
+    "std": ("std", "image_std", "img_std", "pixel_std", "norm_std", "normalize_std"),
+    "interpolation": ("interpolation", "resample"),
+    "size": ("input_size", "img_size", "image_size", "crop_size", "val_crop_size", "size"),
+    "resize": ("val_resize_size", "resize_size"),
+    "crop_pct": ("crop_pct",),
+    "crop_mode": ("crop_mode",),
+    "architecture": ("architecture", "arch", "model", "model_name", "backbone"),
+    "classes": ("label_names", "class_names", "classes", "id2label", "class_to_idx"),
+}
+"""What is looked for, and how it is called in the field."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is said about a checkpoint's inputs.
+
+    Attributes:
+        values: mean, std, interpolation, size, resize, crop_pct, crop_mode, architecture, classes;
+            each if it is said.
+        sources: where each is from, in words.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, published: Preprocessing) -> Preprocessing:
+        """Change a published preprocessing as far as something else is said."""
+        said = self.values
+        size = said.get("size", published.size)
+        mode = published.mode
+        if "crop_mode" in said:
+            mode = "squash" if said["crop_mode"] == "squash" else "crop"
+        changes: dict[str, Any] = {
+            name: said[name] for name in ("mean", "std", "interpolation") if name in said
+        }
+        if mode == "crop" and "resize" in said:
+            changes["resize"] = max(said["resize"], *size)
+        elif mode == "crop" and "crop_pct" in said:
+            changes["resize"] = before_crop(size, 1 / said["crop_pct"])
+        return replace(published.at(size, mode), **changes)
+
+
+def find_record(checkpoint: Checkpoint, architecture: str | None) -> Record:
+    """Gather what the checkpoint and the files beside it say, the checkpoint first.
+
+    A file beside it that is of another architecture is passed over.
+    """
+    record = Record()
+    for source, content in _sources(checkpoint):
+        said = dict(_read(content))
+        if ("mean" in said) != ("std" in said):
+            said = {k: v for k, v in said.items() if k not in ("mean", "std")}
+        named = said.get("architecture")
+        if architecture and named and _bare(named) != _bare(architecture):
+            continue
+        for name, value in said.items():
+            if name not in record.values:
+                record.values[name] = value
+                record.sources[name] = source
+    return record
+
+
+def _bare(architecture: str) -> str:
+    return architecture.rpartition("/")[2].split(".")[0]
+
+
+def _sources(checkpoint: Checkpoint) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key, value in checkpoint.content.items():
+        inner = fields(value)
+        if inner:
+            yield f"the checkpoint's {key}", inner
+    yield (
+        "the checkpoint",
+        {k: v for k, v in checkpoint.content.items() if not fields(v) and k != "state_dict"},
+    )
+    buffers = _buffers(checkpoint.state)
+    if buffers:
+        yield f"the checkpoint's buffers {buffers.pop('where')}", buffers
+    folders = [checkpoint.path.parent]
+    if folders[0].name == "checkpoints":  # lightning keeps hparams.yaml one level up
+        folders.append(folders[0].parent)
+    for folder in folders:
+        for name in BESIDE:
+            content = _read_file(folder / name)
+            if isinstance(content, Mapping):
+                yield f"{name} beside it", content
+
+
+def _buffers(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Find mean and standard deviation that a first layer normalises by."""
+    for key, value in state.items():
+        stem, _, name = key.rpartition(".")
+        other = state.get(f"{stem}.std")
+        if name == "mean" and value.numel() == 3 and other is not None and other.numel() == 3:
+            mean, std = value.flatten().tolist(), other.flatten().tolist()
+            return {"where": f"{key} and {stem}.std", "mean": mean, "std": std}
+    return {}
+
+
+def _read_file(path: Path) -> Any:
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+            return None
+        if path.suffix == ".json":
+            return read_json(path)
+        import yaml  # type: ignore[import-untyped]
+
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except Exception:  # a record that cannot be read says nothing
+        return None
+
+
+def _read(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a record says, in this project's terms, the outermost word first."""
+    flat = list(_levels(content, DEEPEST))
+    if any(level.get("do_normalize") is False for level in flat):
+        yield "mean", (0.0, 0.0, 0.0)
+        yield "std", (1.0, 1.0, 1.0)
+        said = {*_NAMES["mean"], *_NAMES["std"]}
+        flat = [{k: v for k, v in level.items() if k not in said} for level in flat]
+    for name, aliases in _NAMES.items():
+        parse = _PARSE[name]
+        found = (
+            value
+            for level in flat
+            for alias in aliases
+            if alias in level and (value := parse(level[alias])) is not None
+        )
+        first = next(found, None)
+        if first is not None:
+            yield name, first
+
+
+def _levels(content: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
+    """Yield a record and those within it, level by level."""
+    level = [content]
+    for _ in range(depth):
+        yield from level
+        level = [f for one in level for v in list(one.values())[:200] if (f := fields(v))][:50]
+
+
+def _colours(value: Any) -> tuple[float, float, float] | None:
+    """Read three numbers, or a list of one for all channels; those of 8-bit values are scaled.
+
+    A bare number may be anything, such as the mean of a score.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) not in (1, 3):
+        return None
+    if not all(type(x) in (int, float) and math.isfinite(x) for x in value):
+        return None
+    numbers = [float(x) for x in value] * (3 // len(value))
+    if max(map(abs, numbers)) > 2:
+        numbers = [x / 255 for x in numbers]
+    r, g, b = numbers
+    return r, g, b
+
+
+def _deviations(value: Any) -> tuple[float, float, float] | None:
+    found = _colours(value)
+    return found if found and min(found) > 0 else None
+
+
+def _side(value: Any) -> int | None:
+    return value if type(value) is int and 1 <= value <= LARGEST_SIDE else None
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    if isinstance(value, Mapping):
+        edge = value.get("shortest_edge")
+        value = [value.get("height", edge), value.get("width", edge)]
+    if type(value) is int:
+        value = [value, value]
+    if not isinstance(value, Sequence) or isinstance(value, str) or not 2 <= len(value) <= 3:
+        return None
+    height, width = _side(value[-2]), _side(value[-1])
+    return (height, width) if height and width else None
+
+
+def _filter(value: Any) -> str | None:
+    name = _RESAMPLING.get(value) if type(value) is int else value
+    return name if name in _RESAMPLING.values() else None
+
+
+def _fraction(value: Any) -> float | None:
+    return float(value) if type(value) in (int, float) and 0.1 <= value <= 1 else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) < 100 else None
+
+
+def _class_names(value: Any) -> list[str] | None:
+    if isinstance(value, Mapping) and value:
+        keys, values = list(value), list(value.values())
+        if all(type(v) is int for v in values):  # class -> index
+            keys, values = values, keys
+        if not all(str(k).isdecimal() for k in keys):
+            return None
+        value = [v for _, v in sorted(zip(map(int, keys), values, strict=True))]
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return None
+    names = 1 < len(value) <= MOST_CLASSES and all(isinstance(v, str) for v in value)
+    return list(value) if names and len(set(value)) == len(value) else None
+
+
+_PARSE: dict[str, Any] = {
+    "mean": _colours, "std": _deviations, "interpolation": _filter, "size": _size,
+    "resize": _side, "crop_pct": _fraction, "crop_mode": _text, "architecture": _text,
+    "classes": _class_names,
+}  # fmt: skip
+
+
+def published(name: str, module: nn.Module) -> Preprocessing:
+    """Return the preprocessing an architecture was published with, as far as it is recorded."""
+    return published_by(name, module)[0]
+
+
+def published_by(name: str, module: nn.Module) -> tuple[Preprocessing, str]:
+    """Return the preprocessing an architecture was published with, and who says so in words."""
+    library, _, bare = name.rpartition("/")
+    if library == "torchvision":
+        return _by_torchvision(bare), f"torchvision's published weights of {bare}"
+    for part in module.modules():
+        config = getattr(part, "pretrained_cfg", None) or getattr(part, "default_cfg", None)
+        if isinstance(config, Mapping) and "mean" in config:
+            try:
+                whose = config.get("architecture") or bare
+                return _by_timm(config), f"timm's record of {whose}"
+            except (XattnError, TypeError, ValueError):  # a module may carry anything there
+                continue
+    if any(type(part).__module__.startswith("torchvision.models") for part in module.modules()):
+        return Preprocessing(mode="crop", resize=256), "torchvision's published weights"
+    return Preprocessing(mode="crop", resize=256), "ImageNet, for nothing says them"
+
+
+def _by_timm(config: Mapping[str, Any]) -> Preprocessing:
+    _, height, width = config.get("input_size", (3, 224, 224))
+    squash = config.get("crop_mode") == "squash"
+    resize = before_crop((height, width), 1 / config.get("crop_pct", 0.875))
+    return Preprocessing(
+        size=(height, width),
+        mode="squash" if squash else "crop",
+        resize=None if squash else resize,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=config.get("interpolation", "bilinear"),
+    )
+
+
+def _by_torchvision(name: str) -> Preprocessing:
+    """Read off the architecture's first published weights."""
+    import torchvision
+
+    first = next(iter(torchvision.models.get_model_weights(name)))
+    recorded = first.transforms()
+    (size,), (resize,) = recorded.crop_size, recorded.resize_size
+    return Preprocessing(
+        size=(size, size),
+        mode="crop",
+        resize=resize,
+        mean=tuple(recorded.mean),
+        std=tuple(recorded.std),
+        interpolation=recorded.interpolation.value,
+    )

@@ -1,0 +1,1 @@
+"""Which architecture the weights of a checkpoint belong to, and how they get into it."""

@@ -1,0 +1,192 @@
+"""Filling an architecture with the weights of a checkpoint, and telling what was done for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xattn.errors import CheckpointError
+from xattn.models.architectures.registry import build
+from xattn.models.checkpoints.checkpoint import Checkpoint
+from xattn.models.checkpoints.containers import is_averaged
+from xattn.models.matching import inception
+from xattn.models.matching.choose_weights import Kind, choose, sets_of
+from xattn.models.matching.heads import Head, classifier_of, find_head
+from xattn.models.matching.input_size import Size, built_for, by, resample
+from xattn.models.matching.keys import Reading
+from xattn.models.matching.one_channel import NOTE, widen_state
+from xattn.models.matching.state import Match, compare, skeleton
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a checkpoint fits one library's variant of an architecture.
+
+    Attributes:
+        name, options: what `build` needs.
+        state: weights by the architecture's keys.
+        n_classes: outputs of the classifier.
+        match: what agrees and what does not.
+        head: the classifier that takes the place of the architecture's own; None if it is that.
+        weights: "ema" for averaged weights, "raw" for others.
+        notes: one line for each thing that was guessed, changed or left out.
+        grey: whether the network takes one channel.
+        size: (height, width) that it is built for, where that is not as published.
+        channels: of its first layer, where that is all but 1 and 3.
+    """
+
+    name: str
+    options: dict[str, Any]
+    state: State
+    n_classes: int
+    match: Match
+    head: Head | None = None
+    weights: Kind = "raw"
+    notes: tuple[str, ...] = ()
+    grey: bool = False
+    size: Size | None = None
+    channels: int | None = None
+
+    def make(self) -> nn.Module:
+        """Build the network and load the weights."""
+        module = build(self.name, self.n_classes, **self.options)
+        state = dict(self.state)
+        if self.head is not None:
+            classifier = classifier_of(module)
+            assert classifier is not None  # a head was found for it
+            self.head.put_into(module, classifier)
+        module.load_state_dict(state, strict=False)  # compared before; counters may lack
+        return module
+
+
+def fit(
+    checkpoint: Checkpoint,
+    name: str,
+    classes: Sequence[str] | None = None,
+    weights: Kind | None = None,
+    size: Size | None = None,
+) -> Fit:
+    """Compare a checkpoint with an architecture of as many classes as it holds itself.
+
+    Args:
+        checkpoint: with a state dict.
+        name: as `build` takes it, of one library.
+        classes: names of the classes; they tell which of several layers is the classifier.
+        weights: which set to take where the file holds averaged weights too; averaged by default.
+        size: (height, width) of the input, for networks that are built for one.
+
+    Raises:
+        CheckpointError: the set asked for is not there, or several classifiers are.
+    """
+    options = dict(inception.OPTIONS.get(name, {}))
+    empty = skeleton(name, 1000, **options)
+    sets = [
+        replace(one, state=inception.without_auxiliary(name, one.state))
+        for one in sets_of(checkpoint)
+    ]
+    resized = built_for(empty, sets, size)
+    if resized:
+        options |= resized[0]
+        empty = skeleton(name, 1000, **options)
+    classifier = classifier_of(empty)
+    expected = _but(empty.state_dict(), classifier)
+    reading, kind, notes = choose(checkpoint, sets, expected, empty, weights)
+    state, given = dict(reading.state), resized[1] if resized else None
+    if resized and resample(state, empty, resized[1], resized[2]):
+        notes.append(f"position embeddings resampled from {by(resized[2])} to {by(resized[1])}")
+    grey = widen_state(state, expected)
+    if grey:
+        notes.append(NOTE)
+    head, n_classes = None, 1000
+    if classifier is not None:
+        head, n_classes = _head(reading, state, empty, classifier, len(classes or ()))
+    full = skeleton(name, n_classes, **options)
+    if head is not None and classifier is not None:
+        state = {k: v for k, v in state.items() if k not in head.used}
+        state |= {f"{classifier}.{key}": value for key, value in head.state.items()}
+        head.put_into(full, classifier)
+        if head.layers is not None:
+            notes.append(
+                f"classifier rebuilt as {head.describe()}: the file does not tell its activation"
+            )
+    match = compare(state, full.state_dict())
+    if match.perfect:
+        notes += _left_out(reading, head, full, classifier, checkpoint)
+        notes += inception.NOTES.get(name, ())
+    state = {k: v for k, v in state.items() if k in full.state_dict()}
+    channels = _channels(state, expected)
+    return Fit(
+        name, options, state, n_classes, match, head, kind, tuple(notes), grey, given, channels
+    )
+
+
+def _but(state: Mapping[str, Tensor], classifier: str | None) -> State:
+    """Leave the classifier out: its shape depends on the classes, and trainings replace it."""
+    own = f"{classifier}."
+    return {k: v for k, v in state.items() if classifier is None or not k.startswith(own)}
+
+
+def _head(
+    reading: Reading, state: State, module: nn.Module, classifier: str, wanted: int
+) -> tuple[Head | None, int]:
+    """Find the classifier: the architecture's own, or what stands in its place."""
+    expected = module.state_dict()
+    weight, own = state.get(f"{classifier}.weight"), expected[f"{classifier}.weight"]
+    width = own.shape[1]
+    if weight is not None and weight.shape[1:] == own.shape[1:]:
+        state.setdefault(f"{classifier}.bias", torch.zeros(len(weight), dtype=weight.dtype))
+        return None, len(weight)
+    loose = {k: v for k, v in state.items() if k not in expected or k.startswith(classifier + ".")}
+    parts = reading.prefix.rstrip(".").split(".")
+    head = find_head(loose, classifier, width, module, wanted)
+    for depth in range(len(parts) - 1, -1, -1):
+        if head is not None:
+            break
+        beside = "".join(f"{part}." for part in parts[:depth])
+        near = {k: v for k, v in reading.rest.items() if k.startswith(beside)}
+        near = {k: v for k, v in near.items() if not is_averaged(k.removeprefix(beside))}
+        head = find_head(near, classifier, width, module, wanted)
+    return head, head.n_classes if head else 1000
+
+
+def _left_out(
+    reading: Reading,
+    head: Head | None,
+    module: nn.Module,
+    classifier: str | None,
+    checkpoint: Checkpoint,
+) -> list[str]:
+    """Say what of the file was not used; refuse a layer that comes after the classifier."""
+    used = head.used if head else frozenset()
+    rest = {k: v for k, v in reading.rest.items() if k not in used and not is_averaged(k)}
+    if classifier is not None and head is None:
+        outputs = len(module.state_dict()[f"{classifier}.weight"])
+        for key, value in rest.items():
+            if key.endswith("weight") and value.ndim == 2 and value.shape[1] == outputs:
+                raise CheckpointError(
+                    f"{checkpoint.path} has a layer after the classifier, {key} "
+                    f"{tuple(value.shape)}, which the architecture has not; build the network "
+                    "yourself and pass it to `xattn.wrap`"
+                )
+    if not rest:
+        return []
+    names = list(rest)
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    count = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
+    return [f"{count} left out that the architecture has not ({shown})"]
+
+
+def _channels(state: State, expected: Mapping[str, Tensor]) -> int | None:
+    """Return how many channels the first layer takes, if only that is unlike the architecture."""
+    unlike = [k for k, v in expected.items() if k in state and state[k].shape != v.shape]
+    if len(unlike) == 1:
+        have, want = state[unlike[0]].shape, expected[unlike[0]].shape
+        if len(have) == 4 and want[1] == 3 and have[0] == want[0] and have[2:] == want[2:]:
+            return have[1]
+    return None

@@ -1,0 +1,68 @@
+"""Networks of one channel, made to see colour images in grey."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+
+import torch
+from torch import Tensor, nn
+
+from xattn.models.probing.probe import evaluating, model_dtype
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey, as Pillow and OpenCV convert."""
+
+NOTE = (
+    "takes one channel: its first layer was widened so that it sees images in grey "
+    "(0.299 R + 0.587 G + 0.114 B)"
+)
+
+
+def widened(weight: Tensor) -> Tensor:
+    """Widen filters (out, 1, h, w) to (out, 3, h, w); exact but for rounding of grey values."""
+    return weight * torch.tensor(LUMA, dtype=weight.dtype).reshape(1, 3, 1, 1)
+
+
+def widen_state(state: MutableMapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
+    """Widen a first layer of one channel in a state dict, in place.
+
+    Returns:
+        Whether there was one.
+    """
+    for key, want in expected.items():
+        have = state.get(key)
+        if have is None or have.shape == want.shape or have.ndim != 4:
+            continue
+        if want.shape[1] == 3 and have.shape == (want.shape[0], 1, *want.shape[2:]):
+            state[key] = widened(have)
+            return True
+    return False
+
+
+@torch.no_grad()
+def widen_module(module: nn.Module, size: tuple[int, int]) -> bool:
+    """Widen the first layer of a module that takes one channel and not three, in place.
+
+    Returns:
+        Whether it did.
+    """
+    first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
+    if first is None or first.in_channels != 1:
+        return False
+    dtype, device = model_dtype(module)
+    if _runs(module, torch.zeros(1, 3, *size, dtype=dtype, device=device)):
+        return False  # it makes one channel of three itself
+    if not _runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device)):
+        return False
+    first.weight = nn.Parameter(widened(first.weight))
+    first.in_channels = 3
+    return True
+
+
+def _runs(module: nn.Module, x: Tensor) -> bool:
+    try:
+        with evaluating(module):
+            module(x)
+    except Exception:  # whatever a foreign forward may raise
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Train, validation, test and out-of-distribution: made, read, and compared."""

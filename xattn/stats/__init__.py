@@ -1,0 +1,1 @@
+"""Statistics: permutation, resampling, multiple testing, coded columns; nothing of images."""

@@ -1,0 +1,61 @@
+"""Bootstrap over groups: every replicate is a row of weights, every statistic a weighted one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xattn.stats.codes import group_codes
+
+FEWEST_GROUPS = 5
+"""With fewer groups no interval is given: a bootstrap of so few would be far too narrow."""
+
+
+def group_weights(
+    groups: ArrayLike | None, n: int, replicates: int, seed: int
+) -> NDArray[np.float32]:
+    """Return how often each row is drawn in each replicate: (replicates, n).
+
+    A replicate draws as many groups as there are, with replacement, and all rows of each.
+    """
+    number = group_codes(groups, n)
+    n_groups = int(number.max()) + 1 if n else 0
+    if not n_groups:
+        return np.zeros((replicates, 0), dtype=np.float32)
+    drawn = np.random.default_rng(seed).integers(0, n_groups, (replicates, n_groups))
+    drawn += n_groups * np.arange(replicates)[:, None]
+    times = np.bincount(drawn.reshape(-1), minlength=replicates * n_groups)
+    return times.reshape(replicates, n_groups).astype(np.float32)[:, number]
+
+
+def percentile_interval(
+    replicates: NDArray[np.floating], level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and upper percentile of replicates (replicates, ...) along the first axis.
+
+    Replicates that are NaN (a cell was empty in that draw) are left out; where they are more than
+    a twentieth, both ends are NaN.
+    """
+    values = np.asarray(replicates, dtype=np.float64)
+    missing = np.isnan(values).mean(axis=0) > 0.05
+    tail = (1 - level) / 2
+    filled = np.where(missing, 0.0, values)  # nanquantile warns of columns without a number
+    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    return np.where(missing, np.nan, low), np.where(missing, np.nan, high)
+
+
+def mean_interval(
+    values: NDArray[np.floating], group: NDArray[np.intp], bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """Return the 95 % percentile interval of the mean, bootstrap over groups; NaN below five.
+
+    Args:
+        values: (n,), all known.
+        group: (n,) numbers.
+        bootstrap, seed: replicates and their seed.
+    """
+    if len(np.unique(group)) < FEWEST_GROUPS:
+        return np.nan, np.nan
+    weights = group_weights(group, len(values), bootstrap, seed)
+    low, high = percentile_interval((weights @ values) / weights.sum(axis=1))
+    return float(low), float(high)

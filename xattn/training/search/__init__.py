@@ -1,0 +1,1 @@
+"""Search of hyperparameters: the trials, what they share, and what mattered."""

@@ -1,0 +1,305 @@
+"""`search`: many trainings of one recipe, to find what its [search] table leaves open."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import optuna
+import torch
+
+from xattn.documents import read_json
+from xattn.errors import RunError, UsageError, XattnError
+from xattn.models.device import resolve_device
+from xattn.runs.record import file_sha256
+from xattn.splits.samples import Failure, Sample
+from xattn.training.data import Progress
+from xattn.training.fit import fit
+from xattn.training.history import Epoch
+from xattn.training.init_weights import build_network
+from xattn.training.inputs import Inputs, gather
+from xattn.training.lightning_quiet import isolated_chance
+from xattn.training.loop import Hardware
+from xattn.training.material import Images, choose
+from xattn.training.progress import bar
+from xattn.training.recipe import Recipe, read_recipe
+from xattn.training.record import relative, versions
+from xattn.training.search.study import Claim, SharedStudy, quiet_optuna
+from xattn.training.search.trials import Trial, best_of, read_trials, trial_folder, write_search
+from xattn.training.search_table import SearchTable
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search has come to; if others still work on it, so far.
+
+    Attributes:
+        out: its folder.
+        trials: all trials, by number.
+        best: the complete trial of the largest value; its validation scores are flattered by the
+            choice among all. None if another process has yet to finish the first.
+        recipe: best.toml, which `train` takes; None with `best`.
+        skipped: files that could not be used.
+    """
+
+    out: Path
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    recipe: Path | None
+    skipped: tuple[Failure, ...]
+
+    def __repr__(self) -> str:
+        best = "none complete" if self.best is None else f"best {self.best.number}"
+        return f"<xattn.SearchResult in {self.out}: {len(self.trials)} trials, {best}>"
+
+
+def search(
+    recipe: str | Path | Recipe,
+    annotations: str | Path | Annotations,
+    out: str | Path,
+    *,
+    images: Images = None,
+    splits: str | Path | None = None,
+    trials: int | None = None,
+    epochs: int | None = None,
+    timeout: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: bool | Progress = True,
+    on_trial: Callable[[Trial], None] | None = None,
+    on_fault: Callable[[object], None] | None = None,
+) -> SearchResult:
+    """Search the values that the recipe's [search] table leaves open.
+
+    Every trial is a training in OUT/trials; only the validation images are looked at, never the
+    test images. Writes OUT/trials.csv, best.toml (the best setting as a recipe) and search.json,
+    anew after every trial.
+
+    The same call goes on with a search that was killed: a trial that was cut off is taken up after
+    its last finished epoch, under its number and with its values. Several processes may make the
+    call at the same time, also on several machines that share a folder with working file locks.
+    On a CPU, a search of one process comes to the same end with and without a kill.
+
+    Args:
+        recipe: a TOML file with a [search] table, or one that was read.
+        annotations: an annotation file, or one that was read.
+        out: a new folder, or that of the search to go on with or to join.
+        images: where the images are, by id, if only some of them are meant.
+        splits: splits.csv of a training, to use the same; images that are not in it are left out.
+        trials: in place of the recipe's; more than the first time to go on longer.
+        epochs: of every training, in place of the recipe's.
+        timeout: seconds after which this call ends; a training in progress is left after its epoch.
+        seed: of what is proposed. Trainings have the recipe's.
+        device: "auto", "cpu", "cuda" or "mps".
+        workers: threads that decode.
+        progress: True for bars on the terminal, or a function called with (stage, done, total).
+        on_trial: called with every trial that this call has finished.
+        on_fault: called with files that are left out and trials that failed.
+
+    Raises:
+        XattnError: the inputs are wrong, or not one trial came to its end.
+        UsageError: the recipe has no [search].
+        RunError: `out` holds something else, or a search of other arguments.
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+    if epochs is not None:
+        recipe = recipe.with_train(epochs=epochs)
+    if recipe.search is None:
+        raise UsageError(
+            "Expected a recipe with a [search] table, but it has none"
+            "; docs/search.md has one to copy"
+        )
+    hardware = Hardware(resolve_device(device))
+    folder = _own(Path(out))
+    if isinstance(annotations, str | Path):
+        from xattn.annotations import read_annotations
+
+        annotations = read_annotations(annotations, on_fault=on_fault)
+    chosen = choose(annotations, images, recipe.data, splits)
+    facts = {
+        "recipe": recipe.to_record(),
+        "search": recipe.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
+        "annotations_sha256": file_sha256(annotations.path),
+        "images_sha256": hashlib.sha256(repr(_identity(chosen[0])).encode()).hexdigest(),
+        "seed": seed,
+        "device": hardware.describe(),
+    }
+    most = trials or recipe.search.trials
+    with bar(progress) as move, quiet_optuna():
+        shared = SharedStudy(folder, recipe.search, recipe.train.epochs, seed, facts)
+        work = _Search(
+            recipe,
+            recipe.search,
+            annotations,
+            chosen,
+            folder,
+            hardware,
+            shared,
+            facts,
+            deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
+            workers=workers,
+            progress=move,
+            on_fault=on_fault,
+        )
+        return work.run(most, on_trial)
+
+
+class _TimeUp(Exception):  # noqa: N818 -- nothing is wrong
+    """Ends a training that is to be gone on with later."""
+
+
+@dataclass
+class _Search:
+    """One process's part in a search."""
+
+    recipe: Recipe
+    table: SearchTable
+    annotations: Annotations
+    chosen: tuple[list[Sample], list[Failure]]
+    out: Path
+    hardware: Hardware
+    shared: SharedStudy
+    facts: dict[str, Any]
+    deadline: float
+    workers: int | None
+    progress: Progress | None
+    on_fault: Callable[[object], None] | None
+    decoded: dict[str, Inputs] = field(default_factory=dict)
+
+    def run(self, most: int, on_trial: Callable[[Trial], None] | None) -> SearchResult:
+        """Run trials until there are `most` or time is up, and say what the search has come to."""
+        self._show(most)
+        while time.monotonic() < self.deadline and (claim := self.shared.claim(most)) is not None:
+            with claim.hold:
+                self._inputs(self.recipe)  # images that cannot be used are no trial's fault
+                try:
+                    self._try(claim)
+                except _TimeUp:
+                    break
+                result = self._written()
+            if on_trial is not None:
+                on_trial(result.trials[claim.number])
+            self._show(most)
+        result = self._written()
+        if result.best is None and result.trials and all(t.error for t in result.trials):
+            raise XattnError(
+                f"Expected a trial that comes to its end, but all {len(result.trials)} failed; "
+                f"the first: {result.trials[0].error}"
+            )
+        return result
+
+    def _try(self, claim: Claim) -> None:
+        """Run a trial, from the start or from where another process died, and put down its end."""
+        folder = trial_folder(self.out, claim.number)
+        try:
+            if not (folder / "train.json").exists():
+                self._train(claim, folder)
+            self._complete(claim, folder)
+        except optuna.TrialPruned:
+            self.shared.finish(claim, "pruned")
+        except RunError:  # the folder was meddled with: no fault of these values
+            raise
+        except (XattnError, torch.OutOfMemoryError) as err:
+            self.shared.finish(claim, "failed", error=str(err))
+            if self.on_fault is not None:
+                self.on_fault(f"trial {claim.number}: {err}")
+
+    def _train(self, claim: Claim, folder: Path) -> None:
+        if claim.again and claim.is_hopeless():
+            raise optuna.TrialPruned
+        recipe = self.recipe.with_values(claim.values)
+
+        def watch(epoch: Epoch) -> None:
+            claim.report(epoch.epoch, getattr(epoch, self.table.metric))
+            if claim.is_hopeless():
+                raise optuna.TrialPruned
+            if time.monotonic() >= self.deadline:
+                raise _TimeUp
+
+        with isolated_chance(self.hardware.device):
+            start = build_network(recipe, len(self.annotations.labels))
+            fit(
+                start,
+                recipe,
+                self._inputs(recipe),
+                folder,
+                self.hardware,
+                scored=("val",),
+                progress=self.progress,
+                on_epoch=watch,
+            )
+
+    def _complete(self, claim: Claim, folder: Path) -> None:
+        training = read_json(folder / "train.json")
+        self.shared.finish(
+            claim,
+            "complete",
+            training["best"][self.table.metric],
+            best_epoch=training["best_epoch"],
+            epochs=training["epochs"],
+            seconds=round(sum(training["timings"]["epoch_seconds"]), 3),
+        )
+
+    def _inputs(self, recipe: Recipe) -> Inputs:
+        """Decode the images, once for every size and mode."""
+        key = repr((recipe.data.size, recipe.data.mode, recipe.data.resize))
+        if key not in self.decoded:
+            self.decoded[key] = gather(
+                self.annotations, recipe, self.chosen, workers=self.workers, progress=self.progress
+            )
+            failures = self.decoded[key].skipped[len(self.annotations.faults) :]
+            if self.on_fault is not None and len(self.decoded) == 1:
+                for failure in failures:
+                    self.on_fault(failure)
+        return self.decoded[key]
+
+    def _written(self) -> SearchResult:
+        """Write the files of the search as it stands."""
+        with self.shared.lock():
+            trials = read_trials(self.shared.trials, self.table.space)
+            best = best_of(trials)
+            setting = self.recipe.with_values(best.values).to_toml() if best is not None else ""
+            facts = {
+                **self.facts,
+                "annotations": relative(self.annotations.path, self.out.parent),
+                "classes": list(self.annotations.labels),
+                "versions": versions() | {"optuna": optuna.__version__},
+            }
+            write_search(self.out, trials, self.table.space, setting, facts)
+        return SearchResult(
+            out=self.out,
+            trials=trials,
+            best=best,
+            recipe=None if best is None else self.out / "best.toml",
+            skipped=next((inputs.skipped for inputs in self.decoded.values()), ()),
+        )
+
+    def _show(self, most: int) -> None:
+        if self.progress is not None:
+            done = sum(trial.state.is_finished() for trial in self.shared.trials)
+            self.progress("trials", done, max(most, done))
+
+
+def _identity(samples: list[Sample]) -> list[dict[str, Any]]:
+    """Return what must be the same for trials to be compared."""
+    return [asdict(sample) | {"file": None} for sample in samples]
+
+
+def _own(folder: Path) -> Path:
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"Expected a folder for the search, but got the file {folder}")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if found - {".locks"} and "study.journal" not in found:
+        raise RunError(
+            f"Expected an empty folder or that of a search, but {folder} holds other files"
+            "; name another folder with --out"
+        )
+    return folder
