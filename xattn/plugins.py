@@ -1,0 +1,75 @@
+"""Modules from outside that register models, methods, features, figures and the like.
+
+A package names its module under the entry point `xattn.plugins`:
+
+    [project.entry-points."xattn.plugins"]
+    my_lab = "my_lab.xattn_plugin"
+
+A single file is named on the command line: `xattn --plugin my_method.py explain ...`.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from xattn.errors import UsageError, XattnError, one_line
+
+GROUP = "xattn.plugins"
+
+_installed: list[str] = []
+
+
+def load_installed() -> list[str]:
+    """Import the plugins of all installed packages, once, and return their names.
+
+    Raises:
+        UsageError: one of them cannot be imported.
+    """
+    if not _installed:
+        found = entry_points(group=GROUP)
+        _installed.extend(one.name for one in found)
+        for one in found:
+            try:
+                one.load()
+            except XattnError:
+                raise
+            except Exception as err:
+                raise UsageError(
+                    f"Expected the plugin {one.name!r} ({one.value}) to be importable, but got "
+                    f"{type(err).__name__}: {one_line(err)}; mend it or uninstall its package"
+                ) from err
+    return list(_installed)
+
+
+def load_file(path: str | Path) -> str:
+    """Import a Python file that registers something, once, and return its module's name.
+
+    Raises:
+        UsageError: there is no such file, or it cannot be imported.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"Expected a Python file at {path}, but got nothing there")
+    name = f"xattn_plugin_{path.stem}"
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+        return name
+    spec = spec_from_file_location(name, path.resolve())
+    if spec is None or spec.loader is None:
+        raise UsageError(f"Expected a Python file, ending in .py, but got {path}")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as err:
+        del sys.modules[name]
+        if isinstance(err, XattnError) or not isinstance(err, Exception):
+            raise
+        raise UsageError(
+            f"Expected {path} to be a plugin that can be imported, but got "
+            f"{type(err).__name__}: {one_line(err)}"
+        ) from err
+    return name
