@@ -106,12 +106,6 @@ def test_every_public_name_can_be_fetched_and_is_documented(name) -> None:
     assert getattr(xattn, name).__doc__
 
 
-def test_a_subpackage_does_not_hide_the_function_of_its_name() -> None:
-    code = "import xattn, xattn.attribution.run.pipeline; print(callable(xattn.explain))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "True"
-
-
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'explian'"):
         _ = xattn.explian

@@ -54,18 +54,6 @@ def folder(run, comparison, course, search):
 
 
 @pytest.fixture(scope="module")
-def saved(run, comparison, course, search, tmp_path_factory):
-    """Two folders of every figure in every format, drawn independently."""
-    folders = [tmp_path_factory.mktemp("saved") for _ in range(2)]
-    for folder in folders:
-        for drawn_from in (run, comparison, course, search):
-            save_figures(drawn_from, formats=FORMATS, out=folder)
-        alone = [name for name, card in known_figures().items() if card.of is None]
-        save_figures(only=alone, formats=FORMATS, out=folder)
-    return folders
-
-
-@pytest.fixture(scope="module")
 def bare(tmp_path_factory):
     return explained_run(tmp_path_factory.mktemp("bare"), n=6)
 
@@ -98,17 +86,25 @@ def test_the_panels_of_critical_differences_carry_letters_and_leave_room_for_the
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("name", FIGURES)
-def test_two_drawings_have_the_same_bytes(saved, name, format):
-    first, second = ((folder / f"{name}.{format}").read_bytes() for folder in saved)
-    assert first == second
+def test_a_figure_has_the_same_bytes_twice_its_fonts_inside_and_its_words_searchable(
+    folder, name, tmp_path
+):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for out in (first, second):
+        save_figures(*folder(name), only=name, formats=FORMATS, out=out)
+    for format in FORMATS:
+        assert (first / f"{name}.{format}").read_bytes() == (
+            second / f"{name}.{format}"
+        ).read_bytes(), format
+    assert_embeds_every_font_as_truetype((first / f"{name}.pdf").read_bytes())
+    text = (first / f"{name}.svg").read_text()
+    assert "<text" in text
+    assert "<dc:date>" not in text
+    assert_is_for_print(first / f"{name}.png")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_pdf_embeds_every_font_as_truetype(saved, name):
-    content = (saved[0] / f"{name}.pdf").read_bytes()
+def assert_embeds_every_font_as_truetype(content):
     fonts = fonts_of(content)
     assert fonts
     for font in fonts:
@@ -118,19 +114,10 @@ def test_a_pdf_embeds_every_font_as_truetype(saved, name):
     assert b"CreationDate" not in content
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
-def test_an_svg_keeps_its_words_searchable(saved, name):
-    text = (saved[0] / f"{name}.svg").read_text()
-    assert "<text" in text
-    assert "<dc:date>" not in text
-
-
-@pytest.mark.slow
-def test_pngs_are_for_print(saved):
-    with Image.open(saved[0] / "bias.png") as image:
+def assert_is_for_print(path):
+    with Image.open(path) as image:
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-        assert image.width == pytest.approx(page_mm() / 25.4 * 300, abs=1)
+        assert image.width <= page_mm() / 25.4 * 300 + 1
 
 
 @pytest.mark.slow
