@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test slow lowest arithmetics portable check bench clean
+.PHONY: help setup demo docs test slow lowest arithmetics portable check words bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ check: setup ## style, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+words: setup ## where words stand that this project does not use
+	$(BIN)/python tools/check_words.py
 
 bench: setup ## speed as ratios to a bare forward, measured in one process
 	$(BIN)/python -m tests.benchmarks
