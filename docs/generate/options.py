@@ -85,7 +85,7 @@ def reference() -> str:
     parts = [
         "# Commands\n\nEvery command with its options, as `xattn COMMAND --help` prints them. "
         "`--quiet`, `--json`, `--debug` and `--help` are those of "
-        "[every command](README.md#what-all-commands-share).\n"
+        "[every command](common.md#options-and-exit-codes).\n"
     ]
     for words, command in commands().items():
         about = Text.from_markup((command.help or "").partition("\f")[0]).plain
