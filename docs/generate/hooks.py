@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 import api  # noqa: E402
 import options  # noqa: E402
+import tables  # noqa: E402
 
 ELSEWHERE = {
     "recipes.md": "models/README.md",
@@ -26,7 +27,7 @@ ELSEWHERE = {
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are generated and those that lie elsewhere."""
     pages = {name: (ROOT / path).read_text(encoding="utf-8") for name, path in ELSEWHERE.items()}
-    pages["commands.md"] = options.reference()
+    pages["commands.md"], pages["tables.md"] = options.reference(), tables.reference()
     pages["python-functions.md"], pages["python-classes.md"] = api.functions(), api.classes()
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
@@ -34,7 +35,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Lead links to files outside docs/ to their pages; write the tables of options anew."""
+    """Lead links to files outside docs/ to their pages; write generated tables anew."""
     folder = Path(ELSEWHERE.get(page.file.src_uri, f"docs/{page.file.src_uri}")).parent
 
     def target(link: re.Match[str]) -> str:
@@ -47,4 +48,5 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
             return f"]({found.relative_to(ROOT / 'docs')}{'#' + anchor if anchor else ''})"
         return link[0]
 
-    return options.renewed(re.sub(r"\]\(([^():#\s]+\.md(?:#[^)\s]*)?)\)", target, markdown))
+    linked = re.sub(r"\]\(([^():#\s]+\.md(?:#[^)\s]*)?)\)", target, markdown)
+    return tables.renewed(options.renewed(linked))

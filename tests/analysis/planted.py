@@ -30,8 +30,8 @@ import pandas as pd
 
 import xattn
 from xattn.analysis.feature_usage import feature_usage
-from xattn.analysis.verdicts import CHANGES
 from xattn.annotations import read_annotations
+from xattn.runs.tables.verdicts import CHANGES
 from xattn.synthetic import synthesize
 from xattn.training.fit import train
 from xattn.training.recipe import parse_recipe

@@ -11,13 +11,13 @@ from tests.fabricate import fabricate_run
 from xattn.analysis.feature_usage import feature_usage
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import decision_scores
-from xattn.analysis.verdicts import CHANGES, NO_EVIDENCE, NOT_TESTABLE
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
-from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
+from xattn.runs import TABLES, RunFolder
+from xattn.runs.tables.verdicts import CHANGES, NO_EVIDENCE, NOT_TESTABLE
 
 QUICK = {"permutations": 99, "bootstrap": 99}
-TABLES = (
+NAMES = (
     "alignment", "feature_usage", "interventions", "bias", "fairness", "agreement", "verdicts",
 )  # fmt: skip
 
@@ -72,9 +72,9 @@ def test_groups_of_patients_stand_beside_the_artifacts(tables):
 
 
 def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, tables):
-    for name in TABLES:
+    for name in NAMES:
         stored = planted.run.table(name)
-        assert tuple(stored.columns[: len(COLUMNS[name])]) == COLUMNS[name]
+        assert tuple(stored.columns[: len(TABLES[name].promised)]) == TABLES[name].promised
         pd.testing.assert_frame_equal(
             stored, tables[name], check_dtype=False, check_column_type=False
         )
@@ -89,11 +89,11 @@ def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path)
     edited = feature_usage(
         pictured.run, pictured.annotations, model=sees(PATCH), interventions=6, **QUICK
     )
-    for name in TABLES:
+    for name in NAMES:
         full = edited[name] if name == "interventions" else tables[name]
         assert len(full), name
         columns = {c for c in full.columns if not c.startswith(BY_METHOD)}
-        assert columns == {*COLUMNS[name], *MORE_COLUMNS.get(name, ())}, name
+        assert columns == set(TABLES[name].always), name
 
 
 @pytest.mark.slow
@@ -138,15 +138,15 @@ def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     assert sum(recorded["counts"]["labels"].values()) == 120
     assert recorded["counts"]["shown"]["network"] < recorded["counts"]["masks"]["network"] == 120
     assert recorded["faults"] == []
-    assert set(recorded["timings"]) == {"features", "mask_scores", *TABLES}
+    assert set(recorded["timings"]) == {"features", "mask_scores", *NAMES}
     scores = pd.read_parquet(planted.run.path / "mask_scores.parquet")
     assert {"method", "feature", "image_id", "lift"} <= set(scores.columns)
 
 
 def test_same_seed_same_bytes_and_a_second_call_replaces_the_first(planted, tables):
-    before = {name: (planted.run.path / f"{name}.csv").read_bytes() for name in TABLES}
+    before = {name: (planted.run.path / f"{name}.csv").read_bytes() for name in NAMES}
     feature_usage(str(planted.run.path), read_annotations(planted.annotations), **QUICK)
-    assert before == {n: (planted.run.path / f"{n}.csv").read_bytes() for n in TABLES}
+    assert before == {n: (planted.run.path / f"{n}.csv").read_bytes() for n in NAMES}
 
 
 def test_progress_counts_up_to_its_total(tmp_path):
@@ -215,7 +215,7 @@ def test_no_masks_leave_the_alignment_empty_and_the_rest_goes_on(tmp_path):
     notes = []
     tables = feature_usage(run, path, on_note=notes.append, **QUICK)
     assert tables["alignment"].empty
-    assert tuple(tables["alignment"].columns[:16]) == COLUMNS["alignment"]
+    assert tuple(tables["alignment"].columns[:16]) == TABLES["alignment"].promised
     assert len(tables["feature_usage"]) == 3
     assert any("No image has a mask" in note for note in notes)
     assert run.table("alignment").empty

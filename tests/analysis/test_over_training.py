@@ -15,7 +15,7 @@ from xattn.cli import app
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.images import Preprocessing
 from xattn.models import build, save_checkpoint
-from xattn.runs import COLUMNS, RunFolder, TableFolder
+from xattn.runs import TABLES, RunFolder, TableFolder
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NOTHING = (0, 0, 255)
@@ -80,8 +80,8 @@ def test_steps_are_epochs_and_use_follows_what_the_model_sees(course):
     assert course["checkpoint"].drop_duplicates().tolist() == ["a.pt", "c.pt", "b.pt"]
     assert used(course) == {5: set(), 10: {"dots"}, 20: {"patch"}}
     assert (
-        tuple(course.columns[: len(COLUMNS["usage_over_training"])])
-        == COLUMNS["usage_over_training"]
+        tuple(course.columns[: len(TABLES["usage_over_training"].promised)])
+        == TABLES["usage_over_training"].promised
     )
     patch = course[(course["feature"] == "patch") & course["test"].str.contains("presence")]
     bits = patch["effect_bits"].fillna(0)  # nothing can be said of a score that never varies

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xattn.analysis import verdicts
 from xattn.analysis.verdicts import verdict_table
+from xattn.runs.tables import verdicts
 
 
 def usage(**changes):

@@ -14,10 +14,10 @@ from PIL import Image
 from tests.fabricate import fabricate_run
 from xattn.annotations import AnnotatedImage, write_annotations
 from xattn.cli import main
-from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
+from xattn.runs import TABLES, RunFolder
 
 QUICK = ("--permutations", "99", "--bootstrap", "99", "--interventions", "0")
-TABLES = (
+NAMES = (
     "alignment", "feature_usage", "interventions", "bias", "fairness", "agreement", "verdicts",
 )  # fmt: skip
 LABELS = ("benign", "malignant")
@@ -110,9 +110,9 @@ def test_the_main_job_goes_on_where_there_is_little_to_measure(
     assert capsys.readouterr().out == ""
     assert main([*usage, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    for table in TABLES:
+    for table in NAMES:
         stored = RunFolder.open(run).table(table)
-        assert {*COLUMNS[table], *MORE_COLUMNS.get(table, ())} <= set(stored.columns)
+        assert set(TABLES[table].always) <= set(stored.columns)
         assert len(found[table]) == len(stored)
     if not len(RunFolder.open(run).table("alignment")):
         assert "Note: No image has a mask: alignment.csv is empty" in said

@@ -12,7 +12,7 @@ import pandas as pd
 from tests.analysis import simulate_groups
 from xattn.analysis.evaluation.trap import trap_table
 from xattn.analysis.groups.fairness import METRICS
-from xattn.runs.columns import COLUMNS
+from xattn.runs import TABLES
 
 
 def alignment_table(
@@ -101,7 +101,7 @@ def agreement_table(methods: Sequence[str]) -> pd.DataFrame:
             "chance_rank_correlation": 0.22, "overlap": overlap, "overlap_low": overlap - 0.1,
             "overlap_high": overlap + 0.1, "chance_overlap": 0.15, "p_value": p, "p_adjusted": p,
         })  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS["agreement"]))
+    return pd.DataFrame(rows, columns=list(TABLES["agreement"].promised))
 
 
 def fairness_table(features: dict[str, str]) -> pd.DataFrame:

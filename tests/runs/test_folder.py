@@ -12,7 +12,7 @@ import pytest
 from tests.fabricate import fabricate_run
 from xattn.errors import RunError
 from xattn.images import View
-from xattn.runs import COLUMNS, RunFolder, last_run
+from xattn.runs import TABLES, RunFolder, last_run
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(5, 2))
@@ -75,37 +75,37 @@ class TestReading:
 
 
 class TestTables:
-    @pytest.mark.parametrize("name", COLUMNS)
+    @pytest.mark.parametrize("name", TABLES)
     def test_that_lack_a_promised_column_are_not_written(self, run, name):
-        whole = pd.DataFrame({column: [1] for column in COLUMNS[name]})
-        for column in COLUMNS[name]:
+        whole = pd.DataFrame({column: [1] for column in TABLES[name].promised})
+        for column in TABLES[name].promised:
             with pytest.raises(ValueError, match=f"'{column}'.* are missing"):
                 run.write_table(name, whole.drop(columns=column))
         assert not run.has_table(name) or name == "errors"
 
-    @pytest.mark.parametrize("name", [n for n in COLUMNS if n != "errors"])
+    @pytest.mark.parametrize("name", [n for n in TABLES if n != "errors"])
     def test_have_the_promised_columns_first_then_others(self, run, name):
-        columns = ["more", *reversed(COLUMNS[name])]
+        columns = ["more", *reversed(TABLES[name].promised)]
         run.write_table(name, pd.DataFrame({column: [1.5, 2.5] for column in columns}))
         read = run.table(name)
-        assert tuple(read.columns) == (*COLUMNS[name], "more")
+        assert tuple(read.columns) == (*TABLES[name].promised, "more")
         assert list(read["more"]) == [1.5, 2.5]
 
     def test_keep_none_and_na_as_words_and_emptiness_as_missing(self, run):
-        table = pd.DataFrame({c: ["None", "NA", None] for c in COLUMNS["bias"]})
+        table = pd.DataFrame({c: ["None", "NA", None] for c in TABLES["bias"].promised})
         run.write_table("bias", table)
         read = run.table("bias")["feature"]
         assert list(read[:2]) == ["None", "NA"]
         assert read.isna().tolist() == [False, False, True]
 
     def test_are_the_same_bytes_each_time(self, run):
-        table = pd.DataFrame({c: [0.1, 1 / 3] for c in COLUMNS["bias"]})
+        table = pd.DataFrame({c: [0.1, 1 / 3] for c in TABLES["bias"].promised})
         first = run.write_table("bias", table).read_bytes()
         assert run.write_table("bias", table).read_bytes() == first
         assert b"\r" not in first
 
     def test_that_fail_half_way_leave_the_old_one(self, run, monkeypatch):
-        table = pd.DataFrame({c: [1.0] for c in COLUMNS["bias"]})
+        table = pd.DataFrame({c: [1.0] for c in TABLES["bias"].promised})
         path = run.write_table("bias", table)
         before = path.read_bytes()
 
@@ -150,7 +150,7 @@ class TestTheLastRun:
 
 class TestNotebook:
     def test_shows_what_is_in_the_run(self, run):
-        run.write_table("errors", pd.DataFrame([], columns=list(COLUMNS["errors"])))
+        run.write_table("errors", pd.DataFrame([], columns=list(TABLES["errors"].promised)))
         shown = run._repr_html_()
         for fact in ("Run run", "<td>5</td>", "benign, malignant", "gradcam, attention", "errors"):
             assert fact in shown

@@ -27,11 +27,11 @@ from xattn.errors import XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
-from xattn.runs import COLUMNS, MORE_COLUMNS, RunFolder
+from xattn.runs import TABLES, RunFolder
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import tables_of
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
+from xattn.runs.tables import tables_of_record
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -154,7 +154,7 @@ def feature_usage(
     tables = {name: presentable(table, name) for name, table in tables.items()}
     for name, table in tables.items():
         folder.write_table(name, table)
-    for name in tables_of("xattn feature-usage").difference(tables):  # of another question
+    for name in set(tables_of_record("analysis.json")).difference(tables):  # of another question
         (folder.path / f"{name}.csv").unlink(missing_ok=True)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
@@ -255,8 +255,8 @@ def presentable(table: pd.DataFrame, name: str) -> pd.DataFrame:
     A table without rows has all columns that one with rows has, whatever was measured.
     """
     if table.empty:
-        return pd.DataFrame(columns=[*COLUMNS[name], *MORE_COLUMNS.get(name, ())])
-    promised = list(COLUMNS[name])
+        return pd.DataFrame(columns=list(TABLES[name].always))
+    promised = list(TABLES[name].promised)
     table = table[[*promised, *(c for c in table.columns if c not in promised)]].copy()
     for column in [c for c in table if pd.api.types.is_float_dtype(table[c])]:
         table[column] = [float(f"{value:.6g}") for value in table[column]]

@@ -13,14 +13,14 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-CHANGES = "used, and it changes decisions"
-HARDLY = "used, but it hardly changes decisions"
-CORRELATE = "used, through a correlate"
-UNCLEAR = "used; itself or a correlate, not told apart here"
-NO_EVIDENCE = "no evidence, and this effect could have been seen"
-NOT_TESTABLE = "not testable here"
-
-VERDICTS = (CHANGES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+from xattn.runs.tables.verdicts import (
+    CHANGES,
+    CORRELATE,
+    HARDLY,
+    NO_EVIDENCE,
+    NOT_TESTABLE,
+    UNCLEAR,
+)
 
 SMALLEST_CHANGE = 0.2
 """Standard deviations of the score within labels: Cohen's small effect (Cohen 1988)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
@@ -111,6 +111,24 @@ def readable(name: str) -> str:
     'pigment network'
     """
     return "".join(c if c.isprintable() else "�" for c in name).replace("_", " ")
+
+
+def named(value: str, words: Mapping[str, str]) -> str:
+    """Name a value as readers know it; what is of one class, such as tpr[nv], with the class.
+
+    Args:
+        value: of a table's cell.
+        words: value -> what readers know it as; others are made readable.
+
+    >>> named("tpr[nv]", {"tpr": "sensitivity"}), named("false_rate", {})
+    ('sensitivity for nv', 'false rate')
+    """
+    if value in words:
+        return words[value]
+    kind, bracket, name = value.partition("[")
+    if not bracket or kind not in words:
+        return readable(value)
+    return f"{words[kind]} for {readable(name.removesuffix(']'))}"
 
 
 def text_of(cell: Any) -> str:

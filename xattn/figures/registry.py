@@ -21,8 +21,8 @@ from xattn.figures.folders import Folder, listed, opened, target_of_all, targets
 from xattn.figures.venues import VENUES
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import WRITTEN_BY
 from xattn.runs.guard import reading, writing
+from xattn.runs.tables import TABLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ class FigureCard:
             return f"it is drawn from a {self.of.__name__}, not a {type(run).__name__}"
         for table in self.tables:
             if not run.has_table(table):
-                return f"{table}.csv is not there; write it with `{WRITTEN_BY[table]}`"
+                return f"{table}.csv is not there; write it with `{TABLES[table].written_by}`"
             if not len(run.table(table)):
                 return f"{table}.csv has no rows"
         return ""

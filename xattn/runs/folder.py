@@ -15,10 +15,10 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
 from xattn.paths import as_path
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import COLUMNS, RECORDS, WRITTEN_BY
 from xattn.runs.csv_text import unguarded_table, write_csv
 from xattn.runs.places import recorded_cells
 from xattn.runs.record import keep_record, predictions_sha256, require_whole
+from xattn.runs.tables import TABLES, records
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +49,7 @@ class TableFolder:
 
         Raises:
             RunError: it was not written yet.
+            UsageError: no table has this name.
         """
         import pandas as pd
 
@@ -56,7 +57,7 @@ class TableFolder:
         if not path.is_file():
             raise RunError(
                 f"Expected {path}, but it is not there"
-                f"; write it with `{WRITTEN_BY.get(name, 'xattn')}`"
+                f"; write it with `{TABLES.find(name).written_by}`"
             )
         # "None" and "NA" are honest names for features and labels, not missing values.
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
@@ -68,7 +69,7 @@ class TableFolder:
 
     def write_table(self, name: str, table: pd.DataFrame) -> Path:
         """Write one of the CSV tables whole or not at all; the promised columns come first."""
-        promised = COLUMNS[name]
+        promised = TABLES[name].promised
         missing = [c for c in promised if c not in table.columns]
         if missing:
             raise ValueError(
@@ -87,7 +88,7 @@ class TableFolder:
         Raises:
             RunError: some were stopped halfway, or are of other predictions; with the way out.
         """
-        for name, command in RECORDS.items():
+        for name, command in records().items():
             require_whole(self.path / name, command)
 
 
@@ -100,7 +101,7 @@ class RunFolder(TableFolder):
 
     def _repr_html_(self) -> str:
         facts = self.settings
-        there = [name for name in COLUMNS if self.has_table(name)]
+        there = [name for name in TABLES if self.has_table(name)]
         return facts_html(
             f"Run {self.path.resolve().name}",
             {
@@ -171,7 +172,7 @@ class RunFolder(TableFolder):
         if known is not None and known != predictions_sha256(self.predictions):
             raise RunError(
                 f"Expected {path} to be of the predictions in {self.path}, but images were added "
-                f"or done again since; repeat `{RECORDS[path.name]}`"
+                f"or done again since; repeat `{records()[path.name]}`"
             )
 
     @property
@@ -257,7 +258,7 @@ class ComparisonFolder(TableFolder):
         if not folder.is_there:
             raise RunError(
                 f"Expected a comparison at {path}, but got no comparison.json there"
-                f"; make one with `{WRITTEN_BY['comparison']}`"
+                f"; make one with `{TABLES['comparison'].written_by}`"
             )
         return folder
 

@@ -17,7 +17,7 @@ import numpy as np
 from xattn.documents import read_json
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import RECORDS
+from xattn.runs.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def end_record(path: Path, facts: Mapping[str, Any], files: Iterable[str]) -> No
 
 def keep_record(file: Path) -> None:
     """Let finished records beside a file know it as it is now, after it was written anew."""
-    for name in RECORDS:
+    for name in records():
         path = file.with_name(name)
         if path.is_file():
             facts = read_json(path, error=RunError)

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing
 from xattn.runs.batches import Batch, number_of, read_batches, write_batch
-from xattn.runs.columns import COLUMNS
 from xattn.runs.folder import REPLACING, RunFolder, read_predictions, read_settings
 from xattn.runs.gather import Gathered, gather_rows, write_maps, write_more_maps
 from xattn.runs.identity import kept, other_versions, require_same
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 from xattn.runs.places import PLACES, joined_record
 from xattn.runs.record import write_json
+from xattn.runs.tables.errors import ERRORS
 
 
 @dataclass
@@ -231,7 +231,7 @@ class RunWriter:
     def _all_errors(self, batches: Sequence[Batch]) -> pd.DataFrame:
         """Put together the errors of earlier calls and of this one, the latest of each file."""
         failures = [error for batch in batches for error in batch.errors]
-        errors = pd.DataFrame(failures, columns=list(COLUMNS["errors"]))
+        errors = pd.DataFrame(failures, columns=list(ERRORS.promised))
         folder = RunFolder(self.path)
         if folder.has_table("errors"):
             errors = pd.concat([folder.table("errors").fillna(""), errors])

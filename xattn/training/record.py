@@ -11,8 +11,8 @@ from pathlib import Path
 
 from xattn._version import __version__
 from xattn.runs.atomic import write_text
-from xattn.runs.columns import COLUMNS
 from xattn.runs.csv_text import csv_text
+from xattn.runs.tables.errors import ERRORS
 from xattn.splits.samples import Failure
 
 SCHEMA = "xattn-training/1"
@@ -24,7 +24,7 @@ def write_errors(out: Path, failures: Iterable[Failure]) -> None:
     """Write OUT/errors.csv; files are named relative to the folder that holds OUT."""
     path = out / "errors.csv"
     rows = ((relative(one.file, out.parent), one.stage, one.error) for one in failures)
-    write_text(path, csv_text([COLUMNS["errors"], *rows]))
+    write_text(path, csv_text([ERRORS.promised, *rows]))
 
 
 def relative(path: Path, base: Path) -> str:

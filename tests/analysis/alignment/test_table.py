@@ -6,7 +6,7 @@ from xattn.analysis.alignment.mask_scores import CENTRE_PRIOR, per_image_table, 
 from xattn.analysis.alignment.table import ALL_LABELS, alignment_table, paired_sums
 from xattn.annotations import read_annotations
 from xattn.features.feature_set import collect_features
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.permutation import within_label_permutations
 
@@ -44,7 +44,7 @@ def row(table, method, feature, label=ALL_LABELS):
 
 def test_there_is_a_row_per_method_feature_and_label(table):
     assert len(table) == 3 * 3 * 3
-    assert set(COLUMNS["alignment"]) <= set(table.columns)
+    assert set(TABLES["alignment"].promised) <= set(table.columns)
     assert table["label"].tolist()[:3] == [*CLASSES, "all"]
     assert row(table, "gradcam", "lesion")["kind"] == "structure"
 

@@ -15,7 +15,7 @@ from tests.analysis.trained import (
     prediction_table,
 )
 from xattn.errors import RunError, UsageError, XattnError
-from xattn.runs import COLUMNS, ComparisonFolder
+from xattn.runs import TABLES, ComparisonFolder
 
 SKILLS = {"resnet18": 1.0, "resnet18-la": 1.9, "resnet18-ela": 1.0}
 
@@ -56,7 +56,7 @@ def test_the_tables_are_on_disk_as_they_are_returned(compared):
         ("ranks", compared.ranks),
     ):
         stored = folder.table(name)
-        assert tuple(stored.columns[: len(COLUMNS[name])]) == COLUMNS[name]
+        assert tuple(stored.columns[: len(TABLES[name].promised)]) == TABLES[name].promised
         assert len(stored) == len(table)
     assert folder.settings["sentences"] == list(compared.sentences)
     assert folder.settings["models"] == {m: [0, 1, 2, 3, 4] for m in SKILLS}

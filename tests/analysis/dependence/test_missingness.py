@@ -7,7 +7,8 @@ import pandas as pd
 
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.table import usage_table
-from xattn.analysis.verdicts import NOT_TESTABLE, UNCLEAR, verdict_table
+from xattn.analysis.verdicts import verdict_table
+from xattn.runs.tables.verdicts import NOT_TESTABLE, UNCLEAR
 from xattn.stats.columns import as_column
 
 N = 200

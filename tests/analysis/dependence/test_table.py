@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from xattn.analysis.dependence.table import negative_controls, usage_table
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 from xattn.stats.adjust import benjamini_hochberg, holm
 from xattn.stats.columns import as_column
 
@@ -40,7 +40,7 @@ def test_there_is_a_row_per_feature_and_aspect_and_two_controls(table):
         ("control-noise", "control", "min-p(value)"),
         ("control-label-noise", "control", "min-p(presence)"),
     ]
-    assert set(COLUMNS["feature_usage"]) <= set(table.columns)
+    assert set(TABLES["feature_usage"].promised) <= set(table.columns)
 
 
 def test_only_the_planted_feature_is_used(table):

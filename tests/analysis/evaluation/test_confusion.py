@@ -6,7 +6,7 @@ from sklearn import metrics as sk
 from xattn.analysis.evaluation.confusion import matrix, per_class
 from xattn.analysis.evaluation.table import confusion_table, performance_table, reliability_table
 from xattn.analysis.positive import Positive
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 
 NAMES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "scc", "vasc")
 
@@ -28,7 +28,7 @@ def test_counts_are_scikit_learns_and_classes_of_few_images_or_none_stay(classes
     counts = dict.fromkeys(NAMES[:classes], 40) | {NAMES[1]: rare}
     table, truth, logits = said(counts)
     found = confusion_table(table, list(counts), bootstrap=99)
-    assert list(COLUMNS["confusion"]) == list(found.columns)
+    assert list(TABLES["confusion"].promised) == list(found.columns)
     expected = sk.confusion_matrix(truth, logits.argmax(1), labels=range(classes))
     assert (matrix(found, "test").to_numpy() == expected).all()
     assert list(matrix(found, "test").columns) == list(counts)

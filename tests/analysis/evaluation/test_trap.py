@@ -11,7 +11,7 @@ from xattn.analysis.evaluation.trap import Side, trap_of_predictions, trap_sente
 from xattn.analysis.groups.rates import Outcomes, weighted_auc
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import UsageError, XattnError
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 from xattn.stats.columns import Column
 
 
@@ -28,7 +28,7 @@ def test_there_is_a_row_per_correction_and_metric_with_the_promised_columns():
     found = table(0.0).reset_index()
     assert found["alike_in"].drop_duplicates().tolist() == ["nothing", "ruler", "ink", "all"]
     assert found["metric"].drop_duplicates().tolist() == ["balanced_accuracy", "auc"]
-    assert set(COLUMNS["trap"]) == set(found.columns)
+    assert set(TABLES["trap"].promised) == set(found.columns)
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "auc"])

@@ -20,7 +20,7 @@ from xattn.cli import main
 from xattn.errors import RunError, UsageError
 from xattn.models import build
 from xattn.models.checkpoints.checkpoint import save_checkpoint
-from xattn.runs import COLUMNS, RunFolder
+from xattn.runs import TABLES, RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def measured(tmp_path_factory):
 def test_the_tables_are_in_the_folder(measured):
     run, _, found = measured
     table = run.table("faithfulness")
-    assert tuple(table.columns) == COLUMNS["faithfulness"]
+    assert tuple(table.columns) == TABLES["faithfulness"].promised
     judged = {"gradcam", "eigencam", "gradcam@benign", *CONTROLS}
     assert set(table["method"]) == judged
     assert set(table["score"]) == {*FAITHFULNESS, *SANITY}

@@ -3,7 +3,7 @@ import pytest
 
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.rates import Outcomes
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.columns import Column, as_column
 
@@ -36,7 +36,7 @@ def test_there_is_a_row_per_artifact_and_metric(table):
     assert list(zip(table["feature"], table["metric"], strict=True)) == [
         (f, m) for f in ("ruler", "ink") for m in ("balanced_accuracy", "tpr", "fpr", "auc")
     ]
-    assert set(COLUMNS["bias"]) <= set(table.columns)
+    assert set(TABLES["bias"].promised) <= set(table.columns)
 
 
 def test_gap_is_present_minus_absent(table):

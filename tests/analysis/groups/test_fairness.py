@@ -4,7 +4,7 @@ from fairlearn import metrics
 
 from xattn.analysis.groups.fairness import METRICS, apart, fairness_table
 from xattn.analysis.groups.rates import Outcomes
-from xattn.runs import COLUMNS
+from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.columns import as_column
 
@@ -48,7 +48,7 @@ def test_there_is_a_row_per_feature_and_metric_with_the_promised_columns():
     said, site = sample()
     columns = [as_column(site, "site"), as_column(site == "a", "ruler", "artifact")]
     table = fairness_table(columns, said, **QUICK)
-    assert set(COLUMNS["fairness"]) <= set(table.columns)
+    assert set(TABLES["fairness"].promised) <= set(table.columns)
     assert list(zip(table["feature"], table["metric"], strict=True)) == [
         (f, m) for f in ("site", "ruler") for m in METRICS
     ]

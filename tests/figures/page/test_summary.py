@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from tests.figures.populated import complete_run, explained_run, populated_run
-from xattn.analysis.verdicts import UNCLEAR, VERDICTS
 from xattn.figures.aligned_runs import Together
 from xattn.figures.evidence import Evidence
 from xattn.figures.page.performance import held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.summary import summarise
 from xattn.runs import RunFolder
+from xattn.runs.tables.verdicts import UNCLEAR, VERDICTS
 
 
 @pytest.fixture(scope="module")

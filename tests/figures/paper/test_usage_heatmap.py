@@ -6,12 +6,12 @@ from matplotlib.patches import Rectangle
 
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import complete_run
-from xattn.analysis.verdicts import VERDICTS
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
 from xattn.figures.paper.usage_heatmap import MOST_MODELS, draw_usage_heatmap
 from xattn.figures.registry import known_figures, save_figures
 from xattn.runs import RunFolder
+from xattn.runs.tables.verdicts import VERDICTS
 
 
 @pytest.fixture(scope="module")

@@ -15,16 +15,15 @@ from tests.analysis.trained import fabricate_study
 from tests.figures.populated import FEATURES, complete_run, populated_run
 from xattn.analysis.comparison.compare import compare
 from xattn.analysis.groups.found import found_first
-from xattn.analysis.verdicts import CORRELATE
 from xattn.cli.report import figures_command
 from xattn.errors import RunError, UsageError
 from xattn.figures.tables import save_tables
 from xattn.figures.tables.cells import Basis, Cell, Head, Sheet
-from xattn.figures.tables.columns import BRIEF_VERDICTS
-from xattn.figures.tables.papers import CARDS, Paper
-from xattn.figures.tables.side_by_side import better_metric, side_by_side
+from xattn.figures.tables.papers import Paper, printed_of_runs
+from xattn.figures.tables.side_by_side import side_by_side
 from xattn.figures.tables.writers import WRITERS, as_csv, as_latex, as_markdown, latex, markdown
-from xattn.runs import COLUMNS, RunFolder
+from xattn.runs import TABLES, RunFolder
+from xattn.runs.tables.verdicts import BRIEF_VERDICTS, CORRELATE
 
 NASTY = {"a_b & 50%": "artifact", "<i>x</i> | $y$ #1": "structure", "new\nline": "artifact"}
 
@@ -75,9 +74,9 @@ def test_every_table_of_a_run_is_there_in_every_format(tables):
 def test_a_run_with_every_table_gets_them_all_printed(tmp_path):
     run = complete_run(tmp_path, n=6)
     words = {"feature": "sex", "kind": "metadata", "metric": "equalized_odds_ratio"}
-    row = dict.fromkeys(COLUMNS["fairness"], 0.5) | words | {"categories": "f; m"}
+    row = dict.fromkeys(TABLES["fairness"].promised, 0.5) | words | {"categories": "f; m"}
     run.write_table("fairness", pd.DataFrame([row]))
-    assert {path.stem for path in save_tables(run, formats="tex")} == set(CARDS)
+    assert {path.stem for path in save_tables(run, formats="tex")} == set(printed_of_runs())
 
 
 def test_the_command_writes_figures_and_tables_or_what_is_asked_for(runs, tmp_path):
@@ -220,7 +219,7 @@ def sheet_of(**models):
 
 def test_bold_is_the_best_of_the_models_by_the_direction_of_the_metric():
     models = sheet_of(a={"auc": 0.91, "ece": 0.02}, b={"auc": 0.75, "ece": 0.01}, c={"auc": 0.8})
-    made = side_by_side(models, ["metric"], ["value"], better=better_metric)
+    made = side_by_side(models, ["metric"], ["value"], better="metric")
     assert [[cell.best for cell in row[1:]] for row in made.rows] == [
         [True, False, False],
         [False, True, False],
@@ -229,10 +228,10 @@ def test_bold_is_the_best_of_the_models_by_the_direction_of_the_metric():
 
 def test_what_looks_the_same_is_as_good_and_a_single_model_is_not_the_best():
     alike = side_by_side(
-        sheet_of(a={"auc": 0.901}, b={"auc": 0.902}), ["metric"], ["value"], better=better_metric
+        sheet_of(a={"auc": 0.901}, b={"auc": 0.902}), ["metric"], ["value"], better="metric"
     )
     assert [cell.best for cell in alike.rows[0][1:]] == [True, True]
-    alone = side_by_side(sheet_of(a={"auc": 0.9}), ["metric"], ["value"], better=better_metric)
+    alone = side_by_side(sheet_of(a={"auc": 0.9}), ["metric"], ["value"], better="metric")
     assert not alone.rows[0][1].best
 
 

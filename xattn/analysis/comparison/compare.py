@@ -16,10 +16,10 @@ from xattn.analysis.comparison.sources import Trained, read_trained, remarks
 from xattn.analysis.comparison.testsets import SharedImages, line_up
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.errors import UsageError, near
-from xattn.runs.columns import COLUMNS
 from xattn.runs.folder import ComparisonFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
+from xattn.runs.tables.comparison import COMPARISON, RANKS
 
 SCHEMA = "xattn-comparison/1"
 
@@ -128,7 +128,7 @@ def compare(
 
 
 def _ordered(table: pd.DataFrame) -> list[str]:
-    promised = list(COLUMNS["comparison"])
+    promised = list(COMPARISON.promised)
     return [*promised, *(c for c in table.columns if c not in promised)]
 
 
@@ -191,7 +191,7 @@ def _ranks(
     seeds = _models(found)
     shared = _shared(seeds)
     if len(seeds) < 3 or len(shared) < 2:
-        return pd.DataFrame(columns=list(COLUMNS["ranks"]))
+        return pd.DataFrame(columns=list(RANKS.promised))
     index = {(one.model, one.seed): i for i, one in enumerate(found)}
     order = np.array([[index[model, seed] for model in seeds] for seed in shared])
     tables = []

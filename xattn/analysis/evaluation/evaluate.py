@@ -24,10 +24,10 @@ from xattn.attribution.run.pipeline import explain
 from xattn.errors import RunError, UsageError
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
-from xattn.runs.columns import tables_of
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
+from xattn.runs.tables import tables_of_record
 from xattn.splits.membership import Membership, membership
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def evaluate(
         how = {"bootstrap": bootstrap, "seed": seed}
         trapped = trap_of_predictions(scored, known, trap, model.classes, **how)
     begin_record(run.path / "evaluation.json")
-    for name in tables_of("xattn evaluate"):
+    for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
     run.write_table("performance", performance)
     run.write_table("reliability", reliability)

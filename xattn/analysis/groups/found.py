@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
-VALUES = {"bias": "gap", "fairness": "value"}
-"""Column of each table that is empty where there were too few images."""
-
 
 def found_first(table: pd.DataFrame, value: str, alpha: float) -> pd.DataFrame:
     """Return the rows with a number: significant ones first, either part by the size of `value`.
 
     Args:
         table: bias.csv or fairness.csv; its index is kept.
-        value: a column, see `VALUES`.
+        value: the column that is empty where there were too few images.
         alpha: level of significance.
     """
     known = table[table[value].notna()]

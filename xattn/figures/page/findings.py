@@ -13,6 +13,7 @@ from xattn.figures.numbers import (
     count,
     fixed,
     listed,
+    named,
     p_phrase,
     readable,
     with_interval,
@@ -21,7 +22,7 @@ from xattn.figures.page.performance import Performance, Rate
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding, Item
 from xattn.figures.page.verdict_words import verdict_findings
-from xattn.figures.paper.bias import metric_words
+from xattn.runs.tables.names import METRICS
 
 _MOST_NAMED = 5  # features with their numbers
 _MOST_CLASSES_SAID = 3  # in one sentence
@@ -204,7 +205,7 @@ def _gap(row: pd.Series[Any]) -> Item:
     gap = with_interval(*_times_100(row))
     sides = f"{fixed(float(row['present']))} with, {fixed(float(row['absent']))} without"
     return Item(
-        f"{metric_words(str(row['metric']))} with {readable(str(row['feature']))}",
+        f"{named(str(row['metric']), METRICS)} with {readable(str(row['feature']))}",
         f"{gap} points; {sides}; adjusted {p_phrase(float(row['p_adjusted']))}",
     )
 

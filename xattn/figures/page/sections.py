@@ -13,7 +13,9 @@ from xattn.figures.page.verdict_words import Meaning, meanings
 from xattn.figures.registry import FigureCard, known_figures
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
 from xattn.runs import RunFolder
-from xattn.runs.columns import WRITTEN_BY
+from xattn.runs.tables import TABLES, Table
+from xattn.runs.tables.layout import LOGIT_SPEAKS
+from xattn.runs.tables.sources import EVALUATE, USAGE
 
 MOST_BYTES = 5_000_000
 """Tables and figures stop here; those of one model take about a tenth."""
@@ -48,7 +50,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page.
 
     Attributes:
@@ -67,122 +69,7 @@ class Section:
     panels: list[Panel]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a section is made of; without `always` it is left out where no run has the table."""
-
-    table: str
-    figure: str
-    title: str
-    short: str
-    lead: str
-    always: bool = False
-
-
-_PLANS = (
-    _Plan(
-        "verdicts",
-        "",
-        "What follows, feature by feature",
-        "Verdicts",
-        "Dependence, edits and maps side by side. A dependence may come through a correlate, a map "
-        "may lie on what the model ignores, and an edit leaves traces: where they agree a verdict "
-        "is safe, where they do not it says what is missing.",
-    ),
-    _Plan(
-        "alignment",
-        "alignment",
-        "Where the maps lie",
-        "Maps",
-        "Lift is the share of a map's positive attribution inside a mask over the mask's share of "
-        "the picture: 1 is a map spread evenly. Maps and lesions both prefer the middle, so each "
-        "lift is tested against the same maps on masks of other images of the same label.",
-        always=True,
-    ),
-    _Plan(
-        "feature_usage",
-        "feature-usage",
-        "What the model uses",
-        "Usage",
-        "A feature is used if predictions depend on it among images of the same label. The test "
-        "exchanges the feature's values within each label, so the label cannot explain the result.",
-        always=True,
-    ),
-    _Plan(
-        "interventions",
-        "interventions",
-        "What happens when a feature is edited",
-        "Interventions",
-        "Change of the logit when the feature is taken away or put in, beside the same edit where "
-        "the feature is not. Only what goes beyond that control speaks of the feature. The row "
-        "control-patch edits plain skin and must show nothing.",
-    ),
-    _Plan(
-        "interventions_by_class",
-        "",
-        "What an edit does to each class",
-        "Each class",
-        "The same edits, class by class: change of the logit of that class against all others, and "
-        "how many decisions came to it and left it.",
-    ),
-    _Plan(
-        "agreement",
-        "agreement",
-        "Whether methods agree",
-        "Agreement",
-        "Rank correlation of two methods' maps over pixels, and the share of the top tenth of "
-        "pixels that they have in common. Two maps agree by habit alone, since both prefer the "
-        "middle: the level of chance pairs maps of different images.",
-    ),
-    _Plan(
-        "bias",
-        "bias",
-        "Whether artifacts or groups shift the results",
-        "Bias",
-        "Each metric over images with the artifact minus the same over those without; over images "
-        "of a group of patients minus the same over all others.",
-        always=True,
-    ),
-    _Plan(
-        "fairness",
-        "fairness",
-        "How far groups are apart",
-        "Fairness",
-        "The largest gap of any two groups. A largest gap is never 0, even where groups are "
-        "treated alike: compare it with what comes out when groups are dealt out at random.",
-    ),
-    _Plan(
-        "trap",
-        "trap",
-        "What is lost where artifacts turn against the label",
-        "Trap",
-        "In a trap set artifacts go with the label as in training, and against it in a second set. "
-        "The second may be harder for other reasons too, so each loss stands beside that among "
-        "images alike in the artifact, which it can neither help nor hurt.",
-    ),
-    _Plan(
-        "performance",
-        "calibration",
-        "How well it predicts",
-        "Performance",
-        "Each metric beside what knowing nothing of the image gives, on images like those of the "
-        "training and on images of another origin, where there are any.",
-    ),
-    _Plan(
-        "confusion",
-        "confusion",
-        "What is taken for what",
-        "Confusion",
-        "Images of each label by the class predicted. Recognised is the label's sensitivity; by "
-        "chance is what the same predictions, dealt out to images at random, recognise of it.",
-    ),
-)
-
-_EVALUATED = ("performance", "confusion", "trap")
-"""Tables of `xattn evaluate`, which has settings of its own."""
-
-
-def make_sections(together: Together) -> list[Section]:
+def make_sections(together: Together) -> list[PageSection]:
     """Gather tables and figures of all runs, as far as `MOST_BYTES` allows.
 
     Sections that no run has anything for are left out.
@@ -191,11 +78,14 @@ def make_sections(together: Together) -> list[Section]:
     places = dict(zip(together.names, run_places(together.runs), strict=True))
     sections = []
     used = 0
-    for plan in _PLANS:
+    for name, table in TABLES.items():
+        plan = table.section
+        if plan is None:
+            continue
         panels = [
             panel
             for i, evidence in enumerate(together.evidence)
-            if (panel := _panel(plan, cards.get(plan.figure), evidence, together.names[i], i))
+            if (panel := _panel(table, cards.get(plan.figure), evidence, together.names[i], i))
             is not None
         ]
         if not panels:
@@ -204,16 +94,16 @@ def make_sections(together: Together) -> list[Section]:
             used += panel.size
             if used > MOST_BYTES:
                 used -= panel.size
-                panels[place] = _too_large(panel, places[panel.model], plan.table)
+                panels[place] = _too_large(panel, places[panel.model], name)
         if len(together.runs) == 1:
             panels = [Panel("", p.how, p.plot, p.sheet, p.missing) for p in panels]
         words: dict[str, Meaning] = {}
-        if plan.table == "verdicts":
+        if name == "verdicts":
             words = {m.verdict: m for e in together.evidence for m in meanings(e)}
         across = verdicts_across(together) if words else None
         sections.append(
-            Section(
-                plan.table, plan.title, plan.short, plan.lead, list(words.values()), across, panels
+            PageSection(
+                name, plan.title, plan.short, plan.lead, list(words.values()), across, panels
             )
         )
     return sections
@@ -238,18 +128,18 @@ def verdicts_across(together: Together) -> Sheet | None:
 
 
 def _panel(
-    plan: _Plan, card: FigureCard | None, evidence: Evidence, model: str, number: int
+    declared: Table, card: FigureCard | None, evidence: Evidence, model: str, number: int
 ) -> Panel | None:
-    table = evidence.table(plan.table)
+    name, table = declared.name, evidence.table(declared.name)
     if table is None:
-        if not plan.always:
+        if declared.section is None or not declared.section.always:
             return None
-        return Panel(model, "", None, None, _why_missing(evidence.run, plan.table))
-    sheet = make_sheet(plan.table, table, evidence.permutations(plan.table), evidence.alpha)
+        return Panel(model, "", None, None, _why_missing(evidence.run, declared))
+    sheet = make_sheet(name, table, evidence.permutations(name), evidence.alpha)
     plot = None
     if card is not None:
-        plot = make_plot(card, evidence.run, sheet.places, f"{plan.figure}-{number}")
-    return Panel(model, _how(evidence, plan.table), plot, sheet, "")
+        plot = make_plot(card, evidence.run, sheet.places, f"{card.name}-{number}")
+    return Panel(model, _how(evidence, declared), plot, sheet, "")
 
 
 def _too_large(panel: Panel, place: str, table: str) -> Panel:
@@ -257,11 +147,17 @@ def _too_large(panel: Panel, place: str, table: str) -> Panel:
     return Panel(panel.model, "", None, None, missing)
 
 
-def _how(evidence: Evidence, table: str) -> str:
+def _how(evidence: Evidence, declared: Table) -> str:
     """Say where the p-values and intervals of a table come from, as far as it is recorded."""
-    if table in _EVALUATED:
+    if declared.source == USAGE:
+        return _how_analysed(evidence, declared)
+    if declared.source is not None and declared.source.record == EVALUATE.record:
         return _how_evaluated(evidence)
-    facts, parts = evidence.analysis, []
+    return ""
+
+
+def _how_analysed(evidence: Evidence, declared: Table) -> str:
+    facts, parts, table = evidence.analysis, [], declared.name
     permutations = evidence.permutations(table) if table != "verdicts" else None
     if permutations is not None:
         method = evidence.adjusted(table)
@@ -271,12 +167,12 @@ def _how(evidence: Evidence, table: str) -> str:
     if table == "interventions" and "intervention_images" in facts:
         parts.append(f"at most {facts['intervention_images']:,} images for each edit")
     several = len(evidence.run.classes) > 2
-    if table in ("bias", "fairness", "interventions", "verdicts") and evidence.positive and facts:
-        what = "TPR and FPR speak" if table in ("bias", "fairness") else "the logit speaks"
+    speaks = "" if declared.section is None else declared.section.speaks_of
+    if speaks and evidence.positive and facts:
         against = f", against {facts['against']}" if several else ""
-        parts.append(f"{what} of {evidence.positive}{against}")
-    elif table in ("interventions", "verdicts") and several:
-        parts.append("the logit speaks of the class predicted before the edit")
+        parts.append(f"{speaks} of {evidence.positive}{against}")
+    elif speaks == LOGIT_SPEAKS and several:
+        parts.append(f"{speaks} of the class predicted before the edit")
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")
     text = "; ".join(parts)
@@ -295,9 +191,9 @@ def _how_evaluated(evidence: Evidence) -> str:
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
-def _why_missing(run: RunFolder, name: str) -> str:
+def _why_missing(run: RunFolder, declared: Table) -> str:
+    name = declared.name
     if run.has_table(name):
         return f"{name}.csv has no rows: there was nothing to measure."
-    return (
-        f"{name}.csv was not written yet. Run: {WRITTEN_BY[name]} --run {run.path.resolve().name}"
-    )
+    place = run.path.resolve().name
+    return f"{name}.csv was not written yet. Run: {declared.written_by} --run {place}"

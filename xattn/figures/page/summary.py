@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xattn.analysis.verdicts import CHANGES
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import count, fixed, listed, readable
 from xattn.figures.page.caveats import caveats
@@ -13,6 +12,7 @@ from xattn.figures.page.findings import findings
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding
+from xattn.runs.tables.verdicts import CHANGES
 
 
 @dataclass(frozen=True)

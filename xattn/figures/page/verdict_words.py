@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xattn.analysis import verdicts
+from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
 from xattn.figures.page.sentences import Finding, Item
+from xattn.runs.tables import verdicts
 
 _MOST_NAMED = 5  # features with their numbers
 _MOST_LISTED = 12  # features by name alone
@@ -37,8 +38,8 @@ def meanings(evidence: Evidence) -> list[Meaning]:
     table = evidence.table("verdicts")
     if table is None:
         return []
-    change = evidence.analysis.get("smallest_change", verdicts.SMALLEST_CHANGE)
-    effect = evidence.analysis.get("smallest_effect", verdicts.SMALLEST_EFFECT)
+    change = evidence.analysis.get("smallest_change", SMALLEST_CHANGE)
+    effect = evidence.analysis.get("smallest_effect", SMALLEST_EFFECT)
     every = _meanings(f"{change:g}", f"{effect:g}")
     return [m for m in every if (table["verdict"] == m.verdict).any()]
 

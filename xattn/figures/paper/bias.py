@@ -18,34 +18,17 @@ from xattn.figures.drawing.forest import (
 )
 from xattn.figures.drawing.panels import legend, letter, panels_over_rows, say_above, zero_line
 from xattn.figures.evidence import Evidence
-from xattn.figures.numbers import readable
 from xattn.figures.paper.bias_of_classes import draw_classes, of_classes
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.runs import RunFolder
+from xattn.runs.tables.names import METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-METRICS = {
-    "balanced_accuracy": "balanced accuracy",
-    "tpr": "sensitivity (TPR)",
-    "fpr": "false-positive rate",
-    "auc": "AUC",
-}
-"""Names of the metrics as readers know them."""
-
-
-def metric_words(metric: str) -> str:
-    """Name a metric of bias.csv as readers know it, of a class's rate with the class.
-
-    >>> metric_words("tpr[nv]"), metric_words("auc")
-    ('sensitivity (TPR) for nv', 'AUC')
-    """
-    kind, bracket, name = metric.partition("[")
-    words = METRICS.get(kind, readable(kind))
-    return f"{words} for {readable(name.removesuffix(']'))}" if bracket else words
-
+_METRICS = ("balanced_accuracy", "tpr", "fpr", "auc")
+"""Those that get panels, in this order."""
 
 _SHORT = {**METRICS, "balanced_accuracy": "balanced acc.", "tpr": "sensitivity",
           "fpr": "false positives"}  # fmt: skip
@@ -82,7 +65,7 @@ def draw_bias(run: RunFolder) -> Figure:
     if "kind" not in table:
         table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
     measured = set(table.loc[table["gap"].notna(), "metric"])
-    metrics = [m for m in METRICS if m in measured]
+    metrics = [m for m in _METRICS if m in measured]
     metrics += sorted(measured - set(metrics))
     many = of_classes(metrics)
     across = min(len(metrics), _PANELS_A_ROW)

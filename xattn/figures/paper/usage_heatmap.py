@@ -14,14 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from xattn.analysis.verdicts import (
-    CHANGES,
-    CORRELATE,
-    HARDLY,
-    NO_EVIDENCE,
-    NOT_TESTABLE,
-    UNCLEAR,
-)
 from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.drawing.forest import MOST_FEATURES, Rows, label_rows, row_height, rows_by_kind
@@ -32,6 +24,14 @@ from xattn.figures.numbers import MINUS, shortened
 from xattn.figures.paper.feature_usage import strongest_tests
 from xattn.figures.registry import figure
 from xattn.runs import RunFolder
+from xattn.runs.tables.verdicts import (
+    CHANGES,
+    CORRELATE,
+    HARDLY,
+    NO_EVIDENCE,
+    NOT_TESTABLE,
+    UNCLEAR,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

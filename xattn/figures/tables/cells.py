@@ -1,13 +1,11 @@
-"""Cells, heads and sheets, and the kinds of columns they are made of."""
+"""Cells, heads and sheets, and what stands in a cell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
-
-from xattn.figures.numbers import NOT_KNOWN, decimals, fixed, p_value, readable, with_interval
 
 LAST = 1e300
 """Sorts what is not known after every number."""
@@ -76,7 +74,6 @@ class Sheet:
 
 Row = Mapping[str, Any]
 Column = tuple[Head, Callable[[Row], Cell]]
-Columns = list[Column | None]
 
 
 @dataclass(frozen=True)
@@ -102,87 +99,6 @@ class Basis:
         return "*" * sum(p < level for level in self.levels)
 
 
-def on_screen(column: Column) -> Column:
-    """Leave a column out of tables for paper."""
-    head, cell = column
-    return replace(head, printed=False), cell
-
-
-def text(title: str, key: str, words: Mapping[str, str] | None = None) -> Column:
-    """Make a column of words; `words` says what stands for a value, else it is made readable."""
-
-    def cell(row: Row) -> Cell:
-        value = "" if missing(row[key]) else str(row[key])
-        shown = (words or {}).get(value, readable(value))
-        return Cell(shown or NOT_KNOWN, shown, {key: value})
-
-    return Head(title, numeric=False), cell
-
-
-def number(
-    title: str, key: str, places: int, note: str = "", tests: Basis | None = None, of: str = ""
-) -> Column:
-    """Make a column of numbers with that many decimals, marked by the p-values in column `of`."""
-
-    def cell(row: Row) -> Cell:
-        value = float(row[key])
-        parts = {key: plain(value, places)} | _p_part(row, of)
-        return Cell(fixed(value, places), sortable(value), parts, (tests or Basis()).mark(row, of))
-
-    return Head(title, note), cell
-
-
-def interval(
-    title: str,
-    keys: Sequence[str],
-    note: str,
-    factor: float = 1.0,
-    tests: Basis | None = None,
-    of: str = "",
-) -> Column:
-    """Make a column of numbers with intervals, rounded to them, marked by the p-values in `of`.
-
-    Args:
-        title, note: of the head.
-        keys: columns of value, low and high.
-        factor: 1 or 100; shown are the values times this.
-        tests: behind the marks.
-        of: column of adjusted p-values, "" for no marks.
-    """
-
-    def cell(row: Row) -> Cell:
-        value, low, high = (factor * float(row[k]) for k in keys)
-        places = decimals(low, high) + round(math.log10(factor))
-        parts = {k: plain(float(row[k]), places) for k in keys} | _p_part(row, of)
-        mark = (tests or Basis()).mark(row, of)
-        return Cell(with_interval(value, low, high), sortable(value), parts, mark)
-
-    return Head(title, note), cell
-
-
-def p(title: str, key: str, note: str, smallest: float | None = None) -> Column:
-    """Make a column of p-values; those of `p_value` at the floor are shown as bounds."""
-
-    def cell(row: Row) -> Cell:
-        least = row.get("smallest_p", smallest) if key == "p_value" else None
-        return Cell(p_value(float(row[key]), least), sortable(row[key]), _p_part(row, key))
-
-    return Head(title, note), cell
-
-
-def used() -> Column:
-    """Make the column that says in words what a usage test found."""
-
-    def cell(row: Row) -> Cell:
-        if missing(row["p_adjusted"]):
-            return Cell("not tested", 2, {"used": ""})
-        if row["used"] in (True, "True"):
-            return Cell("used", 0, {"used": "True"})
-        return Cell("not shown", 1, {"used": "False"})
-
-    return Head("verdict", numeric=False), cell
-
-
 def missing(value: object) -> bool:
     """Say whether a table has no value here."""
     return value is None or (isinstance(value, float) and math.isnan(value))
@@ -204,9 +120,3 @@ def plain(value: float, places: int) -> str:
         return ""
     written = f"{value:.{places}f}"
     return written if any(c in "123456789" for c in written) else written.lstrip("-")
-
-
-def _p_part(row: Row, key: str) -> dict[str, str]:
-    if not key:
-        return {}
-    return {key: "" if missing(row[key]) else f"{float(row[key]):.3g}"}

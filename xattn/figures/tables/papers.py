@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,14 @@ import pandas as pd
 
 from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
-from xattn.figures.tables.cells import Basis, Cell, Sheet, interval, text
-from xattn.figures.tables.columns import METRICS, SPLITS
+from xattn.figures.tables.cells import Basis, Cell, Sheet
+from xattn.figures.tables.columns import shown_columns
 from xattn.figures.tables.sheets import left_out, shaped, sheet_of, whole_sheet, with_numbers
-from xattn.figures.tables.side_by_side import Better, better_metric, side_by_side
+from xattn.figures.tables.side_by_side import side_by_side
 from xattn.runs import ComparisonFolder, RunFolder
+from xattn.runs.tables import TABLES, Interval, Printed, Table, Text
+from xattn.runs.tables.comparison import COMPARISON
+from xattn.runs.tables.names import METRICS, SPLITS
 
 
 @dataclass(frozen=True)
@@ -35,108 +38,16 @@ class Paper:
     label: str
 
 
-@dataclass(frozen=True)
-class Card:
-    """How one of a run's tables is printed.
-
-    Attributes:
-        caption: "{of}" stands for the models.
-        rows, values, shared, better: of several models, see `side_by_side`.
-        keep: which rows of the CSV file are printed.
-        one_row: which of them stand for a feature where several models stand beside each other.
-        note: what is to be said of that then.
-    """
-
-    caption: str
-    rows: tuple[str, ...]
-    values: tuple[str, ...]
-    keep: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
-    shared: tuple[str, ...] = ()
-    better: Better | None = None
-    one_row: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table
-    note: str = ""
+def printed_of_runs() -> dict[str, Printed]:
+    """Return the tables of a run that papers get -> how, in the order they are written."""
+    return {n: t.printed for n, t in TABLES.items() if t.printed and t.printed.of == "run"}
 
 
-def _over_all(*columns: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    def keep(table: pd.DataFrame) -> pd.DataFrame:
-        return table[(table[list(columns)] == "all").all(axis=1)]
-
-    return keep
-
-
-def _surest(table: pd.DataFrame) -> pd.DataFrame:
-    """Keep each feature's test of least p-value."""
-    best = table.sort_values(["p_adjusted", "p_value"], kind="stable").drop_duplicates("feature")
+def _strongest(table: pd.DataFrame, of: str) -> pd.DataFrame:
+    """Keep the row of least p-value of those that are equal in column `of`."""
+    best = table.sort_values(["p_adjusted", "p_value"], kind="stable").drop_duplicates(of)
     return table.loc[best.index.sort_values()]
 
-
-CARDS: dict[str, Card] = {
-    "performance": Card(
-        "Performance of {of}.",
-        ("split", "metric", "class"),
-        ("value",),
-        _over_all("domain"),
-        ("by chance",),
-        better_metric,
-    ),
-    "confusion": Card(
-        "Images of each label by the class that {of} predicted.",
-        ("split", "label"),
-        ("recognised",),
-        shared=("by chance",),
-        better=lambda row: "high",
-    ),
-    "verdicts": Card(
-        "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",
-        ("feature", "kind"),
-        ("verdict",),
-    ),
-    "alignment": Card(
-        "Where the maps of {of} lie: share of attribution inside each feature's masks over their "
-        "share of the picture.",
-        ("feature", "kind", "method"),
-        ("lift", "chance lift"),
-        _over_all("label"),
-    ),
-    "feature_usage": Card(
-        "Dependence of the predictions of {of} on each feature given the label; controls are "
-        "features of chance that no model can use.",
-        ("feature", "kind"),
-        ("effect, bits",),
-        one_row=_surest,
-        note="Of several tests of a feature the one of least p",
-    ),
-    "interventions": Card(
-        "Change of the score of {of} when a feature is removed or inserted, beside the same edit "
-        "elsewhere.",
-        ("feature", "intervention"),
-        ("beyond control",),
-    ),
-    "agreement": Card(
-        "Agreement of the maps of {of}.",
-        ("method", "with"),
-        ("rank correlation", "correlation by chance"),
-    ),
-    "bias": Card(
-        "Each metric of {of} over images with a feature, or of a group of patients, beside all "
-        "others.",
-        ("feature", "metric"),
-        ("gap × 100",),
-        better=lambda row: "near 0",
-    ),
-    "fairness": Card(
-        "How far the groups of each feature are apart at most, for {of}.",
-        ("feature", "metric"),
-        ("value", "by chance"),
-    ),
-    "trap": Card(
-        "Performance of {of} where artifacts go with the label as in training and where they go "
-        "against it, as it is and among images alike in an artifact.",
-        ("alike in", "metric"),
-        ("drop", "explained"),
-    ),
-}  # fmt: skip
-"""Table of a run -> how it is printed, in the order they are written."""
 
 BOLD = "Bold: best of the models; whether they differ for certain is another question"
 
@@ -146,25 +57,25 @@ def paper_of_run(name: str, run: RunFolder, model: str) -> Paper | None:
     sheet, tests = _sheet(name, Evidence(run))
     if sheet is None:
         return None
-    paper = _paper(sheet, CARDS[name].caption, model, tests, model)
+    paper = _paper(sheet, printed_of_runs()[name].caption, model, tests, model)
     return replace(paper, notes=(*paper.notes, sheet.note)) if sheet.note else paper
 
 
 def paper_of_runs(name: str, runs: Mapping[str, RunFolder]) -> Paper | None:
     """Make the table `name` of several runs by their names; None unless two have it."""
-    card = CARDS[name]
+    printed = printed_of_runs()[name]
     made = {model: _sheet(name, Evidence(run), together=True) for model, run in runs.items()}
     sheets = {model: sheet for model, (sheet, _) in made.items() if sheet is not None}
     if len(sheets) < 2:
         return None
     titles = [{head.title for head in sheet.heads} for sheet in sheets.values()]
-    values = [v for v in card.values if all(v in own for own in titles)]
+    values = [v for v in printed.values if all(v in own for own in titles)]
     if not values:
         return None
-    sheet = side_by_side(sheets, card.rows, values, card.shared, card.better)
+    sheet = side_by_side(sheets, printed.rows, values, printed.shared, printed.better)
     tests = made[next(iter(sheets))][1]
-    paper = _paper(sheet, card.caption, listed(list(sheets)), tests, "")
-    return replace(paper, notes=(*filter(None, [card.note]), *paper.notes))
+    paper = _paper(sheet, printed.caption, listed(list(sheets)), tests, "")
+    return replace(paper, notes=(*filter(None, [printed.note]), *paper.notes))
 
 
 def _sheet(name: str, evidence: Evidence, together: bool = False) -> tuple[Sheet | None, Basis]:
@@ -172,9 +83,12 @@ def _sheet(name: str, evidence: Evidence, together: bool = False) -> tuple[Sheet
     table = evidence.table(name)
     if table is None:
         return None, tests
-    card = CARDS[name]
-    table = card.keep(shaped(name, table))
-    table = card.one_row(table) if together else table
+    printed = printed_of_runs()[name]
+    table = shaped(name, table)
+    for column, value in printed.where.items():
+        table = table[table[column] == value]
+    if together and printed.strongest_of:
+        table = _strongest(table, printed.strongest_of)
     note = "" if together else left_out(name, table)
     table = with_numbers(name, table, evidence.alpha)
     return (replace(whole_sheet(name, table, tests), note=note) if len(table) else None), tests
@@ -189,8 +103,9 @@ def papers_of_comparison(folder: ComparisonFolder) -> list[Paper]:
     papers = [_seeds(folder, pairs, tests)]
     if len(pairs):
         sheet = whole_sheet("comparison", pairs, tests)
-        of = listed(models)
-        papers.append(_paper(sheet, "Differences between {of}, first minus second.", of, tests, ""))
+        printed = COMPARISON.printed
+        assert printed is not None
+        papers.append(_paper(sheet, printed.caption, listed(models), tests, ""))
     return papers
 
 
@@ -201,11 +116,11 @@ def _seeds(folder: ComparisonFolder, pairs: pd.DataFrame, tests: Basis) -> Paper
     baseline = settings["baseline"]
     welch = pairs[(pairs["test"] == "welch") & (pairs["b"] == baseline)]
     p = welch.set_index(["a", "split", "metric"])["p_adjusted"].to_dict()
-    columns = [
-        text("split", "split", SPLITS),
-        text("metric", "metric", METRICS),
-        interval("mean", ("mean", "low", "high"), "", tests=tests, of="p_adjusted"),
-    ]
+    declared = Table("performance", "", (), shown=(
+        Text("split", "split", SPLITS),
+        Text("metric", "metric", METRICS),
+        Interval("mean", "mean", "low", "high", marked_by="p_adjusted"),
+    ))  # fmt: skip
     sheets = {}
     for model in settings["models"]:
         own = runs[runs["model"] == model].groupby(["split", "metric"], sort=False)["value"]
@@ -214,8 +129,9 @@ def _seeds(folder: ComparisonFolder, pairs: pd.DataFrame, tests: Basis) -> Paper
              "p_adjusted": p.get((model, split, metric), np.nan)}
             for (split, metric), values in own
         ]  # fmt: skip
-        sheets[model] = sheet_of("performance", pd.DataFrame(rows), [*columns])
-    sheet = side_by_side(sheets, ("split", "metric"), ("mean",), better=better_metric)
+        means = pd.DataFrame(rows)
+        sheets[model] = sheet_of("performance", means, shown_columns(declared, means, tests))
+    sheet = side_by_side(sheets, ("split", "metric"), ("mean",), better="metric")
     paper = _paper(sheet, "Performance of {of}, means over seeds.", listed(list(sheets)), tests, "")
     seeds = ", ".join(f"{model} {len(own)}" for model, own in settings["models"].items())
     notes = [f"In brackets 95 % intervals of the mean over seeds (t); number of seeds: {seeds}",

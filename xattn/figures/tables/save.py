@@ -16,16 +16,17 @@ from xattn.figures.folders import (
     targets,
 )
 from xattn.figures.tables.papers import (
-    CARDS,
     Paper,
     paper_of_run,
     paper_of_runs,
     papers_of_comparison,
+    printed_of_runs,
 )
 from xattn.figures.tables.writers import WRITERS
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.guard import reading, writing
+from xattn.runs.tables import TABLES
 
 FORMATS = tuple(WRITERS)
 
@@ -43,9 +44,8 @@ def save_tables(
 
     Args:
         runs: run folders or comparisons, or their paths; other folders have no tables of papers.
-        only: names of tables: "performance", "verdicts", "alignment", "feature_usage",
-            "interventions", "agreement", "bias", "fairness", "trap", "confusion", and "comparison"
-            of a comparison; default all.
+        only: names of tables that papers get, such as "verdicts", or "comparison" of a
+            comparison; default all.
         formats: "csv" (the rounded numbers, intervals in columns of their own), "tex" (LaTeX with
             booktabs) or "md" (Markdown).
         out: folder for the files; default RUN/tables. With several runs each gets a folder of the
@@ -65,7 +65,7 @@ def save_tables(
         [PosixPath('resnet18/tables/bias.tex'), PosixPath('resnet18-ga/tables/bias.tex'),
          PosixPath('tables/bias.tex')]
     """
-    names = _known(only, [*CARDS, "comparison"], "table")
+    names = _known(only, printed_tables(), "table")
     endings = _known(formats, FORMATS, "table format")
     folders = [opened(run) for run in listed(runs)]
     written = []
@@ -77,10 +77,15 @@ def save_tables(
         models = [folder for folder in folders if isinstance(folder, RunFolder)]
         if len(models) > 1:
             by_name = dict(zip(run_names(models), models, strict=True))
-            found = (paper_of_runs(name, by_name) for name in names if name in CARDS)
+            found = (paper_of_runs(name, by_name) for name in names if name in printed_of_runs())
             target = target_of_all(folders, "tables", out)
             written += _write([paper for paper in found if paper], target, endings)
     return written
+
+
+def printed_tables() -> list[str]:
+    """Return the names of the tables that papers get."""
+    return [name for name, table in TABLES.items() if table.printed]
 
 
 def _known(asked: str | Sequence[str] | None, known: Sequence[str], what: str) -> list[str]:
@@ -96,7 +101,9 @@ def _papers(folder: TableFolder, names: Sequence[str]) -> list[Paper]:
         return [p for p in papers_of_comparison(folder) if p.sheet.name in names]
     if not isinstance(folder, RunFolder):
         return []
-    found = (paper_of_run(name, folder, run_name(folder)) for name in names if name in CARDS)
+    found = (
+        paper_of_run(name, folder, run_name(folder)) for name in names if name in printed_of_runs()
+    )
     return [paper for paper in found if paper]
 
 

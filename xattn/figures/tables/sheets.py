@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pandas as pd
 
-from xattn.analysis.groups.found import VALUES, found_first, too_few
-from xattn.errors import UsageError, near
-from xattn.figures.tables.cells import Basis, Columns, Row, Sheet
-from xattn.figures.tables.columns import COLUMNS, PREDICTED
+from xattn.analysis.groups.found import found_first, too_few
+from xattn.figures.tables.cells import Basis, Column, Row, Sheet
+from xattn.figures.tables.columns import shown_columns
+from xattn.runs.tables import TABLES
 
 MOST_ROWS = 400
 """Rows of a table that go into the page; the rest stays in the CSV file."""
@@ -24,69 +25,59 @@ def make_sheet(
     """Turn one of a folder's tables into a sheet.
 
     Args:
-        name: "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias",
-            "fairness", "trap", "performance", "confusion" or "comparison".
+        name: of a table that is declared, such as "verdicts"; see `xattn.runs.tables`.
         table: as read from the folder.
         permutations: behind its p-values; the least p-value follows unless a column gives it.
         alpha: level below which an adjusted p-value is marked as significant.
 
     Raises:
-        UsageError: there is no sheet of that name.
+        UsageError: no table has that name.
     """
+    value = TABLES.find(name).value
     smallest = None if permutations is None else 1 / (1 + permutations)
     table = shaped(name, table).reset_index(drop=True)
     ordered = with_numbers(name, table, alpha)
-    first = _first_rows(ordered) if name not in VALUES else ordered[:MOST_ROWS]
+    first = ordered[:MOST_ROWS] if value else _first_rows(ordered)
     sheet = whole_sheet(name, first, Basis(smallest, alpha))
-    how = Sheet.shown if "p_adjusted" in table and name not in VALUES else "first"
+    how = Sheet.shown if "p_adjusted" in table and not value else "first"
     places = [int(i) for i in first.index]
     note = left_out(name, table)
     return replace(sheet, total=len(ordered), shown=how, places=places, note=note)
 
 
 def shaped(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Turn confusion.csv into a row a split and label with a column a predicted class, which is
-    called after it behind `PREDICTED`; leave other tables as they are."""
-    if name != "confusion":
-        return table
-    rows = []
-    for (split, label), own in table.groupby(["split", "label"], sort=False):
-        counts = dict(zip(own["predicted"].astype(str), own["n"], strict=True))
-        row = {"split": split, "label": str(label), "images": own["images"].iloc[0]}
-        row |= {f"{PREDICTED}{predicted}": n for predicted, n in counts.items()}
-        hit = own[own["predicted"].astype(str) == str(label)].iloc[0]
-        rows.append(row | {key: hit[key] for key in ("value", "low", "high", "chance")})
-    return pd.DataFrame(rows)
+    """Turn the rows of a file into those that are shown, as the table declares it."""
+    turn = TABLES[name].shaped
+    return table if turn is None else turn(table)
 
 
 def with_numbers(name: str, table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Leave rows without numbers out of a table of gaps, and put what is significant first."""
-    return found_first(table, VALUES[name], alpha) if name in VALUES else table
+    value = TABLES[name].value
+    return found_first(table, value, alpha) if value else table
 
 
 def left_out(name: str, table: pd.DataFrame) -> str:
     """Say which rows `with_numbers` leaves out; "" if none."""
-    if name not in VALUES:
+    value = TABLES[name].value
+    if not value:
         return ""
-    empty = int(table[VALUES[name]].isna().sum())
+    empty = int(table[value].isna().sum())
     rows = f"{empty:,} row{'' if empty == 1 else 's'} without numbers"
-    parts = [too_few(table, VALUES[name]), f"{rows} in {name}.csv alone" if empty else ""]
+    parts = [too_few(table, value), f"{rows} in {name}.csv alone" if empty else ""]
     return "; ".join(filter(None, parts))
 
 
 def whole_sheet(name: str, table: pd.DataFrame, tests: Basis) -> Sheet:
     """Turn a table into a sheet with every row, in its order; see `make_sheet`."""
-    if name not in COLUMNS:
-        raise UsageError(f"Unknown sheet {name!r}{near(name, COLUMNS)}")
-    return sheet_of(name, table, COLUMNS[name](table, tests))
+    return sheet_of(name, table, shown_columns(TABLES.find(name), table, tests))
 
 
-def sheet_of(name: str, table: pd.DataFrame, columns: Columns) -> Sheet:
+def sheet_of(name: str, table: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
     """Make a sheet of these columns."""
-    kept = [c for c in columns if c is not None]
     records: list[Row] = [{str(k): v for k, v in r.items()} for r in table.to_dict("records")]
-    rows = [[cell(record) for _, cell in kept] for record in records]
-    return Sheet(name, [head for head, _ in kept], rows, len(table))
+    rows = [[cell(record) for _, cell in columns] for record in records]
+    return Sheet(name, [head for head, _ in columns], rows, len(table))
 
 
 def _first_rows(table: pd.DataFrame) -> pd.DataFrame:

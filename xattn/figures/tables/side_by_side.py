@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.figures.numbers import MINUS, NOT_KNOWN
 from xattn.figures.tables.cells import LAST, Cell, Head, Sheet
 
-Better = Callable[[Mapping[str, str]], str]
-"""From the parts of a row's first cells to which value is best: "high", "low", "near 0" or ""."""
 
+def best_value(better: str, row: Mapping[str, str]) -> str:
+    """Say which value of a row is best: "high", "low", "near 0", or "" for none.
 
-def better_metric(row: Mapping[str, str]) -> str:
-    """Say which value of a metric is best."""
+    Args:
+        better: as of `Printed`; "metric" is by the metric of the row.
+        row: the parts of its first cells.
+    """
+    if better != "metric":
+        return better
     return "low" if row["metric"] in LOWER_IS_BETTER else "high"
 
 
@@ -23,7 +27,7 @@ def side_by_side(
     rows: Sequence[str],
     values: Sequence[str],
     shared: Sequence[str] = (),
-    better: Better | None = None,
+    better: str = "",
 ) -> Sheet:
     """Put the sheets of several models beside each other.
 
@@ -32,8 +36,8 @@ def side_by_side(
         rows: titles of the columns that say what a row is about.
         values: titles of the columns that each model has of its own.
         shared: titles of columns that come once, after them; where models differ, as a range.
-        better: which value is best; the best of `values[0]` is then marked, where two models or
-            more have one.
+        better: which value is best, as of `Printed`; the best of `values[0]` is then marked, where
+            two models or more have one.
     """
     found = {model: _by_row(sheet, rows) for model, sheet in sheets.items()}
     keys = dict.fromkeys(key for own in found.values() for key in own)
@@ -53,9 +57,9 @@ def side_by_side(
             model: [_of_model(own.get(key, {}).get(title), model) for title in values]
             for model, own in found.items()
         }
-        if better is not None:
+        if better:
             parts = {k: v for cell in stub for k, v in cell.parts.items()}
-            _mark_best(cells, better(parts))
+            _mark_best(cells, best_value(better, parts))
         line = [*stub, *(cell for of_model in cells.values() for cell in of_model)]
         lines.append([*line, *(_range([own[title] for own in owners]) for title in shared)])
     return Sheet(first.name, heads, lines, len(lines))

@@ -1,0 +1,86 @@
+"""The tables of a run folder, each declared once: its columns, what they mean, how they are shown.
+
+The CSV writer, the documentation, the report and the tables of papers all read the declarations.
+A new table is a file in this package:
+
+    from xattn.runs.tables import Column, Section, Table, declare
+
+    declare(
+        Table(
+            "sharpness",
+            about="One row per method: how sharp its maps are.",
+            columns=(
+                Column("method", "attribution method", "text"),
+                Column("sharpness", "mean gradient of the maps", unit="per pixel"),
+            ),
+            section=Section("How sharp the maps are", "Sharpness", "Mean gradient of each map."),
+            printed=Printed("Sharpness of the maps of {of}.", ("method",), ("sharpness",)),
+        )
+    )
+
+An analysis then writes it with `RunFolder.write_table("sharpness", table)`.
+"""
+
+from xattn.registry import Registry
+from xattn.runs.tables.layout import Printed, Section
+from xattn.runs.tables.shown import Each, Interval, Number, PValue, Shown, Text, Used
+from xattn.runs.tables.table import Column, Source, Table
+
+TABLES: Registry[Table] = Registry(
+    "table",
+    package="xattn.runs.tables",
+    first=(
+        "verdicts",
+        "alignment",
+        "feature_usage",
+        "interventions",
+        "agreement",
+        "groups",
+        "trap",
+        "performance",
+        "comparison",
+    ),
+)
+"""By name, in the order in which the report and the documentation show them."""
+
+
+def declare(table: Table) -> Table:
+    """Register a table, and return it.
+
+    Raises:
+        UsageError: its name is taken.
+    """
+    return TABLES.add(table.name, table)
+
+
+def tables_of_record(record: str) -> list[str]:
+    """Return the names of the tables that a record such as "evaluation.json" speaks of."""
+    return [
+        name for name, table in TABLES.items() if table.source and table.source.record == record
+    ]
+
+
+def records() -> dict[str, str]:
+    """Return each record of what made some tables -> the command that writes it."""
+    sources = (table.source for table in TABLES.values())
+    return {source.record: source.command for source in sources if source and source.record}
+
+
+__all__ = [
+    "TABLES",
+    "Column",
+    "Each",
+    "Interval",
+    "Number",
+    "PValue",
+    "Printed",
+    "Section",
+    "Shown",
+    "Source",
+    "Table",
+    "Text",
+    "Used",
+    "declare",
+    "records",
+    "tables_of_record",
+]

@@ -1,0 +1,98 @@
+"""alignment.csv: maps against masks."""
+
+from __future__ import annotations
+
+from xattn.runs.tables import (
+    Column,
+    Interval,
+    Number,
+    Printed,
+    PValue,
+    Section,
+    Table,
+    Text,
+    declare,
+)
+from xattn.runs.tables.sources import USAGE
+
+_LIMITS = "95 % percentile interval of the lift, bootstrap over groups; empty below 5 groups"
+
+ALIGNMENT = declare(
+    Table(
+        "alignment",
+        about="One row per method, feature with masks, and label (every label, and `all`), over "
+        "the images that show the feature.",
+        source=USAGE,
+        columns=(
+            Column("method", "attribution method, or the control `centre-prior`", "text"),
+            Column("feature", "its name; `lesion` is the lesion's outline", "text"),
+            Column("kind", "structure or artifact", "text"),
+            Column("label", "images of this label, or `all`", "text"),
+            Column("n", "images scored", "count", "images"),
+            Column("mass", "mean fraction of the positive attribution inside the mask",
+                   range="0 to 1", chance="`area`"),
+            Column("area", "mean fraction of the view's pixels inside the mask", range="0 to 1"),
+            Column("lift", "`mass / area`", range="0 to 1 / area",
+                   chance="1 for a map spread evenly; `chance_lift` for one that knows the "
+                   "label's habits"),
+            Column("lift_low", _LIMITS),
+            Column("lift_high", _LIMITS),
+            Column("pointing", "fraction of images whose highest pixel is inside", range="0 to 1",
+                   chance="`area`"),
+            Column("auc", "probability that a pixel inside ranks above one outside",
+                   range="0 to 1", chance="0.5"),
+            Column("rank_accuracy", "fraction inside among as many top pixels as the mask has",
+                   range="0 to 1", chance="`area`"),
+            Column("topk", "fraction inside among the top tenth of all pixels", range="0 to 1",
+                   chance="`area`"),
+            Column("p_value", "permutation test of the mass, two-sided", "p"),
+            Column("p_adjusted", "Holm over all rows but the control's", "p"),
+        ),
+        more=(
+            Column("groups", "groups among the `n`", "count", "groups"),
+            Column("degenerate", "images left out for their map", "count", "images"),
+            Column("lift_in_lesion", "the lift if the lesion is taken for the whole image",
+                   chance="1 for a map spread evenly over the lesion"),
+            Column("n_tested", "images that could be exchanged", "count", "images"),
+            Column("chance_lift", "mean lift of the same maps on the masks of *other* images of "
+                   "their label"),
+            Column("lift_over_chance", "lift of the images tested, over `chance_lift`",
+                   chance="1"),
+        ),
+        shown=(
+            Text("feature", "feature"),
+            Text("kind", "kind"),
+            Text("method", "method"),
+            Text("label", "label", on_paper=False),
+            Number("images", "n", 0),
+            Interval("lift", "lift", "lift_low", "lift_high",
+                     "95 % interval; evenly spread: 1", "p_adjusted"),
+            Number("chance lift", "chance_lift", 2, "masks of other images"),
+            PValue("adjusted p", "p_adjusted", "Holm, whole table"),
+            PValue("p", "p_value", "against other masks", on_paper=False),
+            Number("area", "area", 3, "fraction of pixels", on_paper=False),
+            Number("mass", "mass", 3, "chance: area", on_paper=False),
+            Number("pointing", "pointing", 2, "chance: area", on_paper=False),
+            Number("AUC", "auc", 2, "chance: 0.50", on_paper=False),
+            Number("rank accuracy", "rank_accuracy", 2, "chance: area", on_paper=False),
+            Number("top-k", "topk", 2, "chance: area", on_paper=False),
+        ),
+        section=Section(
+            "Where the maps lie",
+            "Maps",
+            "Lift is the fraction of a map's positive attribution inside a mask over the mask's "
+            "fraction of the image: 1 is a map spread evenly. Maps and lesions both prefer the "
+            "middle, so each lift is tested against the same maps on masks of other images of the "
+            "same label.",
+            figure="alignment",
+            always=True,
+        ),
+        printed=Printed(
+            "Where the maps of {of} lie: fraction of attribution inside each feature's masks over "
+            "their fraction of the image.",
+            ("feature", "kind", "method"),
+            ("lift", "chance lift"),
+            where={"label": "all"},
+        ),
+    )
+)  # fmt: skip

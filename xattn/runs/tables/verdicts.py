@@ -1,0 +1,107 @@
+"""verdicts.csv: what follows for each feature."""
+
+from __future__ import annotations
+
+from xattn.runs.tables import (
+    Column,
+    Each,
+    Interval,
+    Number,
+    Printed,
+    PValue,
+    Section,
+    Table,
+    Text,
+    declare,
+)
+from xattn.runs.tables.layout import LOGIT_SPEAKS
+from xattn.runs.tables.sources import USAGE
+
+CHANGES = "used, and it changes decisions"
+HARDLY = "used, but it hardly changes decisions"
+CORRELATE = "used, through a correlate"
+UNCLEAR = "used; itself or a correlate, not told apart here"
+NO_EVIDENCE = "no evidence, and this effect could have been seen"
+NOT_TESTABLE = "not testable here"
+
+VERDICTS = (CHANGES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+"""Values of the column `verdict`, from what matters most."""
+
+BRIEF_VERDICTS = {
+    CHANGES: "changes decisions",
+    HARDLY: "hardly changes decisions",
+    UNCLEAR: "itself or a correlate",
+    NO_EVIDENCE: "no evidence",
+}
+"""What a printed table says for a long verdict; its notes say the whole."""
+
+_EXCESS = "change of the logit beyond the control's, with its 95 % interval"
+
+VERDICT_TABLE = declare(
+    Table(
+        "verdicts",
+        about="One row per feature: the strongest dependence test, the strongest edit, each "
+        "method's lift over chance, and what follows.",
+        source=USAGE,
+        columns=(
+            Column("feature", "its name", "text"),
+            Column("kind", "structure, artifact, metadata, or computed", "text"),
+            Column("verdict", "the first rule that holds", "text"),
+            Column("test", "dependence test of least p-value", "text"),
+            Column("p_adjusted", "of that test", "p"),
+            Column("used", "`p_adjusted` < alpha", "flag"),
+            Column("rank_effect", "of that test", range="-1 to 1", chance="0"),
+            Column("detectable_effect", "rank effect that would have been found in four of five "
+                   "cases", range="0 to 1"),
+            Column("intervention", "edit of least p-value", "text"),
+            Column("excess_logit", _EXCESS, unit="logit", chance="0"),
+            Column("excess_low", _EXCESS, unit="logit", chance="0"),
+            Column("excess_high", _EXCESS, unit="logit", chance="0"),
+            Column("flip_rate", "fraction of images whose predicted class the edit changes",
+                   range="0 to 1", chance="`control_flip_rate`"),
+            Column("control_flip_rate", "the same of the control", range="0 to 1"),
+            Column("intervention_p", "adjusted p-value of the edit", "p"),
+        ),
+        more=(
+            Column("n", "images behind the dependence test", "count", "images"),
+            Column("effect_bits", "of the dependence test", unit="bits", chance="0"),
+        ),
+        sometimes=(
+            Column("lift_over_chance_<method>", "lift of a method's maps over that on masks of "
+                   "other images", chance="1"),
+            Column("lift_p_<method>", "adjusted p-value of that lift", "p"),
+        ),
+        shown=(
+            Text("feature", "feature"),
+            Text("kind", "kind"),
+            Text("verdict", "verdict", order=VERDICTS, brief=BRIEF_VERDICTS, verbatim=True),
+            Number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0", "p_adjusted"),
+            PValue("adjusted p", "p_adjusted", "of the dependence", on_paper=False),
+            Number("detectable", "detectable_effect", 3, "found in 4 of 5 cases", on_paper=False),
+            Text("edit", "intervention", on_paper=False),
+            Interval("change of logit", "excess_logit", "excess_low", "excess_high",
+                     "beyond its control's; 95 % interval; no effect: 0", "intervention_p"),
+            Number("flip rate", "flip_rate"),
+            Number("of control", "control_flip_rate", 3, "same change elsewhere"),
+            PValue("adjusted p", "intervention_p", "of the edit", on_paper=False),
+            Each("<method>", (
+                Number("lift by <method>", "lift_over_chance_<method>", 2,
+                       "over masks of other images: 1", "lift_p_<method>"),
+                PValue("adjusted p", "lift_p_<method>", "of the lift", on_paper=False),
+            )),
+        ),
+        section=Section(
+            "What follows, feature by feature",
+            "Verdicts",
+            "Dependence, edits and maps side by side. A dependence may come through a correlate, a "
+            "map may lie on what the model ignores, and an edit leaves traces: where they agree a "
+            "verdict is safe, where they do not it says what is missing.",
+            speaks_of=LOGIT_SPEAKS,
+        ),
+        printed=Printed(
+            "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",
+            ("feature", "kind"),
+            ("verdict",),
+        ),
+    )
+)  # fmt: skip
