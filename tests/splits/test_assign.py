@@ -10,11 +10,11 @@ import pytest
 from tests.training.recipes import tiny_recipe
 from xattn.annotations import read_annotations
 from xattn.errors import XattnError
-from xattn.splits.assign import bind_by_metadata
+from xattn.splits.assign import bind_by_metadata, choose_samples
 from xattn.splits.data_table import DataTable, value_text
 from xattn.splits.samples import select_samples
 from xattn.splits.splits import write_splits
-from xattn.training.material import choose, prepare
+from xattn.training.dataset import load_dataset
 
 B, M = "benign", "malignant"
 
@@ -61,13 +61,13 @@ def test_images_of_the_named_values_are_ood_and_the_others_are_free(study, wante
 def test_the_free_images_are_dealt_by_their_shares_and_missing_values_are_counted(study):
     notes, centres = of_centres(study)
     recipe = with_data(ood_column="center", ood_values=[2])
-    samples, _ = choose(notes, None, recipe.data)
-    material = prepare(samples, notes.labels, recipe)
-    counts = {split: facts["images"] for split, facts in material.describe().items()}
+    samples, _ = choose_samples(notes, None, recipe.data)
+    dataset = load_dataset(notes, recipe, (samples, []))
+    counts = {split: facts["images"] for split, facts in dataset.describe().items()}
     assert counts == {"train": 18, "val": 6, "test": 6, "ood": 10}
-    assert set(material.domains.values()) == {"0", "1", "2"}
-    assert len(material.domains) == sum(c is not None for c in centres)
-    assert material.notes == (
+    assert set(dataset.domains.values()) == {"0", "1", "2"}
+    assert len(dataset.domains) == sum(c is not None for c in centres)
+    assert dataset.notes == (
         "5 of 40 images have no value of center; they count as in-distribution",
     )
 
@@ -76,36 +76,36 @@ def test_the_i_d_division_does_not_follow_from_which_images_are_ood(study):
     notes, _ = of_centres(study)
     free = [s for s in select_samples(notes)[0] if notes.by_id[s.id].values.get("center") != 2]
     recipe = with_data(ood_column="center", ood_values=[2])
-    samples, _ = choose(notes, None, recipe.data)
-    with_ood = prepare(samples, notes.labels, recipe).splits
-    without = prepare(free, notes.labels, with_data()).splits
+    samples, _ = choose_samples(notes, None, recipe.data)
+    with_ood = load_dataset(notes, recipe, (samples, [])).splits
+    without = load_dataset(notes, with_data(), (free, [])).splits
     assert {i: s for i, s in with_ood.items() if s != "ood"} == without
 
 
 def test_a_group_with_images_on_both_sides_is_refused_with_the_way_out(study):
     notes, _ = of_centres(study, groups=["lesion 7" if i in (1, 2) else None for i in range(40)])
     recipe = with_data(ood_column="center", ood_values=[1])
-    samples, _ = choose(notes, None, recipe.data)
+    samples, _ = choose_samples(notes, None, recipe.data)
     with pytest.raises(XattnError, match=r"group lesion 7 is in two: .* `ood_values` that hold"):
-        prepare(samples, notes.labels, recipe)
+        load_dataset(notes, recipe, (samples, []))
 
 
 def test_a_copy_of_a_file_on_both_sides_is_refused(study):
     notes, _ = of_centres(study)
     notes.images[2].file.write_bytes(notes.images[0].file.read_bytes())
     recipe = with_data(ood_column="center", ood_values=[1])
-    samples, _ = choose(notes, None, recipe.data)
+    samples, _ = choose_samples(notes, None, recipe.data)
     with pytest.raises(XattnError, match=r"file content is in two: img000 in .*, img002 in ood"):
-        prepare(samples, notes.labels, recipe)
+        load_dataset(notes, recipe, (samples, []))
 
 
 def test_an_ood_set_of_one_class_is_refused(study):
     values = [{"site": "leg" if i in (1, 3, 5) else "arm"} for i in range(40)]
     notes = annotated(study, [B, M] * 20, values)
     recipe = with_data(ood_column="site", ood_values=["leg"])
-    samples, _ = choose(notes, None, recipe.data)
+    samples, _ = choose_samples(notes, None, recipe.data)
     with pytest.raises(XattnError, match=r"'ood', but got none of benign .* other `ood_values`"):
-        prepare(samples, notes.labels, recipe)
+        load_dataset(notes, recipe, (samples, []))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_a_splits_file_wins_over_the_split_column_but_not_over_ood(study, tmp_pa
     path = tmp_path / "splits.csv"
     path.write_text(write_splits(splits, {"img000": "elsewhere"}))
 
-    samples, _ = choose(notes, None, DataTable(split_column="center"), path)
+    samples, _ = choose_samples(notes, None, DataTable(split_column="center"), path)
     assert {s.id: s.split for s in samples} == splits
     assert [s.domain for s in samples[:2]] == ["elsewhere", None]
 
     data = DataTable.model_validate({"ood_column": "center", "ood_values": [1, 2]})
     with pytest.raises(XattnError, match="img002 is bound to 'train'"):
-        choose(notes, None, data, path)
+        choose_samples(notes, None, data, path)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def undecoded(monkeypatch):
     def fail(*_args, **_options):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr("xattn.training.material.decode_all", fail)
+    monkeypatch.setattr("xattn.training.dataset.decode_images", fail)
 
 
 def splits_file(tmp_path: Path) -> Path:

@@ -12,9 +12,10 @@ import xattn.cli
 from tests.training.recipes import tiny_recipe
 from xattn.annotations import read_annotations
 from xattn.errors import UsageError, XattnError
+from xattn.splits.assign import choose_samples
 from xattn.splits.make import divide
 from xattn.splits.splits import read_domains, read_splits
-from xattn.training.material import choose, prepare
+from xattn.training.dataset import load_dataset
 
 B, M = "benign", "malignant"
 
@@ -34,8 +35,8 @@ def test_it_is_the_division_of_a_training(path: Path):
     recipe = tiny_recipe()
     data = {"val": 0.25, "test": 0.25}
     assert divide(notes, data=data).splits == divide(notes, data=recipe.data).splits
-    samples, _ = choose(notes, None, recipe.data)
-    assert divide(notes, data=data).splits == prepare(samples, notes.labels, recipe).splits
+    samples, _ = choose_samples(notes, None, recipe.data)
+    assert divide(notes, data=data).splits == load_dataset(notes, recipe, (samples, [])).splits
 
 
 def test_the_command_writes_splits_that_read_back(path: Path, tmp_path: Path, capsys):

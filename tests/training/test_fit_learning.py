@@ -13,7 +13,7 @@ from tests.training.recipes import tiny_recipe
 from xattn.annotations import read_annotations
 from xattn.models import load
 from xattn.training import folder
-from xattn.training.data import shuffled
+from xattn.training.loader import shuffled
 
 
 def test_the_best_epoch_is_kept_not_the_last(study, tmp_path: Path, monkeypatch):

@@ -12,23 +12,23 @@ from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build, wrap
 from xattn.splits.samples import Sample
-from xattn.training.data import ImageCache
-from xattn.training.material import Material
+from xattn.training.dataset import Dataset
+from xattn.training.decoding import DecodedImages
 from xattn.training.module import Classifier, balanced_weights
 
 
-def material(n: int = 24, size: int = 16) -> Material:
+def dataset(n: int = 24, size: int = 16) -> Dataset:
     rng = np.random.default_rng(0)
     samples = tuple(Sample(f"i{i}", Path(), int(i % 4 == 0)) for i in range(n))
     pixels = rng.integers(0, 256, (n, size, size, 3), dtype=np.uint8)
     names = ["train", "train", "val", "test"]
     splits = {s.id: names[i // 4 % 4] for i, s in enumerate(samples)}
-    return Material(("benign", "malignant"), ImageCache(samples, pixels, {}, ()), splits)
+    return Dataset(Path(), ("benign", "malignant"), DecodedImages(samples, pixels, {}, ()), splits)
 
 
 def classifier(**changes) -> Classifier:
     torch.manual_seed(0)
-    return Classifier(build("tiny", 2), tiny_recipe(**changes), material())
+    return Classifier(build("tiny", 2), tiny_recipe(**changes), dataset())
 
 
 @pytest.mark.parametrize("counts", [(5, 5), (90, 10), (1, 2, 7)])
@@ -39,7 +39,7 @@ def test_balanced_weights_equal_scikit_learns(counts):
 
 
 def test_class_weights_come_from_the_training_images_alone_and_can_be_off():
-    labels = material().labels("train")
+    labels = dataset().labels("train")
     assert torch.equal(classifier().class_weights, balanced_weights(labels, 2))
     assert torch.equal(classifier(class_weights="none").class_weights, torch.ones(2))
 
@@ -55,7 +55,7 @@ def test_the_loss_is_weighted_cross_entropy():
 
 def test_training_sees_the_same_input_as_the_checkpoint_will():
     module = classifier().eval()
-    stored = module.material.cache.pixels[:3]
+    stored = module.dataset.images.pixels[:3]
     pixels, _ = next(iter(module.batches(np.arange(3))))
     model = wrap(
         module.network.eval(), classes=("a", "b"), preprocessing=module.recipe.preprocessing
@@ -90,7 +90,7 @@ def test_vectors_and_scalars_are_spared_from_decay():
 
 def test_position_embeddings_are_spared_from_decay_wherever_they_are():
     network = build("test_resnet-la", 2)
-    module = Classifier(network, tiny_recipe(weight_decay=0.3), material())
+    module = Classifier(network, tiny_recipe(weight_decay=0.3), dataset())
     groups = module.configure_optimizers()["optimizer"].param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     block = network.layer4.la

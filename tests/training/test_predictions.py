@@ -10,13 +10,13 @@ from scipy.special import softmax
 from tests.training.recipes import tiny_recipe
 from xattn.splits.samples import Sample
 from xattn.stats.weighted_metrics import score
-from xattn.training.data import ImageCache
+from xattn.training.dataset import Dataset
+from xattn.training.decoding import DecodedImages
 from xattn.training.fit import train
-from xattn.training.material import Material
 from xattn.training.predictions import prediction_table, write_predictions
 
 
-def material() -> Material:
+def dataset() -> Dataset:
     samples = (
         Sample("a", Path(), 0, "g1", "site 1"),
         Sample("b", Path(), 1),
@@ -25,7 +25,9 @@ def material() -> Material:
     )
     splits = {"a": "val", "b": "train", "c": "ood", "d": "val"}
     pixels = np.zeros((4, 2, 2, 3), dtype=np.uint8)
-    return Material(("nevus", "melanoma", "other one"), ImageCache(samples, pixels, {}, ()), splits)
+    return Dataset(
+        Path(), ("nevus", "melanoma", "other one"), DecodedImages(samples, pixels, {}, ()), splits
+    )
 
 
 def test_every_image_has_a_row_with_its_names_and_softmax():
@@ -33,7 +35,7 @@ def test_every_image_has_a_row_with_its_names_and_softmax():
         "val": np.array([[1.0, 2.0, 3.0], [800.0, 1.0, -800.0]]),
         "ood": np.array([[0.0, 5.0, 1.0]]),
     }
-    table = prediction_table(material(), logits)
+    table = prediction_table(dataset(), logits)
 
     assert list(table.columns) == [
         "image_id", "split", "domain", "group", "label", "predicted",
@@ -52,7 +54,7 @@ def test_every_image_has_a_row_with_its_names_and_softmax():
 
 
 def test_a_table_that_is_written_reads_back_the_same(tmp_path: Path):
-    table = prediction_table(material(), {"val": np.array([[1.0, 2, 3], [3, 2, 1]])})
+    table = prediction_table(dataset(), {"val": np.array([[1.0, 2, 3], [3, 2, 1]])})
     write_predictions(tmp_path / "predictions.parquet", table)
     again = pd.read_parquet(tmp_path / "predictions.parquet")
     pd.testing.assert_frame_equal(again, table)

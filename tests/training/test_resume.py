@@ -128,7 +128,7 @@ def test_a_kill_between_the_checkpoint_and_the_state_does_no_harm(study, tmp_pat
     with pytest.raises(Stop):
         run(notes, tmp_path / "parts", on_epoch=stop_after(1))
     with monkeypatch.context() as patch:
-        patch.setattr("xattn.training.history.Keeper._put_down", lambda *_: None)
+        patch.setattr("xattn.training.history.EpochRecorder._write_state", lambda *_: None)
         with pytest.raises(Stop):  # model.pt and history.csv of an epoch that no state knows of
             run(notes, tmp_path / "parts", on_epoch=stop_after(2))
     run(notes, tmp_path / "parts")

@@ -15,8 +15,8 @@ from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from xattn.stats.weighted_metrics import Scores
+    from xattn.training.dataset import Dataset
     from xattn.training.history import Epoch
-    from xattn.training.material import Material
 
 
 @click.command("train")
@@ -72,7 +72,7 @@ def command(
         devices=devices,
         tensorboard=tensorboard,
         progress=not (quiet or as_json or helps),
-        on_inputs=lines.begin,
+        on_dataset=lines.begin,
         on_epoch=lines.epoch,
         on_fault=None if helps else terminal.fault,
     )
@@ -94,13 +94,13 @@ class _Lines:
     def __init__(self, terminal: Terminal, epochs: int) -> None:
         self._terminal, self._epochs, self._last = terminal, epochs, 0.0
 
-    def begin(self, material: Material) -> None:
+    def begin(self, dataset: Dataset) -> None:
         """Say what is wrong with the splits, while there is time to do something about it."""
         self._last = time.perf_counter()
-        for note in material.notes:
+        for note in dataset.notes:
             self._terminal.say(f"note: {note}")
-        columns = material.alike.columns
-        if columns and not material.alike.unlike:
+        columns = dataset.alike.columns
+        if columns and not dataset.alike.unlike:
             least = min(column.adjusted_p for column in columns)
             self._terminal.say(
                 f"train, val and test are alike in {len(columns)} column{'s' * (len(columns) > 1)} "

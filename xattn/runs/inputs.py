@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from xattn.runs.atomic import replacing
+from xattn.runs.record import file_sha256
 
 COLUMNS = ("file", "bytes", "mtime_ns", "sha256")
 
@@ -29,10 +29,8 @@ class Stamp:
         Raises:
             OSError: it cannot be read.
         """
-        with path.open("rb") as file:
-            before = path.stat()
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(before.st_size, before.st_mtime_ns, digest)
+        before = path.stat()
+        return cls(before.st_size, before.st_mtime_ns, file_sha256(path))
 
     def fits(self, path: Path) -> bool:
         """Say whether the file still has this content; it is read only if it was touched.

@@ -7,16 +7,19 @@ leaves what belongs together, or a record that says it is unfinished.
 from __future__ import annotations
 
 import hashlib
-import json
+import os
+import platform
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xattn._version import __version__
 from xattn.documents import read_json
 from xattn.errors import RunError
-from xattn.runs.atomic import replacing
+from xattn.runs.atomic import write_json
 from xattn.runs.tables import records
 
 if TYPE_CHECKING:
@@ -25,16 +28,31 @@ if TYPE_CHECKING:
 FILES, UNFINISHED = "files", "unfinished"
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write JSON whole or not at all."""
-    with replacing(path) as scratch:
-        scratch.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-
 def file_sha256(path: Path) -> str:
     """Hash a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_sha256(text: str) -> str:
+    """Hash a text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def relative_to(path: Path, folder: Path) -> str:
+    """Name a file as seen from a folder, with forward slashes; it need not lie inside."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of xattn, of Python and of the packages, in this order."""
+    found = {"xattn": __version__, "python": platform.python_version()}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a vendored or stripped install
+            found[package] = "unknown"
+    return found
 
 
 def begin_record(path: Path) -> None:

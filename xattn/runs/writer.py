@@ -19,14 +19,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.errors import RunError
-from xattn.runs.atomic import replacing
+from xattn.runs.atomic import replacing, write_json
 from xattn.runs.batches import Batch, number_of, read_batches, write_batch
 from xattn.runs.folder import REPLACING, RunFolder, read_predictions, read_settings
 from xattn.runs.gather import Gathered, gather_rows, write_maps, write_more_maps
 from xattn.runs.identity import kept, other_versions, require_same
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 from xattn.runs.places import PLACES, joined_record
-from xattn.runs.record import write_json
 from xattn.runs.tables.errors import ERRORS
 
 

@@ -24,7 +24,7 @@ Images = str | Path | Iterable[str | Path] | None
 _MOST_SHOWN = 8
 
 
-def choose(
+def choose_samples(
     annotations: Annotations,
     images: Images,
     data: DataTable,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from xattn.errors import UsageError
 from xattn.runs.atomic import write_text
-from xattn.splits.assign import Images, choose, describe_origin
+from xattn.splits.assign import Images, choose_samples, describe_origin
 from xattn.splits.balance import Alikeness, compare_splits
 from xattn.splits.data_table import DataTable
 from xattn.splits.duplicates import hash_files
@@ -95,7 +95,7 @@ def divide(
     """
     table = data if isinstance(data, DataTable) else _table(data or {})
     _require_one_say(table, lists, trap)
-    samples, failures = choose(annotations, images, table)
+    samples, failures = choose_samples(annotations, images, table)
     notes = describe_origin(samples, table)
     traits = traits_of(annotations, [s.id for s in samples], table)
     if lists:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from xattn.stats.seeds import generator_for
 from xattn.synthetic.layers import BLOOD, Colour, Layer, absorb, cover
-from xattn.synthetic.noise import Field, Rng, ramp, stream
+from xattn.synthetic.noise import Field, Rng, ramp
 from xattn.synthetic.scene import Scene
 from xattn.synthetic.spec import ImageSpec
 
@@ -18,7 +19,7 @@ def draw_lesion(scene: Scene) -> list[Layer]:
 
     The level of `colour_variegation` sets how much the colours differ within the lesion.
     """
-    rng = stream(scene.spec.seed, "lesion", scene.spec.lesion, "pigment")
+    rng = generator_for(scene.spec.seed, "lesion", scene.spec.lesion, "pigment")
     level = scene.spec.level("colour_variegation")
     hue: Colour = (rng.uniform(0.36, 0.56), 1.0, rng.uniform(1.35, 1.85))
     brown = _melanin(rng, scene, level)
@@ -37,7 +38,7 @@ def draw_lesion(scene: Scene) -> list[Layer]:
 
 def thickness(spec: ImageSpec) -> float:
     """Return the typical melanin of the lesion, as optical density in green light."""
-    rng = stream(spec.seed, "lesion", spec.lesion, "thickness")
+    rng = generator_for(spec.seed, "lesion", spec.lesion, "thickness")
     return float(np.clip(np.exp(rng.normal(np.log(0.68), 0.65)), 0.25, 2.2))
 
 

@@ -6,8 +6,6 @@ field costs a fraction of a millisecond and does not depend on the resolution it
 
 from __future__ import annotations
 
-import zlib
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +15,6 @@ Rng = np.random.Generator
 
 _CUBIC_LOSS = 1.12
 """Interpolating white noise between its nodes averages it; this restores unit deviation."""
-
-
-def stream(*keys: int | str) -> Rng:
-    """Return the random stream of these keys; other keys, an independent stream.
-
-    Each feature draws from its own stream, so that taking one away leaves the others as they are.
-    Texts enter by their CRC-32, which unlike `hash` is the same in every process.
-    """
-    words = [zlib.crc32(key.encode()) if isinstance(key, str) else key for key in keys]
-    return np.random.default_rng(words)
 
 
 def fractal(rng: Rng, size: tuple[int, int], cells: float, octaves: int = 1) -> Field:

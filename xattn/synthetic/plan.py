@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 
 from xattn.annotations.schema import Kind
 from xattn.errors import UsageError, near
+from xattn.stats.seeds import generator_for
 from xattn.synthetic.features import FEATURES
-from xattn.synthetic.noise import stream
 from xattn.synthetic.spec import LABELS, ImageSpec
 
 TRAITS: dict[str, float] = {
@@ -117,13 +117,15 @@ class Plan:
         plans that differ in one effect differ in few images.
         """
         lesion = self._lesion(index)
-        own = stream(self.seed, "lesion", lesion, "variables")
+        own = generator_for(self.seed, "lesion", lesion, "variables")
         label = LABELS[int(own.random() < self.positive_rate)]
         male = own.random() < self.chance("sex").given(label)
         scores = own.standard_normal(len(TRAITS))
         lucky = {
             "structure": iter(own.random(len(FEATURES))),
-            "artifact": iter(stream(self.seed, "image", index, "variables").random(len(FEATURES))),
+            "artifact": iter(
+                generator_for(self.seed, "image", index, "variables").random(len(FEATURES))
+            ),
         }
         present = frozenset(
             name
@@ -147,7 +149,7 @@ class Plan:
 
     def _lesion(self, index: int) -> int:
         first = index - index % 2
-        return first if stream(self.seed, "pair", first).random() < self.pair_rate else index
+        return first if generator_for(self.seed, "pair", first).random() < self.pair_rate else index
 
 
 def _chance(positive_rate: float, prevalence: float, effect: float) -> Chance:

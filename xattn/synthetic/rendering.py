@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import UsageError
+from xattn.stats.seeds import generator_for
 from xattn.synthetic.features import FEATURES
 from xattn.synthetic.layers import Layer, compose
 from xattn.synthetic.lesion import draw_lesion
-from xattn.synthetic.noise import stream
 from xattn.synthetic.scene import Scene, build_scene
 from xattn.synthetic.skin import draw_camera, draw_skin
 from xattn.synthetic.spec import ImageSpec
@@ -73,7 +73,7 @@ def _draw_features(scene: Scene) -> dict[str, list[Layer]]:
     spec = scene.spec
     home = {"structure": ("lesion", spec.lesion), "artifact": ("image", spec.index)}
     return {
-        name: feature.draw(stream(spec.seed, *home[feature.kind], "drawing", name), scene)
+        name: feature.draw(generator_for(spec.seed, *home[feature.kind], "drawing", name), scene)
         for name, feature in FEATURES.items()
         if name in spec.present
     }

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.stats.seeds import generator_for
 from xattn.synthetic.layers import Frame
-from xattn.synthetic.noise import Field, Rng, attached, ramp, stream
+from xattn.synthetic.noise import Field, Rng, attached, ramp
 from xattn.synthetic.spec import ImageSpec
 
 _REACH = 2.0
@@ -77,7 +78,7 @@ class Scene:
 
 def build_scene(spec: ImageSpec, size: tuple[int, int]) -> Scene:
     """Place the lesion and find its border; `size` is (height, width)."""
-    own = stream(spec.seed, "lesion", spec.lesion, "outline")
+    own = generator_for(spec.seed, "lesion", spec.lesion, "outline")
     share = float(np.clip(np.exp(own.normal(np.log(0.27), 0.33)), 0.13, 0.42))
     centre, axes = _view(spec, size, share)
     outline = _outline(own, spec.level("border_irregularity"))
@@ -111,7 +112,7 @@ def _view(
     spec: ImageSpec, size: tuple[int, int], share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw where and how this image shows the lesion: its centre and axes in pixels."""
-    rng = stream(spec.seed, "image", spec.index, "view")
+    rng = generator_for(spec.seed, "image", spec.index, "view")
     radius = share * min(size) * float(np.clip(np.exp(rng.normal(0, 0.08)), 0.85, 1.15))
     middle = np.array([size[1], size[0]]) * 0.5
     slack = np.maximum(middle - 0.75 * radius, 0)

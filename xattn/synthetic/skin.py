@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from xattn.stats.seeds import generator_for
 from xattn.synthetic.layers import BLOOD, MELANIN, Camera
-from xattn.synthetic.noise import Field, Rng, attached, fractal, ramp, stream
+from xattn.synthetic.noise import Field, Rng, attached, fractal, ramp
 from xattn.synthetic.scene import Scene, pixel_grid
 
 _PALE = np.array([0.96, 0.90, 0.87], np.float32)
@@ -16,8 +17,8 @@ _PALE = np.array([0.96, 0.90, 0.87], np.float32)
 def draw_skin(scene: Scene) -> Field:
     """Return bare skin (3, pixels) in [0, 1]: tone, mottling, relief lines, vessels."""
     spec, size = scene.spec, scene.size
-    tone = stream(spec.seed, "lesion", spec.lesion, "skin")
-    rng = stream(spec.seed, "image", spec.index, "skin")
+    tone = generator_for(spec.seed, "lesion", spec.lesion, "skin")
+    rng = generator_for(spec.seed, "image", spec.index, "skin")
     # A high power of the level: most skins are light, as in the public archives, some are dark.
     melanin = 0.02 + 0.75 * spec.level("skin_tone") ** 5 + tone.uniform(0, 0.07)
     blood = 0.01 + 0.28 * tone.beta(1.0, 4.0)
@@ -40,7 +41,7 @@ def draw_skin(scene: Scene) -> Field:
 
 def draw_camera(scene: Scene) -> Camera:
     """Return uneven light with a colour cast, and sensor noise."""
-    rng = stream(scene.spec.seed, "image", scene.spec.index, "camera")
+    rng = generator_for(scene.spec.seed, "image", scene.spec.index, "camera")
     x, y = pixel_grid(scene.whole)
     height, width = scene.size
     x0, y0 = width * rng.uniform(0.4, 0.6), height * rng.uniform(0.4, 0.6)

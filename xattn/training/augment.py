@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -128,16 +127,6 @@ AUGMENTATIONS: dict[str, Augmentation | None] = {
         flips=True, quarter_turns=True, brightness=0.1, contrast=0.1, stain=0.1, blur=1.0
     ),
 }
-
-
-def stream(seed: int, *place: int) -> int:
-    """Return a seed for one place of a training, for instance an epoch, or a batch of an epoch.
-
-    Seeds of different places are unrelated, so that every step is a function of (seed, place)
-    alone and a training can be taken up anywhere.
-    """
-    sequence = np.random.SeedSequence(seed, spawn_key=place)
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)  # torch takes 63 bits
 
 
 @dataclass(frozen=True)

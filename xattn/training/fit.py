@@ -13,22 +13,28 @@ import torch
 from xattn.models.device import resolve_device
 from xattn.runs.atomic import write_json
 from xattn.runs.guard import writes
-from xattn.runs.record import file_sha256
+from xattn.runs.record import file_sha256, versions
+from xattn.splits.assign import Images, choose_samples
 from xattn.splits.samples import SPLITS, Split
 from xattn.stats.weighted_metrics import score
-from xattn.training.data import Progress
-from xattn.training.folder import about_inputs, about_result, save_epoch, vacant, write_inputs
-from xattn.training.history import Epoch, Keeper, write_history
+from xattn.training.dataset import Dataset, load_dataset
+from xattn.training.decoding import Progress
+from xattn.training.folder import (
+    PACKAGES,
+    about_dataset,
+    about_result,
+    save_epoch,
+    vacant,
+    write_inputs,
+)
+from xattn.training.history import Epoch, EpochRecorder, write_history
 from xattn.training.init_weights import Start, build_network
-from xattn.training.inputs import Inputs, gather
 from xattn.training.lightning_quiet import isolated_chance
 from xattn.training.loop import Hardware, fit_module, logits_of
-from xattn.training.material import Images, Material, choose
 from xattn.training.module import Classifier
 from xattn.training.predictions import prediction_table, write_predictions
 from xattn.training.progress import bar
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import versions
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
 
@@ -58,7 +64,7 @@ def train(
     tensorboard: bool = False,
     workers: int | None = None,
     progress: bool | Progress = True,
-    on_inputs: Callable[[Material], None] | None = None,
+    on_dataset: Callable[[Dataset], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_fault: Callable[[object], None] | None = None,
 ) -> TrainResult:
@@ -88,7 +94,7 @@ def train(
         tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
-        on_inputs: called once, with the images in their splits, before the first epoch.
+        on_dataset: called once, with the images in their splits, before the first epoch.
         on_epoch: called after every epoch; what it raises ends the training, and the next call
             goes on after that epoch. After a kill it may be told of the last epoch again.
         on_fault: called with everything that is left out.
@@ -110,22 +116,22 @@ def train(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_fault=on_fault)
-    Bookmark(folder).check(**_arguments(recipe, annotations, hardware))
-    chosen = choose(annotations, images, recipe.data, splits)
+    Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
+    chosen = choose_samples(annotations, images, recipe.data, splits)
 
     with bar(progress) as move, isolated_chance(hardware.device):
         # Before the images: a wrong name should not wait for them.
         start = build_network(recipe, len(annotations.labels))
-        inputs = gather(annotations, recipe, chosen, workers=workers, progress=move)
+        dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
         if on_fault is not None:
-            for failure in inputs.skipped[len(annotations.faults) :]:
+            for failure in dataset.skipped[len(annotations.faults) :]:
                 on_fault(failure)
-        if on_inputs is not None:
-            on_inputs(inputs.material)
+        if on_dataset is not None:
+            on_dataset(dataset)
         return fit(
             start,
             recipe,
-            inputs,
+            dataset,
             folder,
             hardware,
             tensorboard=tensorboard,
@@ -137,7 +143,7 @@ def train(
 def fit(
     start: Start,
     recipe: Recipe,
-    inputs: Inputs,
+    dataset: Dataset,
     folder: Path,
     hardware: Hardware,
     *,
@@ -146,34 +152,35 @@ def fit(
     progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> TrainResult:
-    """Train a network on what was gathered, or go on with its training, and write the record.
+    """Train a network on a data set, or go on with its training, and write the record.
 
     Args:
         start: what `build_network` returned; its network is left with the best epoch's weights.
         recipe: how it is trained.
-        inputs: what it is trained on.
+        dataset: what it is trained on.
         folder: as `out` of `train`.
         hardware: where to compute.
         scored: splits whose images are looked at when the training is over.
         tensorboard, progress, on_epoch: see `train`.
     """
     began = time.perf_counter()
-    material, bookmark, first = inputs.material, Bookmark(folder), hardware.rank == 0
-    arguments = _arguments(recipe, inputs.annotations, hardware) | {"images": inputs.images_sha256}
+    bookmark, first = Bookmark(folder), hardware.rank == 0
+    arguments = _arguments(recipe, dataset.annotations, hardware)
+    arguments |= {"images": dataset.images_sha256}
     bookmark.check(**arguments)
     if first:
-        write_inputs(folder, recipe, inputs, fresh=not bookmark.pending)
+        write_inputs(folder, recipe, dataset, fresh=not bookmark.pending)
         bookmark.begin(**arguments)
 
     def save(epoch: Epoch) -> None:
-        save_epoch(folder / "model.pt", start, recipe, material, epoch)
+        save_epoch(folder / "model.pt", start, recipe, dataset, epoch)
 
     def keep(epoch: Epoch) -> None:
         place = folder / "checkpoints"
         place.mkdir(exist_ok=True)
-        save_epoch(place / f"epoch_{epoch.epoch:04d}.pt", start, recipe, material, epoch)
+        save_epoch(place / f"epoch_{epoch.epoch:04d}.pt", start, recipe, dataset, epoch)
 
-    keeper = Keeper(
+    recorder = EpochRecorder(
         folder,
         bookmark.state,
         save,
@@ -182,47 +189,47 @@ def fit(
         keep,
         recipe.train.keep_every,
     )
-    module = Classifier(start.network, recipe, material)
+    module = Classifier(start.network, recipe, dataset)
     try:
         logs = folder / "logs" if tensorboard else None
-        fit_module(module, hardware, keeper, bookmark, progress, logs)
+        fit_module(module, hardware, recorder, bookmark, progress, logs)
     except BaseException:
         if first and not bookmark.pending:
             bookmark.clear()
         raise
     logits = logits_of(module, hardware, scored)
     scores = {
-        split: score(values, material.labels(split), material.classes, material.groups(split))
+        split: score(values, dataset.labels(split), dataset.classes, dataset.groups(split))
         for split, values in logits.items()
     }
     result = TrainResult(
         out=folder,
         checkpoint=folder / "model.pt",
-        history=tuple(keeper.history),
-        best=keeper.best,
+        history=tuple(recorder.history),
+        best=recorder.best,
         scores=scores,
-        skipped=inputs.skipped,
-        notes=material.notes,
+        skipped=dataset.skipped,
+        notes=dataset.notes,
     )
     if not first:
         return result
-    if keeper.resumed_after:  # the files may be of an epoch after which the process was killed
-        save(keeper.best)
-        write_history(folder / "history.csv", keeper.history)
-    write_predictions(folder / "predictions.parquet", prediction_table(material, logits))
+    if recorder.resumed_after:  # the files may be of an epoch after which the process was killed
+        save(recorder.best)
+        write_history(folder / "history.csv", recorder.history)
+    write_predictions(folder / "predictions.parquet", prediction_table(dataset, logits))
     facts = {
-        **about_inputs(recipe, inputs, folder),
+        **about_dataset(recipe, dataset, folder),
         "init": start.init,
         "head": start.head,
         **about_result(result),
         "device": hardware.describe(),
         "threads": torch.get_num_threads(),
-        "versions": versions(),
-        "resumed_after": keeper.resumed_after,
+        "versions": versions(*PACKAGES),
+        "resumed_after": recorder.resumed_after,
         "timings": {
-            "prepare_seconds": round(inputs.seconds, 3),
-            "total_seconds": round(inputs.seconds + time.perf_counter() - began, 3),
-            "epoch_seconds": keeper.seconds,
+            "prepare_seconds": round(dataset.seconds, 3),
+            "total_seconds": round(dataset.seconds + time.perf_counter() - began, 3),
+            "epoch_seconds": recorder.seconds,
         },
     }
     write_json(folder / "train.json", facts)
@@ -230,10 +237,10 @@ def fit(
     return result
 
 
-def _arguments(recipe: Recipe, annotations: Annotations, hardware: Hardware) -> dict[str, Any]:
+def _arguments(recipe: Recipe, annotations: Path, hardware: Hardware) -> dict[str, Any]:
     """Return what a training must be called with again to go on, and is known before it decodes."""
     return {
         "recipe": recipe.to_record(),
-        "annotations": file_sha256(annotations.path),
+        "annotations": file_sha256(annotations),
         "device": hardware.describe(),
     }

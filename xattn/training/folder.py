@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,34 +11,38 @@ from typing import Any
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
 from xattn.runs.atomic import write_text
-from xattn.runs.record import file_sha256
+from xattn.runs.csv_text import csv_text
+from xattn.runs.record import file_sha256, relative_to, text_sha256
+from xattn.runs.tables.errors import ERRORS
 from xattn.splits.balance import ALIKE_CSV
-from xattn.splits.samples import SPLITS, Split
+from xattn.splits.samples import SPLITS, Failure, Split
 from xattn.splits.splits import write_splits
 from xattn.stats.weighted_metrics import Scores
+from xattn.training.dataset import Dataset
 from xattn.training.history import Epoch
 from xattn.training.init_weights import Start
-from xattn.training.inputs import Inputs
-from xattn.training.material import Material
 from xattn.training.recipe import Recipe
-from xattn.training.record import SCHEMA, relative, text_sha256, write_errors
 from xattn.training.result import TrainResult
 from xattn.training.resume import Bookmark
 
+SCHEMA = "xattn-training/1"
 
-def about_inputs(recipe: Recipe, inputs: Inputs, folder: Path) -> dict[str, Any]:
-    """Return what train.json says of a training's inputs."""
-    material = inputs.material
+PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy", "pillow")
+"""What a training depends on: their versions stand in its record."""
+
+
+def about_dataset(recipe: Recipe, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """Return what train.json says of the recipe and the data set."""
     return {
         "schema": SCHEMA,
         "recipe": recipe.to_record(),
-        "annotations": relative(inputs.annotations.path, folder.parent),
-        "annotations_sha256": file_sha256(inputs.annotations.path),
-        "classes": material.classes,
-        "splits": material.describe(),
-        "splits_sha256": text_sha256(_splits_csv(material)),
-        "notes": material.notes,
-        "skipped": len(inputs.skipped),
+        "annotations": relative_to(dataset.annotations, folder.parent),
+        "annotations_sha256": file_sha256(dataset.annotations),
+        "classes": dataset.classes,
+        "splits": dataset.describe(),
+        "splits_sha256": text_sha256(_splits_csv(dataset)),
+        "notes": dataset.notes,
+        "skipped": len(dataset.skipped),
     }
 
 
@@ -59,7 +63,7 @@ def save_epoch(
     path: Path,
     start: Start,
     recipe: Recipe,
-    material: Material,
+    dataset: Dataset,
     epoch: Epoch,
 ) -> None:
     """Write the checkpoint of one epoch; what it was trained on stands in it."""
@@ -68,21 +72,21 @@ def save_epoch(
         start.network,
         architecture=recipe.model.architecture,
         options=recipe.model.options,
-        classes=material.classes,
+        classes=dataset.classes,
         preprocessing=recipe.preprocessing,
         extra={
             "recipe": recipe.to_record(),
             "head": start.head,
-            "splits": material.describe(),
-            "splits_sha256": text_sha256(_splits_csv(material)),
-            "unlike": list(material.alike.unlike),
+            "splits": dataset.describe(),
+            "splits_sha256": text_sha256(_splits_csv(dataset)),
+            "unlike": list(dataset.alike.unlike),
             "best": asdict(epoch),
         },
     )
 
 
-def write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -> None:
-    """Put down what the training starts from."""
+def write_inputs(folder: Path, recipe: Recipe, dataset: Dataset, *, fresh: bool) -> None:
+    """Write what the training starts from: recipe, errors and splits."""
     folder.mkdir(parents=True, exist_ok=True)
     if fresh:  # remove what is of a training that was given up here
         for stale in ("model.pt", "history.csv"):
@@ -90,13 +94,19 @@ def write_inputs(folder: Path, recipe: Recipe, inputs: Inputs, *, fresh: bool) -
         for stale in ("logs", "checkpoints"):
             shutil.rmtree(folder / stale, ignore_errors=True)
     write_text(folder / "recipe.toml", recipe.to_toml())
-    write_errors(folder, inputs.skipped)
-    write_text(folder / "splits.csv", _splits_csv(inputs.material))
-    write_text(folder / ALIKE_CSV, inputs.material.alike.to_csv())
+    write_text(folder / "errors.csv", _errors_csv(dataset.skipped, folder.parent))
+    write_text(folder / "splits.csv", _splits_csv(dataset))
+    write_text(folder / ALIKE_CSV, dataset.alike.to_csv())
 
 
-def _splits_csv(material: Material) -> str:
-    return write_splits(material.splits, material.domains)
+def _errors_csv(failures: Iterable[Failure], base: Path) -> str:
+    """Return the table of failures; files are named relative to `base`."""
+    rows = ((relative_to(one.file, base), one.stage, one.error) for one in failures)
+    return csv_text([ERRORS.promised, *rows])
+
+
+def _splits_csv(dataset: Dataset) -> str:
+    return write_splits(dataset.splits, dataset.domains)
 
 
 def vacant(folder: Path) -> Path:

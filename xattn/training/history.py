@@ -41,7 +41,7 @@ class Epoch:
         return self.val_balanced_accuracy, -self.val_loss
 
 
-class Keeper(pl.Callback):
+class EpochRecorder(pl.Callback):
     """Writes history.csv after every epoch, keeps the best weights, and ends what has stalled.
 
     After every epoch, all that is needed to go on from there is in one file. With several
@@ -51,7 +51,7 @@ class Keeper(pl.Callback):
         out: folder of the training.
         state: file to go on from.
         save: writes the checkpoint; called whenever an epoch is the best so far.
-        on_epoch: told of every epoch, after it was written down. A training that is killed
+        on_epoch: told of every epoch, after it was written. A training that is killed
             meanwhile tells it of the same epoch again.
         patience: epochs without a better balanced accuracy after which it ends; 0 for never.
         keep: writes the checkpoint of an epoch, best or not; called after every `keep_every`.
@@ -121,7 +121,7 @@ class Keeper(pl.Callback):
         self._rate = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write the epoch down, its weights if they are the best, and where the training stands."""
+        """Write the epoch, its weights if they are the best, and where the training stands."""
         assert isinstance(module, Classifier)
         self.seconds.append(round(perf_counter() - self._began, 3))
         measured = {
@@ -144,9 +144,9 @@ class Keeper(pl.Callback):
             if self._on_epoch is not None:
                 self._on_epoch(epoch)
         finally:  # what it raises ends the training, and the same call goes on after this epoch
-            self._put_down(trainer)
+            self._write_state(trainer)
 
-    def _put_down(self, trainer: pl.Trainer) -> None:
+    def _write_state(self, trainer: pl.Trainer) -> None:
         """Write the file to go on from, whole or not at all; a matter of all processes at once."""
         scratch = self._state.with_name(f".{self._state.name}.part")
         trainer.save_checkpoint(scratch)

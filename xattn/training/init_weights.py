@@ -14,7 +14,7 @@ from xattn.models import build
 from xattn.models.checkpoints.checkpoint import read_checkpoint
 from xattn.models.matching.keys import best_reading
 from xattn.models.matching.state import Match, compare
-from xattn.training.augment import stream
+from xattn.stats.seeds import seed_for
 from xattn.training.head import STD, draw_heads, head_keys
 from xattn.training.recipe import Recipe
 
@@ -43,7 +43,7 @@ def build_network(recipe: Recipe, n_classes: int) -> Start:
         UsageError: the architecture or an option is unknown.
         CheckpointError: the weights of `init` do not fit.
     """
-    torch.manual_seed(stream(recipe.train.seed))
+    torch.manual_seed(seed_for(recipe.train.seed))
     network = build(recipe.model.architecture, n_classes, **recipe.model.options).train()
     drawn = draw_heads(network, n_classes)
     init = None if recipe.train.init is None else start_from(network, recipe.train.init, n_classes)

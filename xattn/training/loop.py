@@ -1,4 +1,4 @@
-"""The training library at work: from a network and its material to the weights of every epoch."""
+"""Lightning's trainer at work: from a network and its data set to the weights of every epoch."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from xattn.errors import UsageError
 from xattn.splits.samples import SPLITS, Split
-from xattn.training.data import Progress
-from xattn.training.history import Keeper
+from xattn.training.decoding import Progress
+from xattn.training.history import EpochRecorder
 from xattn.training.lightning_quiet import quiet_library
 from xattn.training.module import Classifier
 from xattn.training.progress import Reporter
@@ -74,7 +74,7 @@ _PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-
 def fit_module(
     module: Classifier,
     hardware: Hardware,
-    keeper: Keeper,
+    recorder: EpochRecorder,
     bookmark: Bookmark,
     progress: Progress | None,
     logs: Path | None = None,
@@ -82,15 +82,15 @@ def fit_module(
     """Train to the end, from the start or from where another process was killed.
 
     Args:
-        module: network, recipe and material; left with the best epoch's weights.
+        module: network, recipe and data set; left with the best epoch's weights.
         hardware: where to compute.
-        keeper: collects the epochs and the best weights.
+        recorder: collects the epochs and the best weights.
         bookmark: says whether there is a training to go on with.
         progress: told of every batch.
         logs: folder for TensorBoard's files; None for none.
     """
     train = module.recipe.train
-    callbacks: list[pl.Callback] = [keeper]
+    callbacks: list[pl.Callback] = [recorder]
     if progress is not None:
         callbacks.append(Reporter(progress))
     if logs is not None:
@@ -107,7 +107,7 @@ def fit_module(
             # The order of the images is new in every epoch.
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,
-            # Files are the keeper's business, and the caller's folder is nobody else's.
+            # Files are the recorder's business, and the caller's folder is nobody else's.
             log_every_n_steps=1,
             logger=_logger(logs) if logs is not None else False,
             enable_checkpointing=False,
@@ -116,7 +116,7 @@ def fit_module(
         )
         resumed = bookmark.state if bookmark.pending else None
         trainer.fit(module, ckpt_path=resumed, weights_only=True)
-    module.network.load_state_dict(keeper.weights)
+    module.network.load_state_dict(recorder.weights)
 
 
 @torch.inference_mode()
@@ -130,7 +130,7 @@ def logits_of(
     module.to(hardware.own).eval()
     found = {}
     for split in splits:
-        rows = module.material.rows(split)
+        rows = module.dataset.rows(split)
         if not len(rows):
             continue
         parts = [

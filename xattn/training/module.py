@@ -1,4 +1,4 @@
-"""What one step of a training does, as the training library wants to hear it."""
+"""One step of a training, one validation and the optimiser, as a Lightning module."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]  
 from torch import Generator, Tensor, nn
 
 from xattn.errors import XattnError
+from xattn.stats.seeds import seed_for
 from xattn.stats.weighted_metrics import auc, sensitivities
-from xattn.training.augment import AUGMENTATIONS, stream
-from xattn.training.data import Batch, Batches, balanced, shuffled
-from xattn.training.material import Material
+from xattn.training.augment import AUGMENTATIONS
+from xattn.training.dataset import Dataset
+from xattn.training.loader import Batch, BatchLoader, balanced, shuffled
 from xattn.training.recipe import Recipe
 from xattn.training.schedule import learning_rate
 
@@ -31,26 +32,26 @@ class Classifier(pl.LightningModule):
     Args:
         network: maps normalised (n, 3, h, w) to logits (n, classes).
         recipe: how it is trained.
-        material: the images and their splits.
+        dataset: the images and their splits.
     """
 
     mean: Tensor
     std: Tensor
     class_weights: Tensor
 
-    def __init__(self, network: nn.Module, recipe: Recipe, material: Material) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
-        self.material = material
+        self.dataset = dataset
         self._augment = AUGMENTATIONS[recipe.train.augment]
         self._seen: list[tuple[Tensor, Tensor]] = []
         colour = {"mean": recipe.data.mean, "std": recipe.data.std}
         for name, values in colour.items():
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-        weights = torch.ones(len(material.classes))
+        weights = torch.ones(len(dataset.classes))
         if recipe.train.class_weights == "balanced":
-            weights = balanced_weights(material.labels("train"), len(material.classes))
+            weights = balanced_weights(dataset.labels("train"), len(dataset.classes))
         self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -60,35 +61,35 @@ class Classifier(pl.LightningModule):
         logits: Tensor = self.network(inputs.contiguous(memory_format=torch.channels_last))
         return logits
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> BatchLoader:
         """Return the batches of the current epoch, shuffled."""
-        rows, train = self.material.rows("train"), self.recipe.train
+        rows, train = self.dataset.rows("train"), self.recipe.train
         if train.sampling == "balanced":
-            labels = self.material.labels("train")
+            labels = self.dataset.labels("train")
             return self._share(balanced(rows, labels, train.seed, self.current_epoch))
         return self._share(shuffled(rows, train.seed, self.current_epoch))
 
-    def val_dataloader(self) -> Batches:
+    def val_dataloader(self) -> BatchLoader:
         """Return the batches of the validation images, in order."""
-        return self._share(self.material.rows("val"))
+        return self._share(self.dataset.rows("val"))
 
-    def batches(self, rows: NDArray[np.intp]) -> Batches:
+    def batches(self, rows: NDArray[np.intp]) -> BatchLoader:
         """Return the batches of some rows of the images, in their order."""
-        return Batches(self.material.cache, rows, self.recipe.train.batch_size)
+        return BatchLoader(self.dataset.images, rows, self.recipe.train.batch_size)
 
     @property
     def _world(self) -> int:
         return self.trainer.world_size if self._trainer is not None else 1
 
-    def _share(self, rows: NDArray[np.intp]) -> Batches:
+    def _share(self, rows: NDArray[np.intp]) -> BatchLoader:
         """Return this process's share of the batches of some rows."""
         size = self.recipe.train.batch_size
-        return Batches(self.material.cache, rows, size, self.global_rank, self._world)
+        return BatchLoader(self.dataset.images, rows, size, self.global_rank, self._world)
 
     def _seed(self, *place: int) -> int:
         """Return the seed of a place in the training; processes have their own."""
         rank = (self.global_rank,) if self.global_rank else ()
-        return stream(self.recipe.train.seed, self.current_epoch, *place, *rank)
+        return seed_for(self.recipe.train.seed, self.current_epoch, *place, *rank)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what the network itself draws: dropout, stochastic depth."""
@@ -162,7 +163,7 @@ class Classifier(pl.LightningModule):
         # A fused optimiser would scale gradients itself, after they were clipped.
         fused = settings.precision == "32"
         optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=fused)
-        steps = len(self._share(self.material.rows("train"))) * settings.epochs
+        steps = len(self._share(self.dataset.rows("train"))) * settings.epochs
         rate = learning_rate(settings.schedule, steps, settings.warmup)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {

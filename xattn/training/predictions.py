@@ -11,23 +11,21 @@ from numpy.typing import NDArray
 
 from xattn.runs.atomic import replacing
 from xattn.splits.samples import Split
-from xattn.training.material import Material
+from xattn.training.dataset import Dataset
 
 
-def prediction_table(
-    material: Material, logits: Mapping[Split, NDArray[np.float64]]
-) -> pd.DataFrame:
+def prediction_table(dataset: Dataset, logits: Mapping[Split, NDArray[np.float64]]) -> pd.DataFrame:
     """Return one row per image, split after split, in the order of the images.
 
     Args:
-        material: the images.
+        dataset: the images.
         logits: split -> (images of the split, classes).
 
     Returns:
         image_id, split, domain and group (None where not known), label and predicted (names of
         classes), then logit_<class> and prob_<class> (softmax) for every class.
     """
-    parts = [_rows(material, split, values) for split, values in logits.items()]
+    parts = [_rows(dataset, split, values) for split, values in logits.items()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -37,9 +35,9 @@ def write_predictions(path: Path, table: pd.DataFrame) -> None:
         table.to_parquet(scratch, index=False)
 
 
-def _rows(material: Material, split: Split, logits: NDArray[np.float64]) -> pd.DataFrame:
-    samples = [material.cache.samples[row] for row in material.rows(split)]
-    classes = np.array(material.classes, dtype=object)
+def _rows(dataset: Dataset, split: Split, logits: NDArray[np.float64]) -> pd.DataFrame:
+    samples = [dataset.images.samples[row] for row in dataset.rows(split)]
+    classes = np.array(dataset.classes, dtype=object)
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     shares = shifted / shifted.sum(1, keepdims=True)
     columns = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from xattn.training.data import Progress
+from xattn.training.decoding import Progress
 
 
 class Reporter(pl.Callback):

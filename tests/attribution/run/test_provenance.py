@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tests.models.nets import CLASSES, Conv, vit, wrapped
-from xattn.attribution.run.provenance import describe_run, versions, weights_sha256
+from xattn.attribution.run.provenance import describe_run, weights_sha256
 from xattn.images import Preprocessing
 from xattn.models import build, load, save_checkpoint
 
@@ -52,7 +52,3 @@ def test_scalars_and_flags_can_be_hashed():
     net.register_buffer("gate", torch.zeros(()))
     net.register_buffer("mask", torch.ones(2, 3, dtype=torch.bool)[:, :2])
     assert len(weights_sha256(net)) == 64
-
-
-def test_versions_name_what_maps_depend_on():
-    assert {"xattn", "python", "torch", "torchvision", "timm", "numpy", "pillow"} <= set(versions())

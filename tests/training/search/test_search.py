@@ -164,7 +164,7 @@ def test_a_training_that_had_ended_when_its_process_died_is_not_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("xattn.training.search.study.SharedStudy.finish", die)
+        patch.setattr("xattn.training.search.shared_study.SharedStudy.finish", die)
         with pytest.raises(KeyboardInterrupt):
             run(notes, out, trials=1)
     before = (out / "trials" / "0000" / "train.json").stat().st_mtime_ns

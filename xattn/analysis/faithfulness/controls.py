@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -12,19 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xattn.images import Cells
+from xattn.stats.seeds import generator_for
 
 RANDOM, EDGES = "control-random", "control-edges"
 CONTROLS = (RANDOM, EDGES)
 
 
-def stream(seed: int, *names: str) -> np.random.Generator:
-    """Return a generator that depends on the seed and the names alone."""
-    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
-
-
 def uniform(ids: Sequence[str], shape: tuple[int, ...], seed: int, *names: str) -> Tensor:
     """Draw numbers in [0, 1) for each image, whatever its company: float64 (n, *shape)."""
-    drawn = [stream(seed, id_, *names).random(shape) for id_ in ids]
+    drawn = [generator_for(seed, id_, *names).random(shape) for id_ in ids]
     return torch.from_numpy(np.stack(drawn))
 
 

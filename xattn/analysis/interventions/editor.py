@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -16,6 +15,7 @@ from xattn.errors import ImageError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.decode import read_image
 from xattn.runs import RunFolder
+from xattn.stats.seeds import generator_for
 
 CONTROL = "control-patch"
 """Feature whose row inpaints one patch of plain skin against another, and must show nothing."""
@@ -52,12 +52,6 @@ class Trial:
     edited: Edited
 
 
-def stream(seed: int, *names: str | int) -> np.random.Generator:
-    """Return a generator that depends on the seed and the names alone."""
-    keys = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
-    return np.random.default_rng([seed, *keys])
-
-
 class Editor:
     """Does jobs, image by image; may be called from several threads."""
 
@@ -77,7 +71,7 @@ class Editor:
         return lambda row: work(job, int(row))
 
     def _trial(self, job: Job, row: int) -> Trial | None:
-        rng = stream(self.seed, job.feature, job.intervention.name, row)
+        rng = generator_for(self.seed, job.feature, job.intervention.name, row)
         picture = self._picture(row)
         inserting = job.intervention.needs == "absent"
         donor = int(rng.choice(job.donors)) if inserting and len(job.donors) else None
@@ -104,7 +98,7 @@ class Editor:
 
     def _control(self, job: Job, row: int) -> Trial | None:
         """Inpaint plain skin in the shape of some artifact, against the same elsewhere."""
-        rng = stream(self.seed, CONTROL, row)
+        rng = generator_for(self.seed, CONTROL, row)
         picture, skin = self._picture(row), self.skin(row)
         donor = int(rng.choice(job.donors))
         shapes = [self.mask(n, donor) for n in self.blocking if n != LESION]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial, stream
+from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
@@ -24,6 +24,7 @@ from xattn.runs import RunFolder
 from xattn.stats.adjust import holm
 from xattn.stats.codes import group_codes
 from xattn.stats.resampling import FEWEST_GROUPS
+from xattn.stats.seeds import generator_for
 
 _ATTEMPTS = 3
 _SMALLEST, _LARGEST = 0.001, 0.5
@@ -154,12 +155,12 @@ def _jobs(features: FeatureSet, seed: int) -> list[Job]:
             if kind not in intervention.features:
                 continue
             able = present if intervention.needs == "present" else absent
-            rows = stream(seed, feature, intervention.name).permutation(able)
+            rows = generator_for(seed, feature, intervention.name).permutation(able)
             kind_of = features.kinds[feature]
             jobs.append(Job(feature, kind_of, intervention, rows, donors, absent))
     artifacts = [j for j in jobs if j.kind == "artifact" and len(j.donors)]
     if artifacts:
-        rows = stream(seed, CONTROL).permutation(len(features.table))
+        rows = generator_for(seed, CONTROL).permutation(len(features.table))
         donors = np.unique(np.concatenate([j.donors for j in artifacts]))
         inpaint = INTERVENTIONS["inpaint"]
         jobs.append(Job(CONTROL, "control", inpaint, rows, donors, rows[:0]))

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from xattn._version import __version__
 from xattn.errors import RunError
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
+from xattn.runs.record import relative_to, versions
+
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow")
+"""What maps depend on: their versions stand in the record of a run."""
 
 
 def describe_run(
@@ -49,7 +50,7 @@ def describe_run(
         "base": "..",
         "batch_size": batch_size,
         "device": str(model.device),
-        "versions": versions(),
+        "versions": versions(*PACKAGES),
     }
 
 
@@ -58,7 +59,7 @@ def relative_checkpoint(model: Model, out: Path) -> str | None:
     path = model.source.get("path")
     if path is None:
         return None
-    return Path(os.path.relpath(Path(path).absolute(), out.absolute().parent)).as_posix()
+    return relative_to(Path(path), out.absolute().parent)
 
 
 def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
@@ -110,14 +111,3 @@ def weights_sha256(module: nn.Module) -> str:
         flat = value.detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that maps depend on."""
-    found = {"xattn": __version__, "python": platform.python_version()}
-    for package in ("torch", "torchvision", "timm", "numpy", "pillow"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # a vendored or stripped install
-            found[package] = "unknown"
-    return found

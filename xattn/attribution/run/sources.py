@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from xattn.images.find import ImageFile, find_images
 from xattn.images.ids import printable
 from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
+from xattn.runs.record import relative_to
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -131,7 +131,7 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
     """
     first: dict[str, str] = {}
     for image in files:
-        file = printable(Path(os.path.relpath(image.path, out.absolute().parent)).as_posix())
+        file = printable(relative_to(image.path, out.absolute().parent))
         other = first.get(image.id) or taken.get(image.id, file)
         fault = ""
         if printable(str(image.path)) != str(image.path):

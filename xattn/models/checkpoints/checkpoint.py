@@ -6,7 +6,6 @@ safetensors file whose metadata holds the same facts as JSON under the key `xatt
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from xattn.models.checkpoints.own_format import SCHEMA, checked_facts
 from xattn.models.checkpoints.pickles import Inert, NeedsPickleError, read_inert
 from xattn.paths import as_path
 from xattn.runs.atomic import replacing
+from xattn.runs.record import file_sha256
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
     """
     path = find_file(Path(path))
     try:
-        sha256 = _sha256(path)
+        sha256 = file_sha256(path)
     except OSError as err:
         raise CheckpointError(
             f"Expected to read {path}, but got: {err.strerror or type(err).__name__}"
@@ -258,8 +258,3 @@ def _load_torchscript(path: Path) -> nn.Module:
         except Exception as err:  # damaged bytes make it raise anything
             raise _unreadable(path, err) from err
     return module
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

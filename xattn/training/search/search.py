@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,20 +14,20 @@ import torch
 from xattn.documents import read_json
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
-from xattn.runs.record import file_sha256
+from xattn.runs.record import file_sha256, relative_to, text_sha256, versions
+from xattn.splits.assign import Images, choose_samples
 from xattn.splits.samples import Failure, Sample
-from xattn.training.data import Progress
+from xattn.training.dataset import Dataset, load_dataset
+from xattn.training.decoding import Progress
 from xattn.training.fit import fit
+from xattn.training.folder import PACKAGES
 from xattn.training.history import Epoch
 from xattn.training.init_weights import build_network
-from xattn.training.inputs import Inputs, gather
 from xattn.training.lightning_quiet import isolated_chance
 from xattn.training.loop import Hardware
-from xattn.training.material import Images, choose
 from xattn.training.progress import bar
 from xattn.training.recipe import Recipe, read_recipe
-from xattn.training.record import relative, versions
-from xattn.training.search.study import Claim, SharedStudy, quiet_optuna
+from xattn.training.search.shared_study import Claim, SharedStudy, quiet_optuna
 from xattn.training.search.trials import Trial, best_of, read_trials, trial_folder, write_search
 from xattn.training.search_table import SearchTable
 
@@ -123,12 +122,12 @@ def search(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_fault=on_fault)
-    chosen = choose(annotations, images, recipe.data, splits)
+    chosen = choose_samples(annotations, images, recipe.data, splits)
     facts = {
         "recipe": recipe.to_record(),
         "search": recipe.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
         "annotations_sha256": file_sha256(annotations.path),
-        "images_sha256": hashlib.sha256(repr(_identity(chosen[0])).encode()).hexdigest(),
+        "images_sha256": text_sha256(repr(_identity(chosen[0]))),
         "seed": seed,
         "device": hardware.describe(),
     }
@@ -172,14 +171,14 @@ class _Search:
     workers: int | None
     progress: Progress | None
     on_fault: Callable[[object], None] | None
-    decoded: dict[str, Inputs] = field(default_factory=dict)
+    datasets: dict[str, Dataset] = field(default_factory=dict)
 
     def run(self, most: int, on_trial: Callable[[Trial], None] | None) -> SearchResult:
         """Run trials until there are `most` or time is up, and say what the search has come to."""
         self._show(most)
         while time.monotonic() < self.deadline and (claim := self.shared.claim(most)) is not None:
             with claim.hold:
-                self._inputs(self.recipe)  # images that cannot be used are no trial's fault
+                self._dataset(self.recipe)  # images that cannot be used are no trial's fault
                 try:
                     self._try(claim)
                 except _TimeUp:
@@ -197,7 +196,7 @@ class _Search:
         return result
 
     def _try(self, claim: Claim) -> None:
-        """Run a trial, from the start or from where another process died, and put down its end."""
+        """Run a trial, from the start or from where another process died, and write its end."""
         folder = trial_folder(self.out, claim.number)
         try:
             if not (folder / "train.json").exists():
@@ -229,7 +228,7 @@ class _Search:
             fit(
                 start,
                 recipe,
-                self._inputs(recipe),
+                self._dataset(recipe),
                 folder,
                 self.hardware,
                 scored=("val",),
@@ -248,18 +247,18 @@ class _Search:
             seconds=round(sum(training["timings"]["epoch_seconds"]), 3),
         )
 
-    def _inputs(self, recipe: Recipe) -> Inputs:
+    def _dataset(self, recipe: Recipe) -> Dataset:
         """Decode the images, once for every size and mode."""
         key = repr((recipe.data.size, recipe.data.mode, recipe.data.resize))
-        if key not in self.decoded:
-            self.decoded[key] = gather(
+        if key not in self.datasets:
+            self.datasets[key] = load_dataset(
                 self.annotations, recipe, self.chosen, workers=self.workers, progress=self.progress
             )
-            failures = self.decoded[key].skipped[len(self.annotations.faults) :]
-            if self.on_fault is not None and len(self.decoded) == 1:
+            failures = self.datasets[key].skipped[len(self.annotations.faults) :]
+            if self.on_fault is not None and len(self.datasets) == 1:
                 for failure in failures:
                     self.on_fault(failure)
-        return self.decoded[key]
+        return self.datasets[key]
 
     def _written(self) -> SearchResult:
         """Write the files of the search as it stands."""
@@ -269,9 +268,9 @@ class _Search:
             setting = self.recipe.with_values(best.values).to_toml() if best is not None else ""
             facts = {
                 **self.facts,
-                "annotations": relative(self.annotations.path, self.out.parent),
+                "annotations": relative_to(self.annotations.path, self.out.parent),
                 "classes": list(self.annotations.labels),
-                "versions": versions() | {"optuna": optuna.__version__},
+                "versions": versions(*PACKAGES) | {"optuna": optuna.__version__},
             }
             write_search(self.out, trials, self.table.space, setting, facts)
         return SearchResult(
@@ -279,7 +278,7 @@ class _Search:
             trials=trials,
             best=best,
             recipe=None if best is None else self.out / "best.toml",
-            skipped=next((inputs.skipped for inputs in self.decoded.values()), ()),
+            skipped=next((dataset.skipped for dataset in self.datasets.values()), ()),
         )
 
     def _show(self, most: int) -> None:

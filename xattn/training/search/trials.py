@@ -15,7 +15,7 @@ from xattn.documents import read_json
 from xattn.runs.atomic import write_text
 from xattn.runs.csv_text import csv_text
 from xattn.training.search.importance import Importance, importances
-from xattn.training.search.study import STATES
+from xattn.training.search.shared_study import STATES
 from xattn.training.search_table import Axis
 
 SCHEMA = "xattn-search/1"

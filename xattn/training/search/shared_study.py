@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from xattn.errors import RunError
 from xattn.runs.identity import differences
 from xattn.runs.locks import Hold, held, try_hold
-from xattn.training.augment import stream
-from xattn.training.search_table import Axis, SearchTable
+from xattn.stats.seeds import seed_for
+from xattn.training.search.journal import journal_storage
+from xattn.training.search.proposals import SAMPLERS, make_pruner, suggest
+from xattn.training.search_table import SearchTable
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Claim:
         return self.trial.number
 
     def report(self, epoch: int, value: float) -> None:
-        """Put down the metric of an epoch; what is known already stays."""
+        """Tell the pruner the metric of an epoch; what is known already stays."""
         if epoch not in self._frozen.intermediate_values:
             self.trial.report(value, epoch)
 
@@ -77,15 +76,12 @@ class SharedStudy:
     ) -> None:
         self._out, self._table, self._seed = out, table, seed
         with self.lock():
-            journal = out / "study.journal"
-            lock: Any = _JournalLock(journal)  # the base class is not exported
-            storage = JournalStorage(JournalFileBackend(str(journal), lock))
             self._study = optuna.create_study(
-                storage=storage,
+                storage=journal_storage(out / "study.journal", out / ".locks" / "journal"),
                 study_name="search",
                 direction="maximize",
-                pruner=_pruner(table.pruner, epochs),
-                sampler=_SAMPLERS[table.sampler](0),
+                pruner=make_pruner(table.pruner, epochs),
+                sampler=SAMPLERS[table.sampler](0),
                 load_if_exists=True,
             )
             self._same_as_before(dict(facts))
@@ -119,7 +115,7 @@ class SharedStudy:
     def finish(
         self, claim: Claim, state: str, value: float | None = None, **remarks: object
     ) -> None:
-        """Put down how a trial ended.
+        """Write how a trial ended.
 
         Args:
             claim: the trial; its lock stays with the caller.
@@ -137,9 +133,9 @@ class SharedStudy:
         values = {}
         for i, (key, axis) in enumerate(self._table.space.items()):
             # A sampler of its own for every draw, for a killed process took its state with it.
-            seed = stream(self._seed, trial.number, i) % 2**32  # NumPy's older seeds are shorter
-            self._study.sampler = _SAMPLERS[self._table.sampler](seed)
-            values[key] = axis.value(_suggest(trial, key, axis))
+            seed = seed_for(self._seed, trial.number, i) % 2**32  # NumPy's older seeds are shorter
+            self._study.sampler = SAMPLERS[self._table.sampler](seed)
+            values[key] = axis.value(suggest(trial, key, axis))
         return values
 
     def _hold(self, number: int) -> Hold | None:
@@ -175,64 +171,3 @@ def quiet_optuna() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
-
-
-class _JournalLock:
-    """Lock of the journal that does not outlive its holder, and mends what a kill left half."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-        self._context: Any = None
-
-    def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._context = held(self._journal.parent / ".locks" / "journal")
-        self._context.__enter__()
-        _drop_half_line(self._journal)
-        return True
-
-    def release(self) -> None:
-        """Give the lock back."""
-        self._context.__exit__(None, None, None)
-
-
-def _drop_half_line(path: Path) -> None:
-    """Cut a text file after its last line end."""
-    with path.open("rb+") as file:
-        data = b""
-        size = end = file.seek(0, 2)
-        while end and b"\n" not in data:
-            start = max(0, end - 4096)
-            file.seek(start)
-            data, end = file.read(end - start), start
-        kept = end + data.rfind(b"\n") + 1
-        if kept < size:
-            file.truncate(kept)
-
-
-def _tpe(seed: int) -> BaseSampler:
-    return TPESampler(seed=seed)
-
-
-def _random(seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
-
-
-_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "random": _random}
-
-
-def _pruner(name: str, epochs: int) -> optuna.pruners.BasePruner:
-    if name == "median":  # the first fifth of a training says little of its end
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=epochs // 5)
-    if name == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs)
-    return optuna.pruners.NopPruner()
-
-
-def _suggest(trial: optuna.Trial, key: str, axis: Axis) -> Any:
-    low, high = axis.low, axis.high
-    if low is None or high is None:
-        return trial.suggest_categorical(key, axis.labels)
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(key, low, high, log=axis.log)
-    return trial.suggest_float(key, low, high, log=axis.log)
