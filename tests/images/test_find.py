@@ -244,6 +244,36 @@ class TestLinks:
         assert [image.id for image in find_images(pool / "data", notes.append)] == ["own", "x"]
         assert notes == ["passed over 2 links to what is there already"]
 
+    @pytest.mark.parametrize(
+        "sources",
+        [
+            ["data", "pool"],  # data/more leads to pool
+            ["pool", "data"],
+            ["data", "data/more/*.jpg", "pool/inner"],
+            ["pool/inner/3.jpg", "data/more", "data/../data"],
+            ["data/*.jpg", "data/**/*.jpg", "pool"],
+        ],
+    )
+    def test_several_sources_give_each_real_file_once(self, pool, sources):
+        (pool / "data/more").symlink_to("../pool")
+        (pool / "pool/back").symlink_to("../data")
+        (pool / "data/same.jpg").symlink_to("own.jpg")
+        notes: list[str] = []
+        found = find_images([pool / source for source in sources], notes.append)
+        assert sorted(os.path.basename(os.path.realpath(image.path)) for image in found) == [
+            "1.jpg", "2.jpg", "3.jpg", "own.jpg",
+        ]  # fmt: skip
+        assert any("to what is there already" in note for note in notes)
+
+    def test_a_pattern_takes_one_of_several_links_to_a_file(self, pool):
+        (pool / "data/x.jpg").symlink_to("../pool/1.jpg")
+        (pool / "data/y.jpg").symlink_to("../pool/1.jpg")
+        (pool / "data/a.jpg").symlink_to("own.jpg")
+        notes: list[str] = []
+        found = find_images(str(pool / "data/*.jpg"), notes.append)
+        assert [image.id for image in found] == ["own", "x"]
+        assert notes == ["passed over 2 links to what is there already"]
+
     def test_a_link_that_leads_nowhere_is_named(self, pool):
         (pool / "data/gone.jpg").symlink_to("../nowhere.jpg")
         notes: list[str] = []

@@ -112,13 +112,13 @@ class _Search:
     def add(self, source: str) -> None:
         path = Path(source)
         if path.is_dir():
-            self._take(self._walk(source), source)
+            self._take(self._walk(source), source, walked=True)
         elif path.is_file():
             listed = path.suffix.lower() == ".txt"
             for one in _listed(path) if listed else [path]:
                 self._put(_Place(one, one.name, one.parent.name))
         elif glob.has_magic(source):
-            self._take(*self._glob(source))
+            self._take(*self._glob(source), walked=False)
         else:
             raise UsageError(
                 f"Expected an image, a directory, a glob or a .txt list, but got {source}"
@@ -168,7 +168,8 @@ class _Search:
             path, reason = self._odd[0]
             self._note(f"passed over {_files(len(self._odd))}: {printable(path)} is {reason}")
         if self._again:
-            self._note(Remark(f"passed over {self._again:,} links to what is there already"))
+            links = "1 link" if self._again == 1 else f"{self._again:,} links"
+            self._note(Remark(f"passed over {links} to what is there already"))
         return [place.path for place in self._places.values()]
 
     def _glob(self, source: str) -> tuple[list[str], str]:
@@ -190,8 +191,11 @@ class _Search:
         self._again += walk.again
         return found
 
-    def _take(self, paths: Iterable[str], root: str) -> None:
-        """Take the images among files below a folder, in the order of their paths."""
+    def _take(self, paths: Iterable[str], root: str, walked: bool) -> None:
+        """Take the images among files below a folder, in the order of their paths.
+
+        A walk gives each real file once, so only what an earlier source gave must be known then.
+        """
         name = os.path.basename(os.path.abspath(root))
         start = len(os.path.join(Path(root), "")) if root else 0
         images = []
@@ -203,8 +207,30 @@ class _Search:
                 self._endings[printable(ending) or "without an ending"] += 1
         if self._named is not None:
             images = without_masks(images, self._note, _ALL_THE_SAME, self._named)
-        for path in images:
+        for path in images if walked and not self._places else self._not_yet_taken(images):
             self._put(_Place(path, str(path)[start:].replace(os.sep, "/"), name))
+
+    def _not_yet_taken(self, paths: list[Path]) -> list[Path]:
+        """Leave out links to files of this source, or of one before it, under another name."""
+        folders: dict[str, str] = {}
+
+        def real(path: Path) -> str:
+            if path.is_symlink():
+                return os.path.realpath(path)
+            folder, name = os.path.split(os.path.abspath(path))
+            if folder not in folders:
+                folders[folder] = os.path.realpath(folder)
+            return os.path.join(folders[folder], name)
+
+        known = {real(place.path): key for key, place in self._places.items()}
+        kept = []
+        for path in sorted(paths, key=Path.is_symlink):
+            key = os.path.abspath(path)
+            if known.setdefault(real(path), key) == key:
+                kept.append(path)
+            else:
+                self._again += 1
+        return sorted(kept, key=lambda path: str(path).split(os.sep))
 
     def _put(self, place: _Place) -> None:
         self._places.setdefault(os.path.abspath(place.path), place)

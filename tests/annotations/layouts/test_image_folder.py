@@ -56,7 +56,7 @@ def test_what_lies_in_no_folder_or_is_hidden_is_left_out(tmp_path: Path):
     (root / "n" / "Thumbs.db").write_bytes(b"x")
     built = build(root)
     assert [i.id for i in built.images] == ["a", "b"]
-    assert "images: 1 in no folder of a class are left out" in built.notes
+    assert "images: left out 1 in no folder of a class" in built.notes
 
 
 @pytest.mark.parametrize("names", [["a.png"], ["only/a.png"], []])

@@ -67,7 +67,7 @@ def image_folder(sources: Sources, note: Note) -> Draft:
             "for a flat folder with a table use --layout csv"
         )
     if loose.any():
-        note(f"images: {loose.sum()} in no folder of a class are left out")
+        note(f"images: left out {loose.sum():,} in no folder of a class")
     images = pd.DataFrame(
         {"file": found["folder"] + "/" + found["name"], "label": label, "group": None}
     )
