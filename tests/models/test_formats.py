@@ -154,6 +154,30 @@ class TestAHead:
         rebuilt = [note for note in model.source["notes"] if "classifier rebuilt as" in note]
         assert bool(rebuilt) == (head not in ("dropout, linear", "no bias"))
 
+    BEHIND: ClassVar[dict[str, Callable[[int], list[nn.Module]]]] = {
+        "in its place": lambda n: [
+            nn.Dropout(), nn.Linear(n, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2)
+        ],
+        "with a norm": lambda n: [
+            nn.Dropout(), nn.Linear(n, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)
+        ],
+        "at once": lambda n: [nn.Dropout(), nn.Linear(n, 8), nn.Linear(8, 2)],
+        "one more alone": lambda n: [nn.Dropout(), nn.Linear(n, 2)],
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("layers", BEHIND)
+    @pytest.mark.parametrize("prefix", ["", "module.net."])
+    def test_may_go_on_behind_the_architectures_own(self, tmp_path, layers, prefix):
+        torch.manual_seed(0)
+        net = with_statistics(torchvision.models.mobilenet_v2(num_classes=2))
+        net.classifier = nn.Sequential(*self.BEHIND[layers](net.last_channel))
+        net.eval()
+        torch.save(prefixed(prefix)(net.state_dict()), tmp_path / "model.pt")
+        model = load(tmp_path / "model.pt", arch="torchvision/mobilenet_v2", classes=CLASSES)
+        x = torch.randn(2, 3, 64, 64)
+        with torch.no_grad():
+            assert torch.allclose(model.logits(x), net(x), atol=1e-5)
+
     @pytest.mark.parametrize(
         ("body", "name"),
         [("", "myfc."), ("backbone.", "head."), ("module.enet.", "module.myfc."),

@@ -115,14 +115,14 @@ def load(
         options=made.options,
         target_layer=target_layer,
         source=source,
-        outputs=_said(checkpoint) if outputs == "auto" else outputs,
+        outputs=_said(checkpoint, made) if outputs == "auto" else outputs,
         output=output,
     )
 
 
-def _said(checkpoint: Checkpoint) -> str:
-    """Return what a checkpoint says of its outputs; this project trains classes."""
-    own = "softmax" if checkpoint.format == "xattn" else "auto"
+def _said(checkpoint: Checkpoint, made: _Made) -> str:
+    """Return what a checkpoint or its record says of its outputs; this project trains classes."""
+    own = "softmax" if checkpoint.format == "xattn" else made.record.values.get("outputs", "auto")
     return str(checkpoint.facts.get("outputs", own))
 
 

@@ -135,6 +135,30 @@ def test_a_damaged_record_is_passed_over(tmp_path, net):
     assert read(tmp_path / "model.pt").source["normalisation"] == f"timm's record of {NET}"
 
 
+@pytest.mark.parametrize("where", ["beside", "inside"])
+@pytest.mark.parametrize(
+    ("problem", "kind", "noted"),
+    [
+        ("multi_label_classification", "sigmoid", False),
+        ("single_label_classification", "softmax", False),
+        ("regression", "softmax", True),
+        (7, "softmax", True),
+    ],
+)
+def test_what_the_outputs_are_may_come_from_the_record(tmp_path, where, problem, kind, noted):
+    content: dict[str, Any] = {"state_dict": timm.create_model(NET, num_classes=3).state_dict()}
+    if where == "beside":
+        (tmp_path / "config.json").write_text(json.dumps({"problem_type": problem}))
+    else:
+        content["config"] = {"problem_type": problem}
+    torch.save(content, tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch=NET, classes=["a", "b", "c"])
+    assert model.outputs.kind == kind
+    assert ("which the checkpoint does not say" in model.outputs_note) == noted
+    asked = load(tmp_path / "model.pt", arch=NET, classes=["a", "b", "c"], outputs="softmax")
+    assert asked.outputs.kind == "softmax"
+
+
 def test_architecture_and_classes_may_come_from_the_record(tmp_path, net):
     torch.save(net.state_dict(), tmp_path / "model.pt")
     record = {"architecture": NET, "label_names": ["a", "b"]}

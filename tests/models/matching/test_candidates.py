@@ -41,6 +41,22 @@ def test_twins_that_differ_in_how_images_are_read_are_told_apart_by_it(tmp_path)
     assert "mean 0.5," in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("deit_tiny_patch16_224", "vit_tiny_patch16_384"),
+        ("vit_tiny_patch16_384", "vit_tiny_patch16_224"),
+        ("deit3_small_patch16_384", "deit3_small_patch16_224"),
+    ],
+)
+def test_a_twin_of_another_size_than_the_weights_tell_is_not_named(tmp_path, name, other):
+    path = weights_of(tmp_path / "m.pt", name)
+    with pytest.raises(CheckpointError) as error:
+        load(path, classes=["a", "b"])
+    assert f"{name} (" in str(error.value) or f"--arch {name}" in str(error.value)
+    assert other not in str(error.value)
+
+
 @pytest.mark.parametrize("arch", ["test_resnet", "timm/test_resnet"])
 def test_the_name_that_was_tried_is_not_suggested_again(tmp_path, arch):
     state = timm.create_model("test_resnet", num_classes=2).state_dict()

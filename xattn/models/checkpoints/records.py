@@ -23,6 +23,12 @@ BESIDE = ("preprocessor_config.json", "config.json", "args.yaml", "hparams.yaml"
 LARGEST_FILE = 2_000_000
 DEEPEST = 4
 
+_PROBLEMS = {
+    "multi_label_classification": "sigmoid",
+    "single_label_classification": "softmax",
+}
+"""Hugging Face's words for what the outputs are."""
+
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, as Hugging Face stores them."""
 
@@ -36,6 +42,7 @@ _NAMES = {
     "crop_mode": ("crop_mode",),
     "architecture": ("architecture", "arch", "model", "model_name", "backbone"),
     "classes": ("label_names", "class_names", "classes", "id2label", "class_to_idx"),
+    "outputs": ("problem_type",),
 }
 """What is looked for, and how it is called in the field."""
 
@@ -45,8 +52,8 @@ class Record:
     """What is said about a checkpoint's inputs.
 
     Attributes:
-        values: mean, std, interpolation, size, resize, crop_pct, crop_mode, architecture, classes;
-            each if it is said.
+        values: mean, std, interpolation, size, resize, crop_pct, crop_mode, architecture, classes,
+            outputs; each if it is said.
         sources: where each is from, in words.
     """
 
@@ -233,10 +240,14 @@ def _class_names(value: Any) -> list[str] | None:
     return list(value) if names and len(set(value)) == len(value) else None
 
 
+def _outputs(value: Any) -> str | None:
+    return _PROBLEMS.get(value) if isinstance(value, str) else None
+
+
 _PARSE: dict[str, Any] = {
     "mean": _colours, "std": _deviations, "interpolation": _filter, "size": _size,
     "resize": _side, "crop_pct": _fraction, "crop_mode": _text, "architecture": _text,
-    "classes": _class_names,
+    "classes": _class_names, "outputs": _outputs,
 }  # fmt: skip
 
 

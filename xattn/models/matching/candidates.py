@@ -14,6 +14,7 @@ from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.records import published_by
 from xattn.models.matching.fingerprints import candidates
 from xattn.models.matching.fitting import fit
+from xattn.models.matching.input_size import Size
 from xattn.models.matching.state import likely_architecture, skeleton
 
 MOST = 6
@@ -22,14 +23,25 @@ MOST = 6
 
 def fitting(checkpoint: Checkpoint) -> list[str]:
     """Return every known architecture that the weights fill, under the names `build` takes."""
-    found = []
+    sizes: dict[str, Size | None] = {}
     for name in candidates(checkpoint.state):
         try:
-            if fit(checkpoint, name).match.perfect:
-                found.append(name)
+            found = fit(checkpoint, name)
         except XattnError:  # of another version of the library, or not clear which head is meant
             continue
-    return found
+        if found.match.perfect:
+            sizes[name] = found.size
+    return [name for name, size in sizes.items() if size is None or not _is_there(name, sizes)]
+
+
+def _is_there(name: str, sizes: Mapping[str, Size | None]) -> bool:
+    """Say whether weights of another size than an architecture's are as published of its twin."""
+
+    def without_size(one: str) -> dict[str, Any]:
+        return {key: value for key, value in traits_of(one).items() if key != "size"}
+
+    own = without_size(name)
+    return any(without_size(one) == own for one, size in sizes.items() if size is None)
 
 
 def suggest(checkpoint: Checkpoint, besides: str | None = None) -> str:

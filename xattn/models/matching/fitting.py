@@ -140,6 +140,9 @@ def _head(
     weight, own = state.get(f"{classifier}.weight"), expected[f"{classifier}.weight"]
     width = own.shape[1]
     if weight is not None and weight.shape[1:] == own.shape[1:]:
+        longer = _continued(state, expected, module, classifier)
+        if longer is not None:
+            return longer, longer.n_classes
         state.setdefault(f"{classifier}.bias", torch.zeros(len(weight), dtype=weight.dtype))
         return None, len(weight)
     loose = {k: v for k, v in state.items() if k not in expected or k.startswith(classifier + ".")}
@@ -153,6 +156,30 @@ def _head(
         near = {k: v for k, v in near.items() if not is_averaged(k.removeprefix(beside))}
         head = find_head(near, classifier, width, module, wanted)
     return head, head.n_classes if head else 1000
+
+
+def _continued(
+    state: State, expected: Mapping[str, Tensor], module: nn.Module, classifier: str
+) -> Head | None:
+    """Find the layers that a training put behind the architecture's classifier, by their numbers.
+
+    `classifier = Sequential(Dropout(), Linear(1280, 256), ReLU(), Linear(256, 2))` keeps the path
+    of an own classifier at `classifier.1`, and goes on at `classifier.3`.
+    """
+    parent, _, end = classifier.rpartition(".")
+    if not parent or not end.isdecimal():
+        return None
+    behind = {
+        k: v
+        for k, v in state.items()
+        if k.startswith(f"{parent}.") and k not in expected and not k.startswith(f"{classifier}.")
+    }
+    if not behind:
+        return None
+    own = {k: v for k, v in state.items() if k.startswith(f"{classifier}.")}
+    width = own[f"{classifier}.weight"].shape[1]
+    head = find_head(own | behind, classifier, width, module, 0)
+    return head if head is not None and head.layers is not None else None
 
 
 def _left_out(

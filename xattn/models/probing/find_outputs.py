@@ -267,7 +267,7 @@ def _decide(base: Outputs, values: _Values, kind: str) -> Outputs:
             way = "sum to one: they exclude each other" if exclusive else "are each a sigmoid"
             raise CheckpointError(
                 f"Expected {kind} outputs, but those of the model are probabilities already and "
-                f"{way}; leave --outputs out, or say probabilities"
+                f"{way}; say --outputs probabilities"
             )
         return replace(base, kind="probabilities", exclusive=exclusive)
     if kind == "sigmoid" and not one:
