@@ -54,7 +54,7 @@ def test_a_file_that_is_dropped_in_is_found(package):
 def test_a_name_is_registered_once():
     registry: Registry[int] = Registry("thing")
     registry.add("one", 1)
-    with pytest.raises(UsageError, match="Expected a new name for a thing, but got 'one'"):
+    with pytest.raises(UsageError, match="Expected a name that no other thing has, but got 'one'"):
         registry.add("one", 2)
 
 

@@ -11,7 +11,7 @@ A single file is named on the command line: `xattn --plugin my_method.py explain
 from __future__ import annotations
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -31,17 +31,25 @@ def load_installed() -> list[str]:
     if not _installed:
         found = entry_points(group=GROUP)
         _installed.extend(one.name for one in found)
-        for one in found:
-            try:
-                one.load()
-            except XattnError:
-                raise
-            except Exception as err:
-                raise UsageError(
-                    f"Expected the plugin {one.name!r} ({one.value}) to be importable, but got "
-                    f"{type(err).__name__}: {one_line(err)}; mend it or uninstall its package"
-                ) from err
+        try:
+            for one in found:
+                _load(one)
+        except BaseException:
+            _installed.clear()  # who asks again is told again
+            raise
     return list(_installed)
+
+
+def _load(plugin: EntryPoint) -> None:
+    try:
+        plugin.load()
+    except XattnError:
+        raise
+    except Exception as err:
+        raise UsageError(
+            f"Expected the plugin {plugin.name!r} ({plugin.value}) to be importable, but got "
+            f"{type(err).__name__}: {one_line(err)}; mend it or uninstall its package"
+        ) from err
 
 
 def load_file(path: str | Path) -> str:

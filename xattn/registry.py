@@ -1,22 +1,28 @@
 """What can be chosen by name, and how more of it is added: one idiom for all kinds.
 
-    METHODS: Registry[Method] = Registry("method", package="xattn.attribution.methods")
+    DETECTORS: Registry[Detector] = Registry("detector", package="xattn.features.detected")
 
-    METHODS.add("gradcam", GradCAM())      # or, on a function: @METHODS.register("gradcam")
-    METHODS.find("gradcm")                 # UsageError: Unknown method 'gradcm'; did you mean ...
+    @detector("ruler", source="...")  # every kind has such a decorator, made of `register`
+    def ruler(picture): ...
+
+    DETECTORS.find("rulr")  # UsageError: Unknown detector 'rulr'; did you mean 'ruler'?
+
+The decorators of all kinds read alike: the name first, everything else by keyword, and the
+`meaning` of an entry is the first line of its docstring unless it is given.
 
 A file that lies in the package of a registry is found without being listed anywhere. Files from
 elsewhere register the same way: packages by the entry point `xattn.plugins`, a single file by
-`xattn --plugin FILE` (see `xattn.plugins`).
+`xattn --plugin FILE` (see `xattn.plugins`). How each kind is added: docs/extending.md.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from threading import RLock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from xattn.errors import UsageError, near
 from xattn.plugins import load_installed
@@ -31,9 +37,13 @@ _LOCK = RLock()
 class Registry(MutableMapping[str, T]):
     """A mapping of names to what they stand for, filled when it is first looked at.
 
+    Entries come in the order of the package's modules, whichever was imported first, and after
+    them those from elsewhere; the entries of one module in the order in which they were added.
+
     Args:
         kind: what the names are names of, for messages: "method".
-        package: its modules are imported before the first look; "" if there is none.
+        package: its modules are imported before the first look, but for those whose names begin
+            with an underscore; "" if there is none.
         first: modules of the package, by their last name, that come first, in this order; the
             others follow in alphabetical order.
     """
@@ -43,6 +53,7 @@ class Registry(MutableMapping[str, T]):
         self._package = package
         self._first = tuple(first)
         self._known: dict[str, T] = {}
+        self._homes: dict[str, str] = {}
         self._loaded = False
 
     def add(self, name: str, value: T) -> T:
@@ -51,11 +62,18 @@ class Registry(MutableMapping[str, T]):
         Raises:
             UsageError: the name is taken.
         """
-        if name in self._known:
+        return self._add(name, value, sys._getframe(1).f_globals["__name__"])
+
+    def _add(self, name: str, value: T, home: str) -> T:
+        """Register what the module `home` adds."""
+        taken = self._homes.get(name, "")
+        # Of a module whose import failed nothing counts: it may be imported once more.
+        if name in self._known and (not taken or taken in sys.modules):
             raise UsageError(
-                f"Expected a new name for a {self.kind}, but got {name!r}, which is registered"
+                f"Expected a name that no other {self.kind} has, but got {name!r}, which "
+                f"{taken or 'somebody'} registered"
             )
-        self._known[name] = value
+        self._known[name], self._homes[name] = value, home
         return value
 
     def register(self, name: str, make: Callable[[F], T]) -> Callable[[F], F]:
@@ -67,7 +85,7 @@ class Registry(MutableMapping[str, T]):
         """
 
         def decorate(decorated: F) -> F:
-            self.add(name, make(decorated))
+            self._add(name, make(decorated), sys._getframe(1).f_globals["__name__"])
             return decorated
 
         return decorate
@@ -93,6 +111,7 @@ class Registry(MutableMapping[str, T]):
 
     def __delitem__(self, name: str) -> None:
         del self._known[name]
+        self._homes.pop(name, None)
 
     def __iter__(self) -> Iterator[str]:
         self._load()
@@ -115,12 +134,17 @@ class Registry(MutableMapping[str, T]):
                 return
             self._loaded = True  # its modules look at it while they are imported
             try:
-                for module in self._modules():
+                modules = self._modules()
+                for module in modules:
                     importlib.import_module(module)
                 load_installed()
             except BaseException:
                 self._loaded = False
                 raise
+            places = {module: place for place, module in enumerate(modules)}
+            homes = ((name, self._homes.get(name)) for name in self._known)
+            order = sorted(homes, key=lambda found: places.get(found[1] or "", len(places)))
+            self._known = {name: self._known[name] for name, _ in order}
 
     def _modules(self) -> list[str]:
         if not self._package:
@@ -129,3 +153,18 @@ class Registry(MutableMapping[str, T]):
         found = sorted(one.name for one in pkgutil.iter_modules(home.__path__))
         rest = [name for name in found if name not in self._first and not name.startswith("_")]
         return [f"{self._package}.{name}" for name in (*self._first, *rest)]
+
+
+def meaning_of(decorated: Any, given: str = "") -> str:
+    """Return what an entry is in one line: as given, or the first line of the docstring.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    text = given or (getattr(decorated, "__doc__", None) or "").strip()
+    if not text:
+        name = getattr(decorated, "__qualname__", repr(decorated))
+        raise UsageError(
+            f"Expected a docstring of {name} whose first line says what it is, but got none"
+        )
+    return text.splitlines()[0].strip()

@@ -53,7 +53,7 @@ def _architecture_row(name: str, tried: bool) -> dict[str, Any]:
         "parameters": cost.parameters,
         "multiply_adds": cost.multiply_adds,
         "maps": _methods_that_work(name) if tried else _main_maps(cost.attends),
-        "what": entry.summary if entry else "",
+        "what": entry.meaning if entry else "",
     }
 
 

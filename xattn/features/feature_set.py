@@ -33,7 +33,7 @@ from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.features.bookkeeping import KEEP_ALL, bookkeeping
 from xattn.features.computed.collect import DETECTED, measure_pictures
-from xattn.features.computed.registry import MEASURES
+from xattn.features.computed.registry import COMPUTED_FEATURES
 from xattn.features.detected import DETECTORS
 from xattn.features.masks import (
     MaskFault,
@@ -224,7 +224,7 @@ def _excluded(
     exclude: Sequence[str], annotations: Annotations, more: MoreFeatures | None
 ) -> list[str]:
     """Return the names to leave out, all of which there could be."""
-    known = {*annotations.features, LESION, *MEASURES, *(n + DETECTED for n in DETECTORS)}
+    known = {*annotations.features, LESION, *COMPUTED_FEATURES, *(n + DETECTED for n in DETECTORS)}
     known |= set() if more is None else set(map(str, more.table.columns))
     names = [name for name in dict.fromkeys(exclude) if name != KEEP_ALL or name in known]
     for name in names:

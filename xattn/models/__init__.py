@@ -1,6 +1,5 @@
 """Trained models behind one interface: architectures, checkpoints, and what can be explained."""
 
-import xattn.models.architectures.zoo  # noqa: F401 -- importing registers
 from xattn.models.architectures.registry import ARCHITECTURES, build
 from xattn.models.checkpoints.checkpoint import save_checkpoint
 from xattn.models.interface import Model

@@ -9,7 +9,7 @@ from tests.analysis.pictures import Pictures, pictures
 from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.notes import notes
 from xattn.annotations import read_annotations
-from xattn.features.computed import MEASURES
+from xattn.features.computed import COMPUTED_FEATURES
 from xattn.features.computed.collect import DETECTED, measure_pictures
 from xattn.features.detected import DETECTORS
 from xattn.features.feature_set import FeatureSet, collect_features
@@ -30,11 +30,11 @@ def change(made: Pictures, edit):
 
 def test_computed_features_stand_in_the_table_with_their_kind_and_their_cards(made):
     features = FeatureSet.open(made.run)
-    assert set(MEASURES) < set(features.table.columns)
-    assert {features.kinds[name] for name in MEASURES} == {"computed"}
+    assert set(COMPUTED_FEATURES) < set(features.table.columns)
+    assert {features.kinds[name] for name in COMPUTED_FEATURES} == {"computed"}
     facts = json.loads((made.run.path / "features.json").read_text())
     assert facts["frame"] == 256
-    assert facts["computed"] == {name: card.to_dict() for name, card in MEASURES.items()}
+    assert facts["computed"] == {name: card.to_dict() for name, card in COMPUTED_FEATURES.items()}
     # A disc of radius 11 in a picture of 48.
     assert features.table["diameter"].to_numpy() == pytest.approx(22 / 48, abs=0.03)
     assert features.table["lesion_cut"].eq(0).all()
@@ -70,7 +70,7 @@ def test_without_any_lesion_mask_nothing_is_computed(made):
 
 def test_it_can_be_left_out(made):
     features = collect_features(made.run, made.annotations, computed=False)
-    assert not set(MEASURES) & set(features.table.columns)
+    assert not set(COMPUTED_FEATURES) & set(features.table.columns)
     assert features.unmeasured == {}
 
 

@@ -13,7 +13,7 @@ from tests.features.computed.shapes import (
     rectangle,
     star,
 )
-from xattn.features.computed import MEASURES, Subject, UnmeasurableError
+from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableError
 from xattn.features.computed.shape import (
     box_dimension,
     compactness,
@@ -147,7 +147,7 @@ def test_a_lesion_that_reaches_the_edge_has_no_shape_but_is_known_to_be_cut():
     assert lesion_cut(on_skin(disc())) == 0
     for name in ("shape_asymmetry", "compactness", "fractal_dimension", "diameter"):
         with pytest.raises(UnmeasurableError, match="edge of the picture"):
-            MEASURES[name](cut)
+            COMPUTED_FEATURES[name](cut)
 
 
 def test_too_small_a_lesion_has_no_fractal_dimension():
@@ -159,10 +159,10 @@ def test_too_small_a_lesion_has_no_fractal_dimension():
     ("mask", "reason"),
     [(np.zeros((64, 64), bool), "empty"), (disc(3), "fewer than 100 pixels")],
 )
-@pytest.mark.parametrize("name", list(MEASURES))
+@pytest.mark.parametrize("name", list(COMPUTED_FEATURES))
 def test_nothing_is_measured_without_a_lesion(mask, reason, name):
     with pytest.raises(UnmeasurableError, match=reason):
-        MEASURES[name](on_skin(mask))
+        COMPUTED_FEATURES[name](on_skin(mask))
 
 
 def test_only_the_largest_part_of_a_mask_is_the_lesion():
@@ -176,6 +176,6 @@ def test_only_the_largest_part_of_a_mask_is_the_lesion():
 def test_a_subject_keeps_its_picture_unchanged():
     subject = on_skin(comma())
     before = subject.pixels.copy()
-    for card in MEASURES.values():
+    for card in COMPUTED_FEATURES.values():
         card(Subject(subject.pixels, subject.mask))
     assert (subject.pixels == before).all()

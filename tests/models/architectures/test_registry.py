@@ -13,18 +13,20 @@ from xattn.models.architectures.registry import architecture, variants
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_registered_architecture_is_built_with_the_classes_asked_for(name):
-    card = ARCHITECTURES[name]
+    entry = ARCHITECTURES[name]
     net = build(name, 3).eval()
     with torch.no_grad():
         assert net(torch.zeros(1, 3, 224, 224)).shape == (1, 3)
-    assert card.name == name
-    assert card.family in ("convolutional", "hybrid", "control", "transformer")
-    assert card.summary.endswith(".")
-    assert "\n" not in card.summary
+    assert entry.name == name
+    assert entry.family in ("convolutional", "hybrid", "control", "transformer")
+    assert entry.meaning.endswith(".")
+    assert "\n" not in entry.meaning
 
 
 def test_two_architectures_of_one_name_are_a_mistake():
-    with pytest.raises(ValueError, match="'resnet18' is registered twice"):
+    with pytest.raises(
+        UsageError, match="no other architecture has, but got 'resnet18'"
+    ):
 
         @architecture("resnet18", family="convolutional")
         def _again(n_classes: int) -> nn.Module:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xattn.features.computed.registry import measure
+from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject, UnmeasurableError
 
 _EIGHTHS = 8
@@ -19,7 +19,7 @@ _FAINT = 4.0
 _FEWEST = 8
 
 
-@measure(
+@computed_feature(
     "abrupt_border",
     unit="1",
     high=1.0,

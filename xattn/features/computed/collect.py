@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from xattn.annotations.records import LESION
 from xattn.errors import AnnotationError, ImageError
 from xattn.features.computed.frame import SIDE, read_framed, whole_picture
-from xattn.features.computed.registry import MEASURES, measure_all
+from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
 from xattn.features.computed.subject import Subject, UnmeasurableError
 from xattn.features.detected import DETECTORS, Picture, detect
 from xattn.features.detected.picture import Mask
@@ -63,7 +63,7 @@ def measure_pictures(
     Args:
         run: its pictures are read again from where they were.
         annotations: lesion masks, and masks of artifacts that are kept out of what is measured.
-        computed: measure `MEASURES`, if any image of the run has a lesion mask.
+        computed: measure `COMPUTED_FEATURES`, if any image of the run has a lesion mask.
         detected: run `DETECTORS`; their scores are called `<name>.detected`.
         progress: called as progress(done, total) after every picture.
         workers: threads that read and measure.
@@ -85,7 +85,7 @@ def measure_pictures(
             progress(row + 1, len(ids))
     facts = {
         "frame": SIDE,
-        "computed": {n: MEASURES[n].to_dict() for n in pass_.measured},
+        "computed": {n: COMPUTED_FEATURES[n].to_dict() for n in pass_.measured},
         "detectors": {n: DETECTORS[n].to_dict() for n in pass_.looked_for},
         "unmeasured": {name: dict(counted) for name, counted in reasons.items() if counted},
     }
@@ -104,7 +104,9 @@ class _Pass:
 
     @cached_property
     def measured(self) -> list[str]:
-        return [n for n in MEASURES if self.computed and n not in self.annotations.features]
+        return [
+            n for n in COMPUTED_FEATURES if self.computed and n not in self.annotations.features
+        ]
 
     @cached_property
     def looked_for(self) -> list[str]:
@@ -113,7 +115,7 @@ class _Pass:
 
     @cached_property
     def kinds(self) -> dict[str, str]:
-        kinds = {name: MEASURES[name].kind for name in self.measured}
+        kinds = {name: COMPUTED_FEATURES[name].kind for name in self.measured}
         return kinds | {name + DETECTED: "artifact" for name in self.looked_for}
 
     def measure(self, row: int) -> tuple[dict[str, float], dict[str, str]]:

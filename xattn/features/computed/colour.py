@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.features.computed.registry import measure
+from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.shape import aligned
 from xattn.features.computed.subject import Array, Lab, Subject, UnmeasurableError
 
@@ -18,7 +18,7 @@ _SHARE = 0.05
 """A colour is present from this share of the lesion on."""
 
 
-@measure(
+@computed_feature(
     "colour_asymmetry",
     unit="delta E (CIE76)",
     whole=True,
@@ -46,7 +46,7 @@ def _difference(values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object)
     return float(np.sqrt(np.square(apart).sum(axis=1)).mean())
 
 
-@measure(
+@computed_feature(
     "colour_variance",
     unit="delta E squared",
     source="Celebi et al. 2007",
@@ -57,7 +57,7 @@ def colour_variance(subject: Subject) -> float:
     return float(subject.lesion_colours.astype(np.float64).var(axis=0).sum())
 
 
-@measure(
+@computed_feature(
     "dermoscopic_colours",
     unit="colours",
     high=6.0,

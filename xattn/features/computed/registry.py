@@ -1,4 +1,13 @@
-"""The computed features: a dict of cards, filled by a decorator on each measuring function."""
+"""The computed features by name, each registered by a decorator on its measuring function.
+
+One idea a file, in this package:
+
+    @computed_feature("name", unit="1", low=0, high=1, source="Author et al. 2020", meaning="...")
+    def name(subject: Subject) -> float:
+        ...
+
+It takes part in `xattn feature-usage` by being registered.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +18,13 @@ from typing import Any
 import numpy as np
 
 from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.registry import Registry, meaning_of
+
+Measure = Callable[[Subject], float]
 
 
 @dataclass(frozen=True)
-class Card:
+class ComputedFeature:
     """One computed feature.
 
     Attributes:
@@ -34,12 +46,12 @@ class Card:
     whole: bool
     source: str
     meaning: str
-    function: Callable[[Subject], float]
+    function: Measure
     kind: str = "computed"
     needs_lesion: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as plain JSON values, without the function."""
+        """Return what is known of it as plain JSON values, without the function."""
         facts = asdict(self)
         del facts["function"]
         return facts | {k: None for k in ("low", "high") if not np.isfinite(facts[k])}
@@ -55,35 +67,37 @@ class Card:
         return float(self.function(subject))
 
 
-MEASURES: dict[str, Card] = {}
+COMPUTED_FEATURES: Registry[ComputedFeature] = Registry(
+    "computed feature", package="xattn.features.computed", first=("border", "shape")
+)
 """By name, in the order of the tables."""
 
 
-def measure(
+def computed_feature(
     name: str,
     *,
     unit: str,
     source: str,
-    meaning: str,
+    meaning: str = "",
     low: float = 0.0,
     high: float = np.inf,
     whole: bool = False,
-) -> Callable[[Callable[[Subject], float]], Callable[[Subject], float]]:
-    """Register a measuring function; see `Card` for the arguments."""
-
-    def register(function: Callable[[Subject], float]) -> Callable[[Subject], float]:
-        MEASURES[name] = Card(name, unit, low, high, whole, source, meaning, function)
-        return function
-
-    return register
+) -> Callable[[Measure], Measure]:
+    """Register a measuring function; see `ComputedFeature` for the arguments."""
+    return COMPUTED_FEATURES.register(
+        name,
+        lambda function: ComputedFeature(
+            name, unit, low, high, whole, source, meaning_of(function, meaning), function
+        ),
+    )
 
 
 def measure_all(subject: Subject) -> tuple[dict[str, float], dict[str, str]]:
     """Return every computed feature by name, NaN where it cannot be measured, and why not."""
-    values, reasons = dict.fromkeys(MEASURES, np.nan), {}
-    for name, card in MEASURES.items():
+    values, reasons = dict.fromkeys(COMPUTED_FEATURES, np.nan), {}
+    for name, feature in COMPUTED_FEATURES.items():
         try:
-            values[name] = card(subject)
+            values[name] = feature(subject)
         except UnmeasurableError as err:
             reasons[name] = str(err)
     return values, reasons

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import find_contours
 
-from xattn.features.computed.registry import measure
+from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Array, Subject, UnmeasurableError
 
 _BOXES = (32, 23, 16, 11, 8)
@@ -37,7 +37,7 @@ def aligned(
     return np.asarray(cv2.warpAffine(values, to_picture, (side, side), flags=flags))
 
 
-@measure(
+@computed_feature(
     "shape_asymmetry",
     unit="1",
     high=1.0,
@@ -52,7 +52,7 @@ def shape_asymmetry(subject: Subject) -> float:
     return float(1 - np.mean(shared) / turned.sum())
 
 
-@measure(
+@computed_feature(
     "compactness",
     unit="1",
     high=1.0,
@@ -77,7 +77,7 @@ def compactness(subject: Subject) -> float:
     return float(min(1.0, 4 * np.pi * area / np.hypot(*step.T).sum() ** 2))
 
 
-@measure(
+@computed_feature(
     "fractal_dimension",
     unit="1",
     low=0.0,
@@ -120,7 +120,7 @@ def _boxes(points: Array) -> float:
     return float(filled.sum() / len(shift))
 
 
-@measure(
+@computed_feature(
     "diameter",
     unit="long side of the picture",
     high=float(np.sqrt(2)),
@@ -135,7 +135,7 @@ def diameter(subject: Subject) -> float:
     return float((distance.max() + 1) / max(subject.mask.shape))
 
 
-@measure(
+@computed_feature(
     "lesion_cut",
     unit="yes/no",
     high=1.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.features.computed.registry import measure
+from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject
 
 TONES = ("dark", "brown", "tan", "intermediate", "light", "very light")
@@ -15,7 +15,7 @@ CUT_OFFS = (-30.0, 10.0, 28.0, 41.0, 55.0)
 """Degrees between the bands (Chardon et al. 1991; Del Bino and Bernerd 2013)."""
 
 
-@measure(
+@computed_feature(
     "skin_tone",
     unit="degrees (ITA)",
     low=-180.0,

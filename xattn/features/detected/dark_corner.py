@@ -21,7 +21,7 @@ _INNER = 0.7
     "dark_corner",
     middle=-0.46,
     spread=0.087,
-    looks_for="corners of the picture that are darker than the rest",
+    meaning="corners of the picture that are darker than the rest",
     source="Sultana et al. 2014; Bissoto et al. 2020",
 )
 def dark_corner(picture: Picture) -> Found:

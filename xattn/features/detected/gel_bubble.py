@@ -14,7 +14,7 @@ _BRIGHTER = 7.0
     "gel_bubble",
     middle=-5.5,
     spread=2.26,
-    looks_for="small bright reflections and rings",
+    meaning="small bright reflections and rings",
     source="top-hat transform, Abbas et al. 2011 on specular reflection; ours",
 )
 def gel_bubble(picture: Picture) -> Found:

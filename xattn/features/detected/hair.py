@@ -24,7 +24,7 @@ _RULED_LENGTH, _RULED_WIDTH = 60.0, 4.0
     "hair",
     middle=2.9,
     spread=1.69,
-    looks_for="long thin dark lines that are not straight",
+    meaning="long thin dark lines that are not straight",
     source="Lee et al. 1997 (DullRazor: morphological closing); Abbas et al. 2011 (line filters)",
 )
 def hair(picture: Picture) -> Found:

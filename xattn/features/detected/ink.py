@@ -20,7 +20,7 @@ _NOT_GREEN = 3.0
     "ink",
     middle=-5.3,
     spread=1.44,
-    looks_for="strokes that are more violet than what surrounds them",
+    meaning="strokes that are more violet than what surrounds them",
     source="hue of marker ink in CIELAB; Winkler et al. 2019 on why it matters; ours",
 )
 def ink(picture: Picture) -> Found:

@@ -19,7 +19,7 @@ _SMOOTH = 15
     "patches",
     middle=-3.8,
     spread=1.0,
-    looks_for="a large plain area at the picture's edge whose colour is not the skin's",
+    meaning="a large plain area at the picture's edge whose colour is not the skin's",
     source="Bissoto et al. 2020; Rieger et al. 2020; ours",
 )
 def patches(picture: Picture) -> Found:

@@ -1,4 +1,11 @@
-"""The detectors: a dict of cards, filled by a decorator on each detecting function."""
+"""The detectors by name, each registered by a decorator on its detecting function.
+
+One artifact a file, in this package:
+
+    @detector("name", middle=1.0, spread=0.5, source="Author et al. 2020", meaning="...")
+    def name(picture: Picture) -> Found:
+        ...
+"""
 
 from __future__ import annotations
 
@@ -8,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from xattn.errors import UsageError, near
 from xattn.features.detected.picture import Mask, Picture
+from xattn.registry import Registry, meaning_of
 
 PRESENT = 0.5
 """Score from which an artifact counts as present, where yes or no is asked."""
@@ -26,6 +33,9 @@ class Found:
 
     evidence: float
     mask: Mask | None = None
+
+
+Look = Callable[[Picture], Found]
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Detector:
 
     Attributes:
         name: of the artifact, as in annotation files.
-        looks_for: one line.
+        meaning: what it looks for, in one line.
         source: paper that the idea comes from.
         middle, spread: score = 1 / (1 + exp((middle - evidence) / spread)): a logistic regression
             of the human flags of the development half of ISIC 2018 on the evidence.
@@ -55,14 +65,14 @@ class Detector:
     """
 
     name: str
-    looks_for: str
+    meaning: str
     source: str
     middle: float
     spread: float
-    function: Callable[[Picture], Found]
+    function: Look
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the card as plain JSON values, without the function."""
+        """Return what is known of it as plain JSON values, without the function."""
         facts = asdict(self)
         del facts["function"]
         return facts
@@ -74,20 +84,24 @@ class Detector:
         return Detection(float(1 / (1 + np.exp(odds))), found.mask)
 
 
-DETECTORS: dict[str, Detector] = {}
+DETECTORS: Registry[Detector] = Registry(
+    "detector",
+    package="xattn.features.detected",
+    first=("dark_corner", "gel_bubble", "hair", "patches", "ink", "ruler"),
+)
 """By name of the artifact."""
 
 
 def detector(
-    name: str, *, middle: float, spread: float, looks_for: str, source: str
-) -> Callable[[Callable[[Picture], Found]], Callable[[Picture], Found]]:
+    name: str, *, middle: float, spread: float, source: str, meaning: str = ""
+) -> Callable[[Look], Look]:
     """Register a detecting function; see `Detector` for the arguments."""
-
-    def register(function: Callable[[Picture], Found]) -> Callable[[Picture], Found]:
-        DETECTORS[name] = Detector(name, looks_for, source, middle, spread, function)
-        return function
-
-    return register
+    return DETECTORS.register(
+        name,
+        lambda function: Detector(
+            name, meaning_of(function, meaning), source, middle, spread, function
+        ),
+    )
 
 
 def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
@@ -96,11 +110,7 @@ def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
     Raises:
         UsageError: there is none of this name.
     """
-    chosen = list(DETECTORS) if names is None else list(names)
-    for name in chosen:
-        if name not in DETECTORS:
-            raise UsageError(f"Unknown detector {name!r}{near(name, DETECTORS)}")
-    return [DETECTORS[name] for name in chosen]
+    return [DETECTORS.find(name) for name in (DETECTORS if names is None else names)]
 
 
 def detect(picture: Picture, names: Sequence[str] | None = None) -> dict[str, Detection]:

@@ -35,7 +35,7 @@ class _Line:
     "ruler",
     middle=0.536,
     spread=0.105,
-    looks_for="a straight dark line with ticks at equal distances",
+    meaning="a straight dark line with ticks at equal distances",
     source="autocorrelation of the profile along straight lines; ours",
 )
 def ruler(picture: Picture) -> Found:

@@ -50,4 +50,4 @@ MEANINGS = {
     "ela": "embedded local self-attention (ELA)",
     "conv": "convolutions, with as many parameters as the GA hybrid,",
 }
-"""What a hybrid's summary says of its blocks."""
+"""What a hybrid's entry says of its blocks."""

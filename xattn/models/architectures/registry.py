@@ -1,9 +1,9 @@
 """Architectures by name: the study's own, and every one of timm and torchvision.
 
-The study's architectures are registered by a decorator (see `zoo.py`); any other name is
-looked up in timm and torchvision. `timm/NAME` and `torchvision/NAME` say which of the two is meant
-where both have it. A name of timm with a block's name after it, such as `convnext_tiny-la`, is a
-hybrid.
+The study's architectures are registered by a decorator (see `zoo.py`), and so are those in other
+files of this package; any other name is looked up in timm and torchvision. `timm/NAME` and
+`torchvision/NAME` say which of the two is meant where both have it. A name of timm with a block's
+name after it, such as `convnext_tiny-la`, is a hybrid.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import nn
 from xattn.errors import UsageError, near
 from xattn.models.architectures.blocks import BLOCKS
 from xattn.models.architectures.hybrids import make_hybrid
+from xattn.registry import Registry, meaning_of
 
 Builder = Callable[..., nn.Module]
 B = TypeVar("B", bound=Builder)
@@ -30,29 +31,25 @@ class Architecture:
         name: as users type it.
         family: "convolutional", "hybrid", "control" or "transformer".
         build: `build(n_classes, **options)`, weights random.
-        summary: one line.
+        meaning: one line.
     """
 
     name: str
     family: str
     build: Builder
-    summary: str
+    meaning: str
 
 
-ARCHITECTURES: dict[str, Architecture] = {}
+ARCHITECTURES: Registry[Architecture] = Registry(
+    "architecture", package="xattn.models.architectures", first=("zoo",)
+)
 
 
-def architecture(name: str, family: str) -> Callable[[B], B]:
-    """Register a builder under `name`; the first line of its docstring is its summary."""
-
-    def register(builder: B) -> B:
-        if name in ARCHITECTURES:
-            raise ValueError(f"Architecture {name!r} is registered twice")
-        summary = (builder.__doc__ or "").strip().splitlines()[0]
-        ARCHITECTURES[name] = Architecture(name, family, builder, summary)
-        return builder
-
-    return register
+def architecture(name: str, *, family: str, meaning: str = "") -> Callable[[B], B]:
+    """Register a builder; see `Architecture` for the arguments."""
+    return ARCHITECTURES.register(
+        name, lambda build: Architecture(name, family, build, meaning_of(build, meaning))
+    )
 
 
 def variants(name: str) -> list[str]:

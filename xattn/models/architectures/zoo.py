@@ -41,12 +41,13 @@ def swin_tiny(n_classes: int, **options: Any) -> nn.Module:
 
 
 def _register_hybrid(backbone: str, title: str, kind: str) -> None:
+    @architecture(
+        f"{backbone}-{kind}",
+        family="control" if kind == "conv" else "hybrid",
+        meaning=f"{title} with {MEANINGS[kind]} after chosen stages.",
+    )
     def build(n_classes: int, **options: Any) -> nn.Module:
         return build_hybrid(backbone, kind, n_classes, **options)
-
-    build.__doc__ = f"{title} with {MEANINGS[kind]} after chosen stages."
-    family = "control" if kind == "conv" else "hybrid"
-    architecture(f"{backbone}-{kind}", family=family)(build)
 
 
 for _backbone, _title in (("resnet18", "ResNet-18"), ("efficientnet_b0", "EfficientNet-B0")):

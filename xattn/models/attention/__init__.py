@@ -5,8 +5,6 @@ weights are made of is read where it leaves named submodules, during the one for
 run anyway; nothing about the model's own path changes.
 """
 
-import xattn.models.attention.readers
-import xattn.models.attention.swin  # noqa: F401 -- importing registers
 from xattn.models.attention.layer import AttentionLayer, attention_map
 from xattn.models.attention.registry import READERS, Reader, is_attention, reader, reader_of
 from xattn.models.attention.weights import (

@@ -21,7 +21,7 @@ from xattn.models.attention.weights import (
 )
 
 
-@reader
+@reader("ga")
 class GlobalReader(Reader):
     """This project's GA block."""
 
@@ -45,7 +45,7 @@ class GlobalReader(Reader):
         return DenseWeights(q * q.shape[-1] ** -0.5, k, bias)
 
 
-@reader
+@reader("la")
 class LocalReader(Reader):
     """This project's LA and ELA blocks."""
 
@@ -80,7 +80,7 @@ def neighbours(h: int, w: int, side: int) -> Tensor:
     return numbers.where(there, h * w).reshape(h * w, side * side)
 
 
-@reader
+@reader("timm")
 class TimmReader(Reader):
     """timm's `Attention`, as in its ViT and DeiT: queries and keys leave through their norms."""
 
@@ -132,7 +132,7 @@ class TimmReader(Reader):
         return FullWeights(mixed @ values.transpose(-2, -1))
 
 
-@reader
+@reader("torch")
 class TorchReader(Reader):
     """`torch.nn.MultiheadAttention` as self-attention, as in torchvision's ViT.
 

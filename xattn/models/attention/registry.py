@@ -1,17 +1,21 @@
-"""How to read one kind of attention layer. A new kind is one subclass with a decorator."""
+"""How to read one kind of attention layer.
+
+A new kind is one subclass of `Reader` with a decorator, in a file of this package.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from torch import Tensor, nn
 
 from xattn.models.attention.weights import Weights
+from xattn.registry import Registry
 
-READERS: list[type[Reader]] = []
+R = TypeVar("R", bound="type[Reader]")
 
 
 class Reader(ABC):
@@ -72,15 +76,20 @@ class Reader(ABC):
         raise NotImplementedError
 
 
-def reader(cls: type[Reader]) -> type[Reader]:
-    """Register a reader."""
-    READERS.append(cls)
-    return cls
+READERS: Registry[type[Reader]] = Registry(
+    "attention reader", package="xattn.models.attention", first=("readers", "swin")
+)
+"""The first that understands a layer reads it."""
+
+
+def reader(name: str) -> Callable[[R], R]:
+    """Register a subclass of `Reader`."""
+    return READERS.register(name, lambda cls: cls)
 
 
 def reader_of(module: nn.Module) -> Reader | None:
     """Return the reader that understands a layer, if any does."""
-    for cls in READERS:
+    for cls in READERS.values():
         if cls.reads(module):
             return cls(module)
     return None
@@ -88,4 +97,4 @@ def reader_of(module: nn.Module) -> Reader | None:
 
 def is_attention(module: nn.Module) -> bool:
     """Whether some reader understands the layer."""
-    return any(cls.reads(module) for cls in READERS)
+    return any(cls.reads(module) for cls in READERS.values())

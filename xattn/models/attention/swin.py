@@ -89,7 +89,7 @@ class Windows:
         return SparseWeights(by_place[:, :, order], seen[order])
 
 
-@reader
+@reader("timm-swin")
 class TimmSwinReader(Reader):
     """timm's block: its attention knows windows only, where they lie the block knows."""
 
@@ -133,7 +133,7 @@ class TimmSwinReader(Reader):
         )
 
 
-@reader
+@reader("torchvision-swin")
 class TorchvisionSwinReader(Reader):
     """torchvision's attention: it cuts and projects inside one function, which is repeated."""
 
