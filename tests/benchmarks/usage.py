@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from tests.benchmarks.harness import Ratio, Table, interleave
 from xattn.analysis.dependence import statistics
+from xattn.analysis.dependence.cross_products import (
+    CrossProducts,
+    feature_embedding,
+    prediction_embedding,
+)
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
-from xattn.analysis.dependence.statistics import Statistic, feature_embedding, prediction_embedding
 from xattn.analysis.dependence.table import negative_controls, usage_table
 from xattn.analysis.dependence.usage import usage_test, usage_tests
 from xattn.stats.codes import label_slices
@@ -101,7 +105,7 @@ def bare_products(
     products = []
     for name in find_decision("min-p").tests:
         statistic = find_statistic(name)
-        assert isinstance(statistic, Statistic)
+        assert isinstance(statistic, CrossProducts)
         features = [feature_embedding(statistic, c, order, label[order]) for c in every]
         everything = np.concatenate(features, axis=1)
         q = prediction_embedding(statistic, score[order][:, None], label[order]).shape[1]

@@ -9,7 +9,7 @@ import pytest
 from tests.figures.populated import complete_run, populated_comparison, populated_course
 from tests.figures.searched import write_search
 from xattn.figures.folders import opened
-from xattn.figures.registry import known_figures
+from xattn.figures.registry import FIGURES
 
 FOLDER = Path(__file__).parents[2] / "figures"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
@@ -26,13 +26,13 @@ def folders(tmp_path_factory):
 
 
 def test_every_figure_has_its_script():
-    assert {s.stem.replace("_", "-") for s in SCRIPTS} == set(known_figures())
+    assert {s.stem.replace("_", "-") for s in SCRIPTS} == set(FIGURES)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
 def test_a_script_draws_its_figure_of_a_folder(script, folders, tmp_path, monkeypatch, capsys):
     name = script.stem.replace("_", "-")
-    of = known_figures()[name].of
+    of = FIGURES[name].of
     place = tmp_path if of is None else folders[of].path
     monkeypatch.setattr(sys, "argv", [script.name, str(place)])
     runpy.run_path(str(script), run_name="__main__")

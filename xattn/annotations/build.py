@@ -7,9 +7,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
-
-# Imported for what they register.
-from xattn.annotations.layouts import camelyon17, csv_table, image_folder, isic, isic2018  # noqa: F401
 from xattn.annotations.layouts.registry import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
 from xattn.annotations.names import reserved_names
 from xattn.annotations.read import read_annotations

@@ -1,14 +1,12 @@
 """The figures by name, and saving them.
 
 A new figure is a function from a folder to a matplotlib `Figure`, decorated with `@figure`, in a
-module of `paper` that is listed in `_MODULES`; the command, the report and the tests then know it.
-The folder is a run's, or, where the decorator says so, one of another kind, several of them, or
-none.
+module of `paper`; the command and the tests then know it. The folder is a run's, or, where the
+decorator says so, one of another kind, several of them, or none.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xattn.errors import RunError, UsageError, near
 from xattn.figures.folders import Folder, listed, opened, target_of_all, targets
 from xattn.figures.venues import VENUES
+from xattn.registry import Registry
 from xattn.runs import RunFolder, TableFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.guard import reading, writing
@@ -31,39 +30,19 @@ Draw = Callable[..., "Figure"]
 
 FORMATS = ("png", "pdf", "svg")
 
-_MODULES = (
-    "attribution_grid",
-    "attribution_models",
-    "agreement",
-    "agreement_maps",
-    "alignment",
-    "feature_usage",
-    "usage_heatmap",
-    "interventions",
-    "bias",
-    "fairness",
-    "trap",
-    "calibration",
-    "confusion",
-    "performance_seeds",
-    "critical_difference",
-    "usage_over_training",
-    "search_history",
-    "blocks",
-)
-
 
 class NothingToDrawError(RunError):
     """The tables of a figure are there, but hold no number that it could show."""
 
 
 @dataclass(frozen=True)
-class FigureCard:
+class PaperFigure:
     """A figure and what is known of it.
 
     Attributes:
         name: as on the command line.
-        caption: one sentence that says what is shown and what marks and intervals mean.
+        meaning: its caption: one sentence that says what is shown and what marks and intervals
+            mean.
         tables: the folder's CSV tables without which it cannot be drawn.
         draw: makes the figure of a folder; of several where `many`, of nothing where `of` is
             None. Call it inside `style.style()`.
@@ -72,7 +51,7 @@ class FigureCard:
     """
 
     name: str
-    caption: str
+    meaning: str
     tables: tuple[str, ...]
     draw: Draw
     of: type[TableFolder] | None = RunFolder
@@ -92,24 +71,48 @@ class FigureCard:
         return ""
 
 
-FIGURES: dict[str, FigureCard] = {}
+FIGURES: Registry[PaperFigure] = Registry(
+    "figure",
+    package="xattn.figures.paper",
+    first=(
+        "attribution_grid",
+        "attribution_models",
+        "agreement",
+        "agreement_maps",
+        "alignment",
+        "feature_usage",
+        "usage_heatmap",
+        "interventions",
+        "bias",
+        "fairness",
+        "trap",
+        "calibration",
+        "confusion",
+        "performance_seeds",
+        "critical_difference",
+        "usage_over_training",
+        "search_history",
+        "blocks",
+    ),
+)
+"""In the order in which they are shown."""
 
 
 def figure(
     name: str,
-    caption: str,
+    *,
+    meaning: str,
     tables: Sequence[str] = (),
     of: type[TableFolder] | None = RunFolder,
     many: bool = False,
 ) -> Callable[[Draw], Draw]:
-    """Register a function as the figure `name`; see `FigureCard` for the arguments."""
-
-    def register(draw: Draw) -> Draw:
-        taking = _taking_one_too(draw) if many else draw
-        FIGURES[name] = FigureCard(name, caption, tuple(tables), taking, of, many)
-        return draw
-
-    return register
+    """Register a function as the figure `name`; see `PaperFigure` for the arguments."""
+    return FIGURES.register(
+        name,
+        lambda draw: PaperFigure(
+            name, meaning, tuple(tables), _taking_one_too(draw) if many else draw, of, many
+        ),
+    )
 
 
 def _taking_one_too(draw: Draw) -> Draw:
@@ -120,17 +123,6 @@ def _taking_one_too(draw: Draw) -> Draw:
         return draw([runs] if isinstance(runs, TableFolder) else list(runs))
 
     return drawn
-
-
-def known_figures() -> dict[str, FigureCard]:
-    """Return every figure by its name, in the order they are shown."""
-    places = {}
-    for place, module in enumerate(_MODULES):
-        places[importlib.import_module(f"xattn.figures.paper.{module}").__name__] = place
-    # A module that was imported by itself before was registered before its turn. The blocks, which
-    # are drawn by partial functions of no module, stay last.
-    ordered = sorted(FIGURES.items(), key=lambda i: places.get(i[1].draw.__module__, len(places)))
-    return dict(ordered)
 
 
 def needs_run(only: str | Sequence[str] | None) -> bool:
@@ -148,7 +140,7 @@ def save_figures(
     """Draw figures of each run and write them, the same bytes for the same run.
 
     Figures whose tables are absent or hold nothing to draw are passed over, unless they were asked
-    for by name; `FigureCard.why_not` says what is lacking. Figures that need no run are drawn only
+    for by name; `PaperFigure.why_not` says what is lacking. Figures that need no run are drawn only
     by name.
 
     Args:
@@ -205,7 +197,7 @@ def save_figures(
     return written
 
 
-def _able(card: FigureCard, folders: Sequence[TableFolder], strict: bool) -> list[TableFolder]:
+def _able(card: PaperFigure, folders: Sequence[TableFolder], strict: bool) -> list[TableFolder]:
     """Return the folders that a figure of several can be drawn from; `strict`: all or an error."""
     able = []
     for run in folders:
@@ -217,19 +209,15 @@ def _able(card: FigureCard, folders: Sequence[TableFolder], strict: bool) -> lis
     return able
 
 
-def _chosen(only: str | Sequence[str] | None) -> list[FigureCard]:
-    cards = known_figures()
+def _chosen(only: str | Sequence[str] | None) -> list[PaperFigure]:
     if only is None:
-        return list(cards.values())
+        return list(FIGURES.values())
     names = [only] if isinstance(only, str) else list(only)
-    for name in names:
-        if name not in cards:
-            raise UsageError(f"Unknown figure {name!r}{near(name, cards)}")
-    return [cards[name] for name in dict.fromkeys(names)]
+    return [FIGURES.find(name) for name in dict.fromkeys(names)]
 
 
 def _save(
-    card: FigureCard,
+    card: PaperFigure,
     of: TableFolder | Sequence[TableFolder] | None,
     target: Path,
     formats: Sequence[str],
@@ -255,10 +243,10 @@ def _save(
     return written
 
 
-def _metadata(card: FigureCard, format: str) -> dict[str, Any]:
+def _metadata(card: PaperFigure, format: str) -> dict[str, Any]:
     """Name the figure inside its file; dates and versions would make the bytes differ."""
     if format == "png":
-        return {"Title": card.name, "Description": card.caption, "Software": None}
+        return {"Title": card.name, "Description": card.meaning, "Software": None}
     if format == "pdf":
-        return {"Title": card.name, "Subject": card.caption, "CreationDate": None}
-    return {"Title": card.name, "Description": card.caption, "Date": None}
+        return {"Title": card.name, "Subject": card.meaning, "CreationDate": None}
+    return {"Title": card.name, "Description": card.meaning, "Date": None}

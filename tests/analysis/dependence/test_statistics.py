@@ -3,13 +3,10 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import chi2_contingency, rankdata, spearmanr
 
+from xattn.analysis.dependence.cross_products import feature_embedding, prediction_embedding
 from xattn.analysis.dependence.decisions import find_statistic
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
-from xattn.analysis.dependence.statistics import (
-    STATISTICS,
-    feature_embedding,
-    prediction_embedding,
-)
+from xattn.analysis.dependence.registry import STATISTICS
 from xattn.errors import UsageError
 from xattn.stats.columns import as_column
 

@@ -190,7 +190,7 @@ def test_the_result_is_frozen():
 def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="did you mean 'majority'"):
         usage_test(RULER, SCORE, LABEL, decision="majorty")
-    with pytest.raises(UsageError, match="Unknown test"):
+    with pytest.raises(UsageError, match="Unknown statistic"):
         usage_test(RULER, SCORE, LABEL, tests=("rnk",))
     with pytest.raises(ValueError, match="one a label, but got 3"):
         usage_test(RULER[:3], SCORE, LABEL)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.interventions.registry import Case, insert, remove
+from xattn.analysis.interventions.edits.inpaint import remove
+from xattn.analysis.interventions.edits.insert import insert
+from xattn.analysis.interventions.registry import Case
 
 SIZE = (40, 50)
 GREY, DARK, LIGHT = (np.full((*SIZE, 3), value, np.uint8) for value in (150, 20, 230))

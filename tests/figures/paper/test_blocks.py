@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from tests.figures.artists import drawn, overhang, words
+from xattn.figures.drawing.block_graph import Trace, trace, without_views
 from xattn.figures.drawing.layered import lay_out
-from xattn.figures.paper.block_graph import Trace, trace, without_views
 from xattn.figures.paper.blocks import BLOCKS, draw_block
-from xattn.figures.registry import known_figures
+from xattn.figures.registry import FIGURES
 from xattn.models.architectures.blocks import ATTENTION
 from xattn.models.architectures.global_attention import GlobalAttention
 
@@ -28,7 +28,7 @@ def built(name):
 
 def test_every_attention_block_has_a_figure():
     assert set(BLOCKS) == set(ATTENTION)
-    assert {f"block-{name}" for name in ATTENTION} <= set(known_figures())
+    assert {f"block-{name}" for name in ATTENTION} <= set(FIGURES)
 
 
 @pytest.mark.parametrize("name", ATTENTION)

@@ -78,6 +78,6 @@ def test_edits_that_gave_no_numbers_are_counted_and_a_table_of_them_alone_says_w
         draw_interventions(run)
     with pytest.raises(NothingToDrawError):
         save_figures(run, only="interventions", out=tmp_path)
-    card = registry.known_figures()["interventions"]
-    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    card = registry.FIGURES["interventions"]
+    monkeypatch.setattr(registry, "FIGURES", {card.name: card})
     assert save_figures(run, out=tmp_path) == []

@@ -6,7 +6,7 @@ from tests.figures.artists import drawn, overhang, points, spans, words
 from tests.figures.populated import complete_run, explained_run
 from xattn.figures.paper import trap
 from xattn.figures.paper.trap import draw_trap
-from xattn.figures.registry import NothingToDrawError, known_figures, save_figures
+from xattn.figures.registry import FIGURES, NothingToDrawError, save_figures
 
 METRICS = ("balanced_accuracy", "auc")
 
@@ -96,7 +96,7 @@ def test_a_table_without_numbers_is_nothing_to_draw(run, table, tmp_path):
 
 
 def test_without_the_table_the_command_that_writes_it_is_named(tmp_path):
-    why = known_figures()["trap"].why_not(explained_run(tmp_path, n=4))
+    why = FIGURES["trap"].why_not(explained_run(tmp_path, n=4))
     assert "xattn evaluate" in why
     assert "--trap" in why
 

@@ -9,7 +9,7 @@ from tests.figures.populated import complete_run
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
 from xattn.figures.paper.usage_heatmap import MOST_MODELS, draw_usage_heatmap
-from xattn.figures.registry import known_figures, save_figures
+from xattn.figures.registry import FIGURES, save_figures
 from xattn.runs import RunFolder
 from xattn.runs.tables.verdicts import VERDICTS
 
@@ -120,14 +120,14 @@ def test_runs_without_the_table_are_left_out_unless_the_figure_is_asked_for(
     (bare.path / "feature_usage.csv").unlink()
     with pytest.raises(RunError, match=r"feature_usage\.csv is not there"):
         save_figures([runs[0], bare], only="usage-heatmap", out=tmp_path / "a")
-    card = known_figures()["usage-heatmap"]
-    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    card = FIGURES["usage-heatmap"]
+    monkeypatch.setattr(registry, "FIGURES", {card.name: card})
     (path,) = save_figures([runs[0], bare], out=tmp_path / "b")
     assert path == tmp_path / "b" / "usage-heatmap.png"
 
 
 def test_a_single_run_may_be_drawn_by_name_alone(runs):
-    assert drawn(known_figures()["usage-heatmap"].draw, runs[0]).axes
+    assert drawn(FIGURES["usage-heatmap"].draw, runs[0]).axes
 
 
 def test_more_models_than_a_page_holds_are_refused(runs):

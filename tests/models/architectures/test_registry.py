@@ -24,9 +24,7 @@ def test_every_registered_architecture_is_built_with_the_classes_asked_for(name)
 
 
 def test_two_architectures_of_one_name_are_a_mistake():
-    with pytest.raises(
-        UsageError, match="no other architecture has, but got 'resnet18'"
-    ):
+    with pytest.raises(UsageError, match="no other architecture has, but got 'resnet18'"):
 
         @architecture("resnet18", family="convolutional")
         def _again(n_classes: int) -> nn.Module:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-import xattn.analysis.dependence.neighbours  # noqa: F401 -- importing registers
-from xattn.analysis.dependence.statistics import STATISTICS, Measure
+from xattn.analysis.dependence.registry import STATISTICS, Statistic
 from xattn.errors import UsageError, near
 from xattn.stats.adjust import minimum_p, permuted_p
 
@@ -65,12 +64,10 @@ def find_decision(name: str) -> Decision:
     return DECISIONS[name]
 
 
-def find_statistic(name: str) -> Measure:
+def find_statistic(name: str) -> Statistic:
     """Return the statistic of this name.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in STATISTICS:
-        raise UsageError(f"Unknown test {name!r}{near(name, STATISTICS)}")
-    return STATISTICS[name]
+    return STATISTICS.find(name)

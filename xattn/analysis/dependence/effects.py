@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.dependence.ranks import centred_within, ranks_within
-from xattn.analysis.dependence.statistics import (
-    Statistic,
+from xattn.analysis.dependence.cross_products import (
+    CrossProducts,
     feature_embedding,
     prediction_embedding,
-    rank_embedding,
 )
+from xattn.analysis.dependence.ranks import centred_within, ranks_within
+from xattn.analysis.dependence.statistics.rank import rank_embedding
 from xattn.stats.columns import Column
 
 Array = NDArray[np.float64]
 
-_RANK = Statistic("rank", rank_embedding, per_label=False)
+_RANK = CrossProducts("rank", "", rank_embedding, per_label=False)
 
 
 def ranked(prediction: Array, label: NDArray[np.intp]) -> Array:

@@ -22,7 +22,7 @@ from xattn.analysis.dependence.information import (
     quantile_bins,
 )
 from xattn.analysis.dependence.ranks import ranks_within
-from xattn.analysis.dependence.statistics import Measure
+from xattn.analysis.dependence.registry import Statistic
 from xattn.analysis.dependence.variance import variance_share
 from xattn.stats.columns import Column
 from xattn.stats.permutation import Stratum, within_label_permutations
@@ -86,13 +86,13 @@ class Sample:
         return len(np.unique(self.group))
 
     def permuted(
-        self, measures: Sequence[Measure], columns: Sequence[Column]
+        self, measures: Sequence[Statistic], columns: Sequence[Column]
     ) -> NDArray[np.float64]:
         """Return statistics, observed and permuted: (1 + P, features, measures)."""
         return np.stack([self._values(m, columns, self.index) for m in measures], axis=2)
 
     def sequential(
-        self, measure: Measure, columns: Sequence[Column], enough: int
+        self, measure: Statistic, columns: Sequence[Column], enough: int
     ) -> tuple[Array, Array]:
         """Return statistics and p-values (features,), drawing no more than is needed to tell.
 
@@ -146,6 +146,6 @@ class Sample:
         ]
 
     def _values(
-        self, measure: Measure, columns: Sequence[Column], index: NDArray[np.int32]
+        self, measure: Statistic, columns: Sequence[Column], index: NDArray[np.int32]
     ) -> Array:
         return measure.permuted(columns, self.rows, self.prediction, self.label, index)

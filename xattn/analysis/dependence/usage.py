@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
+from xattn.analysis.dependence.registry import Statistic
 from xattn.analysis.dependence.sample import Sample
-from xattn.analysis.dependence.statistics import Measure
 from xattn.errors import UsageError
 from xattn.notebook import facts_html
 from xattn.stats.adjust import permuted_p
@@ -217,7 +217,7 @@ def usage_tests(
 class _Battery:
     """The statistics that are asked for, and how they decide."""
 
-    measures: tuple[Measure, ...]
+    measures: tuple[Statistic, ...]
     decision: str
     early_stopping: int | None
 

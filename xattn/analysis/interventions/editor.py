@@ -9,8 +9,9 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.edits import Mask, Pixels, moved, shift_to_free, widened
-from xattn.analysis.interventions.registry import Case, Edited, Intervention, remove
+from xattn.analysis.interventions.edits.inpaint import remove
+from xattn.analysis.interventions.pixels import Mask, Pixels, moved, shift_to_free, widened
+from xattn.analysis.interventions.registry import Case, Edited, Intervention
 from xattn.errors import ImageError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.decode import read_image

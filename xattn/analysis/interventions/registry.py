@@ -1,6 +1,7 @@
 """Interventions by registration: an edit of one image, and its control.
 
-To add one, write a function of a `Case` that returns an `Edited` or None where it cannot be done:
+To add one, write a function of a `Case` that returns an `Edited`, or None where it cannot be done,
+in a file of the package `edits`:
 
     @intervention("my-edit", needs="present", features=("artifact",))
     def my_edit(case): ...
@@ -14,16 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from xattn.analysis.interventions.edits import (
-    Mask,
-    Pixels,
-    inpainted,
-    moved,
-    occluded,
-    pasted,
-    shift_to_free,
-    widened,
-)
+from xattn.analysis.interventions.pixels import Mask, Pixels, moved, shift_to_free, widened
+from xattn.registry import Registry, meaning_of
 
 Needs = Literal["present", "absent"]
 
@@ -98,84 +91,25 @@ class Intervention:
         needs: whether it works on images that show the feature or on those that do not.
         features: kinds of feature it is done to; "lesion" for the lesion itself.
         edit: what is done.
-        summary: one line.
+        meaning: one line.
     """
 
     name: str
     needs: Needs
     features: tuple[str, ...]
     edit: Edit
-    summary: str
+    meaning: str
 
 
-INTERVENTIONS: dict[str, Intervention] = {}
+INTERVENTIONS: Registry[Intervention] = Registry(
+    "intervention", package="xattn.analysis.interventions.edits"
+)
 
 
-def intervention(name: str, needs: Needs, features: tuple[str, ...]) -> Callable[[Edit], Edit]:
-    """Register an edit; the first line of its docstring is its summary."""
-
-    def register(edit: Edit) -> Edit:
-        if name in INTERVENTIONS:
-            raise ValueError(f"Intervention {name!r} is registered twice")
-        summary = (edit.__doc__ or "").strip().splitlines()[0]
-        INTERVENTIONS[name] = Intervention(name, needs, features, edit, summary)
-        return edit
-
-    return register
-
-
-@intervention("inpaint", needs="present", features=("structure", "artifact"))
-def remove(case: Case) -> Edited | None:
-    """Remove the feature by inpainting; control: inpaint an equal patch elsewhere.
-
-    Without room (hairs all over, dark corners) the same patch of an image without the feature.
-    """
-    if widened(case.mask).mean() > 0.5:  # too little is left to fill it from
-        return None
-    treated = inpainted(case.picture, case.mask)
-    elsewhere = case.elsewhere()
-    if elsewhere is not None:
-        return Edited(treated, inpainted(case.picture, elsewhere))
-    if (stranger := case.stranger()) is None:
-        return Edited(treated, None)
-    return Edited(treated, inpainted(stranger, case.mask), stranger, borrowed=True)
-
-
-@intervention("insert", needs="absent", features=("artifact",))
-def insert(case: Case) -> Edited | None:
-    """Paste the feature from another image; control: paste that image's plain skin instead.
-
-    Without room for that, what an image without the feature has at the same place.
-    """
-    if case.donor is None or case.donor_skin is None:
-        return None
-    treated = pasted(case.picture, case.donor, case.mask)
-    shift = shift_to_free(case.mask, case.donor_skin, case.rng)
-    if shift is None:
-        stranger = case.stranger()
-        control = None if stranger is None else pasted(case.picture, stranger, case.mask)
-        return Edited(treated, control, borrowed=True)
-    skin = np.asarray(moved(case.donor, (-shift[0], -shift[1])), dtype=np.uint8)
-    return Edited(treated, pasted(case.picture, skin, case.mask))
-
-
-@intervention("occlude", needs="present", features=("lesion",))
-def occlude_lesion(case: Case) -> Edited | None:
-    """Paint the lesion in the colour of the skin; control: an equal patch of skin."""
-    if not case.skin.any():
-        return None
-    colour = np.median(case.picture[case.skin], axis=0)
-    elsewhere = case.elsewhere()
-    return Edited(
-        occluded(case.picture, widened(case.mask), colour),
-        None if elsewhere is None else occluded(case.picture, widened(elsewhere), colour),
+def intervention(
+    name: str, *, needs: Needs, features: tuple[str, ...], meaning: str = ""
+) -> Callable[[Edit], Edit]:
+    """Register an edit; see `Intervention` for the arguments."""
+    return INTERVENTIONS.register(
+        name, lambda edit: Intervention(name, needs, features, edit, meaning_of(edit, meaning))
     )
-
-
-@intervention("occlude-surround", needs="present", features=("lesion",))
-def occlude_surround(case: Case) -> Edited | None:
-    """Paint all but the lesion in the colour of the skin; it has no control."""
-    if not case.skin.any():
-        return None
-    colour = np.median(case.picture[case.skin], axis=0)
-    return Edited(occluded(case.picture, ~widened(case.mask), colour), None)

@@ -196,4 +196,5 @@ for _release in RELEASES:
         _release.name,
         detect=partial(_looks_like, _release),
         takes=("artifact_masks", "flags", "metadata", "labels", "columns.group"),
+        meaning=_release.meaning,
     )(partial(_read, _release))

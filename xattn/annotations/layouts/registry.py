@@ -9,7 +9,8 @@ from typing import TypeAlias
 
 from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import Kind
-from xattn.errors import AnnotationError, UsageError, near
+from xattn.errors import AnnotationError, UsageError
+from xattn.registry import Registry, meaning_of
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Layout:
 
     Attributes:
         name: as the user says it.
+        meaning: one line.
         read: makes a draft of it.
         detect: says whether a folder looks like it; None if that cannot be seen.
         takes: fields of `Sources` that it reads, beside the root.
@@ -83,25 +85,33 @@ class Layout:
     """
 
     name: str
+    meaning: str
     read: Read
     detect: Detect | None = None
     takes: frozenset[str] = frozenset()
     rank: int = 1
 
 
-LAYOUTS: dict[str, Layout] = {}
+LAYOUTS: Registry[Layout] = Registry(
+    "layout",
+    package="xattn.annotations.layouts",
+    first=("camelyon17", "image_folder", "csv_table", "isic", "isic2018"),
+)
 
 
 def layout(
-    name: str, *, detect: Detect | None = None, takes: tuple[str, ...] = (), rank: int = 1
+    name: str,
+    *,
+    detect: Detect | None = None,
+    takes: tuple[str, ...] = (),
+    rank: int = 1,
+    meaning: str = "",
 ) -> Callable[[Read], Read]:
-    """Register a layout under a name: `@layout("isic2018", detect=...)` on its function."""
-
-    def register(read: Read) -> Read:
-        LAYOUTS[name] = Layout(name, read, detect, frozenset(takes), rank)
-        return read
-
-    return register
+    """Register a function that reads a layout; see `Layout` for the arguments."""
+    return LAYOUTS.register(
+        name,
+        lambda read: Layout(name, meaning_of(read, meaning), read, detect, frozenset(takes), rank),
+    )
 
 
 def find_layout(name: str | None, root: Path, note: Note) -> Layout:
@@ -112,9 +122,7 @@ def find_layout(name: str | None, root: Path, note: Note) -> Layout:
         AnnotationError: the folder is not there, or looks like none.
     """
     if name is not None:
-        if name not in LAYOUTS:
-            raise UsageError(f"Unknown layout {name!r}{near(name, LAYOUTS)}")
-        return LAYOUTS[name]
+        return LAYOUTS.find(name)
     if not root.is_dir():
         raise AnnotationError(f"Expected a folder at {root}, but got nothing there")
     best: list[Layout] = []

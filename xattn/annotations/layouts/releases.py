@@ -19,11 +19,13 @@ class Release:
 
     Attributes:
         name: of its layout.
+        meaning: one line.
         truth: the table of classes.
         more: tables of metadata, groups and duplicates.
     """
 
     name: str
+    meaning: str
     truth: TableSpec
     more: tuple[TableSpec, ...] = ()
 
@@ -45,6 +47,7 @@ _HAM = TableSpec(
 RELEASES = (
     Release(
         "isic2016",
+        "ISIC challenge of 2016: benign or malignant.",
         TableSpec(
             id="image_id",
             # The training table has words, that of the test set 0.0 and 1.0.
@@ -61,6 +64,7 @@ RELEASES = (
     ),
     Release(
         "isic2017",
+        "ISIC challenge of 2017: melanoma, nevus or seborrheic keratosis.",
         TableSpec(
             id="image_id",
             one_hot=_same("melanoma", "seborrheic_keratosis"),
@@ -76,6 +80,7 @@ RELEASES = (
     ),
     Release(
         "isic2018_task3",
+        "ISIC challenge of 2018, task 3: seven classes, of HAM10000.",
         TableSpec(id="image", one_hot=_same("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")),
         (
             TableSpec(
@@ -89,6 +94,7 @@ RELEASES = (
     ),
     Release(
         "isic2019",
+        "ISIC challenge of 2019: eight classes.",
         TableSpec(
             id="image",
             one_hot=_same("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
@@ -105,6 +111,7 @@ RELEASES = (
     ),
     Release(
         "isic2020",
+        "ISIC challenge of 2020: benign or malignant, with patients.",
         TableSpec(
             id="image_name",
             known_by=("patient_id",),
@@ -120,5 +127,5 @@ RELEASES = (
         ),
         (TableSpec(id="image_name_1", pair="image_name_2"),),
     ),
-    Release("ham10000", _HAM),
+    Release("ham10000", "HAM10000: seven classes, with lesions seen several times.", _HAM),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from xattn.errors import RunError
 from xattn.figures.drawing.interactive import inlined
-from xattn.figures.registry import FigureCard
+from xattn.figures.registry import PaperFigure
 from xattn.figures.style import for_dark_screens, style
 from xattn.runs import RunFolder
 
@@ -39,7 +39,7 @@ class Plot:
         return len(self.light) + len(self.dark) + len(self.inline)
 
 
-def make_plot(card: FigureCard, run: RunFolder, rows: list[int], prefix: str) -> Plot | None:
+def make_plot(card: PaperFigure, run: RunFolder, rows: list[int], prefix: str) -> Plot | None:
     """Draw a figure of a run; letters become outlines, the page brings no font.
 
     Args:
@@ -61,8 +61,8 @@ def make_plot(card: FigureCard, run: RunFolder, rows: list[int], prefix: str) ->
     svg = buffer.getvalue().decode("utf-8")
     width = round(figure.get_figwidth() * _PIXELS_PER_INCH)
     if inline := inlined(svg, rows, prefix):
-        return Plot("", "", inline, width, card.caption)
-    return Plot(_svg_uri(svg), _svg_uri(for_dark_screens(svg)), "", width, card.caption)
+        return Plot("", "", inline, width, card.meaning)
+    return Plot(_svg_uri(svg), _svg_uri(for_dark_screens(svg)), "", width, card.meaning)
 
 
 def _svg_uri(svg: str) -> str:

@@ -10,7 +10,7 @@ from xattn.figures.folders import run_places
 from xattn.figures.numbers import NOT_KNOWN, readable
 from xattn.figures.page.plots import Plot, make_plot
 from xattn.figures.page.verdict_words import Meaning, meanings
-from xattn.figures.registry import FigureCard, known_figures
+from xattn.figures.registry import FIGURES, PaperFigure
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
 from xattn.runs import RunFolder
 from xattn.runs.tables import TABLES, Table
@@ -74,7 +74,7 @@ def make_sections(together: Together) -> list[PageSection]:
 
     Sections that no run has anything for are left out.
     """
-    cards = known_figures()
+    cards = FIGURES
     places = dict(zip(together.names, run_places(together.runs), strict=True))
     sections = []
     used = 0
@@ -128,7 +128,7 @@ def verdicts_across(together: Together) -> Sheet | None:
 
 
 def _panel(
-    declared: Table, card: FigureCard | None, evidence: Evidence, model: str, number: int
+    declared: Table, card: PaperFigure | None, evidence: Evidence, model: str, number: int
 ) -> Panel | None:
     name, table = declared.name, evidence.table(declared.name)
     if table is None:

@@ -40,7 +40,7 @@ _HEADING_MM = 4.6
 
 @figure(
     "attribution-models",
-    "The same images under several models: the image with its masks outlined, and each method's "
+    meaning="The same images under several models: the image with its masks outlined, and each method's "
     "map over it, one row a model, every map scaled to its own maximum; of each label one image "
     "that the first model classifies correctly and one wrongly, of those the one with the most "
     "annotated features, then the most confident.",

@@ -21,7 +21,7 @@ from xattn.figures.registry import figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from xattn.figures.paper.block_graph import Edge, Shape, Step, Trace
+    from xattn.figures.drawing.block_graph import Edge, Shape, Step, Trace
 
 BLOCKS = {
     "ga": "global self-attention (GA)",
@@ -43,7 +43,7 @@ def draw_block(name: str) -> Figure:
     """Draw the graph of one block: "ga", "la" or "ela", with its options at their defaults."""
     import torch
 
-    from xattn.figures.paper.block_graph import layers_of, trace, without_views
+    from xattn.figures.drawing.block_graph import layers_of, trace, without_views
     from xattn.models.architectures.blocks import ATTENTION
 
     block = ATTENTION[name](_C).eval()
@@ -83,7 +83,7 @@ def draw_block(name: str) -> Figure:
 for _name, _meaning in BLOCKS.items():
     figure(
         f"block-{_name}",
-        f"Computational graph of {_meaning}, recorded from the block itself: blue are layers with "
+        meaning=f"Computational graph of {_meaning}, recorded from the block itself: blue are layers with "
         "weights, orange are learned parameters, grey are operations without; beside the arrows "
         "stands the shape of what flows, for one image.",
         of=None,

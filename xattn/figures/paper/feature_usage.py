@@ -44,7 +44,7 @@ _FRAME_MM = 40.0
 
 @figure(
     "feature-usage",
-    "Dependence of the prediction on each feature given the label: effect size with its 95 % "
+    meaning="Dependence of the prediction on each feature given the label: effect size with its 95 % "
     "interval on the left, adjusted p-value on the right; controls are features of chance that "
     "no model can use.",
     tables=("feature_usage",),

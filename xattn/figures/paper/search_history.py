@@ -24,7 +24,7 @@ _LOOKS = {"complete": ("o", "blue"), "pruned": ("x", "orange")}
 
 @figure(
     "search-history",
-    "Validation metric of every trial and the best so far; share of the trials' differences that "
+    meaning="Validation metric of every trial and the best so far; share of the trials' differences that "
     "each value accounts for, beside what chance would give; the metric over each value.",
     of=SearchFolder,
 )

@@ -42,7 +42,7 @@ _DROP, _EXPLAINED = ("purple", "D"), ("green", "^")
 
 @figure(
     "trap",
-    "Each metric where artifacts go with the label as in training (amplified) and where they go "
+    meaning="Each metric where artifacts go with the label as in training (amplified) and where they go "
     "against it (reversed), over all images and among images alike in an artifact; the drop from "
     "one to the other; and how much of the drop the artifact explains, all with 95 % intervals.",
     tables=("trap",),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import nn
 
@@ -20,7 +20,6 @@ from xattn.models.architectures.hybrids import make_hybrid
 from xattn.registry import Registry, meaning_of
 
 Builder = Callable[..., nn.Module]
-B = TypeVar("B", bound=Builder)
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ ARCHITECTURES: Registry[Architecture] = Registry(
 )
 
 
-def architecture(name: str, *, family: str, meaning: str = "") -> Callable[[B], B]:
+def architecture(name: str, *, family: str, meaning: str = "") -> Callable[[Builder], Builder]:
     """Register a builder; see `Architecture` for the arguments."""
     return ARCHITECTURES.register(
         name, lambda build: Architecture(name, family, build, meaning_of(build, meaning))

@@ -8,14 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from xattn.models.attention.weights import Weights
 from xattn.registry import Registry
-
-R = TypeVar("R", bound="type[Reader]")
 
 
 class Reader(ABC):
@@ -82,7 +80,7 @@ READERS: Registry[type[Reader]] = Registry(
 """The first that understands a layer reads it."""
 
 
-def reader(name: str) -> Callable[[R], R]:
+def reader(name: str) -> Callable[[type[Reader]], type[Reader]]:
     """Register a subclass of `Reader`."""
     return READERS.register(name, lambda cls: cls)
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from xattn.analysis.interventions.edits import (
+from xattn.analysis.interventions.pixels import (
     inpainted,
     moved,
     occluded,

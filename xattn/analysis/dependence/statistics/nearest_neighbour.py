@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.analysis.dependence.cross_products import Array
 from xattn.analysis.dependence.ranks import ranks_within
-from xattn.analysis.dependence.statistics import STATISTICS, Array
+from xattn.analysis.dependence.registry import STATISTICS
 from xattn.stats.codes import label_slices
 from xattn.stats.columns import Column
 
@@ -28,6 +29,7 @@ class NearestNeighbours:
     """Shared nearest neighbours of feature and prediction, see the module."""
 
     name: str = "nearest-neighbour"
+    meaning: str = "Shared nearest neighbours of feature and score: effects of any form."
 
     def permuted(
         self,
@@ -61,7 +63,7 @@ class NearestNeighbours:
         return total / edges if edges and not constant[-1] else np.full_like(total, np.nan)
 
 
-STATISTICS["nearest-neighbour"] = NearestNeighbours()
+STATISTICS.add("nearest-neighbour", NearestNeighbours())
 
 
 def _coordinates(column: Column, rows: NDArray[np.intp], label: NDArray[np.intp]) -> Array:

@@ -1,0 +1,26 @@
+"""The feature is put where it was not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xattn.analysis.interventions.pixels import moved, pasted, shift_to_free
+from xattn.analysis.interventions.registry import Case, Edited, intervention
+
+
+@intervention("insert", needs="absent", features=("artifact",))
+def insert(case: Case) -> Edited | None:
+    """Paste the feature from another image; control: paste that image's plain skin instead.
+
+    Without room for that, what an image without the feature has at the same place.
+    """
+    if case.donor is None or case.donor_skin is None:
+        return None
+    treated = pasted(case.picture, case.donor, case.mask)
+    shift = shift_to_free(case.mask, case.donor_skin, case.rng)
+    if shift is None:
+        stranger = case.stranger()
+        control = None if stranger is None else pasted(case.picture, stranger, case.mask)
+        return Edited(treated, control, borrowed=True)
+    skin = np.asarray(moved(case.donor, (-shift[0], -shift[1])), dtype=np.uint8)
+    return Edited(treated, pasted(case.picture, skin, case.mask))

@@ -1,0 +1,30 @@
+"""The lesion, or all around it, is painted over."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from xattn.analysis.interventions.pixels import occluded, widened
+from xattn.analysis.interventions.registry import Case, Edited, intervention
+
+
+@intervention("occlude", needs="present", features=("lesion",))
+def occlude_lesion(case: Case) -> Edited | None:
+    """Paint the lesion in the colour of the skin; control: an equal patch of skin."""
+    if not case.skin.any():
+        return None
+    colour = np.median(case.picture[case.skin], axis=0)
+    elsewhere = case.elsewhere()
+    return Edited(
+        occluded(case.picture, widened(case.mask), colour),
+        None if elsewhere is None else occluded(case.picture, widened(elsewhere), colour),
+    )
+
+
+@intervention("occlude-surround", needs="present", features=("lesion",))
+def occlude_surround(case: Case) -> Edited | None:
+    """Paint all but the lesion in the colour of the skin; it has no control."""
+    if not case.skin.any():
+        return None
+    colour = np.median(case.picture[case.skin], axis=0)
+    return Edited(occluded(case.picture, ~widened(case.mask), colour), None)
