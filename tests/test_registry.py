@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 import pytest
 
 from xattn import plugins
 from xattn.errors import UsageError
-from xattn.registry import Registry
+from xattn.registry import Registry, meaning_of
 
 MODULE = """
 from {package} import THINGS
@@ -45,6 +46,13 @@ def test_files_in_the_package_are_found_when_names_are_looked_at(package):
     assert len(things(package)) == 3
 
 
+def test_the_order_is_the_same_whichever_module_was_imported_first(package):
+    for name in ("middle", "early"):
+        importlib.import_module(f"{package.name}.{name}")
+    things(package).add("from elsewhere", 5)
+    assert list(things(package)) == ["later", "early", "middle", "from elsewhere"]
+
+
 def test_a_file_that_is_dropped_in_is_found(package):
     text = MODULE.format(package=package.name, name="new", value=7)
     (package / "dropped.py").write_text(text)
@@ -64,6 +72,32 @@ def test_names_that_are_close_are_given_for_an_unknown_one():
     with pytest.raises(UsageError, match="Unknown thing 'gradcm'; did you mean 'gradcam'"):
         registry.find("gradcm")
     assert registry.get("gradcm") is None
+
+
+def test_a_name_is_free_again_if_the_module_that_took_it_could_not_be_imported(tmp_path, package):
+    file = tmp_path / "mine.py"
+    text = MODULE.format(package=package.name, name="mine", value=9)
+    file.write_text(text + "1 / 0")
+    with pytest.raises(UsageError, match="ZeroDivisionError"):
+        plugins.load_file(file)
+    file.write_text(text)
+    plugins.load_file(file)
+    assert things(package)["mine"] == 9
+
+
+def test_what_an_entry_is_stands_in_its_docstring_or_is_given():
+    def told():
+        """Two words.
+
+        And many more.
+        """
+
+    def silent(): ...
+
+    assert meaning_of(told) == "Two words."
+    assert meaning_of(told, "Given.") == meaning_of(silent, "Given.") == "Given."
+    with pytest.raises(UsageError, match=r"Expected a docstring of .*silent whose first line"):
+        meaning_of(silent)
 
 
 def test_a_decorator_registers_what_is_made_of_a_function_and_leaves_the_function():
@@ -129,5 +163,6 @@ def test_an_installed_plugin_that_cannot_be_imported_is_named(monkeypatch):
 
     monkeypatch.setattr(plugins, "_installed", [])
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()])
-    with pytest.raises(UsageError, match=r"plugin 'my_lab' .* no my_lab"):
-        plugins.load_installed()
+    for _ in range(2):  # who asks again is told again
+        with pytest.raises(UsageError, match=r"plugin 'my_lab' .* no my_lab"):
+            plugins.load_installed()

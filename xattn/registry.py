@@ -22,6 +22,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from threading import RLock
+from types import FrameType, ModuleType
 from typing import Any, TypeVar
 
 from xattn.errors import UsageError, near
@@ -53,7 +54,7 @@ class Registry(MutableMapping[str, T]):
         self._package = package
         self._first = tuple(first)
         self._known: dict[str, T] = {}
-        self._homes: dict[str, str] = {}
+        self._homes: dict[str, ModuleType | None] = {}
         self._loaded = False
 
     def add(self, name: str, value: T) -> T:
@@ -62,16 +63,16 @@ class Registry(MutableMapping[str, T]):
         Raises:
             UsageError: the name is taken.
         """
-        return self._add(name, value, sys._getframe(1).f_globals["__name__"])
+        return self._add(name, value, _module_of(sys._getframe(1)))
 
-    def _add(self, name: str, value: T, home: str) -> T:
-        """Register what the module `home` adds."""
-        taken = self._homes.get(name, "")
+    def _add(self, name: str, value: T, home: ModuleType | None) -> T:
+        """Register what a module adds."""
+        first = self._homes.get(name)
         # Of a module whose import failed nothing counts: it may be imported once more.
-        if name in self._known and (not taken or taken in sys.modules):
+        if name in self._known and (first is None or sys.modules.get(first.__name__) is first):
             raise UsageError(
                 f"Expected a name that no other {self.kind} has, but got {name!r}, which "
-                f"{taken or 'somebody'} registered"
+                f"{first.__name__ if first else 'somebody'} registered"
             )
         self._known[name], self._homes[name] = value, home
         return value
@@ -85,7 +86,7 @@ class Registry(MutableMapping[str, T]):
         """
 
         def decorate(decorated: F) -> F:
-            self._add(name, make(decorated), sys._getframe(1).f_globals["__name__"])
+            self._add(name, make(decorated), _module_of(sys._getframe(1)))
             return decorated
 
         return decorate
@@ -142,9 +143,9 @@ class Registry(MutableMapping[str, T]):
                 self._loaded = False
                 raise
             places = {module: place for place, module in enumerate(modules)}
-            homes = ((name, self._homes.get(name)) for name in self._known)
-            order = sorted(homes, key=lambda found: places.get(found[1] or "", len(places)))
-            self._known = {name: self._known[name] for name, _ in order}
+            homes = {name: getattr(self._homes.get(name), "__name__", "") for name in self._known}
+            order = sorted(homes, key=lambda name: places.get(homes[name], len(places)))
+            self._known = {name: self._known[name] for name in order}
 
     def _modules(self) -> list[str]:
         if not self._package:
@@ -153,6 +154,10 @@ class Registry(MutableMapping[str, T]):
         found = sorted(one.name for one in pkgutil.iter_modules(home.__path__))
         rest = [name for name in found if name not in self._first and not name.startswith("_")]
         return [f"{self._package}.{name}" for name in (*self._first, *rest)]
+
+
+def _module_of(frame: FrameType) -> ModuleType | None:
+    return sys.modules.get(frame.f_globals["__name__"])
 
 
 def meaning_of(decorated: Any, given: str = "") -> str:

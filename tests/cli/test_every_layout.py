@@ -88,8 +88,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     return Workshop(tmp_path_factory.mktemp("layouts"))
 
 
-def test_every_layout_has_a_miniature() -> None:
-    assert set(MINIATURES) == set(LAYOUTS)
+def test_every_miniature_is_of_a_layout() -> None:
+    assert set(MINIATURES) <= set(LAYOUTS)
 
 
 @pytest.mark.parametrize(("layout", "n", "masks"), PARTS)

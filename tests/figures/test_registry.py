@@ -19,11 +19,11 @@ from tests.figures.searched import write_search
 from xattn.errors import RunError, UsageError
 from xattn.figures import registry
 from xattn.figures.folders import opened
-from xattn.figures.registry import FORMATS, known_figures, save_figures
+from xattn.figures.registry import FIGURES, FORMATS, save_figures
 from xattn.figures.style import page_mm, style
 from xattn.figures.venues import VENUES
 
-FIGURES = sorted(known_figures())
+NAMES = sorted(FIGURES)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def search(tmp_path_factory):
 def folder(run, comparison, course, search):
     """Return a function that gives what a figure is drawn from: a folder, or nothing."""
     kinds = {type(f): (f,) for f in (run, comparison, course, search)}
-    return lambda name: kinds.get(known_figures()[name].of, ())
+    return lambda name: kinds.get(FIGURES[name].of, ())
 
 
 @pytest.fixture(scope="module")
@@ -58,25 +58,25 @@ def bare(tmp_path_factory):
     return explained_run(tmp_path_factory.mktemp("bare"), n=6)
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_is_drawn_and_fits_a_page(folder, name):
     with style():
-        fig = known_figures()[name].draw(*folder(name))
+        fig = FIGURES[name].draw(*folder(name))
     assert isinstance(fig, Figure)
     width, height = fig.get_size_inches() * 25.4
     assert width <= page_mm() + 1e-6
     assert height < 240
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_has_a_caption_of_one_sentence(name):
-    caption = known_figures()[name].caption
+    caption = FIGURES[name].meaning
     assert caption.endswith(".")
     assert ". " not in caption
 
 
 def test_the_panels_of_critical_differences_carry_letters_and_leave_room_for_the_ranks(comparison):
-    fig = drawn(known_figures()["critical-difference"].draw, comparison)
+    fig = drawn(FIGURES["critical-difference"].draw, comparison)
     titles = [ax.get_title(loc="left") for ax in fig.axes]
     assert len(titles) > 1
     assert [title[:3] for title in titles] == [f"{c}  " for c in "abcdefgh"[: len(titles)]]
@@ -86,7 +86,7 @@ def test_the_panels_of_critical_differences_carry_letters_and_leave_room_for_the
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_figure_has_the_same_bytes_twice_its_fonts_inside_and_its_words_searchable(
     folder, name, tmp_path
 ):
@@ -133,7 +133,7 @@ def assert_is_for_print(path):
 def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):
     folder = populate(tmp_path)
     paths = save_figures(str(folder.path))
-    names = [name for name, card in known_figures().items() if card.of is type(folder)]
+    names = [name for name, card in FIGURES.items() if card.of is type(folder)]
     assert {p.relative_to(folder.path).as_posix() for p in paths} == {
         f"figures/{name}.png" for name in names
     }
@@ -144,14 +144,6 @@ def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
         save_figures(run, only="critical-difference", out=tmp_path)
     with pytest.raises(RunError, match="drawn from a RunFolder, not a ComparisonFolder"):
         save_figures(comparison, only="bias", out=tmp_path)
-
-
-def test_figures_come_in_one_order_whichever_was_imported_first(monkeypatch):
-    names = list(known_figures())
-    shuffled = [n for n in reversed(names) if not n.startswith("block-")]
-    shuffled += [n for n in names if n.startswith("block-")]
-    monkeypatch.setattr(registry, "FIGURES", {name: registry.FIGURES[name] for name in shuffled})
-    assert list(known_figures()) == names
 
 
 def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
@@ -170,9 +162,9 @@ def test_a_figure_asked_for_by_name_says_what_it_lacks(bare, tmp_path):
 def test_a_table_without_rows_is_as_good_as_none(tmp_path, monkeypatch):
     run = populated_run(tmp_path, n=8)
     run.write_table("bias", run.table("bias")[:0])
-    card = known_figures()["bias"]
+    card = FIGURES["bias"]
     assert card.why_not(run) == "bias.csv has no rows"
-    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    monkeypatch.setattr(registry, "FIGURES", {card.name: card})
     assert save_figures(run, out=tmp_path / "out") == []
 
 
@@ -180,8 +172,8 @@ def test_a_figure_of_no_run_is_drawn_by_name_only_and_where_it_is_told(run, tmp_
     monkeypatch.chdir(tmp_path)
     (path,) = save_figures(only="block-ga")
     assert path == Path("figures/block-ga.png")
-    card = known_figures()["block-ga"]
-    monkeypatch.setattr(registry, "known_figures", lambda: {card.name: card})
+    card = FIGURES["block-ga"]
+    monkeypatch.setattr(registry, "FIGURES", {card.name: card})
     assert save_figures(run, out=tmp_path / "out") == []
 
 
@@ -193,7 +185,7 @@ def test_a_figure_of_a_run_needs_one(tmp_path):
 @pytest.mark.parametrize("venue", VENUES)
 def test_a_venue_sets_widths_and_sizes_of_letters(run, venue):
     room = VENUES[venue]
-    fig = drawn(known_figures()["interventions"].draw, run, venue=venue)
+    fig = drawn(FIGURES["interventions"].draw, run, venue=venue)
     sizes = [t.get_fontsize() for t in fig.findobj(Text) if t.get_text()]
     assert fig.get_figwidth() * 25.4 == pytest.approx(room.page)
     assert room.smallest <= min(sizes)

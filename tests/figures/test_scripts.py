@@ -25,8 +25,8 @@ def folders(tmp_path_factory):
     return {type(folder): folder for folder in (run, comparison, course, search)}
 
 
-def test_every_figure_has_its_script():
-    assert {s.stem.replace("_", "-") for s in SCRIPTS} == set(FIGURES)
+def test_every_script_bears_the_name_of_a_figure():
+    assert {s.stem.replace("_", "-") for s in SCRIPTS} <= set(FIGURES)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)

@@ -37,10 +37,12 @@ _TOP_OF_CHANCE = 10.0  # per cent: what two maps without any habit share of thei
 
 @figure(
     "agreement",
-    meaning="How far two methods' maps of one image agree, as a mean over images with its 95 % bootstrap "
-    "interval: rank correlation over pixels, and the share of the top tenth of pixels in common; "
-    "the ticks are the same maps paired with the other method's maps of other images of the same "
-    "label.",
+    meaning=(
+        "How far two methods' maps of one image agree, as a mean over images with its 95 % "
+        "bootstrap interval: rank correlation over pixels, and the share of the top tenth of "
+        "pixels in common; the ticks are the same maps paired with the other method's maps of "
+        "other images of the same label."
+    ),
     tables=("agreement",),
     many=True,
 )

@@ -43,11 +43,13 @@ _HEADING_MM, _NOTE_MM = 11.4, 4.5
 
 @figure(
     "agreement-maps",
-    meaning="Two methods' maps of the image on which they agree most, of the one at the median and of the "
-    "one on which they agree least, by rank correlation over pixels, of all images whose maps are "
-    "neither flat nor defective: masks outlined, each map scaled to its own maximum, and beside "
-    "each correlation what the other method's maps of other images of the same label give by "
-    "chance.",
+    meaning=(
+        "Two methods' maps of the image on which they agree most, of the one at the median and of "
+        "the one on which they agree least, by rank correlation over pixels, of all images whose "
+        "maps are neither flat nor defective: masks outlined, each map scaled to its own maximum, "
+        "and beside each correlation what the other method's maps of other images of the same "
+        "label give by chance."
+    ),
 )
 def draw_agreement_maps(run: RunFolder) -> Figure:
     """Draw a group of three rows per pair of methods, Grad-CAM with attention first.

@@ -39,10 +39,12 @@ _LEAST, _MOST = 1 / 64, 64.0  # lifts beyond are drawn at the edge
 
 @figure(
     "alignment",
-    meaning="Lift of each attribution method on each feature: the share of positive attribution inside "
-    "the mask over the mask's share of the pixels, with 95 % bootstrap intervals; 1 is a map "
-    "spread evenly, the vertical ticks are the same maps against masks of other images of the "
-    "same label.",
+    meaning=(
+        "Lift of each attribution method on each feature: the share of positive attribution inside "
+        "the mask over the mask's share of the pixels, with 95 % bootstrap intervals; 1 is a map "
+        "spread evenly, the vertical ticks are the same maps against masks of other images of the "
+        "same label."
+    ),
     tables=("alignment",),
 )
 def draw_alignment(run: RunFolder) -> Figure:

@@ -36,10 +36,12 @@ _MOST_WITH_NATIVE = 3  # with more methods, the overlays alone fill the page
 
 @figure(
     "attribution-grid",
-    meaning="For each label, one image classified correctly and one wrongly (of those, the one with the "
-    "most annotated features, then the most confident): masks outlined, each method's map over "
-    "the image and at its own resolution, every map scaled to its own maximum; a hatched panel "
-    "is a map without positive attribution.",
+    meaning=(
+        "For each label, one image classified correctly and one wrongly (of those, the one with "
+        "the most annotated features, then the most confident): masks outlined, each method's map "
+        "over the image and at its own resolution, every map scaled to its own maximum; a hatched "
+        "panel is a map without positive attribution."
+    ),
 )
 def draw_attribution_grid(run: RunFolder) -> Figure:
     """Draw the chosen images as rows, and per method its overlay and its native map as columns.

@@ -40,10 +40,12 @@ _HEADING_MM = 4.6
 
 @figure(
     "attribution-models",
-    meaning="The same images under several models: the image with its masks outlined, and each method's "
-    "map over it, one row a model, every map scaled to its own maximum; of each label one image "
-    "that the first model classifies correctly and one wrongly, of those the one with the most "
-    "annotated features, then the most confident.",
+    meaning=(
+        "The same images under several models: the image with its masks outlined, and each "
+        "method's map over it, one row a model, every map scaled to its own maximum; of each label "
+        "one image that the first model classifies correctly and one wrongly, of those the one "
+        "with the most annotated features, then the most confident."
+    ),
     many=True,
 )
 def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:

@@ -44,9 +44,11 @@ _ROW_MM = 4.6
 
 @figure(
     "bias",
-    meaning="Difference of each metric between images with and without an artifact, or of a group of "
-    "patients and all others, in percentage points with 95 % intervals; 0 is no difference; of "
-    "more than two classes each one's rates are squares, blank where too few images allow none.",
+    meaning=(
+        "Difference of each metric between images with and without an artifact, or of a group of "
+        "patients and all others, in percentage points with 95 % intervals; 0 is no difference; of "
+        "more than two classes each one's rates are squares, blank where too few images allow none."
+    ),
     tables=("bias",),
 )
 def draw_bias(run: RunFolder) -> Figure:

@@ -83,9 +83,11 @@ def draw_block(name: str) -> Figure:
 for _name, _meaning in BLOCKS.items():
     figure(
         f"block-{_name}",
-        meaning=f"Computational graph of {_meaning}, recorded from the block itself: blue are layers with "
-        "weights, orange are learned parameters, grey are operations without; beside the arrows "
-        "stands the shape of what flows, for one image.",
+        meaning=(
+            f"Computational graph of {_meaning}, recorded from the block itself: blue are layers "
+            "with weights, orange are learned parameters, grey are operations without; beside the "
+            "arrows stands the shape of what flows, for one image."
+        ),
         of=None,
     )(partial(draw_block, _name))
 

@@ -23,9 +23,11 @@ _METRIC = "ece_adaptive"
 
 @figure(
     "calibration",
-    meaning="Share of right predictions against their confidence, in bins of equally many images with "
-    "95 % intervals; the band holds 95 % of what a calibrated model would show on as many images, "
-    "and the diagonal is perfect calibration.",
+    meaning=(
+        "Share of right predictions against their confidence, in bins of equally many images with "
+        "95 % intervals; the band holds 95 % of what a calibrated model would show on as many "
+        "images, and the diagonal is perfect calibration."
+    ),
     tables=("reliability", "performance"),
 )
 def draw_calibration(run: RunFolder) -> Figure:

@@ -25,8 +25,10 @@ _LABEL_MM, _TITLE_MM, _LETTER_MM = 4.6, 16.0, 1.45
 
 @figure(
     "critical-difference",
-    meaning="Mean rank of each model over the seeds that all share (1 is best), with models joined whose "
-    "ranks are less than Nemenyi's critical difference apart.",
+    meaning=(
+        "Mean rank of each model over the seeds that all share (1 is best), with models joined "
+        "whose ranks are less than Nemenyi's critical difference apart."
+    ),
     tables=("ranks",),
     of=ComparisonFolder,
 )

@@ -40,9 +40,11 @@ _PANELS = {
 
 @figure(
     "fairness",
-    meaning="How far the groups of each feature are apart at most, with 95 % intervals: equalised odds as "
-    "a difference and as a ratio, and the demographic parity difference; the ticks are the mean "
-    "when groups are dealt out at random, since a largest gap is never 0.",
+    meaning=(
+        "How far the groups of each feature are apart at most, with 95 % intervals: equalised odds "
+        "as a difference and as a ratio, and the demographic parity difference; the ticks are the "
+        "mean when groups are dealt out at random, since a largest gap is never 0."
+    ),
     tables=("fairness",),
 )
 def draw_fairness(run: RunFolder) -> Figure:

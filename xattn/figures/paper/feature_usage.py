@@ -44,9 +44,11 @@ _FRAME_MM = 40.0
 
 @figure(
     "feature-usage",
-    meaning="Dependence of the prediction on each feature given the label: effect size with its 95 % "
-    "interval on the left, adjusted p-value on the right; controls are features of chance that "
-    "no model can use.",
+    meaning=(
+        "Dependence of the prediction on each feature given the label: effect size with its 95 % "
+        "interval on the left, adjusted p-value on the right; controls are features of chance that "
+        "no model can use."
+    ),
     tables=("feature_usage",),
 )
 def draw_feature_usage(run: RunFolder) -> Figure:

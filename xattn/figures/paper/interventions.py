@@ -42,10 +42,12 @@ _CONTROL_MARKER = "s"
 
 @figure(
     "interventions",
-    meaning="Change of the score, in log odds, when a feature is removed from images or inserted, with the "
-    "95 % bootstrap interval of the mean, beside the same edit where the feature is not (control); "
-    "the difference of the two image by image with its interval; and the share of images whose "
-    "predicted class changes.",
+    meaning=(
+        "Change of the score, in log odds, when a feature is removed from images or inserted, with "
+        "the 95 % bootstrap interval of the mean, beside the same edit where the feature is not "
+        "(control); the difference of the two image by image with its interval; and the share of "
+        "images whose predicted class changes."
+    ),
     tables=("interventions",),
 )
 def draw_interventions(run: RunFolder) -> Figure:

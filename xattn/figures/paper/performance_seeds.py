@@ -28,9 +28,11 @@ SPLIT_NAMES = {"test": "i.d. (test)", "ood": "o.o.d.", "val": "validation", "all
 
 @figure(
     "performance-seeds",
-    meaning="The metric of every trained network (one small mark a seed) with each model's mean, on test "
-    "images of the same and of other origin, and the difference of the means to the model compared "
-    "with, with its 95 % interval over seeds and the adjusted p-value of Welch's test.",
+    meaning=(
+        "The metric of every trained network (one small mark a seed) with each model's mean, on "
+        "test images of the same and of other origin, and the difference of the means to the model "
+        "compared with, with its 95 % interval over seeds and the adjusted p-value of Welch's test."
+    ),
     tables=("comparison_runs", "comparison"),
     of=ComparisonFolder,
 )

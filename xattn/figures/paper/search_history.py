@@ -24,8 +24,10 @@ _LOOKS = {"complete": ("o", "blue"), "pruned": ("x", "orange")}
 
 @figure(
     "search-history",
-    meaning="Validation metric of every trial and the best so far; share of the trials' differences that "
-    "each value accounts for, beside what chance would give; the metric over each value.",
+    meaning=(
+        "Validation metric of every trial and the best so far; share of the trials' differences "
+        "that each value accounts for, beside what chance would give; the metric over each value."
+    ),
     of=SearchFolder,
 )
 def draw_search_history(folder: SearchFolder) -> Figure:

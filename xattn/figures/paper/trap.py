@@ -42,9 +42,12 @@ _DROP, _EXPLAINED = ("purple", "D"), ("green", "^")
 
 @figure(
     "trap",
-    meaning="Each metric where artifacts go with the label as in training (amplified) and where they go "
-    "against it (reversed), over all images and among images alike in an artifact; the drop from "
-    "one to the other; and how much of the drop the artifact explains, all with 95 % intervals.",
+    meaning=(
+        "Each metric where artifacts go with the label as in training (amplified) and where they "
+        "go against it (reversed), over all images and among images alike in an artifact; the drop "
+        "from one to the other; and how much of the drop the artifact explains, all with 95 % "
+        "intervals."
+    ),
     tables=("trap",),
 )
 def draw_trap(run: RunFolder) -> Figure:

@@ -58,10 +58,12 @@ _COLOURS = LinearSegmentedColormap.from_list("usage", colormaps["GnBu"](np.linsp
 
 @figure(
     "usage-heatmap",
-    meaning="Dependence of each model's prediction on each feature given the label: the colour and the "
-    "number are the effect size, bold with a star where the adjusted p-value is below alpha, of "
-    "several tests of a feature the one with the least p-value; hatched was not tested; marks on "
-    "the right of a cell are the verdicts of tests and interventions together.",
+    meaning=(
+        "Dependence of each model's prediction on each feature given the label: the colour and the "
+        "number are the effect size, bold with a star where the adjusted p-value is below alpha, "
+        "of several tests of a feature the one with the least p-value; hatched was not tested; "
+        "marks on the right of a cell are the verdicts of tests and interventions together."
+    ),
     tables=("feature_usage",),
     many=True,
 )

@@ -38,9 +38,11 @@ _NARROWEST_MM, _PANEL_MM, _FRAME_MM, _TALLEST_MM = 40.0, 30.0, 26.0, 236.0
 
 @figure(
     "usage-over-training",
-    meaning="Dependence of the prediction on each feature given the label, in bits, at each checkpoint of "
-    "a training, with 95 % intervals; grey are the controls, features of chance that no model can "
-    "use.",
+    meaning=(
+        "Dependence of the prediction on each feature given the label, in bits, at each checkpoint "
+        "of a training, with 95 % intervals; grey are the controls, features of chance that no "
+        "model can use."
+    ),
     tables=("usage_over_training",),
     of=TableFolder,
 )
