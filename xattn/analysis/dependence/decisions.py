@@ -54,14 +54,16 @@ DECISIONS: dict[str, Decision] = {
 
 
 def find_decision(name: str) -> Decision:
-    """Return the rule of this name.
+    """Return the rule of this name; the name of a statistic is the rule that it decides alone.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in DECISIONS:
-        raise UsageError(f"Unknown decision {name!r}{near(name, DECISIONS)}")
-    return DECISIONS[name]
+    if name in DECISIONS:
+        return DECISIONS[name]
+    if name in STATISTICS:
+        return Decision(name, (name,), minimum_p)
+    raise UsageError(f"Unknown decision {name!r}{near(name, [*DECISIONS, *STATISTICS])}")
 
 
 def find_statistic(name: str) -> Statistic:
