@@ -152,7 +152,7 @@ from xattn.models import build, save_checkpoint
 torch.manual_seed(0)
 save_checkpoint("model.pt", build("tiny-cnn", 2), architecture="tiny-cnn",
                 classes=["benign", "malignant"], preprocessing=Preprocessing(size=(64, 64)))
-known = "data/annotations.json"
+known = "data/isic_attributes.json"
 for command in (
     "synthesize --out data --n 32 --size 96x128",
     "explain --ckpt model.pt --images data/images --method gradcam --out run",

@@ -74,7 +74,6 @@ def make_sections(together: Together) -> list[PageSection]:
 
     Sections that no run has anything for are left out.
     """
-    cards = FIGURES
     places = dict(zip(together.names, run_places(together.runs), strict=True))
     sections = []
     used = 0
@@ -85,7 +84,7 @@ def make_sections(together: Together) -> list[PageSection]:
         panels = [
             panel
             for i, evidence in enumerate(together.evidence)
-            if (panel := _panel(table, cards.get(plan.figure), evidence, together.names[i], i))
+            if (panel := _panel(table, FIGURES.get(plan.figure), evidence, together.names[i], i))
             is not None
         ]
         if not panels:
