@@ -25,7 +25,8 @@ def registries() -> dict[str, Registry]:
     found = {}
     for path in sorted((ROOT / "xattn").rglob("*.py")):
         for name in _REGISTRY.findall(path.read_text(encoding="utf-8")):
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            registry = getattr(importlib.import_module(".".join(parts)), name)
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            module = module.removesuffix(".__init__")
+            registry = getattr(importlib.import_module(module), name)
             found[registry.kind] = registry
     return found

@@ -29,8 +29,8 @@ def test_every_entry_has_its_name_a_meaning_in_one_line_and_a_source_if_its_kind
     card = getattr(entry, "card", entry)
     if not inspect.isclass(card):
         assert card.name == name
-        assert getattr(card, "source", "none needed")
-    meaning = getattr(card, "meaning", None) or meaning_of(entry)
+        assert getattr(card, "source", "none needed") != ""
+    meaning = getattr(card, "meaning", None) or getattr(card, "about", None) or meaning_of(entry)
     assert len(meaning) > 10
     assert "\n" not in meaning
 

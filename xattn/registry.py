@@ -63,10 +63,6 @@ class Registry(MutableMapping[str, T]):
         Raises:
             UsageError: the name is taken.
         """
-        return self._add(name, value, _module_of(sys._getframe(1)))
-
-    def _add(self, name: str, value: T, home: ModuleType | None) -> T:
-        """Register what a module adds."""
         first = self._homes.get(name)
         # Of a module whose import failed nothing counts: it may be imported once more.
         if name in self._known and (first is None or sys.modules.get(first.__name__) is first):
@@ -74,7 +70,7 @@ class Registry(MutableMapping[str, T]):
                 f"Expected a name that no other {self.kind} has, but got {name!r}, which "
                 f"{first.__name__ if first else 'somebody'} registered"
             )
-        self._known[name], self._homes[name] = value, home
+        self._known[name], self._homes[name] = value, _imported_module()
         return value
 
     def register(self, name: str, make: Callable[[F], T]) -> Callable[[F], F]:
@@ -86,7 +82,7 @@ class Registry(MutableMapping[str, T]):
         """
 
         def decorate(decorated: F) -> F:
-            self._add(name, make(decorated), _module_of(sys._getframe(1)))
+            self.add(name, make(decorated))
             return decorated
 
         return decorate
@@ -156,8 +152,12 @@ class Registry(MutableMapping[str, T]):
         return [f"{self._package}.{name}" for name in (*self._first, *rest)]
 
 
-def _module_of(frame: FrameType) -> ModuleType | None:
-    return sys.modules.get(frame.f_globals["__name__"])
+def _imported_module() -> ModuleType | None:
+    """Return the module that is being executed, whatever functions it has called."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return None if frame is None else sys.modules.get(frame.f_globals["__name__"])
 
 
 def meaning_of(decorated: Any, given: str = "") -> str:
