@@ -1,4 +1,4 @@
-"""Metadata say which images are of other origin, and which division came with the data."""
+"""Metadata say which images are of other origin, and which splits came with the data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_images_of_the_named_values_are_ood_and_the_others_are_free(study, wante
     assert failures == []
 
 
-def test_the_free_images_are_dealt_by_their_shares_and_missing_values_are_counted(study):
+def test_the_free_images_are_split_by_their_fractions_and_missing_values_are_counted(study):
     notes, centres = of_centres(study)
     recipe = with_data(ood_column="center", ood_values=[2])
     samples, _ = choose_samples(notes, None, recipe.data)
@@ -72,7 +72,7 @@ def test_the_free_images_are_dealt_by_their_shares_and_missing_values_are_counte
     )
 
 
-def test_the_i_d_division_does_not_follow_from_which_images_are_ood(study):
+def test_the_in_distribution_splits_do_not_follow_from_which_images_are_ood(study):
     notes, _ = of_centres(study)
     free = [s for s in select_samples(notes)[0] if notes.by_id[s.id].values.get("center") != 2]
     recipe = with_data(ood_column="center", ood_values=[2])

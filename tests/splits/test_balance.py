@@ -12,19 +12,19 @@ from scipy.stats import binom, chi2_contingency
 
 from tests.splits.test_splits import own_bytes, samples_of
 from tests.training.ham10000 import IMAGES, LESIONS, SIZES, columns, lesions
-from xattn.splits.balance import Alikeness, compare_splits
+from xattn.splits.balance import SplitBalance, compare_splits
 from xattn.splits.samples import Sample
 from xattn.splits.splits import make_splits
 
 CLASSES = ("benign", "malignant")
 
 
-def compare(samples, splits, traits=None, classes=CLASSES) -> Alikeness:
+def compare(samples, splits, traits=None, classes=CLASSES) -> SplitBalance:
     return compare_splits(samples, splits, own_bytes(samples), classes, traits or {})
 
 
-def by_name(alike: Alikeness):
-    return {column.name: column for column in alike.columns}
+def by_name(balance: SplitBalance):
+    return {column.name: column for column in balance.columns}
 
 
 def halves(n: int):
@@ -38,13 +38,13 @@ def test_what_is_in_one_split_alone_is_named_with_its_fractions():
     site = {
         s.id: "arm" if splits[s.id] == "train" and i % 4 else "leg" for i, s in enumerate(samples)
     }
-    alike = compare(samples, splits, {"site": site})
-    assert list(alike.unlike) == [
+    balance = compare(samples, splits, {"site": site})
+    assert list(balance.unlike) == [
         "train and test are not alike in site (chance 0.001): 'leg': 25.0 % of train, "
         "100.0 % of test"
     ]
-    assert by_name(alike)["label"].p == 1
-    assert "site" in alike.table()
+    assert by_name(balance)["label"].p == 1
+    assert "site" in balance.table()
 
 
 def test_of_images_on_their_own_it_is_the_usual_chi_square():
@@ -75,9 +75,9 @@ def test_one_of_many_columns_is_not_called_unlike_by_chance():
     samples, splits = halves(200)
     names = [f"coin {i}" for i in range(40)]
     traits = {name: {s.id: str(rng.choice(["a", "b"])) for s in samples} for name in names}
-    alike = compare(samples, splits, traits)
-    assert min(column.p for column in alike.columns) < 0.05
-    assert alike.unlike == ()
+    balance = compare(samples, splits, traits)
+    assert min(column.p for column in balance.columns) < 0.05
+    assert balance.unlike == ()
 
 
 def test_images_of_other_origin_are_counted_and_not_compared():
@@ -92,20 +92,20 @@ def test_images_of_other_origin_are_counted_and_not_compared():
 
 @pytest.mark.parametrize("splits", [{"i0": "train", "i1": "train"}, {"i0": "ood", "i1": "train"}])
 def test_a_single_split_has_nothing_to_be_like(splits):
-    alike = compare(samples_of([0, 1]), splits)
-    assert alike.columns == ()
-    assert alike.table() == ""
-    assert len(alike.to_csv().splitlines()) == 1
+    balance = compare(samples_of([0, 1]), splits)
+    assert balance.columns == ()
+    assert balance.table() == ""
+    assert len(balance.to_csv().splitlines()) == 1
 
 
 def test_the_table_reads_back():
     samples, splits = halves(40)
-    alike = compare(
+    balance = compare(
         samples,
         splits,
         {"say, what": {s.id: "=1+1" for s in samples[:20]} | {s.id: "b" for s in samples[20:]}},
     )
-    rows = list(csv.DictReader(io.StringIO(alike.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(balance.to_csv())))
     assert [row["column"] for row in rows] == ["label", "label", "say, what", "say, what"]
     assert rows[2]["value"] == "'=1+1"  # text to a spreadsheet too, as in splits.csv
     assert rows[0]["train"] == "0.500000"
@@ -145,8 +145,8 @@ def largest_first(samples: list[Sample], seed: int) -> dict[str, str]:
 def chances(samples, splits, traits) -> dict[str, float]:
     """How far train and test are apart, by column."""
     two = [s for s in samples if splits[s.id] != "val"]
-    alike = compare(two, splits, traits, tuple(LESIONS))
-    return {column.name: column.p for column in alike.columns}
+    balance = compare(two, splits, traits, tuple(LESIONS))
+    return {column.name: column.p for column in balance.columns}
 
 
 def test_the_sizes_are_those_of_ham10000():
@@ -157,8 +157,8 @@ def test_the_sizes_are_those_of_ham10000():
 
 def test_splits_that_give_the_largest_lesions_to_train_are_called_unlike():
     samples, traits, _ = ham10000()
-    alike = compare(samples, largest_first(samples, 0), traits, tuple(LESIONS))
-    assert {line.split(" (")[0].split(" in ")[1] for line in alike.unlike} >= {
+    balance = compare(samples, largest_first(samples, 0), traits, tuple(LESIONS))
+    assert {line.split(" (")[0].split(" in ")[1] for line in balance.unlike} >= {
         "group size",
         "dx_type",
     }

@@ -1,4 +1,4 @@
-"""Divisions that came as one list a split."""
+"""Splits that came as one list each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import xattn.cli
 from xattn.annotations import read_annotations
 from xattn.errors import UsageError, XattnError
-from xattn.splits.make import divide
+from xattn.splits.make import split_images
 from xattn.splits.splits import read_splits
 
 B, M = "benign", "malignant"
@@ -38,15 +38,15 @@ def lists(tmp_path):
 
 
 def test_lists_become_splits_that_do_not_leak(notes, lists):
-    division = divide(read_annotations(notes), lists=lists)
-    by_split = {s: sorted(i for i, own in division.splits.items() if own == s)
+    made = split_images(read_annotations(notes), lists=lists)
+    by_split = {s: sorted(i for i, own in made.splits.items() if own == s)
                 for s in ("train", "val", "test", "ood")}  # fmt: skip
     assert by_split["val"] == [f"img{i:03d}" for i in range(20, 28)]
     assert by_split["ood"] == [f"img{i:03d}" for i in range(28, 40)]
     assert by_split["train"] == [f"img{i:03d}" for i in range(20) if i not in (0, 8)]
     assert by_split["test"] == []
-    assert division.notes == (
-        "8 images that train shares with another list are not trained on",
+    assert made.notes == (
+        "8 images of train that are in another list too are not trained on",
         "2 images of train are left out: their group, or a copy of them, is held out",
     )
 
@@ -56,22 +56,22 @@ def test_the_command_writes_what_a_training_takes(notes, lists, tmp_path, capsys
     words = [w for name, path in lists.items() for w in ("--list", f"{name}={path}")]
     assert xattn.cli.main(["annotations", "split", str(notes), "--out", str(out), *words]) == 0
     assert "ood: 12 images" in capsys.readouterr().out
-    assert read_splits(out) == divide(read_annotations(notes), lists=lists).splits
+    assert read_splits(out) == split_images(read_annotations(notes), lists=lists).splits
 
 
 @pytest.mark.parametrize("column", ["image_id", "image", "isic_id", "File"])
 @pytest.mark.parametrize("ending", ["", ".jpg", ".PNG"])
 def test_images_are_known_by_id_or_file_name(notes, lists, tmp_path, column, ending):
-    expected = divide(read_annotations(notes), lists=lists).splits
+    expected = split_images(read_annotations(notes), lists=lists).splits
     lists["ood"] = listed(tmp_path / "other.csv", range(28, 40), column, ending)
-    assert divide(read_annotations(notes), lists=lists).splits == expected
+    assert split_images(read_annotations(notes), lists=lists).splits == expected
 
 
 def test_images_in_no_list_are_left_out_and_counted(notes, lists, tmp_path):
     lists["ood"] = listed(tmp_path / "few.csv", range(28, 34))
-    division = divide(read_annotations(notes), lists=lists)
-    assert len(division.splits) < 34
-    assert "6 images are in no list and are left out" in division.notes
+    made = split_images(read_annotations(notes), lists=lists)
+    assert len(made.splits) < 34
+    assert "6 images are in no list and are left out" in made.notes
 
 
 def test_lists_that_cannot_be_meant_are_refused(notes, lists, tmp_path):
@@ -79,7 +79,7 @@ def test_lists_that_cannot_be_meant_are_refused(notes, lists, tmp_path):
 
     def wrong(error, message, **changes):
         with pytest.raises(error, match=message):
-            divide(known, lists={**lists, **changes})
+            split_images(known, lists={**lists, **changes})
 
     wrong(XattnError, "img020 is in the lists of val and test", test=lists["val"])
     wrong(UsageError, "did you mean 'test'", tset=lists["val"])
@@ -108,7 +108,7 @@ def test_the_published_trap_sets_are_read(number, study):
     for i, name in enumerate(some["image"]):
         text = text.replace(f'"id": "img{i:03d}"', f'"id": "{Path(name).stem}"')
     notes.write_text(text)
-    splits = divide(read_annotations(notes), lists=paths).splits
+    splits = split_images(read_annotations(notes), lists=paths).splits
     for split in ("val", "ood"):
         own = {Path(name).stem for name in tables[split]["image"]}
         assert {i for i, s in splits.items() if s == split} == own & set(splits)

@@ -1,4 +1,4 @@
-"""Images are divided without a training as a training would."""
+"""Images are split without a training as a training would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.training.recipes import tiny_recipe
 from xattn.annotations import read_annotations
 from xattn.errors import UsageError, XattnError
 from xattn.splits.assign import choose_samples
-from xattn.splits.make import divide
+from xattn.splits.make import split_images
 from xattn.splits.splits import read_domains, read_splits
 from xattn.training.dataset import load_dataset
 
@@ -30,13 +30,15 @@ def path(study) -> Path:
     return path
 
 
-def test_it_is_the_division_of_a_training(path: Path):
+def test_the_splits_are_those_of_a_training(path: Path):
     notes = read_annotations(path)
     recipe = tiny_recipe()
     data = {"val": 0.25, "test": 0.25}
-    assert divide(notes, data=data).splits == divide(notes, data=recipe.data).splits
+    assert split_images(notes, data=data).splits == split_images(notes, data=recipe.data).splits
     samples, _ = choose_samples(notes, None, recipe.data)
-    assert divide(notes, data=data).splits == load_dataset(notes, recipe, (samples, [])).splits
+    assert (
+        split_images(notes, data=data).splits == load_dataset(notes, recipe, (samples, [])).splits
+    )
 
 
 def test_the_command_writes_splits_that_read_back(path: Path, tmp_path: Path, capsys):
@@ -51,7 +53,7 @@ def test_the_command_writes_splits_that_read_back(path: Path, tmp_path: Path, ca
     assert "note: 12 of 60 images have no value of site" in said
     notes = read_annotations(path)
     settings = {"val": 0.2, "split_seed": 3, "ood_column": "site", "ood_values": ["arm"]}
-    assert read_splits(out) == divide(notes, data=settings).splits
+    assert read_splits(out) == split_images(notes, data=settings).splits
     assert len(read_domains(out)) == 48
 
 
@@ -87,8 +89,8 @@ def test_a_file_that_cannot_be_read_is_told_and_left_out(path: Path, monkeypatch
     notes = read_annotations(path)
     notes.images[1].file.unlink()
     told: list[object] = []
-    division = divide(notes, on_fault=told.append)
-    assert len(division.splits) == 59
+    made = split_images(notes, on_fault=told.append)
+    assert len(made.splits) == 59
     assert ["img001.png" in str(one) for one in told] == [True]
 
 
@@ -97,6 +99,6 @@ def test_leaks_are_refused(path: Path):
     data = {"split_column": "site", "split_values": {"arm": "train", "leg": "val"}}
     notes.images[1].file.write_bytes(notes.images[0].file.read_bytes())
     with pytest.raises(XattnError, match="file content is in two: img000 in train, img001 in val"):
-        divide(notes, data=data)
+        split_images(notes, data=data)
     with pytest.raises(UsageError, match="ood_values: "):
-        divide(notes, data={"ood_column": "site", "ood_values": 3})
+        split_images(notes, data={"ood_column": "site", "ood_values": 3})

@@ -41,20 +41,22 @@ def own_bytes(samples):
     test=st.floats(0, 0.4),
     seed=st.integers(0, 2**32),
 )
-def test_single_images_are_split_within_one_image_of_every_class_share(labels, val, test, seed):
+def test_single_images_are_split_within_one_image_of_every_class_fraction(labels, val, test, seed):
     samples = samples_of(labels)
     splits = make_splits(samples, own_bytes(samples), val=val, test=test, seed=seed)
 
     assert list(splits) == [s.id for s in samples]
     count = Counter((splits[s.id], s.label) for s in samples)
-    shares = {"train": 1 - val - test, "val": val, "test": test}
-    shares = {split: share for split, share in shares.items() if share > 1e-9}
+    fractions = {"train": 1 - val - test, "val": val, "test": test}
+    fractions = {split: fraction for split, fraction in fractions.items() if fraction > 1e-9}
     for label, total in Counter(labels).items():
         # A rare class is in every split rather than in proportion.
-        rare = sum(share * total < 1 for share in shares.values()) * (total >= len(shares))
-        for split, share in shares.items():
-            assert abs(count[split, label] - share * total) <= 1 + rare + 1e-9
-            assert count[split, label] or total < len(shares)
+        rare = sum(fraction * total < 1 for fraction in fractions.values()) * (
+            total >= len(fractions)
+        )
+        for split, fraction in fractions.items():
+            assert abs(count[split, label] - fraction * total) <= 1 + rare + 1e-9
+            assert count[split, label] or total < len(fractions)
 
 
 @settings(deadline=None, max_examples=60)
@@ -77,7 +79,7 @@ def test_groups_and_copies_of_a_file_are_never_torn_apart(data, seed):
         assert all(len(side) == 1 for side in sides.values())
 
 
-def test_groups_of_lesions_keep_the_class_shares():
+def test_groups_of_lesions_keep_the_class_fractions():
     rng = np.random.default_rng(0)
     sizes = rng.integers(1, 6, 400)
     labels = np.repeat(rng.random(400) < 0.2, sizes)
@@ -88,8 +90,8 @@ def test_groups_of_lesions_keep_the_class_shares():
 
     for label in (0, 1):
         sides = [splits[s.id] for s in samples if s.label == label]
-        for split, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
-            assert sides.count(split) / len(sides) == pytest.approx(share, abs=0.01)
+        for split, fraction in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
+            assert sides.count(split) / len(sides) == pytest.approx(fraction, abs=0.01)
 
 
 @settings(deadline=None, max_examples=60)
@@ -135,7 +137,7 @@ def test_the_seed_decides_and_nothing_else_does():
     assert same[0] != other
 
 
-def test_no_test_share_means_no_test_images():
+def test_no_test_fraction_means_no_test_images():
     samples = samples_of([0, 1] * 20)
     splits = make_splits(samples, own_bytes(samples), val=0.25, test=0, seed=0)
     assert set(splits.values()) == {"train", "val"}
@@ -198,7 +200,7 @@ def test_splits_saved_by_a_spreadsheet_are_read(tmp_path: Path):
     assert read_domains(tmp_path / "s.csv") == {}
 
 
-def test_bound_samples_go_where_they_are_bound_and_shares_are_of_the_others():
+def test_bound_samples_go_where_they_are_bound_and_fractions_are_of_the_others():
     samples = [
         replace(s, split="ood" if i < 10 else "test" if i < 20 else None)
         for i, s in enumerate(samples_of([0, 1] * 30))
@@ -209,7 +211,7 @@ def test_bound_samples_go_where_they_are_bound_and_shares_are_of_the_others():
     assert list(splits) == [s.id for s in samples]
 
 
-def test_only_bound_samples_need_no_dealing():
+def test_only_bound_samples_need_no_splitting():
     samples = [replace(s, split="ood") for s in samples_of([0, 1])]
     assert make_splits(samples, {}, val=0.1, test=0.1, seed=0) == {"i0": "ood", "i1": "ood"}
 

@@ -11,7 +11,7 @@ import pytest
 import xattn.cli
 from xattn.annotations import read_annotations
 from xattn.errors import UsageError, XattnError
-from xattn.splits.make import divide
+from xattn.splits.make import split_images
 from xattn.splits.samples import Sample
 from xattn.splits.splits import read_splits
 from xattn.splits.trap import association, bind_trap, describe_trap
@@ -32,7 +32,7 @@ def drawn(n=600, per_group=1, features=2, classes=2, seed=0):
 
 
 def taken(samples, hashes, flags, **options):
-    bound = bind_trap(samples, hashes, flags, **{"share": 0.3, "seed": 0, **options})
+    bound = bind_trap(samples, hashes, flags, **{"fraction": 0.3, "seed": 0, **options})
     assert [s.id for s in bound] == [s.id for s in samples]
     return np.array([s.split == "ood" for s in bound])
 
@@ -51,9 +51,9 @@ def test_the_correlation_is_reversed_in_ood_and_amplified_in_the_rest(seed, feat
     assert (outside > everywhere).all()
 
 
-def test_every_class_gives_its_share_and_groups_stay_whole():
+def test_every_class_gives_its_fraction_and_groups_stay_whole():
     samples, hashes, flags, label = drawn(per_group=4)
-    ood = taken(samples, hashes, flags, share=0.25)
+    ood = taken(samples, hashes, flags, fraction=0.25)
     group = np.array([s.group for s in samples])
     assert all(len(set(ood[group == g])) == 1 for g in set(group))
     for c in (0, 1):
@@ -109,15 +109,15 @@ def test_association_of_two_classes_is_phi_without_its_sign():
 def test_a_feature_that_cannot_be_reversed_is_named():
     samples, hashes, flags, label = drawn(features=1)
     flags[:, 0] = label
-    bound = bind_trap(samples, hashes, flags, share=0.3, seed=0)
+    bound = bind_trap(samples, hashes, flags, fraction=0.3, seed=0)
     splits = {s.id: s.split or "train" for s in bound}
     lines = describe_trap(samples, splits, flags, ["ruler"])
     assert "+1.00 in all, +1.00 in train, +1.00 in ood" in lines[0]
     assert lines[1].startswith("ruler could not be reversed")
 
 
-@pytest.mark.parametrize("option", [{"share": 0.0}, {"share": 1.0}, {"strength": 1.5}])
-def test_shares_out_of_range_are_refused(option):
+@pytest.mark.parametrize("option", [{"fraction": 0.0}, {"fraction": 1.0}, {"strength": 1.5}])
+def test_fractions_out_of_range_are_refused(option):
     samples, hashes, flags, _ = drawn(40)
     with pytest.raises(UsageError, match="of the trap"):
         taken(samples, hashes, flags, **option)
@@ -149,8 +149,8 @@ def test_the_command_makes_a_trap_that_training_can_take(path, tmp_path, capsys)
     known = read_annotations(path)
     splits = read_splits(out)
     assert set(splits.values()) == {"train", "val", "test", "ood"}
-    division = divide(known, trap=["ruler"], trap_share=0.25, data={"split_seed": 1})
-    assert division.splits == splits
+    made = split_images(known, trap=["ruler"], trap_share=0.25, data={"split_seed": 1})
+    assert made.splits == splits
     for name, sign in (("train", 1), ("ood", -1)):
         inside = [i for i in known.images if splits[i.id] == name]
         ruler = np.array([i.values["ruler"] for i in inside])
@@ -173,4 +173,4 @@ def test_the_command_makes_a_trap_that_training_can_take(path, tmp_path, capsys)
 )
 def test_what_makes_no_trap_is_refused(path, options, error, message):
     with pytest.raises(error, match=message):
-        divide(read_annotations(path), **options)
+        split_images(read_annotations(path), **options)

@@ -89,9 +89,9 @@ def test_workers_change_no_byte(made, tmp_path):
 def test_fewer_images_are_the_first_of_more(made, tmp_path):
     synthesize(tmp_path / "data", 5, size=SIZE, seed=1)
     few, many = tree(tmp_path / "data"), tree(made)
-    pictures = {name for name in few if name.endswith((".jpg", ".png"))}
-    assert len([name for name in pictures if name.endswith(".jpg")]) == 5
-    assert all(few[name] == many[name] for name in pictures)
+    image_files = {name for name in few if name.endswith((".jpg", ".png"))}
+    assert len([name for name in image_files if name.endswith(".jpg")]) == 5
+    assert all(few[name] == many[name] for name in image_files)
 
 
 def test_another_seed_gives_other_images(made, tmp_path):

@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "synthesize.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=["counterfactual", "pictures"])
+@pytest.mark.parametrize("code", BLOCKS, ids=["counterfactual", "images"])
 def test_the_python_on_the_page_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, PAGE.name, "exec"), {})
@@ -26,10 +26,10 @@ def test_the_table_of_defaults_is_that_of_the_registry():
     told = {}
     for names, kind, prevalence, effect in rows:
         names = re.findall(r"`(\w+)`", names)
-        shares = [float(p) for p in re.findall(r"\d\.\d+", prevalence)]
+        prevalences = [float(p) for p in re.findall(r"\d\.\d+", prevalence)]
         for i, name in enumerate(names):
             if name in FEATURES:
-                told[name] = (kind, shares[i], float(effect))
+                told[name] = (kind, prevalences[i], float(effect))
             elif name in TRAITS:
                 told[name] = (kind, None, float(effect))
     assert told == {

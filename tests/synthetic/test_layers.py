@@ -36,7 +36,7 @@ def test_a_frame_puts_its_pixels_at_their_place_in_the_image():
     assert image.sum() == 15
 
 
-def test_composing_gives_the_picture_and_masks_of_drawing_each_one_again():
+def test_composing_gives_the_image_and_masks_of_drawing_each_one_again():
     rng = np.random.default_rng(0)
     skin = rng.random((3, H * W)).astype(np.float32)
     camera = Camera(
@@ -44,11 +44,11 @@ def test_composing_gives_the_picture_and_masks_of_drawing_each_one_again():
         rng.normal(0, 0.02, H * W).astype(np.float32),
     )
     features = [[_random_layer(rng) for _ in range(1 + k % 2)] for k in range(5)]
-    picture, masks = compose(skin, features, camera)
-    assert np.array_equal(picture, _drawn(skin, features, camera))
+    image, masks = compose(skin, features, camera)
+    assert np.array_equal(image, _drawn(skin, features, camera))
     for k, mask in enumerate(masks):
         without = _drawn(skin, features[:k] + features[k + 1 :], camera)
-        assert np.array_equal(mask, (picture != without).any(axis=0))
+        assert np.array_equal(mask, (image != without).any(axis=0))
         assert mask.any()
 
 

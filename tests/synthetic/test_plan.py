@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from xattn.errors import UsageError
-from xattn.synthetic import ARTIFACTS, FEATURES, STRUCTURES, TRAITS, ImageSpec, Plan
+from xattn.synthetic import FEATURES, TRAITS, ImageSpec, Plan
 from xattn.synthetic.features import with_features, without_features
+
+STRUCTURES = [name for name, one in FEATURES.items() if one.kind == "structure"]
+ARTIFACTS = [name for name, one in FEATURES.items() if one.kind == "artifact"]
 
 N = 2000
 STRONG = {

@@ -12,7 +12,10 @@ import pytest
 
 from xattn.errors import UsageError
 from xattn.synthetic import FEATURES, ImageSpec, Plan, render
-from xattn.synthetic.features import ARTIFACTS, STRUCTURES, with_features, without_features
+from xattn.synthetic.features import with_features, without_features
+
+STRUCTURES = [name for name, one in FEATURES.items() if one.kind == "structure"]
+ARTIFACTS = [name for name, one in FEATURES.items() if one.kind == "artifact"]
 
 SIZE = (96, 128)
 EVERYTHING = Plan(seed=4, prevalence=dict.fromkeys(FEATURES, 0.6), effects={})
@@ -125,7 +128,7 @@ def test_two_images_of_one_lesion_show_it_in_two_views():
     for first in range(0, 12, 2):
         one, two = (render(plan.draw(first + k), SIZE) for k in range(2))
         assert not np.array_equal(one.lesion, two.lesion)
-        assert 0.4 < one.lesion.sum() / two.lesion.sum() < 2.5  # zoom and the picture's edge
+        assert 0.4 < one.lesion.sum() / two.lesion.sum() < 2.5  # zoom and the image's edge
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_two_images_of_one_lesion_show_it_in_two_views():
     ],
     ids=["border_irregularity", "colour_variegation", "skin_tone"],
 )
-def test_a_trait_shows_in_the_picture(trait, measure):
+def test_a_trait_shows_in_the_image(trait, measure):
     plain = Plan(seed=21, effects={}, prevalence=dict.fromkeys(FEATURES, 0.0))
     gains = []
     for spec in specs(16, plain):
@@ -146,7 +149,7 @@ def test_a_trait_shows_in_the_picture(trait, measure):
     assert np.mean(gains) > 3 * np.std(gains) / np.sqrt(len(gains))
 
 
-def test_age_and_sex_are_not_in_the_picture():
+def test_age_and_sex_are_not_in_the_image():
     spec = EVERYTHING.draw(1)
     other = replace(spec, traits={**spec.traits, "age": 2.0}, sex="unknown", label="benign")
     assert np.array_equal(render(spec, SIZE).image, render(other, SIZE).image)
@@ -159,7 +162,7 @@ def test_too_small_a_size_is_refused_with_the_least_one(size):
 
 
 def _roughness(lesion: np.ndarray) -> float:
-    """Share of the convex hull that the lesion does not fill."""
+    """Fraction of the convex hull that the lesion does not fill."""
     outlines, _ = cv2.findContours(
         lesion.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )

@@ -65,8 +65,8 @@ def test_the_scores_are_those_of_the_checkpoint_on_its_splits(study, tmp_path: P
         inside = [image for image in notes.images if splits[image.id] == split]
         logits = logits_of(model, [i.file for i in inside]).numpy()
         labels = np.array([notes.labels.index(i.label) for i in inside])
-        shares = sensitivities(logits, labels, np.ones((1, len(labels))))[0]
-        assert scores.balanced_accuracy.value == pytest.approx(shares.mean())
+        recalls = sensitivities(logits, labels, np.ones((1, len(labels))))[0]
+        assert scores.balanced_accuracy.value == pytest.approx(recalls.mean())
         assert scores.n == len(inside)
     assert result.best.val_balanced_accuracy == pytest.approx(result.val.balanced_accuracy.value)
 

@@ -58,14 +58,14 @@ def test_a_class_that_does_not_show_is_not_learned(study, tmp_path: Path):
     labels = [B, M] * 100
     result = run(study(labels, telling=False), tmp_path / "out", epochs=4)
     n = result.test.n / 2
-    # Balanced accuracy of guessing: mean of two binomial shares; four standard deviations.
+    # Balanced accuracy of guessing: mean of two binomial fractions; four standard deviations.
     assert abs(result.test.balanced_accuracy.value - 0.5) < 4 * np.sqrt(0.25 / n / 2)
     assert result.test.balanced_accuracy.low <= 0.5 <= result.test.balanced_accuracy.high
     assert result.test.auc.low < 0.5 < result.test.auc.high
 
 
 def test_imbalance_is_made_up_for_by_class_weights(study, tmp_path: Path):
-    # Where images tell nothing, probabilities are the shares of the classes as they are weighted.
+    # Where images tell nothing, probabilities are the fractions of the classes, as weighted.
     notes = study([B] * 90 + [M] * 10, telling=False)
     files = [image.file for image in read_annotations(notes).images]
     malignant = {}

@@ -12,6 +12,7 @@ from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build, wrap
 from xattn.splits.samples import Sample
+from xattn.training.augmentations import AUGMENTATIONS
 from xattn.training.dataset import Dataset
 from xattn.training.decoding import DecodedImages
 from xattn.training.module import Classifier, balanced_weights
@@ -102,3 +103,21 @@ def test_a_loss_that_is_no_number_names_the_place_and_the_way_out():
     module = classifier(lr=0.7)
     with pytest.raises(XattnError, match=r"nan in epoch 1, batch 3: .*lower `lr`.*now 0\.7"):
         module._loss(torch.full((2, 2), torch.nan), torch.tensor([0, 1]), "batch 3")
+
+
+def test_an_augmentation_that_was_registered_can_be_named_in_a_recipe(monkeypatch):
+    seen = []
+
+    def inverted(images, generator):
+        seen.append(generator.initial_seed())
+        return 1 - images
+
+    monkeypatch.setitem(AUGMENTATIONS, "inverted", inverted)
+    module = classifier(augment="inverted")
+    module.log = lambda *_args, **_options: None
+    batch = next(iter(module.batches(np.arange(4))))
+    module.eval()
+    loss = module.training_step(batch, 0)
+    plain = classifier(augment="none").eval()
+    assert torch.equal(loss, plain._loss(plain(1 - batch[0].float() / 255), batch[1], ""))
+    assert len(seen) == 1

@@ -12,7 +12,7 @@ from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build
 from xattn.splits.data_table import DataTable
-from xattn.training.augment import AUGMENTATIONS
+from xattn.training.augmentations import AUGMENTATIONS
 from xattn.training.recipe import ModelTable, TrainTable, parse_recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]

@@ -122,17 +122,17 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
 @click.argument("file", type=FILE)
 @click.option("--out", type=FILE, default=Path("splits.csv"), show_default=True)
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
-@click.option("--val", type=float, help="Share of validation images; 0.15 if not given.")
-@click.option("--test", type=float, help="Share of i.d. test images; 0.15 if not given.")
+@click.option("--val", type=float, help="Fraction of validation images; default 0.15.")
+@click.option("--test", type=float, help="Fraction of in-distribution test images; default 0.15.")
 @click.option(
     "--stratify",
     multiple=True,
     metavar="COLUMN",
     help="Metadata column that shall be alike in the splits; repeatable.",
 )
-@click.option("--seed", "split_seed", type=int, help="Of the division; 0 if not given.")
+@click.option("--seed", "split_seed", type=int, help="Of the splits; default 0.")
 @click.option("--ood-column", help="Metadata column that says where an image comes from.")
-@click.option("--ood-value", multiple=True, help="Its value of the o.o.d. test images; repeatable.")
+@click.option("--ood-value", multiple=True, help="Its value of the OOD test images; repeatable.")
 @click.option("--split-column", help="Metadata column that says the split.")
 @click.option("--split-value", multiple=True, metavar="VALUE=SPLIT", help="What its values mean.")
 @click.option(
@@ -150,7 +150,7 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
     type=float,
     default=0.8,
     show_default=True,
-    help="Part of them that is chosen against the label; the rest by lot.",
+    help="Fraction of them that is chosen against the label; the rest at random.",
 )
 @common
 def split(
@@ -175,7 +175,7 @@ def split(
 ) -> None:
     """Divide the images of an annotation file as `xattn train` does, without training."""
     from xattn.annotations import read_annotations
-    from xattn.splits.make import divide
+    from xattn.splits.make import split_images
 
     terminal = Terminal(quiet, as_json)
     given = {
@@ -185,7 +185,7 @@ def split(
         "ood_column": ood_column,
         "split_column": split_column,
     }
-    division = divide(
+    made = split_images(
         read_annotations(file, on_fault=terminal.fault),
         images=images,
         data={
@@ -200,10 +200,10 @@ def split(
         trap_strength=trap_strength,
         on_fault=terminal.fault,
     )
-    division.write(out)
+    made.write(out)
     terminal.say(f"{out}:")
-    terminal.say_lines(division)
-    terminal.summary({"file": str(out), "splits": division.counts, "notes": division.notes})
+    terminal.say_lines(made)
+    terminal.summary({"file": str(out), "splits": made.counts, "notes": made.notes})
 
 
 def _words(text: str | None) -> list[str]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=PLACE, required=True, help="Folder of the search, new or to go on.")
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--splits", type=FILE, help="splits.csv of a training, to use the same.")
-@click.option("--trials", type=click.IntRange(1), help="Trials in all, instead of the recipe's.")
-@click.option("--epochs", type=click.IntRange(1), help="Of a trial, instead of the recipe's.")
+@click.option("--trials", type=click.IntRange(1), help="Trials in all; default: the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs per trial; default: the recipe's.")
 @click.option("--timeout", type=click.FloatRange(0), help="Seconds after which to stop.")
 @click.option(
     "--device",

@@ -15,20 +15,22 @@ from xattn.cli.terminal import Terminal
 @click.option("--n", type=click.IntRange(1), default=200, show_default=True)
 @click.option("--size", type=Size(), default="192x256", show_default=True)
 @click.option("--effect", "effects", type=Named(), multiple=True, help="Log odds ratio by label.")
-@click.option("--prevalence", "prevalences", type=Named(), multiple=True, help="Share of images.")
+@click.option(
+    "--prevalence", "prevalences", type=Named(), multiple=True, help="Fraction of images."
+)
 @click.option(
     "--positive-rate",
     type=click.FloatRange(0, 1),
     default=0.5,
     show_default=True,
-    help="Share of malignant images.",
+    help="Fraction of malignant images.",
 )
 @click.option(
     "--pair-rate",
     type=click.FloatRange(0, 1),
     default=0.2,
     show_default=True,
-    help="Share of lesions with two images.",
+    help="Fraction of lesions with two images.",
 )
 @click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
 @seed_option

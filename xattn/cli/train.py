@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option("--out", type=PLACE, required=True, help="Folder for model.pt and its record.")
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--splits", type=FILE, help="splits.csv of another training, to use the same.")
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--seed", type=int, help="Instead of the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
+@click.option("--seed", type=int, help="Default: the recipe's.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
@@ -99,8 +99,8 @@ class _Lines:
         self._last = time.perf_counter()
         for note in dataset.notes:
             self._terminal.say(f"note: {note}")
-        columns = dataset.alike.columns
-        if columns and not dataset.alike.unlike:
+        columns = dataset.balance.columns
+        if columns and not dataset.balance.unlike:
             least = min(column.adjusted_p for column in columns)
             self._terminal.say(
                 f"train, val and test are alike in {len(columns)} column{'s' * (len(columns) > 1)} "

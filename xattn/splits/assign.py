@@ -1,6 +1,6 @@
 """Which images are used, and what binds some of them to a split: a file, or metadata.
 
-Metadata tell the images of other origin, or are the division that came with the data set.
+Metadata tell the images of other origin, or name the split that came with the data set.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def bind_by_metadata(
     """Tell each sample where it comes from, and bind it to a split where the recipe says so.
 
     Of `ood_column`, a value among `ood_values` binds to "ood"; every other value, or none, leaves
-    the sample to be dealt to train, val or test. Of `split_column`, the value is the split, by way
-    of `split_values` if there are any; images bound to "none" are left out without a word.
+    the sample to be assigned to train, val or test at random. Of `split_column`, the value is the
+    split, by way of `split_values` if there are any; images bound to "none" are left out without a
+    word.
 
     Args:
         samples: images of the annotation file; what they are bound to already is kept.

@@ -1,8 +1,8 @@
-"""How alike splits are: the make-up of each, and how far apart chance alone would put them.
+"""How alike splits are: the composition of each, and how far apart chance alone would put them.
 
-Images of a group are no independent draws, so chance is asked of groups: whole groups, and copies
-of a file with them, are dealt anew to splits of as many groups. A column is unlike if hardly any
-such deal puts the splits as far apart, in the sense of chi-square.
+Images of a group are no independent draws, so groups are permuted: whole groups, and copies of a
+file with them, are assigned anew to splits of as many groups. A column is unlike if hardly any
+permutation puts the splits as far apart, in the sense of chi-square.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ from xattn.runs.csv_text import csv_text
 from xattn.splits.metadata import Trait
 from xattn.splits.samples import SPLITS, Sample, Split, labels_of
 from xattn.splits.splits import size_class, units
+from xattn.stats.adjust import permuted_p
 
 LEVEL = 0.05
 """Adjusted chance below which splits are called unlike."""
 ALIKE_CSV = "splits_alike.csv"
 
 _COMPARED: tuple[Split, ...] = ("train", "val", "test")
-_DEALS = 999
+_PERMUTATIONS = 999
 _AT_ONCE = 100
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnBalance:
     """One column in the splits.
 
     Attributes:
@@ -38,7 +39,7 @@ class Column:
         values: what it is counted by.
         counts: images (splits, values), rows as in `SPLITS`.
         chi_square: of train, val and test, of those that have images.
-        p: how often groups dealt anew are as far apart, by permutation; in (0, 1].
+        p: how often permuted groups are as far apart; in (0, 1].
         adjusted_p: the same of all columns at once (Westfall and Young), so that one of many
             columns is not called unlike by chance.
     """
@@ -75,14 +76,14 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Alikeness:
+class SplitBalance:
     """How alike the splits are, column by column.
 
     Attributes:
         columns: label, group size and metadata; none if there is only one split to look at.
     """
 
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnBalance, ...] = ()
 
     @property
     def unlike(self) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def compare_splits(
     hashes: Mapping[str, str],
     classes: Sequence[str],
     traits: Mapping[str, Trait],
-) -> Alikeness:
+) -> SplitBalance:
     """Compare train, val and test by label, size of group and metadata.
 
     Images of the split `ood` are meant to be others: they are counted, and not compared.
@@ -136,7 +137,7 @@ def compare_splits(
     where = np.array([SPLITS.index(splits[s.id]) for s in samples])
     compared = np.isin(where, [SPLITS.index(split) for split in _COMPARED])
     if len(np.unique(where[compared])) < 2:
-        return Alikeness()
+        return SplitBalance()
     unit = units(samples, hashes)
     sizes = np.bincount(unit)
     named = {
@@ -147,7 +148,7 @@ def compare_splits(
     coded = {name: _coded(column) for name, column in named.items()}
     coded = {name: (values, code) for name, (values, code) in coded.items() if len(values) > 1}
     if not coded:
-        return Alikeness()
+        return SplitBalance()
     blocks = [len(values) for values, _ in coded.values()]
     # Of every unit its images by value, all columns side by side.
     made = np.zeros((len(sizes), sum(blocks)), dtype=np.float32)
@@ -159,12 +160,14 @@ def compare_splits(
     home[unit[compared]] = where[compared]
     inside = home >= 0
     statistics = np.concatenate(list(_statistics(made[inside], home[inside], blocks)))
-    chances, adjusted = _chances(np.round(statistics, 6))
-    return Alikeness(
+    p_values = permuted_p(np.round(statistics, 6))
+    # Single-step minP (Westfall and Young): how often the least p of all columns is as small.
+    adjusted = (p_values.min(axis=1)[:, None] <= p_values[0]).mean(axis=0)
+    return SplitBalance(
         tuple(
-            Column(name, values, _table(where, code), float(statistics[0, i]), p, q)
+            ColumnBalance(name, values, _table(where, code), float(statistics[0, i]), p, q)
             for i, ((name, (values, code)), p, q) in enumerate(
-                zip(coded.items(), chances.tolist(), adjusted.tolist(), strict=True)
+                zip(coded.items(), p_values[0].tolist(), adjusted.tolist(), strict=True)
             )
         )
     )
@@ -195,22 +198,27 @@ def _table(where: NDArray[np.intp], code: NDArray[np.intp]) -> NDArray[np.intp]:
 def _statistics(
     made: NDArray[np.float32], home: NDArray[np.intp], blocks: Sequence[int]
 ) -> Iterator[Floats]:
-    """Yield chi-squares (deals, columns): first of the deal there is, then of deals by chance."""
+    """Yield chi-squares (permutations, columns), first those of the splits there are."""
     splits = np.unique(home)
     rng = np.random.default_rng(0)
-    deals, left = home[None], _DEALS
+    homes, left = home[None], _PERMUTATIONS
     while True:
         # Whole numbers below 2^24: their sums are exact in any order.
-        held = np.stack([(deals == split).astype(np.float32) @ made for split in splits], axis=1)
+        held = np.stack([(homes == split).astype(np.float32) @ made for split in splits], axis=1)
         yield _chi_squares(held.astype(np.float64), blocks)
         if not left:
             return
         at_once = min(_AT_ONCE, left)
-        deals, left = rng.permuted(np.tile(home, (at_once, 1)), axis=1), left - at_once
+        homes, left = rng.permuted(np.tile(home, (at_once, 1)), axis=1), left - at_once
 
 
 def _chi_squares(held: Floats, blocks: Sequence[int]) -> Floats:
-    """Return the chi-square (deals, columns) of images (deals, splits, values of all columns)."""
+    """Return chi-squares (permutations, columns).
+
+    Args:
+        held: images (permutations, splits, values of all columns).
+        blocks: number of values of each column.
+    """
     ends = np.cumsum(blocks)
     totals = held.sum(axis=1, keepdims=True)
     of_split = held[:, :, : ends[0]].sum(axis=2, keepdims=True)
@@ -218,18 +226,3 @@ def _chi_squares(held: Floats, blocks: Sequence[int]) -> Floats:
     cells = np.divide((held - expected) ** 2, expected, where=expected > 0, out=np.zeros_like(held))
     starts = [0, *ends[:-1].tolist()]
     return np.asarray(np.add.reduceat(cells.sum(axis=1), starts, axis=1))
-
-
-def _chances(statistics: Floats) -> tuple[Floats, Floats]:
-    """Return p and adjusted p of each column; the first row is what there is."""
-    n = len(statistics)
-    ordered = np.sort(statistics, axis=0)
-    p = np.stack(
-        [
-            (n - np.searchsorted(ordered[:, i], statistics[:, i], side="left")) / n
-            for i in range(statistics.shape[1])
-        ],
-        axis=1,
-    )
-    least = p.min(axis=1)
-    return p[0], (least[:, None] <= p[0]).mean(axis=0)

@@ -77,9 +77,9 @@ class DataTable(Table):
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
     val: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    """Share of the images that choose the best epoch."""
+    """Fraction of the images that choose the best epoch."""
     test: float = Field(default=0.15, ge=0, lt=1)
-    """Share of the images that are looked at once, at the end; 0 for none."""
+    """Fraction of the images that are looked at once, at the end; 0 for none."""
     ood_column: str | None = None
     """Metadata column that says where an image comes from."""
     ood_values: Values = ()

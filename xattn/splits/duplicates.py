@@ -41,7 +41,7 @@ def refuse_leaks(
 ) -> None:
     """Refuse splits that leak, or lack a class, before images are decoded.
 
-    Only of splits that were given: those that are dealt do not leak.
+    Only of splits that were given: those that are made here do not leak.
 
     Raises:
         XattnError: as `check_splits`.

@@ -1,4 +1,4 @@
-"""A division that came as lists: one CSV a split, naming its images."""
+"""Splits that came as lists: one CSV each, naming its images."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def bind_by_lists(
     bound = [replace(s, split=split[s.id]) for s in samples if s.id in split]
     notes = []
     if twice:
-        notes.append(f"{twice} images that train shares with another list are not trained on")
+        notes.append(f"{twice} images of train that are in another list too are not trained on")
     if len(bound) < len(samples):
         notes.append(f"{len(samples) - len(bound)} images are in no list and are left out")
     return bound, notes

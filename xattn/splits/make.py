@@ -1,4 +1,4 @@
-"""A division of an annotation file's images without a training, for models of any framework."""
+"""Splits of an annotation file's images without a training, for models of any framework."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from xattn.errors import UsageError
 from xattn.runs.atomic import write_text
 from xattn.splits.assign import Images, choose_samples, describe_origin
-from xattn.splits.balance import Alikeness, compare_splits
+from xattn.splits.balance import SplitBalance, compare_splits
 from xattn.splits.data_table import DataTable
 from xattn.splits.duplicates import hash_files
 from xattn.splits.from_lists import bind_by_lists, without_leaks
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Division:
+class ImageSplits:
     """Images and the split of each.
 
     Attributes:
@@ -34,14 +34,14 @@ class Division:
         domains: image id -> where it comes from, of those of which that is known.
         counts: split -> number of images, groups, and images of each class.
         notes: what a person should know.
-        alike: how alike the splits are.
+        balance: how alike the splits are.
     """
 
     splits: Mapping[str, Split]
     domains: Mapping[str, str]
     counts: dict[str, dict[str, int]]
     notes: tuple[str, ...] = ()
-    alike: Alikeness = field(default_factory=Alikeness)
+    balance: SplitBalance = field(default_factory=SplitBalance)
 
     def __str__(self) -> str:
         """Return a line for each split that has images, the notes, and how alike they are."""
@@ -51,18 +51,18 @@ class Division:
             if facts["images"]
         ]
         notes = [f"note: {note}" for note in self.notes]
-        return "\n".join([*lines, *notes, *filter(None, [self.alike.table()])])
+        return "\n".join([*lines, *notes, *filter(None, [self.balance.table()])])
 
     def write(self, path: str | Path) -> Path:
         """Write splits.csv, whole or not at all, with its folder; beside it, how alike they are."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path.with_name(f"{path.stem}_alike.csv"), self.alike.to_csv())
+        write_text(path.with_name(f"{path.stem}_alike.csv"), self.balance.to_csv())
         write_text(path, write_splits(self.splits, self.domains))
         return path
 
 
-def divide(
+def split_images(
     annotations: Annotations,
     *,
     images: Images = None,
@@ -72,21 +72,21 @@ def divide(
     trap_share: float = 0.3,
     trap_strength: float = 0.8,
     on_fault: Callable[[Failure], None] | None = None,
-) -> Division:
-    """Divide images as `train` does: the same keys give the same splits if all can be decoded.
+) -> ImageSplits:
+    """Split images as `train` does: the same keys give the same splits if all can be decoded.
 
     Files are read for their bytes, of which copies stay together, and not decoded.
 
     Args:
         annotations: as read by `read_annotations`.
         images: where the images are, by id, if only some of them are meant.
-        data: the keys of a recipe's [data] that concern the division.
-        lists: split -> CSV of its images, in place of a division; see `bind_by_lists`. Images of
-            which a group or a copy is held out are left out.
+        data: the keys of a recipe's [data] that concern the splits.
+        lists: split -> CSV of its images, in place of splits at random; see `bind_by_lists`. Images
+            of which a group or a copy is held out are left out.
         trap: artifacts or structures that shall go with the label more than they do in train, val
             and test, and against it in ood; see `bind_trap`.
-        trap_share: of the images, for ood.
-        trap_strength: part of that share that is chosen against the label; the rest by lot.
+        trap_share: fraction of the images, for ood.
+        trap_strength: fraction of these that is chosen against the label; the rest at random.
         on_fault: called with every image that is left out.
 
     Raises:
@@ -111,7 +111,9 @@ def divide(
     if trap:
         flags = presences(annotations, [s.id for s in good], trap)
         seed = table.split_seed
-        good = bind_trap(good, hashes, flags, share=trap_share, strength=trap_strength, seed=seed)
+        good = bind_trap(
+            good, hashes, flags, fraction=trap_share, strength=trap_strength, seed=seed
+        )
     splits = make_splits(
         good,
         hashes,
@@ -121,23 +123,23 @@ def divide(
         stratify=traits.stratify,
     )
     check_splits(good, splits, hashes, annotations.labels)
-    alike = compare_splits(good, splits, hashes, annotations.labels, traits.compared)
-    notes += alike.unlike
+    balance = compare_splits(good, splits, hashes, annotations.labels, traits.compared)
+    notes += balance.unlike
     if trap:
         notes += describe_trap(good, splits, flags, trap)
-    return Division(
+    return ImageSplits(
         splits,
         {s.id: s.domain for s in good if s.domain is not None},
         count_splits(good, splits, annotations.labels),
         tuple(notes),
-        alike,
+        balance,
     )
 
 
 def _require_one_say(
     table: DataTable, lists: Mapping[str, str | Path] | None, trap: Sequence[str]
 ) -> None:
-    """Refuse two answers to the question which images are o.o.d. or in a split."""
+    """Refuse two answers to the question which images are OOD or in a split."""
     told = {
         "ood_column": table.ood_column is not None,
         "split_column": table.split_column is not None,
@@ -159,4 +161,4 @@ def _table(data: Mapping[str, Any]) -> DataTable:
             + e["msg"].removeprefix("Value error, ")
             for e in err.errors()
         )
-        raise UsageError(f"Expected settings of a division, but got {'; '.join(faults)}") from None
+        raise UsageError(f"Expected settings of splits, but got {'; '.join(faults)}") from None

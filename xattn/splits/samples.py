@@ -23,7 +23,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 looked at once; those two may be empty."""
 
 HELD_OUT: tuple[Split, ...] = ("test", "ood")
-"""Splits whose images had no part in the training: nothing was fitted to them or chosen by them."""
+"""Splits whose images had no part in the training: neither in fitting nor in model selection."""
 IN_TRAINING: tuple[Split, ...] = tuple(split for split in SPLITS if split not in HELD_OUT)
 
 
@@ -37,7 +37,7 @@ class Sample:
         label: index of its class.
         group: what must not be torn apart (a lesion, a patient, a slide); None if it stands alone.
         domain: where it comes from (a site, a centre), as text; None if that is not known.
-        split: the split it is bound to, by a file or by metadata; None if it is dealt to one.
+        split: the split it is bound to, by a file or by metadata; None if it is to be assigned.
     """
 
     id: str

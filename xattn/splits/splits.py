@@ -21,7 +21,7 @@ from xattn.splits.samples import (
     groups_of,
     labels_of,
 )
-from xattn.splits.stratify import deal
+from xattn.splits.stratify import stratified_split
 
 __all__ = [
     "SPLITS",
@@ -45,13 +45,13 @@ def make_splits(
     seed: int,
     stratify: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Split]:
-    """Divide samples into train, val and test: whole groups, at random, every class in proportion.
+    """Split samples into train, val and test: whole groups, at random, every class in proportion.
 
     Samples of one group and samples whose files hold the same bytes stay together. Groups are
-    dealt at random within strata of class, size and value of the columns in `stratify`, see
-    `deal`. Images that stand alone come out within one image of every class's fraction; with
-    groups the fractions are kept as well as whole groups allow. A sample that is bound to a split
-    goes there, and takes no other with it.
+    assigned at random within strata of class, size and value of the columns in `stratify`, see
+    `stratified_split`. Images that stand alone come out within one image of every class's
+    fraction; with groups the fractions are kept as well as whole groups allow. A sample that is
+    bound to a split goes there, and takes no other with it.
 
     Args:
         samples: labelled images.
@@ -65,18 +65,18 @@ def make_splits(
     """
     free = [sample for sample in samples if sample.split is None]
     fractions = (1 - val - test, val, test)
-    dealt = _deal(free, hashes, fractions, seed, stratify or {}) if free else {}
-    return {s.id: s.split if s.split is not None else dealt[s.id] for s in samples}
+    drawn = _split_free(free, hashes, fractions, seed, stratify or {}) if free else {}
+    return {s.id: s.split if s.split is not None else drawn[s.id] for s in samples}
 
 
-def _deal(
+def _split_free(
     samples: Sequence[Sample],
     hashes: Mapping[str, str],
     fractions: tuple[float, float, float],
     seed: int,
     stratify: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Split]:
-    """Divide samples that are free to go into train, val or test."""
+    """Split samples that are free to go into train, val or test."""
     unit = units(samples, hashes)
     labels = labels_of(samples)
     sizes = np.bincount(unit)
@@ -87,7 +87,7 @@ def _deal(
     kinds = np.column_stack([size, *(counts.argmax(axis=1) for counts in counted)])
     _, strata = np.unique(kinds, axis=0, return_inverse=True)
     margins = np.hstack([np.eye(size.max() + 1)[size] * sizes[:, None], *counted[1:]])
-    home = deal(counted[0], margins, strata.reshape(-1), fractions, seed)
+    home = stratified_split(counted[0], margins, strata.reshape(-1), fractions, seed)
     return {s.id: SPLITS[home[u]] for s, u in zip(samples, unit, strict=True)}
 
 

@@ -1,10 +1,11 @@
-"""Units dealt to splits at random, so that the splits are alike.
+"""Units assigned to splits at random within strata, so that the splits are alike.
 
 Within every stratum (units of one class, size, and value of named columns) each split gets its
-fraction of the units, rounded up or down by lot, and which units is left to chance. Of several such
-deals the one is taken in which the images are nearest to their fractions, and it is mended by moves
-of single units. Chance within the strata is what keeps columns alike that nobody named; a rule that
-gives the largest units first to the split that lacks most fills that split with large units.
+fraction of the units, rounded up or down at random, and which units is left to chance. Of several
+such assignments the one is taken in which the images are nearest to their fractions, and single
+units are moved as long as that brings them nearer. Chance within the strata is what keeps columns
+alike that nobody named; a rule that gives the largest units first to the split that lacks most
+fills that split with large units.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_DEALS = 24
+_CANDIDATES = 24
 _MOVES = 200
 _NOTHING = 1e-9
 """A fraction of the images below which a split gets none."""
@@ -23,10 +24,10 @@ Counts = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 
-def deal(
+def stratified_split(
     classes: Counts, margins: Counts, strata: Codes, fractions: tuple[float, ...], seed: int
 ) -> Codes:
-    """Deal whole units to splits.
+    """Assign whole units to splits.
 
     Args:
         classes: images of every class in each unit (units, classes).
@@ -44,13 +45,13 @@ def deal(
     rng = np.random.default_rng(seed)
     _, strata = np.unique(strata, return_inverse=True)
     balance = _Balance(classes, margins, fraction)
-    deals = [_stratified(strata, fraction, rng) for _ in range(_DEALS)]
-    home = deals[int(np.argmin([balance.distance(one) for one in deals]))]
-    home = balance.mended(home, rng)
+    candidates = [_within_strata(strata, fraction, rng) for _ in range(_CANDIDATES)]
+    home = candidates[int(np.argmin([balance.distance(one) for one in candidates]))]
+    home = balance.improved(home, rng)
     return np.asarray(used[_with_every_class(classes, home, len(used), rng)])
 
 
-def _stratified(strata: Codes, fraction: Counts, rng: np.random.Generator) -> Codes:
+def _within_strata(strata: Codes, fraction: Counts, rng: np.random.Generator) -> Codes:
     """Give every split its fraction of each stratum, up to one unit, at random."""
     sizes = np.bincount(strata)
     wanted = sizes[:, None] * fraction
@@ -71,9 +72,9 @@ def _stratified(strata: Codes, fraction: Counts, rng: np.random.Generator) -> Co
 
 
 class _Balance:
-    """How far a deal is from the fractions: a weighted chi-square over classes and margins.
+    """How far an assignment is from the fractions: a weighted chi-square over classes and margins.
 
-    Units of the same make-up are one type, so that whole arrays are small and ties are exact.
+    Units of the same composition are one type, so that whole arrays are small and ties are exact.
     """
 
     def __init__(self, classes: Counts, margins: Counts, fraction: Counts) -> None:
@@ -87,12 +88,12 @@ class _Balance:
         self._fraction = fraction
 
     def distance(self, home: Codes) -> float:
-        """Return the weighted chi-square of a deal, rounded so that machines agree."""
+        """Return the weighted chi-square of an assignment, rounded so that machines agree."""
         off = self._off(home)
         return float(np.round((off**2 * self._scale / self._fraction[:, None]).sum(), 9))
 
-    def mended(self, home: Codes, rng: np.random.Generator) -> Codes:
-        """Move single units as long as a move brings the deal nearer to the fractions."""
+    def improved(self, home: Codes, rng: np.random.Generator) -> Codes:
+        """Move single units as long as a move brings it nearer to the fractions."""
         home, splits = home.copy(), len(self._fraction)
         chance = rng.random(len(home))
         scaled = self._parts * self._scale

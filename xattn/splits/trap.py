@@ -59,15 +59,15 @@ def bind_trap(
     hashes: Mapping[str, str],
     flags: Array,
     *,
-    share: float,
+    fraction: float,
     strength: float = 0.8,
     seed: int,
 ) -> list[Sample]:
     """Bind those images to `ood` in which features and label contradict what is usual.
 
-    Of every class the share is taken in which the features agree least with what its images
+    Of every class the fraction is taken in which the features agree least with what its images
     usually show; then what is left agrees more than before. Whole groups (and copies) are taken.
-    A part of the share is taken by lot instead: with none, a single artifact would be in all
+    A part of it is taken at random instead: with none, a single artifact would be in all
     images of one class and in none of the other, and nothing could be compared among images alike.
     Several features are weighed so that the one least reversed is reversed as far as possible
     (multiplicative weights, 30 rounds; the best round is kept).
@@ -76,24 +76,24 @@ def bind_trap(
         samples: labelled images, none of them bound.
         hashes: sample id -> hash of its file's bytes.
         flags: (n, features) 0 or 1, NaN where unknown, which counts as neither.
-        share: of the images of every class, in (0, 1).
-        strength: part of the share that is chosen, 0 to 1; the rest is taken by lot.
-        seed: of the lot, which also decides between images alike.
+        fraction: of the images of every class, in (0, 1).
+        strength: fraction of these that is chosen, 0 to 1; the rest is taken at random.
+        seed: of the random order, which also decides between images alike.
 
     Returns:
-        The samples, the others still free to be dealt.
+        The samples, the others still free to be assigned.
     """
-    if not 0 < share < 1:
-        raise UsageError(f"Expected a share of the trap between 0 and 1, but got {share}")
+    if not 0 < fraction < 1:
+        raise UsageError(f"Expected a fraction of the trap between 0 and 1, but got {fraction}")
     if not 0 <= strength <= 1:
         raise UsageError(f"Expected a strength of the trap from 0 to 1, but got {strength}")
     label, unit = labels_of(samples), units(samples, hashes)
     agreement = _agreement(flags, label)
     weight = np.ones(flags.shape[1])
     best, least = np.zeros(len(samples), dtype=bool), np.inf
-    lot = np.random.default_rng(seed).random(unit.max() + 1)
+    draw = np.random.default_rng(seed).random(unit.max() + 1)
     for _ in range(_ROUNDS):
-        taken = _take(agreement @ (weight / weight.sum()), label, unit, lot, (share, strength))
+        taken = _take(agreement @ (weight / weight.sum()), label, unit, draw, (fraction, strength))
         found = association(flags[taken], label[taken], like=(flags, label))
         if found.max() < least:
             best, least = taken, found.max()
@@ -179,20 +179,20 @@ def _take(
     agreement: Array,
     label: NDArray[np.intp],
     unit: NDArray[np.intp],
-    lot: Array,
+    draw: Array,
     how_many: tuple[float, float],
 ) -> NDArray[np.bool_]:
-    """Take whole units, by lot and then those that agree least, up to every class's share: (n,)."""
+    """Take whole units, at random and then those that agree least, as many as wanted: (n,)."""
     counts = np.zeros((unit.max() + 1, label.max() + 1))
     np.add.at(counts, (unit, label), 1)
     mean = np.bincount(unit, agreement) / counts.sum(axis=1)
-    share, strength = how_many
-    wanted = np.round(share * counts.sum(axis=0))
+    fraction, strength = how_many
+    wanted = np.round(fraction * counts.sum(axis=0))
     left = wanted.copy()
     taken = np.zeros(len(counts), dtype=bool)
     for order, limit in (
-        (np.argsort(lot), np.round(strength * wanted)),
-        (np.lexsort((lot, mean)), 0),
+        (np.argsort(draw), np.round(strength * wanted)),
+        (np.lexsort((draw, mean)), 0),
     ):
         for one in order:
             if not taken[one] and (counts[one] <= left - limit).all():

@@ -6,9 +6,7 @@
 
 from xattn.synthetic.dataset import synthesize
 from xattn.synthetic.features import (
-    ARTIFACTS,
     FEATURES,
-    STRUCTURES,
     Feature,
     with_features,
     without_features,
@@ -18,10 +16,8 @@ from xattn.synthetic.rendering import Rendered, render
 from xattn.synthetic.spec import LABELS, ImageSpec
 
 __all__ = [
-    "ARTIFACTS",
     "FEATURES",
     "LABELS",
-    "STRUCTURES",
     "TRAITS",
     "Feature",
     "ImageSpec",

@@ -15,7 +15,7 @@ from xattn.errors import UsageError, XattnError
 from xattn.images.prefetch import prefetch
 from xattn.runs.atomic import replacing
 from xattn.synthetic.features import FEATURES
-from xattn.synthetic.plan import KINDS, TRAITS, Plan
+from xattn.synthetic.plan import TRAITS, Plan, kinds
 from xattn.synthetic.rendering import check_size, render
 from xattn.synthetic.spec import LABELS, ImageSpec
 from xattn.synthetic.truth import describe
@@ -55,7 +55,7 @@ def synthesize(
 
     By default the label truly shows in streaks, negative network, (less) pigment network, border
     and colour, and there is one strong shortcut: colour patches, almost only beside benign
-    lesions, as in the public archive. Age depends on the label but is not in the picture. All
+    lesions, as in the public archive. Age depends on the label but is not visible in the image. All
     else is independent of the label. See `xattn.synthetic.plan` for what an effect is.
 
     Written under `out`: `images/<id>.jpg`, `masks/<feature>/<id>.png` for the features present,
@@ -72,7 +72,7 @@ def synthesize(
         effects: by feature or trait: log odds ratio of presence (of a trait: log odds per
             standard deviation) for malignant against benign. Those not named are independent
             of the label; None takes the default effects.
-        prevalence: by feature: share of all images that have it, 0 to 1.
+        prevalence: by feature: fraction of all images that have it, 0 to 1.
         positive_rate: probability of "malignant", 0 to 1.
         pair_rate: probability that two neighbouring images show one lesion, 0 to 1.
         workers: threads; 0 draws in the calling one.
@@ -100,7 +100,7 @@ def synthesize(
         root / ANNOTATIONS,
         (_annotated(root, spec) for spec in specs),
         labels=LABELS,
-        features=KINDS,
+        features=kinds(),
     )
 
 

@@ -2,7 +2,7 @@
 
 Everything drawn is affine in the pixels beneath: `after = gain * before + offset`. Pigment absorbs
 (gain < 1, Beer-Lambert), ink and hair cover (gain 1 - alpha, offset alpha * colour). A layer lists
-the pixels it touches and is nothing elsewhere. So a picture can be composed again without one
+the pixels it touches and is nothing elsewhere. So an image can be composed again without one
 feature, cheaply, and the mask of a feature is not an estimate: it is the set of pixels whose
 8-bit value is another without the feature.
 
@@ -95,15 +95,15 @@ def cover(alpha: Field, frame: Frame, colour: Colour | Field) -> Layer:
     """Something opaque by `alpha` (height, width) in [0, 1] within the frame.
 
     Args:
-        alpha: share of the light that comes from the cover.
+        alpha: fraction of the light that comes from the cover.
         frame: where alpha lies.
         colour: one colour, or float32 (3, height, width).
     """
     inside = np.flatnonzero(alpha > EDGE)
-    share = alpha.ravel()[inside]
+    opacity = alpha.ravel()[inside]
     values = np.asarray(colour, np.float32)
     column = values.reshape(3, -1)[:, inside] if values.ndim == 3 else values[:, None]
-    return Layer(frame.to_image(inside), np.float32(1) - share[None], share * column)
+    return Layer(frame.to_image(inside), np.float32(1) - opacity[None], opacity * column)
 
 
 def compose(
@@ -111,8 +111,8 @@ def compose(
 ) -> tuple[NDArray[np.uint8], list[Mask]]:
     """Draw the features in order, and for each find the pixels that are others without it.
 
-    Where a feature touches, the picture is composed again from the state before it and through
-    all later features, so the comparison is of the very numbers that the picture without it has.
+    Where a feature touches, the image is composed again from the state before it and through
+    all later features, so the comparison is of the very numbers that the image without it has.
 
     Args:
         skin: float32 (3, pixels) of values in [0, 1].
@@ -130,7 +130,7 @@ def compose(
         before.append(image[:, pixels])
         for layer in layers:
             _apply(layer, image)
-    picture = _expose(image, camera.light, camera.noise)
+    exposure = _expose(image, camera.light, camera.noise)
     masks = []
     for k, (pixels, without) in enumerate(zip(touched, before, strict=True)):
         place = np.full(image.shape[1], -1, np.int32)
@@ -140,9 +140,9 @@ def compose(
                 _apply(_moved(layer, place), without)
         exposed = _expose(without, camera.light[:, pixels], camera.noise[pixels])
         mask = np.zeros(image.shape[1], np.bool_)
-        mask[pixels] = np.any(exposed != picture[:, pixels], axis=0)
+        mask[pixels] = np.any(exposed != exposure[:, pixels], axis=0)
         masks.append(mask)
-    return picture, masks
+    return exposure, masks
 
 
 def _union(layers: Sequence[Layer], pixels: int) -> NDArray[np.intp]:

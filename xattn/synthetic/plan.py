@@ -35,12 +35,11 @@ TRAITS: dict[str, float] = {
 }
 """Continuous variables and their effects if none are given. All belong to the lesion."""
 
-_BINARY = {name: (f.prevalence, f.effect) for name, f in FEATURES.items()}
-_BINARY["sex"] = (0.5, 0.0)
 
-KINDS: dict[str, Kind] = {name: feature.kind for name, feature in FEATURES.items()}
-"""What each variable is called in annotation files; those without pixels are metadata."""
-KINDS |= dict.fromkeys([*TRAITS, "sex"], "metadata")
+def kinds() -> dict[str, Kind]:
+    """Return what each variable is in annotation files; those without pixels are metadata."""
+    drawn: dict[str, Kind] = {name: feature.kind for name, feature in FEATURES.items()}
+    return drawn | dict.fromkeys([*TRAITS, "sex"], "metadata")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Plan:
             share label, structures and traits, while view, light and artifacts are drawn anew.
         effects: by feature, trait or "sex", 0 for those not named; None for the default effects
             of the registry and of `TRAITS`. See the module for what an effect is.
-        prevalence: by feature or "sex" (then of males): the share of all images that have it,
+        prevalence: by feature or "sex" (then of males): the fraction of all images that have it,
             whatever the effect; over the defaults.
 
     Raises:
@@ -85,26 +84,30 @@ class Plan:
         for name, rate in (("positive_rate", self.positive_rate), ("pair_rate", self.pair_rate)):
             if not 0 <= rate <= 1:
                 raise UsageError(f"Expected {name} in [0, 1], but got {rate}")
+        binary = [*FEATURES, "sex"]
         for name, effect in (self.effects or {}).items():
-            if name not in _BINARY and name not in TRAITS:
-                raise UsageError(f"Unknown effect {name!r}{near(name, [*_BINARY, *TRAITS])}")
+            if name not in binary and name not in TRAITS:
+                raise UsageError(f"Unknown effect {name!r}{near(name, [*binary, *TRAITS])}")
             if not abs(effect) <= 20:
                 raise UsageError(f"Expected an effect in [-20, 20] for {name}, but got {effect}")
-        for name, share in self.prevalence.items():
-            if name not in _BINARY:
-                raise UsageError(f"Unknown prevalence {name!r}{near(name, _BINARY)}")
-            if not 0 <= share <= 1:
-                raise UsageError(f"Expected a prevalence in [0, 1] for {name}, but got {share}")
+        for name, fraction in self.prevalence.items():
+            if name not in binary:
+                raise UsageError(f"Unknown prevalence {name!r}{near(name, binary)}")
+            if not 0 <= fraction <= 1:
+                raise UsageError(f"Expected a prevalence in [0, 1] for {name}, but got {fraction}")
 
     def effect(self, name: str) -> float:
         """Return the effect of a feature or trait in this plan."""
         if self.effects is not None:
             return float(self.effects.get(name, 0.0))
-        return _BINARY[name][1] if name in _BINARY else TRAITS[name]
+        if name == "sex":
+            return 0.0
+        return FEATURES[name].effect if name in FEATURES else TRAITS[name]
 
     def chance(self, name: str) -> Chance:
         """Return the probabilities of presence of a feature (or of "male" for `sex`)."""
-        prevalence = self.prevalence.get(name, _BINARY[name][0])
+        usual = 0.5 if name == "sex" else FEATURES[name].prevalence
+        prevalence = self.prevalence.get(name, usual)
         return _chance(self.positive_rate, prevalence, self.effect(name))
 
     def mean(self, trait: str, label: str) -> float:

@@ -2,7 +2,7 @@
 
 Two coordinate systems. Pixels (x, y), centres at integers. Lesion coordinates (u, v): origin in
 the lesion's middle, unit its mean radius. All that belongs to the lesion (outline, pigment,
-structures) is drawn in lesion coordinates from the lesion's random stream, and a view turns,
+structures) is drawn in lesion coordinates from the lesion's own generator, and a view turns,
 mirrors and scales them; so two images of one lesion show the same lesion.
 """
 
@@ -40,7 +40,7 @@ class Scene:
         axes: lesion axes in pixels, (2, 2): pixel = centre + (u, v) @ axes.
         u, v: lesion coordinates of every pixel of the window.
         depth: about the distance inside the border in lesion radii, negative outside.
-        body: share of full pigment at each pixel, 0 outside, 1 well inside.
+        body: fraction of full pigment at each pixel, 0 outside, 1 well inside.
     """
 
     spec: ImageSpec
@@ -79,8 +79,8 @@ class Scene:
 def build_scene(spec: ImageSpec, size: tuple[int, int]) -> Scene:
     """Place the lesion and find its border; `size` is (height, width)."""
     own = generator_for(spec.seed, "lesion", spec.lesion, "outline")
-    share = float(np.clip(np.exp(own.normal(np.log(0.27), 0.33)), 0.13, 0.42))
-    centre, axes = _view(spec, size, share)
+    extent = float(np.clip(np.exp(own.normal(np.log(0.27), 0.33)), 0.13, 0.42))
+    centre, axes = _view(spec, size, extent)
     outline = _outline(own, spec.level("border_irregularity"))
     window = _window(outline, centre, axes, size)
     u, v = _lesion_coordinates(window, centre, axes)
@@ -109,11 +109,11 @@ def pixel_grid(frame: Frame) -> tuple[Field, Field]:
 
 
 def _view(
-    spec: ImageSpec, size: tuple[int, int], share: float
+    spec: ImageSpec, size: tuple[int, int], extent: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Draw where and how this image shows the lesion: its centre and axes in pixels."""
     rng = generator_for(spec.seed, "image", spec.index, "view")
-    radius = share * min(size) * float(np.clip(np.exp(rng.normal(0, 0.08)), 0.85, 1.15))
+    radius = extent * min(size) * float(np.clip(np.exp(rng.normal(0, 0.08)), 0.85, 1.15))
     middle = np.array([size[1], size[0]]) * 0.5
     slack = np.maximum(middle - 0.75 * radius, 0)
     centre = middle + rng.uniform(-0.3, 0.3, 2) * slack

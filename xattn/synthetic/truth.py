@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.synthetic.features import FEATURES
-from xattn.synthetic.plan import KINDS, TRAITS, Plan
+from xattn.synthetic.plan import TRAITS, Plan, kinds
 from xattn.synthetic.spec import LABELS, ImageSpec
 
 GENERATOR = 1
@@ -30,14 +30,15 @@ def describe(plan: Plan, specs: Sequence[ImageSpec], size: tuple[int, int]) -> d
     """
     malignant = np.array([spec.label == LABELS[1] for spec in specs])
     variables: dict[str, Any] = {}
+    kind_of = kinds()
     for name in FEATURES:
         present = np.array([name in spec.present for spec in specs])
-        variables[name] = {"kind": KINDS[name]} | _binary(plan, name, present, malignant)
+        variables[name] = {"kind": kind_of[name]} | _binary(plan, name, present, malignant)
     male = np.array([spec.sex == "male" for spec in specs])
-    variables["sex"] = {"kind": KINDS["sex"]} | _binary(plan, "sex", male, malignant)
+    variables["sex"] = {"kind": kind_of["sex"]} | _binary(plan, "sex", male, malignant)
     for name in TRAITS:
         scores = np.array([spec.traits[name] for spec in specs])
-        variables[name] = {"kind": KINDS[name]} | _continuous(plan, name, scores, malignant)
+        variables[name] = {"kind": kind_of[name]} | _continuous(plan, name, scores, malignant)
     return {
         "schema": "xattn-truth/1",
         "generator": GENERATOR,

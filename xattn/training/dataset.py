@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xattn.runs.record import text_sha256
 from xattn.splits.assign import describe_origin
-from xattn.splits.balance import Alikeness, compare_splits
+from xattn.splits.balance import SplitBalance, compare_splits
 from xattn.splits.duplicates import refuse_leaks
 from xattn.splits.metadata import traits_of
 from xattn.splits.samples import Failure, Sample, Split, groups_of, labels_of
@@ -41,7 +41,7 @@ class Dataset:
         images: the decoded images.
         splits: image id -> split, in the order of the images.
         notes: a line for everything about the splits that a person should know.
-        alike: how alike the splits are.
+        balance: how alike the splits are.
         skipped: files that could not be used.
         seconds: that decoding took.
     """
@@ -51,7 +51,7 @@ class Dataset:
     images: DecodedImages
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
-    alike: Alikeness = field(default_factory=Alikeness)
+    balance: SplitBalance = field(default_factory=SplitBalance)
     skipped: tuple[Failure, ...] = ()
     seconds: float = 0.0
 
@@ -121,15 +121,15 @@ def load_dataset(
         stratify=traits.stratify,
     )
     check_splits(images.samples, splits, images.hashes, classes)
-    alike = compare_splits(images.samples, splits, images.hashes, classes, traits.compared)
+    balance = compare_splits(images.samples, splits, images.hashes, classes, traits.compared)
     faults = [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
     return Dataset(
         annotations=annotations.path,
         classes=classes,
         images=images,
         splits=splits,
-        notes=(*describe_origin(images.samples, data), *alike.unlike),
-        alike=alike,
+        notes=(*describe_origin(images.samples, data), *balance.unlike),
+        balance=balance,
         skipped=(*faults, *left_out, *images.failures),
         seconds=time.perf_counter() - began,
     )

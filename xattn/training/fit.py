@@ -90,7 +90,7 @@ def train(
         seed: in place of the recipe's.
         device: "auto", "cpu", "cuda" or "mps".
         devices: how many; more than one start the running script again as often, each process
-            with its share of every batch. All return the same, the first writes.
+            with its part of every batch. All return the same, the first writes.
         tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).

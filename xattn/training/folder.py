@@ -79,7 +79,7 @@ def save_epoch(
             "head": start.head,
             "splits": dataset.describe(),
             "splits_sha256": text_sha256(_splits_csv(dataset)),
-            "unlike": list(dataset.alike.unlike),
+            "unlike": list(dataset.balance.unlike),
             "best": asdict(epoch),
         },
     )
@@ -96,7 +96,7 @@ def write_inputs(folder: Path, recipe: Recipe, dataset: Dataset, *, fresh: bool)
     write_text(folder / "recipe.toml", recipe.to_toml())
     write_text(folder / "errors.csv", _errors_csv(dataset.skipped, folder.parent))
     write_text(folder / "splits.csv", _splits_csv(dataset))
-    write_text(folder / ALIKE_CSV, dataset.alike.to_csv())
+    write_text(folder / ALIKE_CSV, dataset.balance.to_csv())
 
 
 def _errors_csv(failures: Iterable[Failure], base: Path) -> str:

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from xattn.errors import XattnError
 from xattn.stats.seeds import seed_for
 from xattn.stats.weighted_metrics import auc, sensitivities
-from xattn.training.augment import AUGMENTATIONS
+from xattn.training.augmentations import AUGMENTATIONS
 from xattn.training.dataset import Dataset
 from xattn.training.loader import Batch, BatchLoader, balanced, shuffled
 from xattn.training.recipe import Recipe
@@ -26,7 +26,7 @@ class Classifier(pl.LightningModule):
     """A network, its data and its recipe.
 
     Everything random in a step is a function of (seed, epoch, batch) alone, and of the process if
-    there are several: each takes its share of every batch, and all score the same validation
+    there are several: each takes its part of every batch, and all score the same validation
     images together.
 
     Args:
@@ -66,12 +66,12 @@ class Classifier(pl.LightningModule):
         rows, train = self.dataset.rows("train"), self.recipe.train
         if train.sampling == "balanced":
             labels = self.dataset.labels("train")
-            return self._share(balanced(rows, labels, train.seed, self.current_epoch))
-        return self._share(shuffled(rows, train.seed, self.current_epoch))
+            return self._loader(balanced(rows, labels, train.seed, self.current_epoch))
+        return self._loader(shuffled(rows, train.seed, self.current_epoch))
 
     def val_dataloader(self) -> BatchLoader:
         """Return the batches of the validation images, in order."""
-        return self._share(self.dataset.rows("val"))
+        return self._loader(self.dataset.rows("val"))
 
     def batches(self, rows: NDArray[np.intp]) -> BatchLoader:
         """Return the batches of some rows of the images, in their order."""
@@ -81,8 +81,8 @@ class Classifier(pl.LightningModule):
     def _world(self) -> int:
         return self.trainer.world_size if self._trainer is not None else 1
 
-    def _share(self, rows: NDArray[np.intp]) -> BatchLoader:
-        """Return this process's share of the batches of some rows."""
+    def _loader(self, rows: NDArray[np.intp]) -> BatchLoader:
+        """Return this process's part of the batches of some rows."""
         size = self.recipe.train.batch_size
         return BatchLoader(self.dataset.images, rows, size, self.global_rank, self._world)
 
@@ -163,7 +163,7 @@ class Classifier(pl.LightningModule):
         # A fused optimiser would scale gradients itself, after they were clipped.
         fused = settings.precision == "32"
         optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=fused)
-        steps = len(self._share(self.dataset.rows("train"))) * settings.epochs
+        steps = len(self._loader(self.dataset.rows("train"))) * settings.epochs
         rate = learning_rate(settings.schedule, steps, settings.warmup)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {

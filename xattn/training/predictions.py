@@ -39,7 +39,7 @@ def _rows(dataset: Dataset, split: Split, logits: NDArray[np.float64]) -> pd.Dat
     samples = [dataset.images.samples[row] for row in dataset.rows(split)]
     classes = np.array(dataset.classes, dtype=object)
     shifted = np.exp(logits - logits.max(1, keepdims=True))
-    shares = shifted / shifted.sum(1, keepdims=True)
+    probabilities = shifted / shifted.sum(1, keepdims=True)
     columns = {
         "image_id": [sample.id for sample in samples],
         "split": split,
@@ -49,5 +49,5 @@ def _rows(dataset: Dataset, split: Split, logits: NDArray[np.float64]) -> pd.Dat
         "predicted": classes[logits.argmax(1)],
     }
     columns |= {f"logit_{name}": logits[:, i] for i, name in enumerate(classes)}
-    columns |= {f"prob_{name}": shares[:, i] for i, name in enumerate(classes)}
+    columns |= {f"prob_{name}": probabilities[:, i] for i, name in enumerate(classes)}
     return pd.DataFrame(columns)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from xattn.documents import read_toml
 from xattn.errors import XattnError, near
@@ -40,12 +40,13 @@ class TrainTable(Table):
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     """After the warm-up: down to 0 along a cosine; a tenth at 1/2 and again at 3/4; or nothing."""
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the training over which the learning rate rises linearly to `lr`."""
+    """Fraction of the training over which the learning rate rises linearly to `lr`."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """Weights of the loss: "balanced" is n / (classes x n of the class)."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """Every image once an epoch, or as many of every class: rare ones several times."""
-    augment: Literal["none", "light", "dermoscopy", "histology"] = "dermoscopy"
+    augment: str = "dermoscopy"
+    """A name in `xattn.training.augmentations.AUGMENTATIONS`."""
     clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0 for no limit."""
     patience: int = Field(default=0, ge=0)
@@ -57,6 +58,15 @@ class TrainTable(Table):
     seed: int = Field(default=0, ge=0)
     init: Path | None = Field(default=None, strict=False)
     """Checkpoint whose weights the model starts from; relative to the recipe."""
+
+    @field_validator("augment")
+    @classmethod
+    def _augmentation_is_known(cls, name: str) -> str:
+        from xattn.training.augmentations import AUGMENTATIONS  # loads torch
+
+        if name not in AUGMENTATIONS:
+            raise ValueError(f"unknown augmentation {name!r}{near(name, AUGMENTATIONS)}")
+        return name
 
     @model_validator(mode="after")
     def _classes_are_balanced_once(self) -> TrainTable:

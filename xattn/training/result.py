@@ -39,7 +39,7 @@ class TrainResult:
 
     @property
     def val(self) -> Scores:
-        """Scores on the validation images; the best epoch was chosen by them: they flatter it."""
+        """Scores on the validation images, which were used for model selection: they flatter it."""
         return self.scores["val"]
 
     @property

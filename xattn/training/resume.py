@@ -67,7 +67,7 @@ class Bookmark:
             )
 
     def begin(self, **arguments: Any) -> None:
-        """Put down what the training is begun with, unless there is one to go on with."""
+        """Write what the training is begun with, unless there is one to go on with."""
         if not self.pending:
             self.clear()
             self._arguments.parent.mkdir(parents=True)

@@ -14,7 +14,7 @@ def learning_rate(schedule: str, steps: int, warmup: float) -> Callable[[int], f
             from half of the training on and a hundredth from three quarters (He et al. 2016),
             "constant" stays.
         steps: optimisation steps of the whole training.
-        warmup: share of the steps over which the factor rises linearly from near 0.
+        warmup: fraction of the steps over which the factor rises linearly from near 0.
     """
     rising = round(warmup * steps)
 

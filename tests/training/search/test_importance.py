@@ -21,7 +21,7 @@ def test_what_matters_is_above_chance_and_what_does_not_is_not():
     assert found == importances(columns, metric.tolist())
 
 
-def test_the_share_of_choices_is_kruskals_statistic():
+def test_the_fraction_of_choices_is_kruskals_statistic():
     rng = np.random.default_rng(1)
     choice = rng.choice(["a", "b", "c"], 40)
     metric = rng.integers(0, 9, 40) / 10 + (choice == "a") * 0.2  # with ties
@@ -42,5 +42,5 @@ def test_the_chance_level_is_crossed_by_one_search_in_twenty():
 def test_few_trials_or_equal_ones_say_nothing():
     assert importances({"x": list(range(9))}, list(range(9))) == []
     assert importances({"x": list(range(12))}, [0.5] * 12) == []
-    (one,) = importances({"x": [0.1] * 12}, list(range(12)))  # one value alone has no share
+    (one,) = importances({"x": [0.1] * 12}, list(range(12)))  # one value alone explains nothing
     assert one.share == one.chance == 0

@@ -20,9 +20,9 @@ class Importance:
 
     Attributes:
         key: dotted key of the recipe.
-        share: of the variance of the trials' ranks, between thirds of a range or between choices
+        share: fraction of the variance of the trials' ranks between thirds of a range or choices
             (eta squared of Kruskal and Wallis 1952), in [0, 1].
-        chance: what the share would stay below in 95 % of searches if the value did not matter.
+        chance: what that fraction would stay below in 95 % of searches if the value did not matter.
             Trials were treated as independent, which a sampler that learns does not make them.
     """
 
@@ -75,10 +75,10 @@ def _parts(values: Sequence[object]) -> NDArray[np.float64]:
 
 
 def _between(ranks: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share (b,) of the variance of ranks (b, n) that lies between the parts."""
+    """Return the fraction (b,) of the variance of ranks (b, n) that lies between the parts."""
     n = ranks.shape[1]
     sizes = parts.sum(0)
     means = ranks @ parts / sizes
     centre = ranks.mean(1, keepdims=True)
-    share: NDArray[np.float64] = ((means - centre) ** 2 @ sizes) / (n * ranks.var(1))
-    return share
+    fraction: NDArray[np.float64] = ((means - centre) ** 2 @ sizes) / (n * ranks.var(1))
+    return fraction

@@ -1,4 +1,4 @@
-"""The trials of a search, in a file that processes share and that survives all of them."""
+"""The trials of a search, in a file that several processes use and that survives all of them."""
 
 from __future__ import annotations
 

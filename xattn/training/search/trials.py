@@ -131,7 +131,7 @@ def trial_folder(out: Path, number: int) -> Path:
 
 
 def _about(out: Path, best: Trial) -> dict[str, Any]:
-    """Return what is known of the best trial; its scores are those it was chosen by."""
+    """Return what is known of the best trial; its scores are those of model selection."""
     training = read_json(trial_folder(out, best.number) / "train.json")
     return {
         "value": best.value,

@@ -1,7 +1,7 @@
 """The five dermoscopic structures of ISIC 2018, drawn in the lesion's own coordinates.
 
-Each function draws from the lesion's stream and returns layers, so it knows nothing of what
-else is in the picture.
+Each function draws from the lesion's own generator and returns layers, so it knows nothing of what
+else is in the image.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.synthetic.brush import Brush, curve
+from xattn.synthetic.features import feature
 from xattn.synthetic.layers import Layer, absorb, cover
 from xattn.synthetic.lesion import thickness
 from xattn.synthetic.noise import Field, Rng, ramp
-from xattn.synthetic.registry import feature
 from xattn.synthetic.scene import Scene
 
 
-@feature("structure", prevalence=0.55, effect=-0.5)
+@feature("pigment_network", kind="structure", prevalence=0.55, effect=-0.5)
 def pigment_network(rng: Rng, scene: Scene) -> list[Layer]:
     """Honeycomb of brown lines: melanin along the rete ridges."""
     mesh = ramp(_honeycomb(rng, scene, period=rng.uniform(3.8, 5.8)), 0.10, -0.32)
-    where = _region(rng, scene, share=0.7) * ramp(scene.depth, -0.03, 0.25)
+    where = _region(rng, scene, fraction=0.7) * ramp(scene.depth, -0.03, 0.25)
     uneven = np.clip(1 + np.float32(0.5) * scene.lesion_noise(rng, 3.5, 2), 0, 2)
     return [absorb(np.float32(rng.uniform(0.22, 0.48)) * mesh * where * uneven, scene.window)]
 
 
-@feature("structure", prevalence=0.25, effect=1.0)
+@feature("negative_network", kind="structure", prevalence=0.25, effect=1.0)
 def negative_network(rng: Rng, scene: Scene) -> list[Layer]:
     """Pale, winding lines around darker islands: the network's inverse."""
     field = _honeycomb(rng, scene, period=rng.uniform(6.0, 8.5), warp=0.75)
-    where = _region(rng, scene, share=0.6) * ramp(scene.depth, 0.03, 0.35)
+    where = _region(rng, scene, fraction=0.6) * ramp(scene.depth, 0.03, 0.35)
     uneven = np.clip(1 + np.float32(0.4) * scene.lesion_noise(rng, 3.0, 2), 0, 1.4)
     islands = np.float32(rng.uniform(0.12, 0.28)) * ramp(field, 0.0, 0.6) * where
     lines = ramp(field, 0.05, -0.35) * where * uneven
@@ -38,12 +38,12 @@ def negative_network(rng: Rng, scene: Scene) -> list[Layer]:
     return [absorb(islands, scene.window), cover(pale, scene.window, (0.92, 0.78, 0.68))]
 
 
-@feature("structure", prevalence=0.40)
+@feature("globules", kind="structure", prevalence=0.40)
 def globules(rng: Rng, scene: Scene) -> list[Layer]:
     """Round brown dots of different sizes, in clusters."""
     count = int(rng.integers(18, 75) * np.clip(scene.radius / (48 * scene.unit), 0.6, 1.6))
     brush = Brush(scene.window)
-    where = _region(rng, scene, share=0.5) * (scene.depth > 0.06)
+    where = _region(rng, scene, fraction=0.5) * (scene.depth > 0.06)
     typical = rng.uniform(1.0, 1.9)
     for x, y in _places(rng, scene, where, count):
         radius = scene.unit * typical * float(np.clip(np.exp(rng.normal(0, 0.3)), 0.6, 1.8))
@@ -53,7 +53,7 @@ def globules(rng: Rng, scene: Scene) -> list[Layer]:
     return [absorb(density, scene.window)]
 
 
-@feature("structure", prevalence=0.30, effect=1.5)
+@feature("streaks", kind="structure", prevalence=0.30, effect=1.5)
 def streaks(rng: Rng, scene: Scene) -> list[Layer]:
     """Radial fingers across the border, some with a bulb at the tip (pseudopods)."""
     brush = Brush(scene.window)
@@ -75,7 +75,7 @@ def streaks(rng: Rng, scene: Scene) -> list[Layer]:
     return [absorb(density * fade * uneven, scene.window)]
 
 
-@feature("structure", prevalence=0.35)
+@feature("milia_like_cyst", kind="structure", prevalence=0.35)
 def milia_like_cyst(rng: Rng, scene: Scene) -> list[Layer]:
     """Small round whitish to yellowish dots, slightly blurred."""
     brush = Brush(scene.window)
@@ -108,13 +108,13 @@ def _honeycomb(rng: Rng, scene: Scene, period: float, warp: float = 0.4) -> Fiel
     return total * np.float32(1 / 3)
 
 
-def _region(rng: Rng, scene: Scene, share: float) -> Field:
-    """Return a smooth weight that is near 1 on about this share of the lesion."""
+def _region(rng: Rng, scene: Scene, fraction: float) -> Field:
+    """Return a smooth weight that is near 1 on about this fraction of the lesion."""
     noise = scene.lesion_noise(rng, 1.3)
     inside = noise[scene.depth > 0.1]
     if inside.size == 0:
         return np.ones_like(noise)
-    level = float(np.quantile(inside, 1 - share))
+    level = float(np.quantile(inside, 1 - fraction))
     return ramp(noise, level - 0.4, level + 0.3)
 
 

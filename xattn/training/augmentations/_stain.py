@@ -35,7 +35,7 @@ def jitter(colours: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
 
 
 def blurred(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image by a Gaussian of its own, mirrored at the rim.
+    """Blur each image by a Gaussian of its own, mirrored at the border.
 
     Args:
         images: (n, c, h, w).

@@ -1,6 +1,6 @@
 """Artifacts: what lies on the skin (ink, patches, hair) or on the glass (bubbles, ruler, corners).
 
-Each function draws from the image's own stream: two images of one lesion have other artifacts.
+Each function draws from the image's own generator: two images of one lesion have other artifacts.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.synthetic.brush import Brush, curve, turned
+from xattn.synthetic.features import feature
 from xattn.synthetic.layers import Colour, Layer, cover
 from xattn.synthetic.noise import Rng, fractal, ramp
-from xattn.synthetic.registry import feature
 from xattn.synthetic.scene import Scene, pixel_grid
 
 _PATCH_COLOURS: tuple[Colour, ...] = (
@@ -25,14 +25,14 @@ _PATCH_COLOURS: tuple[Colour, ...] = (
 )
 
 
-@feature("artifact", prevalence=0.30, effect=-4.0)
+@feature("patches", kind="artifact", prevalence=0.30, effect=-4.0)
 def patches(rng: Rng, scene: Scene) -> list[Layer]:
-    """Round colour-calibration stickers, cut by the picture's edge; one or two."""
+    """Round colour-calibration stickers, cut by the image's edge; one or two."""
     count = 2 if rng.random() < 0.25 else 1
     return [_patch(rng, scene) for _ in range(count)]
 
 
-@feature("artifact", prevalence=0.20)
+@feature("ink", kind="artifact", prevalence=0.20)
 def ink(rng: Rng, scene: Scene) -> list[Layer]:
     """Gentian violet: scribbles of a surgical marker beside the lesion, broken by the skin."""
     brush = Brush(scene.whole)
@@ -45,7 +45,7 @@ def ink(rng: Rng, scene: Scene) -> list[Layer]:
     return [cover(alpha, scene.whole, violet)]
 
 
-@feature("artifact", prevalence=0.40)
+@feature("hair", kind="artifact", prevalence=0.40)
 def hair(rng: Rng, scene: Scene) -> list[Layer]:
     """Dark, curved, tapering strands, few or many, roughly combed in one direction."""
     brush = Brush(scene.whole)
@@ -69,9 +69,9 @@ def hair(rng: Rng, scene: Scene) -> list[Layer]:
     return [cover(brush.coverage(0.3 * scene.unit) * strength, scene.whole, brown)]
 
 
-@feature("artifact", prevalence=0.35)
+@feature("gel_bubble", kind="artifact", prevalence=0.35)
 def gel_bubble(rng: Rng, scene: Scene) -> list[Layer]:
-    """Air in the immersion gel: thin dark rim, bright ring inside it, a glint."""
+    """Air in the immersion gel: thin dark border, bright ring inside it, a glint."""
     dark, bright = Brush(scene.whole), Brush(scene.whole)
     height, width = scene.size
     for _ in range(int(rng.integers(2, 9))):
@@ -90,7 +90,7 @@ def gel_bubble(rng: Rng, scene: Scene) -> list[Layer]:
     ]
 
 
-@feature("artifact", prevalence=0.30)
+@feature("ruler", kind="artifact", prevalence=0.30)
 def ruler(rng: Rng, scene: Scene) -> list[Layer]:
     """A millimetre scale: a baseline with ticks and "MM", or long ticks at one side."""
     on_line = rng.random() < 0.7
@@ -100,7 +100,7 @@ def ruler(rng: Rng, scene: Scene) -> list[Layer]:
     return [cover(alpha, scene.whole, (dark, dark * 0.9, dark))]
 
 
-@feature("artifact", prevalence=0.30)
+@feature("dark_corner", kind="artifact", prevalence=0.30)
 def dark_corner(rng: Rng, scene: Scene) -> list[Layer]:
     """The round field of the dermatoscope: black beyond a circle."""
     height, width = scene.size
@@ -136,7 +136,7 @@ def _free_side(rng: Rng, scene: Scene) -> tuple[float, float]:
 
 
 def _to_edge(scene: Scene, angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distance (pixels) from the lesion's middle to the picture's edge."""
+    """Return the distance (pixels) from the lesion's middle to the image's edge."""
     (x, y), (height, width) = tuple(scene.centre), scene.size
     dx, dy = np.cos(angles), np.sin(angles)
     with np.errstate(divide="ignore"):
@@ -147,7 +147,7 @@ def _to_edge(scene: Scene, angles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _beyond_lesion(scene: Scene, angle: float, inward: float) -> NDArray[np.float64]:
-    """Return the point (x, y) this many pixels inward from the picture's edge, at this angle."""
+    """Return the point (x, y) this many pixels inward from the image's edge, at this angle."""
     distance = float(_to_edge(scene, np.array([angle]))[0]) - inward
     return scene.centre + distance * np.array([np.cos(angle), np.sin(angle)])
 
@@ -176,7 +176,7 @@ def _scribble(rng: Rng, brush: Brush, anchor: NDArray[np.float64], unit: float) 
 
 
 def _patch(rng: Rng, scene: Scene) -> Layer:
-    """One sticker, so placed that it reaches into the picture but spares the lesion."""
+    """One sticker, so placed that it reaches into the image but spares the lesion."""
     angle, room = _free_side(rng, scene)
     reach = float(np.clip(rng.uniform(0.6, 1.0) * room, 18 * scene.unit, 70 * scene.unit))
     radius = scene.unit * rng.uniform(48, 80)

@@ -1,7 +1,7 @@
 """Augmentations of a whole batch at once, on the device where the batch is.
 
 What happens to an image is drawn from a CPU generator that the caller seeds, so that every device
-sees the same pictures.
+sees the same images.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from xattn.training.stain import blurred, jitter
+from xattn.training.augmentations._stain import blurred, jitter
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class ImageAugmentation:
     """How far images are changed; every amount is drawn uniformly and for each image anew.
 
     Attributes:
@@ -25,7 +25,7 @@ class Augmentation:
         quarter_turns: turn by 0, 90, 180 or 270 degrees; if the input is not square, 0 or 180.
         rotation: further turn, at most this many degrees either way.
         zoom: (least, most) magnification; 1.25 shows 0.8 of the side.
-        shift: movement along each axis, at most this share of the side either way.
+        shift: movement along each axis, at most this fraction of the side either way.
         brightness, contrast, saturation: factors in [1 - x, 1 + x].
         white_balance: factor of each colour channel in [1 - x, 1 + x], as light sources differ.
         stain: amounts of haematoxylin, eosin and a third stain: each factor in [1 - x, 1 + x],
@@ -104,29 +104,6 @@ class Augmentation:
         matrix = mixing * (contrast * gain)[:, None, :]
         offset = (1 - contrast) * (gain * means).mean(1, keepdim=True)
         return matrix, offset[:, :, None].expand(-1, 3, -1)
-
-
-AUGMENTATIONS: dict[str, Augmentation | None] = {
-    "none": None,
-    # Mirrored skin is skin; little else is taken for granted.
-    "light": Augmentation(flips=True, brightness=0.1, contrast=0.1),
-    # A dermatoscope has no up and down, stands where the hand puts it, and has its own lamp.
-    "dermoscopy": Augmentation(
-        flips=True,
-        quarter_turns=True,
-        rotation=15.0,
-        zoom=(0.9, 1.25),
-        shift=0.05,
-        brightness=0.15,
-        contrast=0.15,
-        saturation=0.15,
-        white_balance=0.05,
-    ),
-    # Tissue has no up and down and its scale is fixed; laboratories stain and scan differently.
-    "histology": Augmentation(
-        flips=True, quarter_turns=True, brightness=0.1, contrast=0.1, stain=0.1, blur=1.0
-    ),
-}
 
 
 @dataclass(frozen=True)

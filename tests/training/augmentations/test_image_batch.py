@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from skimage.color import hed2rgb, rgb2hed
 
-from xattn.training.augment import AUGMENTATIONS, Augmentation, _grid
-from xattn.training.stain import blurred, jitter
+from xattn.training.augmentations import AUGMENTATIONS
+from xattn.training.augmentations._stain import blurred, jitter
+from xattn.training.augmentations.image_batch import ImageAugmentation, _grid
 
 NAMED = {name: one for name, one in AUGMENTATIONS.items() if one is not None}
 
@@ -20,14 +21,14 @@ def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(n: int = 6, h: int = 8, w: int = 8, seed: int = 0) -> torch.Tensor:
+def random_images(n: int = 6, h: int = 8, w: int = 8, seed: int = 0) -> torch.Tensor:
     return torch.rand((n, 3, h, w), generator=chance(seed))
 
 
 @pytest.mark.parametrize("name", NAMED)
 @pytest.mark.parametrize("size", [(8, 8), (6, 10), (7, 5)])
 def test_images_keep_their_shape_and_range_and_the_originals_stay(name, size):
-    images = pictures(5, *size)
+    images = random_images(5, *size)
     before = images.clone()
     changed = NAMED[name](images, chance())
     assert changed.shape == images.shape
@@ -39,7 +40,7 @@ def test_images_keep_their_shape_and_range_and_the_originals_stay(name, size):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_the_generator_is_the_only_source_of_chance(name):
-    images = pictures()
+    images = random_images()
     torch.manual_seed(1)
     first = NAMED[name](images, chance(7))
     torch.manual_seed(2)
@@ -48,19 +49,19 @@ def test_the_generator_is_the_only_source_of_chance(name):
 
 
 def test_without_amounts_nothing_changes():
-    images = pictures(4, 6, 10)
-    assert torch.allclose(Augmentation()(images, chance()), images, atol=1e-5)
+    images = random_images(4, 6, 10)
+    assert torch.allclose(ImageAugmentation()(images, chance()), images, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "positions"), [((8, 8), 8), ((6, 10), 4)])
 def test_flips_and_quarter_turns_reach_every_position_of_the_input_and_no_other(size, positions):
-    image = pictures(1, *size)
+    image = random_images(1, *size)
     turned = [torch.rot90(image, k, (2, 3)) for k in range(4)]
     known = [t for one in turned for t in (one, one.flip(-1)) if t.shape == image.shape]
     assert len(known) == positions
 
     batch = image.expand(200, -1, -1, -1)
-    changed = Augmentation(flips=True, quarter_turns=True)(batch, chance())
+    changed = ImageAugmentation(flips=True, quarter_turns=True)(batch, chance())
 
     distance = torch.stack([(changed - one).abs().amax((1, 2, 3)) for one in known])
     assert distance.min(0).values.max() < 1e-5
@@ -70,7 +71,7 @@ def test_flips_and_quarter_turns_reach_every_position_of_the_input_and_no_other(
 def test_a_turned_point_goes_where_geometry_says_on_images_of_any_aspect():
     image = torch.zeros(1, 3, 40, 80)
     image[:, :, 19:21, 56:60] = 1.0  # 18 pixels right of the centre
-    turned = Augmentation(rotation=30.0)(image.expand(50, -1, -1, -1), chance())
+    turned = ImageAugmentation(rotation=30.0)(image.expand(50, -1, -1, -1), chance())
 
     ys, xs = torch.meshgrid(torch.arange(40) + 0.5 - 20, torch.arange(80) + 0.5 - 40, indexing="ij")
     mass = turned[:, 0].sum((1, 2))
@@ -84,11 +85,11 @@ def test_a_turned_point_goes_where_geometry_says_on_images_of_any_aspect():
 
 def test_zoom_and_shift_move_by_their_amounts():
     ramp = torch.linspace(-1, 1, 101).expand(1, 3, 101, 101) / 4 + 0.5
-    doubled = Augmentation(zoom=(2.0, 2.0))(ramp, chance())
+    doubled = ImageAugmentation(zoom=(2.0, 2.0))(ramp, chance())
     assert torch.allclose(doubled, (ramp - 0.5) / 2 + 0.5, atol=1e-4)
 
-    moved = Augmentation(shift=0.1)(ramp.expand(300, -1, -1, -1), chance())
-    by = (moved[:, 0, 50, 50] - 0.5) * 4 / 2  # in shares of the side
+    moved = ImageAugmentation(shift=0.1)(ramp.expand(300, -1, -1, -1), chance())
+    by = (moved[:, 0, 50, 50] - 0.5) * 4 / 2  # in fractions of the side
     assert by.abs().max() <= 0.1 + 1e-3
     assert by.min() < -0.09
     assert by.max() > 0.09
@@ -125,9 +126,9 @@ def test_colours_change_as_gain_then_contrast_then_saturation():
         def factor(self, amount, channels):
             return self.values.pop(0)
 
-    images = pictures(2) * 0.4 + 0.3
+    images = random_images(2) * 0.4 + 0.3
     values = Fixed().values
-    matrix, offset = Augmentation()._colours(Fixed(), images.mean((2, 3)))
+    matrix, offset = ImageAugmentation()._colours(Fixed(), images.mean((2, 3)))
     changed = torch.baddbmm(offset, matrix, images.flatten(2)).reshape(images.shape)
     for i in range(2):
         gain = values[0][i] * values[1][i]

@@ -1,0 +1,82 @@
+"""The features that can be drawn, in their order of drawing: a registry and the drawing functions.
+
+A new feature is a function under `@feature` in a file of this package:
+
+    @feature("scar", kind="artifact", prevalence=0.1)
+    def scar(rng: Rng, scene: Scene) -> list[Layer]: ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from xattn.registry import Registry
+from xattn.synthetic.noise import Rng
+from xattn.synthetic.spec import ImageSpec
+
+if TYPE_CHECKING:
+    from xattn.synthetic.layers import Layer
+    from xattn.synthetic.scene import Scene
+
+Draw = Callable[[Rng, "Scene"], list["Layer"]]
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something that is present or absent, and that changes pixels where it is present.
+
+    Attributes:
+        name: as in annotation files.
+        kind: "structure" belongs to the lesion, and is in every image of it;
+            "artifact" belongs to the one image.
+        prevalence: fraction of images that have it, by default.
+        effect: log odds ratio of presence, malignant against benign, if no effects are given.
+        draw: (rng, scene) -> layers; must change at least one pixel.
+    """
+
+    name: str
+    kind: Literal["structure", "artifact"]
+    prevalence: float
+    effect: float
+    draw: Draw
+
+
+FEATURES: Registry[Feature] = Registry(
+    "feature", package="xattn.synthetic.features", first=("structures", "artifacts")
+)
+"""By name, in the order of drawing: pigment first, then what lies on the skin and on the glass."""
+
+
+def feature(
+    name: str,
+    *,
+    kind: Literal["structure", "artifact"],
+    prevalence: float,
+    effect: float = 0.0,
+) -> Callable[[Draw], Draw]:
+    """Register a drawing function; see `Feature` for the arguments."""
+    return FEATURES.register(name, lambda draw: Feature(name, kind, prevalence, effect, draw))
+
+
+def with_features(spec: ImageSpec, *names: str) -> ImageSpec:
+    """Return the same image with these features present as well.
+
+    Raises:
+        UsageError: there is no feature of a name.
+    """
+    return replace(spec, present=spec.present | _known(names))
+
+
+def without_features(spec: ImageSpec, *names: str) -> ImageSpec:
+    """Return the same image without these features.
+
+    Raises:
+        UsageError: there is no feature of a name.
+    """
+    return replace(spec, present=spec.present - _known(names))
+
+
+def _known(names: tuple[str, ...]) -> set[str]:
+    return {FEATURES.find(name).name for name in names}
