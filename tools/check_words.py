@@ -22,7 +22,9 @@ READ = "xattn tests docs models analysis figures tools README.md CONTRIBUTING.md
 ENDINGS = {".py", ".md", ".toml", ".j2", ".js", ".css", ".csv", ".yaml", ".yml", ".cff"}
 NOT_READ = {"tools/check_words.py", "tests/test_check_words.py"}  # they hold the words themselves
 
-_GAP = r"(?:\s|#|\\n|\"\s*f?\")+"  # between two words: also a line end, in comments and in strings
+_GAP = (
+    r"(?:[\s#_]|\\n|\"\s*f?\")+"  # between two words: also a line end, in comments and in strings
+)
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,10 @@ def _spaced(pattern: str) -> str:
 # What follows or goes before "share" where it is a verb.
 _SHARED = (
     r"(?<!the\x20)(?<!a\x20)shares? (?:an?|the|one|its|their|theirs|no|it|them|nothing|this|these"
-    r"|all|what|two|any|each|every|images|permutations|neighbours|labels?|ids?)\b(?! of)",
-    r"\b(?:to|that|which|who|can|may|must|not|they|all|both|others?|runs|models|features) share\b"
-    r"(?! of)",
+    r"|all|what|two|any|each|every|images|permutations|neighbours|labels?|ids?)(?![a-z])(?! of)",
+    r"\b(?:to|that|which|who|can|may|must|not|they|all|both|others?) share(?![a-z])(?! of)",
+    r"\b(?!its|this|as|less|class|has|was|is)\w+s share(?![a-z])(?! of)",
+    r"\b(?:several|none) share\b",
 )
 
 WORDS = (
@@ -87,20 +90,22 @@ WORDS = (
     Word("heard", "hooked, attention weights"),
     Word(r"listen(?:s|ed|ing|ers?)?", "hook", ("eventlistener",)),
     Word(r"len(?:t|ds?|ding)", "preserved (state); usable (images)"),
-    Word(r"gather(?= ?\(model)", "capture"),
+    Word(r"gather(?=\(model)", "capture"),
     Word("canonical(?:ly)?", "fx_rewrite; standard"),
     Word(r"replay(?:s|ed|ing)?", "partial forward; repeat"),
     Word("peer", "pytorch-grad-cam"),
-    Word(r"perturbing[ _]cam", "gradient-free CAM"),
+    Word(r"perturbing cam", "gradient-free CAM"),
     Word(r"xattn[./]explain[./](?=\w)", "xattn.attribution"),
     # Images and their parts.
-    Word("pictur(?:ed|es?)", "image; figure (drawn), overlay (of a map)"),
+    Word("pictur(?:ed|es?)", "image; figure; overlay (of a map)", ("</?picture>",)),
     Word("rims?", "border"),
     Word("strangers?", "reference image without the feature"),
     Word("company", "the rest of the batch; correlation"),
     Word(r"sizes? of letters|letters of \d|letters, points", "text size, text"),
     # Data.
-    Word("shares?", "fraction", (*_SHARED, r"trap[_-]share", "variance_share")),
+    Word(
+        "shares?", "fraction", (*_SHARED, r"trap[_-]share", "variance_share", "[\"'`]share[\"'`]")
+    ),
     Word("by lot", "at random"),
     Word("deal(?:t|s|ing)?", "split or assign at random", ("deal(?:s|t|ing)? with", "good deal")),
     Word("put(?:s|ting)? down", "write"),
@@ -108,7 +113,7 @@ WORDS = (
     Word("divisions?", "split", ("zerodivisionerror", "divisions? (?:by|of numbers)")),
     Word("make-up", "composition"),
     Word("materials?", "dataset", ("supplementary materials?",)),
-    Word("faults?", "problem", ("segmentation faults?",)),
+    Word("faults?", "problem", ("segmentation faults?", "at fault", "fault of the model")),
     # Riddles.
     Word("lies? more than (?:by )?chance", "exceeds chance"),
     Word("take care:", "Warning:"),

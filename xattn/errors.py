@@ -27,7 +27,7 @@ class ImageError(XattnError):
 
 
 class AnnotationError(XattnError):
-    """An annotation file is not what it should be. The message lists every fault found."""
+    """An annotation file is not what it should be. The message lists every problem found."""
 
 
 class CheckpointError(XattnError):

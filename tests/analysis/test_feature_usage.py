@@ -137,7 +137,7 @@ def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     assert recorded["counts"]["images"] == recorded["counts"]["annotated"] == 120
     assert sum(recorded["counts"]["labels"].values()) == 120
     assert recorded["counts"]["shown"]["network"] < recorded["counts"]["masks"]["network"] == 120
-    assert recorded["faults"] == []
+    assert recorded["problems"] == []
     assert set(recorded["timings"]) == {"features", "mask_scores", *NAMES}
     scores = pd.read_parquet(planted.run.path / "mask_scores.parquet")
     assert {"method", "feature", "image_id", "lift"} <= set(scores.columns)
@@ -242,7 +242,7 @@ def test_one_label_is_tested_within_and_has_no_bias(tmp_path):
     assert any("All labels are 'benign'" in note for note in notes)
 
 
-def test_faults_and_missing_images_are_noted(tmp_path):
+def test_problems_and_missing_images_are_noted(tmp_path):
     planted = plant(tmp_path, 30)
     content = json.loads(planted.annotations.read_text())
     del content["images"][0], content["images"][1]["label"]
@@ -253,7 +253,7 @@ def test_faults_and_missing_images_are_noted(tmp_path):
     assert "1 of 30 images of the run are not in the annotation file" in notes
     assert any("1 masks could not be used" in note for note in notes)
     assert "2 images have no label and are left out" in notes
-    assert facts(planted.run)["faults"][0]["image_id"] == "img_0004"
+    assert facts(planted.run)["problems"][0]["image_id"] == "img_0004"
 
 
 def test_the_annotations_label_wins_over_the_runs_and_that_is_said(tmp_path):

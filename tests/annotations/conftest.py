@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xattn.annotations import Fault, check_annotations, read_annotations
+from xattn.annotations import Problem, check_annotations, read_annotations
 
 
 class Folder:
@@ -79,7 +79,7 @@ class Folder:
     def read(self, **options: Any):
         return read_annotations(self.write(), **options)
 
-    def check(self) -> list[Fault]:
+    def check(self) -> list[Problem]:
         return check_annotations(self.write())
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 
-def picture(path: Path, value: int = 0) -> Path:
+def image(path: Path, value: int = 0) -> Path:
     """Write a small image; others of the same value have the same pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(value).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -27,4 +27,4 @@ def table(path: Path, *lines: str) -> Path:
 def isic_images(root: Path, names: Iterable[str], folder: str = "Input") -> None:
     """Write one image a name, which may have an ending."""
     for i, name in enumerate(names):
-        picture(root / folder / (name if "." in name else f"{name}.jpg"), i)
+        image(root / folder / (name if "." in name else f"{name}.jpg"), i)

@@ -401,7 +401,7 @@ class TestRealData:
         assert mask.shape == saturation.shape
         assert saturation[mask].mean() > 2 * saturation[~mask].mean()
 
-    def test_check_finds_no_fault(self, built):
+    def test_check_finds_no_problem(self, built):
         assert check_annotations(built.path) == []
 
     def test_reading_it_takes_well_under_two_seconds(self, built):

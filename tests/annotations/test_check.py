@@ -12,10 +12,10 @@ from xattn.annotations import check_annotations
 
 
 def _lines(folder) -> list[str]:
-    return [str(fault) for fault in folder.check()]
+    return [str(problem) for problem in folder.check()]
 
 
-def test_a_good_file_has_no_faults(folder):
+def test_a_good_file_has_no_problems(folder):
     assert folder.check() == []
 
 
@@ -66,7 +66,7 @@ def test_a_file_that_cannot_be_decoded_is_named(folder, content, file, key):
     assert file in line
 
 
-def test_faults_of_the_text_and_of_the_files_are_told_together(folder):
+def test_problems_of_the_text_and_of_the_files_are_told_together(folder):
     folder.change("images", 0, "label", to="x")
     (folder.root / "images/b.png").write_bytes(b"")
     folder.save("masks/c_network.png", np.ones((9, 99), bool))
@@ -95,7 +95,7 @@ def test_a_tool_that_writes_masks_in_a_form_of_its_own_is_found_before_the_long_
         images.append({"id": f"{i}", "file": f"{i}.png", "masks": {"ruler": f"m{i}.png"}})
     content = {"features": {"ruler": {"kind": "artifact"}}, "images": images}
     (tmp_path / "a.json").write_text(json.dumps(content))
-    faults = check_annotations(tmp_path / "a.json")
-    assert len(faults) == 20
-    assert "image 0, key masks.ruler: Expected a mask with pixels above half" in str(faults[0])
+    problems = check_annotations(tmp_path / "a.json")
+    assert len(problems) == 20
+    assert "image 0, key masks.ruler: Expected a mask with pixels above half" in str(problems[0])
     assert check_annotations(tmp_path / "a.json", headers=False) == []

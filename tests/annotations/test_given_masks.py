@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotations.downloads import picture, table
+from tests.annotations.downloads import image, table
 from tests.images.written import mask
 from xattn.annotations import BuiltAnnotations, build_annotations
 from xattn.cli import main
@@ -19,7 +19,7 @@ IDS = ("p1", "p2", "p3", "p4")
 def root(tmp_path: Path) -> Path:
     """A folder per class."""
     for i, name in enumerate(IDS):
-        picture(tmp_path / "data" / ("a" if i % 2 else "b") / f"{name}.jpg", i)
+        image(tmp_path / "data" / ("a" if i % 2 else "b") / f"{name}.jpg", i)
     return tmp_path / "data"
 
 
@@ -90,8 +90,8 @@ def test_no_mask_of_any_image_is_an_error(root: Path) -> None:
 
 def test_masks_below_the_data_are_no_images_of_it(tmp_path: Path) -> None:
     for i, name in enumerate(IDS):
-        picture(tmp_path / "data" / ("a" if i % 2 else "b") / f"{name}.jpg", i)
-        picture(tmp_path / "data" / "drawn" / f"{name}.png", i + 9)  # not flat, nothing says mask
+        image(tmp_path / "data" / ("a" if i % 2 else "b") / f"{name}.jpg", i)
+        image(tmp_path / "data" / "drawn" / f"{name}.png", i + 9)  # not flat, nothing says mask
     found = built(tmp_path / "data", lesion_masks=tmp_path / "data" / "drawn")
     assert len(found.images) == len(IDS)
     assert all(image.lesion for image in found.images)
@@ -112,7 +112,7 @@ def test_masks_among_the_images_are_left_out_and_offered(root: Path) -> None:
 
 def test_images_and_masks_side_by_side_are_no_folder_per_class(tmp_path: Path) -> None:
     for i, name in enumerate(IDS):
-        picture(tmp_path / "data" / "images" / f"{name}.png", i)
+        image(tmp_path / "data" / "images" / f"{name}.png", i)
         mask(tmp_path / "data" / "masks" / f"{name}.png")
     with pytest.raises(AnnotationError, match="looks like none of"):
         build_annotations(None, tmp_path / "data", tmp_path / "out.json")
@@ -120,7 +120,7 @@ def test_images_and_masks_side_by_side_are_no_folder_per_class(tmp_path: Path) -
 
 def test_images_of_one_name_in_two_folders_find_their_masks_by_place(tmp_path: Path) -> None:
     for i, at in enumerate(("a", "b")):
-        picture(tmp_path / "data" / at / "1.jpg", i)
+        image(tmp_path / "data" / at / "1.jpg", i)
         mask(tmp_path / "masks" / at / "1.png")
     found = built(tmp_path / "data", lesion_masks=tmp_path / "masks")
     assert [Path(i.lesion).parent.name for i in found.images] == ["a", "b"]
@@ -128,7 +128,7 @@ def test_images_of_one_name_in_two_folders_find_their_masks_by_place(tmp_path: P
 
 def test_a_column_of_presence_and_masks_become_one_feature(tmp_path: Path) -> None:
     for i, name in enumerate(IDS):
-        picture(tmp_path / "data" / f"{name}.png", i)
+        image(tmp_path / "data" / f"{name}.png", i)
     mask(tmp_path / "masks" / "p1.png")
     rows = [f"{name},{int(i == 0)},{i + 20}" for i, name in enumerate(IDS)]
     sheet = table(tmp_path / "t.csv", "id,ruler,age", *rows)

@@ -48,25 +48,25 @@ _FILE = st.fixed_dictionaries(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.one_of(_TREE, _FILE))
-def test_any_json_is_read_or_is_faults_that_can_be_printed(tmp_path: Path, content: Any):
+def test_any_json_is_read_or_is_problems_that_can_be_printed(tmp_path: Path, content: Any):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
     (tmp_path / "x.json").write_text(json.dumps(content))
-    faults = check_annotations(tmp_path / "x.json")
+    problems = check_annotations(tmp_path / "x.json")
     try:
         annotations = read_annotations(tmp_path / "x.json")
     except AnnotationError as err:
-        assert faults
+        assert problems
         str(err).encode()
     else:
         for image in annotations.images:
             for feature in annotations.features:
                 annotations.presence(image.id, feature)
-    for fault in faults:
-        str(fault).encode()
+    for problem in problems:
+        str(problem).encode()
 
 
 @pytest.mark.parametrize("sign", ["", "-"])
-def test_a_number_of_400_digits_is_a_fault_of_its_image_and_the_others_go_on(tmp_path, sign):
+def test_a_number_of_400_digits_is_a_problem_of_its_image_and_the_others_go_on(tmp_path, sign):
     Image.new("RGB", (8, 6)).save(tmp_path / "a.png")
     entry = '{"id": "%s", "file": "a.png", "values": {"ruler": %s}}'
     images = ", ".join([entry % ("good", 1), entry % ("bad", f"{sign}1{400 * '0'}")])
@@ -75,9 +75,9 @@ def test_a_number_of_400_digits_is_a_fault_of_its_image_and_the_others_go_on(tmp
     )
     annotations = read_annotations(tmp_path / "x.json")
     assert [image.id for image in annotations.images] == ["good"]
-    fault = str(annotations.faults[0])
-    assert "image bad, key values.ruler: Expected a finite number" in fault
-    assert len(fault) < 200
+    problem = str(annotations.problems[0])
+    assert "image bad, key values.ruler: Expected a finite number" in problem
+    assert len(problem) < 200
 
 
 def test_brackets_as_deep_as_the_parser_goes_are_shown_in_brief(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from xattn.annotations.headers import Header
-from xattn.annotations.mask_orientation import fits, lies, turn_upright
+from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio, turn_upright
 
 sides = st.integers(20, 3000)
 
@@ -18,16 +18,16 @@ sides = st.integers(20, 3000)
 @settings(deadline=None, max_examples=100)
 def test_a_scaled_copy_fits_however_its_sides_were_rounded(width, height, scale, rounding):
     small = (max(1, rounding(width * scale)), max(1, rounding(height * scale)))
-    assert fits(small, (width, height))
-    assert fits((width, height), small)
+    assert same_aspect_ratio(small, (width, height))
+    assert same_aspect_ratio((width, height), small)
 
 
 @given(st.integers(60, 3000), st.integers(60, 3000), st.floats(0.5, 1.0))
 @settings(deadline=None, max_examples=100)
 def test_a_copy_stretched_by_a_tenth_does_not_fit(width, height, scale):
     stretched = (round(width * scale * 1.1) + 2, round(height * scale))
-    assert not fits(stretched, (width, height))
-    assert not fits((width, height), stretched)
+    assert not same_aspect_ratio(stretched, (width, height))
+    assert not same_aspect_ratio((width, height), stretched)
 
 
 @pytest.mark.parametrize(
@@ -43,17 +43,17 @@ def test_a_copy_stretched_by_a_tenth_does_not_fit(width, height, scale):
     ],
 )
 def test_known_sizes(mask, image, expected):
-    assert fits(mask, image) is expected
+    assert same_aspect_ratio(mask, image) is expected
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_where_a_mask_lies_is_told_by_its_shape(orientation):
     image = Header(20, 30, orientation)
-    assert lies(Header(20, 30, 1), image) == "upright"
+    assert drawn_over(Header(20, 30, 1), image) == "upright"
     stored = "stored" if orientation >= 5 else None
-    assert lies(Header(30, 20, 1), image) == stored
-    assert lies(Header(30, 20, 6), image) is None, "it has told its own orientation already"
-    assert lies(Header(25, 25, 1), image) is None
+    assert drawn_over(Header(30, 20, 1), image) == stored
+    assert drawn_over(Header(30, 20, 6), image) is None, "it has told its own orientation already"
+    assert drawn_over(Header(25, 25, 1), image) is None
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.annotations.conftest import Folder
-from tests.annotations.downloads import picture, table
+from tests.annotations.downloads import image, table
 from xattn.annotations import build_annotations
 from xattn.cli import main
 from xattn.errors import AnnotationError, UsageError
@@ -25,9 +25,9 @@ def test_check_names_a_feature_that_cannot_be_called_so(
     folder: Folder, name: str, kind: str
 ) -> None:
     folder.content["features"][name] = {"kind": kind}
-    (fault,) = folder.check()
-    assert fault.key == f"features.{name}"
-    assert "Expected another name" in fault.message
+    (problem,) = folder.check()
+    assert problem.key == f"features.{name}"
+    assert "Expected another name" in problem.message
     assert main(["annotations", "check", str(folder.write())]) == 1
 
 
@@ -39,15 +39,15 @@ def test_what_breaks_nothing_may_be_a_name(folder: Folder, name: str) -> None:
 
 def test_a_label_called_all_is_refused(folder: Folder) -> None:
     folder.content["labels"] = ["benign", "malignant", "all"]
-    (fault,) = folder.check()
-    assert fault.key == "labels[2]"
+    (problem,) = folder.check()
+    assert problem.key == "labels[2]"
 
 
 @pytest.mark.parametrize("column", ["label", "group", "image_id"])
 def test_build_refuses_such_a_column_and_the_way_out_works(tmp_path: Path, column: str) -> None:
     rows = []
     for i in range(4):
-        picture(tmp_path / "images" / f"{i}.png", i)
+        image(tmp_path / "images" / f"{i}.png", i)
         rows.append(f"{i}.png,{'ab'[i % 2]},{i}")
     sheet = table(tmp_path / "t.csv", f"file,dx,{column}", *rows)
     command = ["annotations", "build", "--csv", str(sheet), "--root", str(tmp_path / "images")]
@@ -60,13 +60,13 @@ def test_build_refuses_such_a_column_and_the_way_out_works(tmp_path: Path, colum
 
 def test_a_class_called_all_is_refused_by_build(tmp_path: Path) -> None:
     for i, name in enumerate(("all", "none")):
-        picture(tmp_path / "data" / name / f"{i}.png", i)
+        image(tmp_path / "data" / name / f"{i}.png", i)
     with pytest.raises(AnnotationError, match="another name than 'all'"):
         build_annotations("imagefolder", tmp_path / "data", tmp_path / "a.json")
 
 
 def test_a_feature_that_is_not_there_cannot_be_excluded(tmp_path: Path) -> None:
     for i, name in enumerate(("a", "b")):
-        picture(tmp_path / "data" / name / f"{i}.png", i)
+        image(tmp_path / "data" / name / f"{i}.png", i)
     with pytest.raises(UsageError, match="Expected a feature to exclude"):
         build_annotations("imagefolder", tmp_path / "data", tmp_path / "a.json", exclude=["age"])

@@ -1,4 +1,4 @@
-"""Good images go on, each fault is told once, in one line that names image and key."""
+"""Good images go on, each problem is told once, in one line that names image and key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from xattn.annotations import Fault, read_annotations
+from xattn.annotations import Problem, read_annotations
 from xattn.errors import AnnotationError
 
 CONTRACT = """
@@ -40,7 +40,7 @@ class TestGoodFiles:
         assert image.lesion == folder.root / "masks/b_lesion.png"
         assert image.masks["patches"].size == (2, 3)
         assert image.values == {"age": 55, "sex": "female", "patches": 0}
-        assert annotations.faults == ()
+        assert annotations.problems == ()
 
     def test_the_example_of_the_contract_is_read(self, tmp_path):
         content = json.loads(CONTRACT)
@@ -80,7 +80,7 @@ class TestGoodFiles:
         assert str(image.file) == path
 
 
-class TestFileFaults:
+class TestFileProblems:
     """The file as a whole is of no use: an error, whether strict or not."""
 
     @pytest.mark.parametrize(
@@ -139,11 +139,11 @@ class TestFileFaults:
             read_annotations(tmp_path)
 
 
-class TestImageFaults:
+class TestImageProblems:
     """One image is of no use: it is left out, the others go on."""
 
     @pytest.mark.parametrize(
-        ("keys", "wrong", "right", "fault"),
+        ("keys", "wrong", "right", "problem"),
         [
             (("lable",), "benign", ..., "key lable: Unknown key 'lable'; did you mean 'label'?"),
             (("file",), "images/x.png", "images/b.png", "key file: Expected a file at "),
@@ -201,15 +201,15 @@ class TestImageFaults:
         ],
     )
     def test_it_names_image_and_key_and_its_neighbour_is_read(
-        self, folder, keys, wrong, right, fault
+        self, folder, keys, wrong, right, problem
     ):
         folder.change("images", 1, *keys, to=wrong)
-        told: list[Fault] = []
-        annotations = folder.read(on_fault=told.append)
+        told: list[Problem] = []
+        annotations = folder.read(on_problem=told.append)
         assert [image.id for image in annotations.images] == ["a", "c"]
-        assert tuple(told) == annotations.faults
+        assert tuple(told) == annotations.problems
         assert len(told) == 1
-        assert str(told[0]).startswith(f"image b, {fault}")
+        assert str(told[0]).startswith(f"image b, {problem}")
         assert "\n" not in str(told[0])
         with pytest.raises(AnnotationError, match=re.escape(str(told[0]))):
             folder.read(strict=True)
@@ -223,17 +223,17 @@ class TestImageFaults:
         )
         assert [image.file.name for image in annotations.images] == ["a.png"]
         words = "image a, key id: Expected every id once, but images[0] has it"
-        assert [str(f) for f in annotations.faults] == [words, words]
+        assert [str(f) for f in annotations.problems] == [words, words]
 
     @pytest.mark.parametrize("entry", ["a.png", None, 3, []])
     def test_an_image_that_is_no_object_is_named_by_its_place(self, folder, entry):
         annotations = folder.change("images", 1, to=entry).read()
         assert len(annotations.images) == 2
-        assert str(annotations.faults[0]).startswith("image images[1]: Expected an object")
+        assert str(annotations.problems[0]).startswith("image images[1]: Expected an object")
 
     def test_an_image_without_id_is_named_by_its_place(self, folder):
-        (fault,) = folder.change("images", 1, "id", to=...).read().faults
-        assert str(fault) == "image images[1], key id: Expected this key, but it is missing"
+        (problem,) = folder.change("images", 1, "id", to=...).read().problems
+        assert str(problem) == "image images[1], key id: Expected this key, but it is missing"
 
     def test_labels_that_were_never_declared_say_so(self, folder):
         folder.change("labels", to=...)
@@ -254,13 +254,13 @@ class TestImageFaults:
         folder.change("images", 1, "values", "camera", to="x").change("images", 1, "label", to="x")
         assert "camera" not in folder.read().features
 
-    def test_every_fault_of_an_image_is_told(self, folder):
+    def test_every_problem_of_an_image_is_told(self, folder):
         folder.change("images", 1, "label", to="x").change("images", 1, "lesion", to="gone.png")
-        assert [f.key for f in folder.read().faults] == ["label", "lesion"]
+        assert [f.key for f in folder.read().problems] == ["label", "lesion"]
 
     def test_nothing_is_told_of_good_images(self, folder):
-        told: list[Fault] = []
-        folder.read(on_fault=told.append)
+        told: list[Problem] = []
+        folder.read(on_problem=told.append)
         assert told == []
 
     def test_if_no_image_is_left_it_is_an_error(self, folder):
@@ -270,7 +270,7 @@ class TestImageFaults:
             folder.read()
         assert len(str(caught.value).splitlines()) == 4
 
-    def test_at_most_twenty_faults_are_shown_and_the_rest_counted(self, folder):
+    def test_at_most_twenty_problems_are_shown_and_the_rest_counted(self, folder):
         entry = {"id": "x", "file": "gone.png"}
         folder.change("images", to=[entry | {"id": f"x{i}"} for i in range(25)])
         with pytest.raises(AnnotationError) as caught:

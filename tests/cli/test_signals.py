@@ -83,9 +83,9 @@ def wait_for(path: Path, process: subprocess.Popen, lines: int = 1) -> None:
 def ended(process: subprocess.Popen, number: signal.Signals) -> str:
     """Send a signal; return what the process says, other than its epochs."""
     process.send_signal(number)
-    said, faults = process.communicate(timeout=600)
-    assert "Traceback" not in faults + said
-    return faults
+    said, problems = process.communicate(timeout=600)
+    assert "Traceback" not in problems + said
+    return problems
 
 
 def finish(folder: Path, command: str, out: str, recipe: str = "recipe.toml") -> None:

@@ -32,10 +32,10 @@ def test_a_table_shows_a_name_in_cells_heads_and_title(name, capsys):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_lines_and_faults_show_it(name, capsys):
+def test_lines_and_problems_show_it(name, capsys):
     terminal = Terminal()
     terminal.say(f"feature {name}")
-    terminal.fault(f"image {name}")
+    terminal.problem(f"image {name}")
     with terminal.progress(name) as move:
         move(1, 1)
     told = capsys.readouterr()

@@ -106,14 +106,14 @@ def test_images_the_annotations_do_not_know_stay_with_nothing_known(planted):
     assert not features.masks("dots")[:5].any()
 
 
-def test_an_unusable_mask_is_a_fault_and_its_image_goes_on(planted):
+def test_an_unusable_mask_is_a_problem_and_its_image_goes_on(planted):
     bad = planted.annotations.parent / "masks" / "img_0003_dots.png"
     bad.write_bytes(b"not an image")
     square = planted.annotations.parent / "masks" / "img_0004_dots.png"
     Image.new("L", (32, 32)).save(square)
     features = collect(planted)
-    assert [f.image_id for f in features.faults] == ["img_0003", "img_0004"]
-    assert "dots" in features.faults[0].error
+    assert [f.image_id for f in features.problems] == ["img_0003", "img_0004"]
+    assert "dots" in features.problems[0].error
     assert np.isnan(features.table["dots"].iloc[3])
     assert not features.table["dots.masked"].iloc[3]
     assert features.table["ruler"].notna().all()

@@ -125,7 +125,7 @@ class Browser:
         self.send("Target.closeTarget", targetId=target)
 
     def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Give an order and return the answer; what happens meanwhile is heard."""
+        """Give an order and return the answer; events that come meanwhile are kept."""
         self.number += 1
         order = {"id": self.number, "method": method, "params": parameters}
         if session is not None:

@@ -30,11 +30,11 @@ def write_search(out: Path, n: int = 12, complete: bool = True, importance: bool
         "model.options.stages": [[3], [4], [3, 4]],
         "train.batch_size": {"low": 4, "high": 16},
     }
-    shares = [{"key": key, "share": 0.5 - i / 9, "chance": 0.3} for i, key in enumerate(space)]
+    fractions = [{"key": key, "share": 0.5 - i / 9, "chance": 0.3} for i, key in enumerate(space)]
     record = {
         "classes": ["benign", "malignant"],
         "search": {"metric": "val_balanced_accuracy", "space": space},
-        "importance": shares if importance else [],
+        "importance": fractions if importance else [],
     }
     out.mkdir()
     trials.to_csv(out / "trials.csv", index=False)

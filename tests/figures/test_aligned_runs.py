@@ -6,7 +6,7 @@ import pytest
 
 from tests.figures.populated import complete_run, explained_run
 from xattn.errors import UsageError
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.choose import chosen, most_attended
 from xattn.figures.page.listing import make_listing, outcome, positive_of, said_of
 from xattn.runs import RunFolder
@@ -21,7 +21,7 @@ def pair(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def both(pair):
-    return Together.of(pair)
+    return AlignedRuns.of(pair)
 
 
 def reordered(run, keep):
@@ -34,10 +34,10 @@ def reordered(run, keep):
 def test_runs_are_joined_by_image_whatever_their_order(tmp_path):
     runs = [explained_run(tmp_path / name, n=6) for name in "ab"]
     runs[1] = reordered(runs[1], [5, 3, 1, 0])
-    together = Together.of(runs)
-    assert together.ids == ["img_0000", "img_0001", "img_0003", "img_0005"]
-    assert together.rows.tolist() == [[0, 1, 3, 5], [3, 2, 1, 0]]
-    assert together.left_out == 2
+    aligned = AlignedRuns.of(runs)
+    assert aligned.ids == ["img_0000", "img_0001", "img_0003", "img_0005"]
+    assert aligned.rows.tolist() == [[0, 1, 3, 5], [3, 2, 1, 0]]
+    assert aligned.left_out == 2
 
 
 def test_runs_of_other_images_are_no_comparison(tmp_path):
@@ -45,13 +45,13 @@ def test_runs_of_other_images_are_no_comparison(tmp_path):
     table = runs[1].predictions.assign(image_id=["x", "y"])
     table.to_parquet(runs[1].path / "predictions.parquet", index=False)
     with pytest.raises(UsageError, match="no image is in all of 2 runs"):
-        Together.of([runs[0], RunFolder.open(runs[1].path)])
+        AlignedRuns.of([runs[0], RunFolder.open(runs[1].path)])
 
 
 def test_a_run_named_twice_is_an_error(tmp_path):
     run = explained_run(tmp_path, n=2)
     with pytest.raises(UsageError, match="Expected each run once"):
-        Together.of([run, RunFolder.open(run.path)])
+        AlignedRuns.of([run, RunFolder.open(run.path)])
 
 
 def test_runs_of_one_architecture_are_told_apart_by_the_folder_around_them(both):
@@ -79,10 +79,10 @@ def test_features_known_by_a_value_alone_count_as_shown(tmp_path):
     path = run.path / "features.json"
     facts = json.loads(path.read_text())
     path.write_text(json.dumps(facts | {"kinds": facts["kinds"] | {"hair": "artifact"}}))
-    together = Together.of([RunFolder.open(run.path)])
-    assert together.features[-1] == "hair"
-    assert together.shows[:, -1].tolist() == [False, True, False, True, False, False]
-    assert "hair" not in together.artifacts  # no mask, no lift
+    aligned = AlignedRuns.of([RunFolder.open(run.path)])
+    assert aligned.features[-1] == "hair"
+    assert aligned.shows[:, -1].tolist() == [False, True, False, True, False, False]
+    assert "hair" not in aligned.artifacts  # no mask, no lift
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_outcome_says_how_a_prediction_is_wrong(label, predicted, positive, s
 
 def test_more_than_two_classes_have_no_positive_one(tmp_path):
     run = explained_run(tmp_path, n=3, classes=("a", "b", "c"))
-    assert positive_of(Together.of([run])) is None
+    assert positive_of(AlignedRuns.of([run])) is None
 
 
 def test_each_model_speaks_for_itself(both, pair):
@@ -157,10 +157,10 @@ def test_overlays_are_linked_where_every_image_has_one(tmp_path):
     run = explained_run(tmp_path / "a b", n=2)
     folder = run.path / "overlays" / "gradcam"
     folder.mkdir(parents=True)
-    together = Together.of([run])
+    aligned = AlignedRuns.of([run])
     page = tmp_path / "page.html"
     (folder / "img_0000.png").touch()
-    assert make_listing(together, np.array([0]), page).content["overlays"] == [[None, None]]
+    assert make_listing(aligned, np.array([0]), page).content["overlays"] == [[None, None]]
     (folder / "img_0001.png").touch()
-    (found, absent), *_ = make_listing(together, np.array([0]), page).content["overlays"]
+    (found, absent), *_ = make_listing(aligned, np.array([0]), page).content["overlays"]
     assert (found, absent) == (["a%20b/run/overlays/gradcam/", ".png"], None)

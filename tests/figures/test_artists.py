@@ -11,13 +11,13 @@ from tests.figures.populated import explained_run, populated_run, write_masks
 from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.drawing.forest import MOST_FEATURES
-from xattn.figures.evidence import Evidence
 from xattn.figures.paper.alignment import draw_alignment
 from xattn.figures.paper.attribution_grid import draw_attribution_grid, rows_shown
 from xattn.figures.paper.attribution_models import draw_attribution_models
 from xattn.figures.paper.bias import draw_bias
 from xattn.figures.paper.feature_usage import draw_feature_usage
 from xattn.figures.registry import NothingToDrawError
+from xattn.figures.run_sources import RunSources
 
 RNG = np.random.default_rng(0)
 
@@ -212,7 +212,7 @@ def test_metrics_of_many_classes_wrap_into_rows_of_panels(run):
 
 
 def test_the_grid_shows_one_image_of_each_label_and_outcome(run):
-    shown = rows_shown(run, Evidence(run))
+    shown = rows_shown(run, RunSources(run))
     assert shown[["label", "correct"]].values.tolist() == [
         ["benign", True], ["benign", False], ["malignant", True], ["malignant", False],
     ]  # fmt: skip
@@ -226,7 +226,7 @@ def test_the_grid_shows_one_image_of_each_label_and_outcome(run):
 @pytest.mark.parametrize(
     "draw", [draw_attribution_grid, lambda run: draw_attribution_models([run])]
 )
-def test_predictions_alone_make_no_picture_of_maps(run, draw):
+def test_predictions_alone_make_no_image_of_maps(run, draw):
     run.settings["methods"] = []
     with pytest.raises(NothingToDrawError, match="predictions alone"):
         drawn(draw, run)
@@ -234,7 +234,7 @@ def test_predictions_alone_make_no_picture_of_maps(run, draw):
 
 def test_the_grid_names_features_in_the_colours_of_their_outlines(run):
     fig = drawn(draw_attribution_grid, run)
-    strokes = Evidence(run).strokes
+    strokes = RunSources(run).strokes
     handles = {h.get_label(): h.get_color() for h in fig.legends[0].legend_handles}
     assert set(handles) <= {name.replace("_", " ") for name in strokes}
     for name, stroke in strokes.items():
@@ -249,7 +249,7 @@ def test_a_degenerate_map_is_hatched_and_named_not_stretched(tmp_path, value, sa
     run = explained_run(tmp_path, n=4, methods=("gradcam",))
     zarr.open_array(run.path / "maps.zarr" / "gradcam", mode="r+")[:] = value
     fig = drawn(draw_attribution_grid, run)
-    assert words(fig).count(said) == 2 * len(rows_shown(run, Evidence(run)))
+    assert words(fig).count(said) == 2 * len(rows_shown(run, RunSources(run)))
     assert any(p.get_hatch() for ax in fig.axes for p in ax.patches)
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from tests.figures.populated import block_masks, explained_run, populated_run, write_masks
 from xattn.figures.choose import in_turn, ranked
-from xattn.figures.evidence import Evidence
+from xattn.figures.run_sources import RunSources
 
 
 def test_images_with_more_features_come_first_and_confidence_decides_ties(tmp_path):
@@ -19,7 +19,7 @@ def test_the_lesion_does_not_count_as_a_feature(tmp_path):
     run = explained_run(tmp_path, n=6)
     everywhere = np.ones((6, 32, 32), bool)
     write_masks(run, {"lesion": everywhere, "ruler": everywhere & False})
-    assert Evidence(run).features_seen.tolist() == [0] * 6
+    assert RunSources(run).features_seen.tolist() == [0] * 6
 
 
 def test_every_pair_of_label_and_prediction_gets_its_turn(tmp_path):
@@ -43,7 +43,7 @@ def test_without_labels_nothing_is_called_right_or_wrong(tmp_path):
 def test_labels_of_the_annotations_serve_where_the_run_has_none(tmp_path):
     run = populated_run(tmp_path, labels=False)
     path = run.path / "features.parquet"
-    table = Evidence(run).features.table.assign(label="benign")
+    table = RunSources(run).features.table.assign(label="benign")
     table.to_parquet(path, index=False)
     assert set(ranked(run)["label"]) == {"benign"}
 
@@ -53,7 +53,7 @@ def test_masks_are_read_in_the_order_asked_for(tmp_path, rows):
     run = explained_run(tmp_path, n=6)
     masks = block_masks(np.random.default_rng(3), 6)
     write_masks(run, {"ruler": masks})
-    read = Evidence(run).masks(rows)
+    read = RunSources(run).masks(rows)
     assert len(read) == len(rows)
     for row, found in zip(rows, read, strict=True):
         assert ("ruler" in found) == masks[row].any()
@@ -62,7 +62,7 @@ def test_masks_are_read_in_the_order_asked_for(tmp_path, rows):
 
 
 def test_without_an_analysis_there_are_no_masks(tmp_path):
-    evidence = Evidence(explained_run(tmp_path, n=4))
-    assert evidence.masked == []
-    assert evidence.masks([0, 1]) == [{}, {}]
-    assert evidence.features_seen.tolist() == [0] * 4
+    sources = RunSources(explained_run(tmp_path, n=4))
+    assert sources.masked == []
+    assert sources.masks([0, 1]) == [{}, {}]
+    assert sources.features_seen.tolist() == [0] * 4

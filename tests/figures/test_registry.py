@@ -183,7 +183,7 @@ def test_a_figure_of_a_run_needs_one(tmp_path):
 
 
 @pytest.mark.parametrize("venue", VENUES)
-def test_a_venue_sets_widths_and_sizes_of_letters(run, venue):
+def test_a_venue_sets_widths_and_text_sizes(run, venue):
     room = VENUES[venue]
     fig = drawn(FIGURES["interventions"].draw, run, venue=venue)
     sizes = [t.get_fontsize() for t in fig.findobj(Text) if t.get_text()]

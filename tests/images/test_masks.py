@@ -193,11 +193,11 @@ REFUSED = {
         ),
         "about 3 colours",
     ),
-    "a picture": (
+    "a photograph": (
         lambda m: Image.fromarray(
             np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
         ),
-        "a picture of many colours",
+        "an image of many colours",
     ),
     "faint alpha": (lambda m: alpha(m, (255, 0, 0), opacity=90), "none above 90 of 255"),
     "a drawing that is transparent": (
@@ -208,7 +208,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_does_not_say_what_is_inside_is_a_fault_with_the_way_out(tmp_path, kind):
+def test_what_does_not_say_what_is_inside_is_a_problem_with_the_way_out(tmp_path, kind):
     make, words = REFUSED[kind]
     image = make(DRAWN)
     path = tmp_path / ("m.tiff" if image.mode == "F" else "m.png")

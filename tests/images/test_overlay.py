@@ -1,4 +1,4 @@
-"""Overlays stay in register with the image and never make a picture out of nothing."""
+"""Overlays stay in register with the image and never make an image out of nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 from xattn.errors import ImageError
 from xattn.images import Cells, Preprocessing
-from xattn.images.overlay import degenerate, draw_overlay, thumbnail, write_picture
+from xattn.images.overlay import degenerate, draw_overlay, thumbnail, write_image
 
 GREY = np.full((64, 96, 3), 90, np.uint8)
 
@@ -29,9 +29,9 @@ def drawn_evenly(image, values, view, image_size, **more) -> np.ndarray:
     return draw_overlay(image, values, cells, view, image_size, **more)
 
 
-def brightest(picture: np.ndarray) -> tuple[float, float]:
+def brightest(image: np.ndarray) -> tuple[float, float]:
     """Centre (x, y) of the brightest pixels."""
-    light = picture.astype(int).sum(2)
+    light = image.astype(int).sum(2)
     rows, cols = np.nonzero(light > 0.98 * light.max())
     return cols.mean() + 0.5, rows.mean() + 0.5
 
@@ -86,7 +86,7 @@ class TestRegister:
         assert (16 <= x <= 48, 0 <= y <= 32) == (True, True)
 
     def test_is_bilinear_as_torch_does_it_without_aligned_corners(self):
-        """Trap 9: at strength 1 the picture is the colour map of the enlarged map."""
+        """Trap 9: at strength 1 the image is the colour map of the enlarged map."""
         values = np.random.default_rng(0).random((4, 6)).astype(np.float32)
         view = Preprocessing((32, 48)).view(96, 64)
         drawn = drawn_evenly(GREY, values, view, (96, 64), strength=1)
@@ -118,7 +118,7 @@ class TestRegister:
         assert some[0] > some[2] + 50
 
     def test_red_is_red(self):
-        """Trap 12: at strength 0 the picture is the image."""
+        """Trap 12: at strength 0 the image is the image."""
         red = np.zeros((64, 96, 3), np.uint8)
         red[..., 0] = 250
         view = Preprocessing((32, 48)).view(96, 64)
@@ -225,13 +225,13 @@ class TestAThumbnail:
 
 class TestWriting:
     @pytest.mark.parametrize(("ending", "tolerance"), [(".png", 0), (".jpg", 12)])
-    def test_gives_back_the_picture_in_the_right_colours(self, tmp_path, ending, tolerance):
-        picture = np.zeros((32, 48, 3), np.uint8)
-        picture[:, :24] = (250, 60, 10)
-        write_picture(tmp_path / f"a{ending}", picture)
+    def test_gives_back_the_image_in_the_right_colours(self, tmp_path, ending, tolerance):
+        image = np.zeros((32, 48, 3), np.uint8)
+        image[:, :24] = (250, 60, 10)
+        write_image(tmp_path / f"a{ending}", image)
         read = np.asarray(Image.open(tmp_path / f"a{ending}"))[:, 4:20].astype(int)
-        assert abs(read - picture[:, 4:20]).max() <= tolerance
+        assert abs(read - image[:, 4:20]).max() <= tolerance
 
     def test_to_where_it_cannot_be_says_so(self, tmp_path):
         with pytest.raises(ImageError, match=r"Expected to write .*gone.*: No such file"):
-            write_picture(tmp_path / "gone" / "a.png", np.zeros((4, 4, 3), np.uint8))
+            write_image(tmp_path / "gone" / "a.png", np.zeros((4, 4, 3), np.uint8))

@@ -23,7 +23,7 @@ NORMALISE = transforms.Normalize(MEAN, STD)
 TO_UNIT = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
 
 
-def picture(width: int = 90, height: int = 70) -> Image.Image:
+def noise(width: int = 90, height: int = 70) -> Image.Image:
     noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(noise)
 
@@ -65,7 +65,7 @@ TRANSFORMS = {
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=TRANSFORMS)
 @pytest.mark.parametrize("size", [(90, 70), (64, 64), (45, 120)])
 def test_a_transform_that_is_read_gives_what_it_gave(transform, size):
-    image = picture(*size)
+    image = noise(*size)
     model = wrap(Conv(), classes=CLASSES, preprocessing=transform)
     expected = torch.as_tensor(np.asarray(transform(image)))
     torch.testing.assert_close(model.preprocess(image), expected, atol=1e-5, rtol=1e-5)

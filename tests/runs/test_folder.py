@@ -45,7 +45,7 @@ class TestOpening:
 
 
 class TestReading:
-    def test_rows_of_tables_and_maps_speak_of_the_same_image(self, run):
+    def test_rows_of_tables_and_maps_are_of_the_same_image(self, run):
         assert run.classes == ["benign", "malignant"]
         assert run.methods == ["gradcam", "attention"]
         assert list(run.predictions["image_id"]) == [f"img_{i:04d}" for i in range(5)]

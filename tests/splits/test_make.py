@@ -89,7 +89,7 @@ def test_a_file_that_cannot_be_read_is_told_and_left_out(path: Path, monkeypatch
     notes = read_annotations(path)
     notes.images[1].file.unlink()
     told: list[object] = []
-    made = split_images(notes, on_fault=told.append)
+    made = split_images(notes, on_problem=told.append)
     assert len(made.splits) == 59
     assert ["img001.png" in str(one) for one in told] == [True]
 

@@ -150,7 +150,7 @@ def balanced():
     return samples, splits, own_bytes(samples)
 
 
-def test_splits_without_fault_pass():
+def test_splits_without_problem_pass():
     samples, splits, hashes = balanced()
     check_splits(samples, splits, hashes, CLASSES)
 

@@ -30,7 +30,7 @@ def test_images_that_cannot_be_used_are_told_and_the_others_go_on(study, tmp_pat
     content["images"].append({"id": "gone", "file": "gone.png", "label": B})
     path.write_text(json.dumps(content))
     told: list[str] = []
-    result = run(path, tmp_path / "out", on_fault=lambda fault: told.append(str(fault)))
+    result = run(path, tmp_path / "out", on_problem=lambda problem: told.append(str(problem)))
 
     assert len(told) == len(result.skipped) == 3
     table = pd.read_csv(tmp_path / "out" / "errors.csv")

@@ -123,7 +123,7 @@ def test_unknown_and_missing_keys_are_named(values: dict[str, Any], said: str):
     assert said in str(caught.value)
 
 
-def test_all_faults_of_a_recipe_are_told_at_once():
+def test_all_problems_of_a_recipe_are_told_at_once():
     values = {"model": {"architecture": 1}, "train": {"epochs": 0, "lr": -1, "speed": 1}}
     with pytest.raises(XattnError) as caught:
         parse_recipe(values, "r.toml")

@@ -81,7 +81,7 @@ def test_a_recipe_with_a_search_reads_back_the_same(tmp_path):
         ({"data.val": [0.1, 0.2]}, "expected no data.val in space"),
     ],
 )
-def test_a_space_that_cannot_be_searched_names_the_key_and_the_fault(space, said):
+def test_a_space_that_cannot_be_searched_names_the_key_and_the_problem(space, said):
     with pytest.raises(XattnError, match=r"in r\.toml, but got search") as caught:
         with_space(space)
     first, _, rest = said.partition(".*")

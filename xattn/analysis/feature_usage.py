@@ -65,7 +65,7 @@ def feature_usage(
     Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, bias.csv,
     fairness.csv, agreement.csv and verdicts.csv (what their columns mean: docs/feature-usage.md),
     features.parquet and masks.zarr (see `features`), mask_scores.parquet (the scores of every
-    image) and analysis.json (settings, counts, faults, notes, timings). A second call replaces
+    image) and analysis.json (settings, counts, problems, notes, timings). A second call replaces
     them.
 
     Args:
@@ -180,7 +180,7 @@ def feature_usage(
         "counts": counts(features),
         "left_out": features.left_out,
         "notes": notes,
-        "faults": [vars(fault) for fault in features.faults],
+        "problems": [vars(problem) for problem in features.problems],
         "timings": clock.seconds,
     }
     files = ["features.parquet", "features.json", "mask_scores.parquet"]

@@ -34,8 +34,8 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     missing, unlabelled = len(table) - features.annotated, int(table["label"].isna().sum())
     if missing:
         found.append(f"{missing} of {len(table)} images of the run are not in the annotation file")
-    if features.faults:
-        found.append(f"{len(features.faults)} masks could not be used, see errors.csv")
+    if features.problems:
+        found.append(f"{len(features.problems)} masks could not be used, see errors.csv")
     found += _unmeasured(features)
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")

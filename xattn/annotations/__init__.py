@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from xattn.annotations.layouts.registry import Columns
-from xattn.annotations.problems import Fault
+from xattn.annotations.problems import Problem
 from xattn.annotations.read import check_annotations, read_annotations
 from xattn.annotations.records import AnnotatedImage, Annotations
 from xattn.annotations.schema import Feature, Rle
@@ -25,8 +25,8 @@ __all__ = [
     "Annotations",
     "BuiltAnnotations",
     "Columns",
-    "Fault",
     "Feature",
+    "Problem",
     "Rle",
     "Summary",
     "build_annotations",

@@ -57,7 +57,7 @@ def build_annotations(
     """Write an annotation file for a data set as people have it, and read it back.
 
     Args:
-        layout: how the data set lies on disk; `LAYOUTS` has the names, None goes by its looks.
+        layout: how the data set lies on disk; `LAYOUTS` has the names, None detects it.
         root: its folder; None for that of `csv`.
         out: the file to write.
         lesion_masks: folder of the lesions' masks, for any layout, whose names begin with the
@@ -70,7 +70,7 @@ def build_annotations(
         labels: CSV of the reference classes.
         csv: the table of the layout "csv".
         columns: what columns mean; `Columns.group` for most layouts, all of it for "csv".
-        positive: classes to be told from all others; () keeps the classes as they are.
+        positive: positive classes; all others are merged. () keeps the classes as they are.
         names: of the others and of the positive; "other" and their names joined if None.
         exclude: features that the file shall not have.
 

@@ -138,7 +138,7 @@ def read_kind(
     """Read all tables of one kind into one, indexed by the image's key.
 
     Of several rows of an image the first is taken, with a note. If the tables are called after
-    the parts of a division (train, validation, test), the column `official_split` says which.
+    the parts of a split (train, validation, test), the column `official_split` says which.
     """
     names = None if spec.first_line is None else [spec.id, str(spec.label)]
     frames = []

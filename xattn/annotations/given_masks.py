@@ -21,7 +21,7 @@ ID = "{id}"
 
 _SEPARATORS = "_-. "
 _AMBIGUOUS = 0.2
-"""Share of the images with a second file of another name, above which the user is asked."""
+"""Fraction of the images with a second file of another name, above which the user is asked."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class _Keys:
         return cls(by_name, places, len(images))
 
     def match(self, inside: str) -> tuple[str, str] | None:
-        """Return the image that a path (without ending) speaks of, and what it adds to its name."""
+        """Return the image that a path (without ending) names, and what it adds to its name."""
         folder, slash, stem = inside.rpartition("/")
         cuts = [len(stem), *(i for i in range(len(stem) - 1, 0, -1) if stem[i] in _SEPARATORS)]
         for cut in cuts:

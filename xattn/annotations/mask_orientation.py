@@ -27,10 +27,10 @@ _SWAPPED: dict[int, _Turn] = {
 """What EXIF asks for, of the orientations that swap width and height."""
 
 
-def fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
+def same_aspect_ratio(mask: tuple[int, int], image: tuple[int, int]) -> bool:
     """Say whether two sizes are of one aspect ratio, up to a rounded pixel of the smaller one.
 
-    >>> fits((128, 85), (256, 171)), fits((224, 224), (256, 171))
+    >>> same_aspect_ratio((128, 85), (256, 171)), same_aspect_ratio((224, 224), (256, 171))
     (True, False)
 
     Args:
@@ -40,12 +40,12 @@ def fits(mask: tuple[int, int], image: tuple[int, int]) -> bool:
     return abs(mask[0] * image[1] - mask[1] * image[0]) <= max(*mask, *image)
 
 
-def lies(mask: Header, image: Header) -> Literal["upright", "stored"] | None:
+def drawn_over(mask: Header, image: Header) -> Literal["upright", "stored"] | None:
     """Say whether a mask lies over the upright image, over its stored pixels, or over neither."""
-    if fits(mask.size, image.size):
+    if same_aspect_ratio(mask.size, image.size):
         return "upright"
     if mask.orientation == 1 and image.orientation in _SWAPPED:
-        return "stored" if fits(mask.size, image.size[::-1]) else None
+        return "stored" if same_aspect_ratio(mask.size, image.size[::-1]) else None
     return None
 
 

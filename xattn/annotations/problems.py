@@ -1,4 +1,4 @@
-"""What is wrong with an annotation file, one line a fault."""
+"""What is wrong with an annotation file, one line a problem."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from xattn.images.ids import printable
 
 MOST_SHOWN = 20
-"""Faults that an error message lists before it only counts."""
+"""Problems that an error message lists before it only counts."""
 
 
 @dataclass(frozen=True)
-class Fault:
+class Problem:
     """One thing that is wrong, and where.
 
     Attributes:
-        image: id of the image, "images[17]" if it has none, or None if the file itself is at fault.
-        key: the key at fault, dotted ("masks.ruler"), or "".
+        image: id of the image, "images[17]" if it has none, or None if it is the file itself.
+        key: the key that it is about, dotted ("masks.ruler"), or "".
         message: one line, "Expected ..., but got ...".
     """
 
@@ -34,12 +34,12 @@ class Fault:
         return printable(line)
 
 
-def describe(path: Path, faults: Sequence[Fault]) -> str:
-    """Return the text of an error: one line if there is one fault, else one line each."""
-    if len(faults) == 1:
-        return f"{path}: {faults[0]}"
-    lines = [f"Expected an annotation file without faults, but got {len(faults)} in {path}:"]
-    lines += [f"  {fault}" for fault in faults[:MOST_SHOWN]]
-    if len(faults) > MOST_SHOWN:
-        lines.append(f"  ... and {len(faults) - MOST_SHOWN} more")
+def describe(path: Path, problems: Sequence[Problem]) -> str:
+    """Return the text of an error: one line if there is one problem, else one line each."""
+    if len(problems) == 1:
+        return f"{path}: {problems[0]}"
+    lines = [f"Expected an annotation file without problems, but got {len(problems)} in {path}:"]
+    lines += [f"  {problem}" for problem in problems[:MOST_SHOWN]]
+    if len(problems) > MOST_SHOWN:
+        lines.append(f"  ... and {len(problems) - MOST_SHOWN} more")
     return "\n".join(lines)

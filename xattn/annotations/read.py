@@ -1,4 +1,4 @@
-"""Reading and checking an annotation file: the good images go on, each fault is told."""
+"""Reading and checking an annotation file: the good images go on, each problem is told."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from xattn.annotations.headers import read_header
 from xattn.annotations.listing import Listing
 from xattn.annotations.names import reserved_names
-from xattn.annotations.problems import Fault, describe
+from xattn.annotations.problems import Problem, describe
 from xattn.annotations.records import (
     LESION,
     AnnotatedImage,
     Annotations,
-    aspect_fault,
+    aspect_problem,
     mask_header,
     mask_key,
 )
@@ -29,7 +29,7 @@ from xattn.annotations.schema import (
     ImageEntry,
     Rle,
     Value,
-    explain,
+    describe_error,
 )
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, ImageError, near
@@ -40,43 +40,43 @@ from xattn.paths import as_path
 _MOST_DECODED = 20
 
 _METADATA = Feature(kind="metadata")
-_Image = tuple[AnnotatedImage, list[Fault]]
+_Image = tuple[AnnotatedImage, list[Problem]]
 
 
 def read_annotations(
-    path: str | Path, *, strict: bool = False, on_fault: Callable[[Fault], None] | None = None
+    path: str | Path, *, strict: bool = False, on_problem: Callable[[Problem], None] | None = None
 ) -> Annotations:
     """Read an annotation file; no image or mask is opened.
 
-    An image with a fault (an unknown key, an id that was there before, a file that is missing, a
-    label or feature that was not declared, a value of the wrong type) is left out; its faults go
-    to `on_fault` and into the result's `faults`. A value of a feature that was not declared makes
-    it metadata, unless its name is nearly that of a declared one.
+    An image with a problem (an unknown key, an id that was there before, a file that is missing, a
+    label or feature that was not declared, a value of the wrong type) is left out; its problems go
+    to `on_problem` and into the result's `problems`. A value of a feature that was not declared
+    makes it metadata, unless its name is nearly that of a declared one.
 
     Args:
         path: the file; paths in it are relative to it.
-        strict: raise on any fault.
-        on_fault: called with each fault of an image that is left out.
+        strict: raise on any problem.
+        on_problem: called with each problem of an image that is left out.
 
     Raises:
         AnnotationError: the file is missing, no JSON, of another schema, or has an unknown key;
-            no image is without fault; with `strict`, anything at all is wrong.
+            every image has a problem; with `strict`, anything at all is wrong.
     """
     path = as_path(path, "an annotation file")
-    file, faults = _parse(path)
+    file, problems = _parse(path)
     if file is None:
-        raise AnnotationError(describe(path, faults))
+        raise AnnotationError(describe(path, problems))
     annotations = _assemble(path, file)
-    faults = list(annotations.faults)
-    if faults and (strict or not annotations.images):
-        raise AnnotationError(describe(path, faults))
-    if on_fault is not None:
-        for fault in faults:
-            on_fault(fault)
+    problems = list(annotations.problems)
+    if problems and (strict or not annotations.images):
+        raise AnnotationError(describe(path, problems))
+    if on_problem is not None:
+        for problem in problems:
+            on_problem(problem)
     return annotations
 
 
-def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = True) -> list[Fault]:
+def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = True) -> list[Problem]:
     """Find everything that is wrong with an annotation file, its images and its masks.
 
     Beyond what `read_annotations` finds, the header of every image and mask is read: files that
@@ -90,21 +90,25 @@ def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = Tru
         headers: False opens no file and finds no more than `read_annotations` does.
 
     Returns:
-        The faults in the order of the file; empty if all is well.
+        The problems in the order of the file; empty if all is well.
     """
     path = Path(path)
-    file, faults = _parse(path)
+    file, problems = _parse(path)
     if file is None:
-        return faults
+        return problems
     annotations = _assemble(path, file)
     if not headers:
-        return list(annotations.faults)
+        return list(annotations.problems)
     opened = prefetch(_open_headers, annotations.images, workers)
-    by_header = [fault for found in opened for fault in found]
-    known = {(fault.image, fault.key) for fault in by_header}
+    by_header = [problem for found in opened for problem in found]
+    known = {(problem.image, problem.key) for problem in by_header}
     drawn = [one for one in _drawn(annotations) if (one[0], mask_key(one[1])) not in known]
     by_pixels = prefetch(lambda one: _decode_mask(*one), drawn, workers)
-    return [*annotations.faults, *by_header, *(fault for fault in by_pixels if fault is not None)]
+    return [
+        *annotations.problems,
+        *by_header,
+        *(problem for problem in by_pixels if problem is not None),
+    ]
 
 
 def _drawn(annotations: Annotations) -> list[tuple[str, str, Path]]:
@@ -118,37 +122,37 @@ def _drawn(annotations: Annotations) -> list[tuple[str, str, Path]]:
     return [one for found in places.values() for one in found[:: -(-len(found) // _MOST_DECODED)]]
 
 
-def _decode_mask(image_id: str, feature: str, path: Path) -> Fault | None:
+def _decode_mask(image_id: str, feature: str, path: Path) -> Problem | None:
     try:
         read_mask(path)
     except ImageError as err:
-        return Fault(image_id, mask_key(feature), str(err))
+        return Problem(image_id, mask_key(feature), str(err))
     return None
 
 
-def _parse(path: Path) -> tuple[AnnotationFile | None, list[Fault]]:
+def _parse(path: Path) -> tuple[AnnotationFile | None, list[Problem]]:
     """Read the file as a whole: the content, or what is wrong with it."""
     if not path.exists():
-        return None, [Fault(None, "", "Expected an annotation file, but got nothing there")]
+        return None, [Problem(None, "", "Expected an annotation file, but got nothing there")]
     try:
         content = read_json(path, "an annotation file", AnnotationError)
         file = AnnotationFile.model_validate(content)
     except ValidationError as err:
-        return None, [Fault(None, *found) for found in explain(err, AnnotationFile)]
+        return None, [Problem(None, *found) for found in describe_error(err, AnnotationFile)]
     except AnnotationError as err:
         return None, [
-            Fault(None, "", str(err).replace(f" in {path}", "").replace(f" at {path}", ""))
+            Problem(None, "", str(err).replace(f" in {path}", "").replace(f" at {path}", ""))
         ]
-    faults = []
+    problems = []
     for i, label in enumerate(file.labels):
         if label in file.labels[:i]:
-            faults.append(Fault(None, f"labels[{i}]", f"Expected every label once: {label!r}"))
+            problems.append(Problem(None, f"labels[{i}]", f"Expected every label once: {label!r}"))
     kinds = {name: feature.kind for name, feature in file.features.items()}
     for key, message in reserved_names(file.labels, kinds):
-        faults.append(Fault(None, key, message))
+        problems.append(Problem(None, key, message))
     if not file.images:
-        faults.append(Fault(None, "images", "Expected at least one image, but got none"))
-    return (None, faults) if faults else (file, [])
+        problems.append(Problem(None, "images", "Expected at least one image, but got none"))
+    return (None, problems) if problems else (file, [])
 
 
 def _assemble(path: Path, file: AnnotationFile) -> Annotations:
@@ -162,22 +166,24 @@ def _assemble(path: Path, file: AnnotationFile) -> Annotations:
             entry = ImageEntry.model_validate(raw)
         except ValidationError as err:
             name = _name(raw, i)
-            faults = [Fault(name, *found) for found in explain(err, ImageEntry)]
-            read.append((AnnotatedImage(name, path), faults))
+            problems = [Problem(name, *found) for found in describe_error(err, ImageEntry)]
+            read.append((AnnotatedImage(name, path), problems))
             continue
-        image, faults = _image(entry, path.parent), list(_entry_faults(entry, file))
-        faults += _missing_files(image, listing)
+        image, problems = _image(entry, path.parent), list(_entry_problems(entry, file))
+        problems += _missing_files(image, listing)
         if image.id in seen:
             first = f"images[{seen[image.id]}]"
-            faults.insert(0, Fault(image.id, "id", f"Expected every id once, but {first} has it"))
+            problems.insert(
+                0, Problem(image.id, "id", f"Expected every id once, but {first} has it")
+            )
         seen.setdefault(image.id, i)
-        if not faults:
+        if not problems:
             undeclared = image.values.keys() - features.keys()
             features |= {name: _METADATA for name in image.values if name in undeclared}
-        read.append((image, faults))
+        read.append((image, problems))
     _mark_mixed_types(read)
-    good = tuple(image for image, faults in read if not faults)
-    every = tuple(fault for _, faults in read for fault in faults)
+    good = tuple(image for image, problems in read if not problems)
+    every = tuple(problem for _, problems in read for problem in problems)
     return Annotations(path, tuple(file.labels), features, good, every)
 
 
@@ -201,26 +207,26 @@ def _image(entry: ImageEntry, base: Path) -> AnnotatedImage:
     )
 
 
-def _entry_faults(entry: ImageEntry, file: AnnotationFile) -> Iterator[Fault]:
+def _entry_problems(entry: ImageEntry, file: AnnotationFile) -> Iterator[Problem]:
     if entry.label is not None and entry.label not in file.labels:
         hint = near(entry.label, file.labels) if file.labels else "; the file has no `labels`"
         message = f"Expected one of the file's labels, but got {entry.label!r}{hint}"
-        yield Fault(entry.id, "label", message)
+        yield Problem(entry.id, "label", message)
     for name in entry.masks:
         if name not in file.features:
-            yield Fault(entry.id, f"masks.{name}", _undeclared(name, file))
+            yield Problem(entry.id, f"masks.{name}", _undeclared(name, file))
         elif file.features[name].kind == "metadata":
             message = "Expected masks of structures and artifacts only, but this is metadata"
-            yield Fault(entry.id, f"masks.{name}", message)
+            yield Problem(entry.id, f"masks.{name}", message)
     for name, value in entry.values.items():
         if value is None:
             continue
         if name not in file.features:
             if _mistyped(name, tuple(file.features)):
-                yield Fault(entry.id, f"values.{name}", _undeclared(name, file))
+                yield Problem(entry.id, f"values.{name}", _undeclared(name, file))
         elif file.features[name].kind != "metadata" and (isinstance(value, str) or value < 0):
             message = f"Expected 0 (absent) or a number above (present), but got {value!r}"
-            yield Fault(entry.id, f"values.{name}", message)
+            yield Problem(entry.id, f"values.{name}", message)
 
 
 def _undeclared(name: str, file: AnnotationFile) -> str:
@@ -233,48 +239,48 @@ def _mistyped(name: str, known: tuple[str, ...]) -> bool:
     return bool(difflib.get_close_matches(name, known, n=1, cutoff=0.85))
 
 
-def _missing_files(image: AnnotatedImage, listing: Listing) -> Iterator[Fault]:
+def _missing_files(image: AnnotatedImage, listing: Listing) -> Iterator[Problem]:
     places: list[tuple[str, Path | Rle | None]] = [("file", image.file), (LESION, image.lesion)]
     places += [(mask_key(name), mask) for name, mask in image.masks.items()]
     for key, place in places:
         if isinstance(place, Path) and not listing.has(place):
             message = f"Expected a file at {place}, but got nothing there"
-            yield Fault(image.id, key, message)
+            yield Problem(image.id, key, message)
 
 
 def _mark_mixed_types(read: list[_Image]) -> None:
-    """Add a fault where a value is text and most others of its feature are numbers, or reverse."""
+    """Report a value that is text where most others of its feature are numbers, or reverse."""
     counts: Counter[tuple[str, bool]] = Counter()
-    for image, faults in read:
-        if not faults:
+    for image, problems in read:
+        if not problems:
             counts.update((name, _is_text(value)) for name, value in image.values.items())
     mixed = {name for name, text in counts if (name, not text) in counts}
-    for image, faults in read if mixed else ():
+    for image, problems in read if mixed else ():
         for name in mixed & image.values.keys():
             text = _is_text(image.values[name])
-            if not faults and (counts[name, text], text) < (counts[name, not text], not text):
+            if not problems and (counts[name, text], text) < (counts[name, not text], not text):
                 wanted = "a number" if text else "a text"
                 message = f"Expected {wanted} as elsewhere, but got {image.values[name]!r}"
-                faults.append(Fault(image.id, f"values.{name}", message))
+                problems.append(Problem(image.id, f"values.{name}", message))
 
 
 def _is_text(value: Value) -> bool:
     return isinstance(value, str)
 
 
-def _open_headers(image: AnnotatedImage) -> list[Fault]:
+def _open_headers(image: AnnotatedImage) -> list[Problem]:
     """Read the headers of one image and its masks; return what is wrong with them."""
     try:
         header = read_header(image.file)
     except ImageError as err:
-        return [Fault(image.id, "file", str(err))]
+        return [Problem(image.id, "file", str(err))]
     entries = {} if image.lesion is None else {LESION: image.lesion}
     entries |= image.masks
-    faults = []
+    problems = []
     for feature, entry in entries.items():
         try:
-            fault = aspect_fault(image.id, feature, mask_header(entry), header)
+            problem = aspect_problem(image.id, feature, mask_header(entry), header)
         except ImageError as err:
-            fault = Fault(image.id, mask_key(feature), str(err))
-        faults += [fault] if fault is not None else []
-    return faults
+            problem = Problem(image.id, mask_key(feature), str(err))
+        problems += [problem] if problem is not None else []
+    return problems

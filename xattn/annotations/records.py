@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from xattn.annotations import rle
 from xattn.annotations.headers import Header, read_header
-from xattn.annotations.mask_orientation import fits, lies, turn_upright
-from xattn.annotations.problems import Fault
+from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio, turn_upright
+from xattn.annotations.problems import Problem
 from xattn.annotations.schema import Feature, Rle, Value
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images import View, read_mask, sample_mask
@@ -58,22 +58,22 @@ class Annotations:
         path: the file.
         labels: the reference classes, in the file's order.
         features: name -> `Feature`, whose `kind` is "structure", "artifact" or "metadata".
-        images: the images without faults, in the file's order.
-        faults: why the others were left out.
+        images: the images without problems, in the file's order.
+        problems: why the others were left out.
     """
 
     path: Path
     labels: tuple[str, ...]
     features: Mapping[str, Feature]
     images: tuple[AnnotatedImage, ...]
-    faults: tuple[Fault, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     def __repr__(self) -> str:
         labels = shortly(self.labels) or "no labels"
-        faults = f", {len(self.faults)} faults" if self.faults else ""
+        problems = f", {len(self.problems)} problems" if self.problems else ""
         return (
             f"<xattn.Annotations {self.path.name}: {len(self.images):,} images, {labels}, "
-            f"{len(self.features)} features{faults}>"
+            f"{len(self.features)} features{problems}>"
         )
 
     @cached_property
@@ -168,11 +168,11 @@ def mask_header(entry: Path | Rle) -> Header:
     return read_header(entry)
 
 
-def aspect_fault(image_id: str, feature: str, mask: Header, image: Header) -> Fault | None:
+def aspect_problem(image_id: str, feature: str, mask: Header, image: Header) -> Problem | None:
     """Say what is wrong with the shape of a mask, if anything is."""
-    if lies(mask, image) is not None:
+    if drawn_over(mask, image) is not None:
         return None
-    return Fault(
+    return Problem(
         image_id,
         mask_key(feature),
         f"Expected a mask of the aspect ratio of its image, {image.width} x {image.height}, "
@@ -188,15 +188,15 @@ def _upright(
     Headers are read only where the shape alone does not settle the matter.
     """
     mask = _pixels(image, feature, entry)
-    if size is not None and fits((mask.shape[1], mask.shape[0]), size):
+    if size is not None and same_aspect_ratio((mask.shape[1], mask.shape[0]), size):
         return mask
     header = read_header(image.file)
     if size is not None:
         header = Header(*size, header.orientation)
-    fault = aspect_fault(image.id, feature, mask_header(entry), header)
-    if fault is not None:
-        raise AnnotationError(str(fault))
-    if lies(mask_header(entry), header) == "stored":
+    problem = aspect_problem(image.id, feature, mask_header(entry), header)
+    if problem is not None:
+        raise AnnotationError(str(problem))
+    if drawn_over(mask_header(entry), header) == "stored":
         return turn_upright(mask, header.orientation)
     return mask
 
@@ -207,4 +207,4 @@ def _pixels(image: AnnotatedImage, feature: str, entry: Path | Rle) -> NDArray[n
     try:
         return read_mask(entry)
     except ImageError as err:
-        raise AnnotationError(str(Fault(image.id, mask_key(feature), str(err)))) from None
+        raise AnnotationError(str(Problem(image.id, mask_key(feature), str(err)))) from None

@@ -168,7 +168,7 @@ _WANTED = {
 """Pydantic's kinds of error in words of a JSON file."""
 
 
-def explain(err: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
+def describe_error(err: ValidationError, model: type[BaseModel]) -> list[tuple[str, str]]:
     """Return (dotted key, one-line message) for each thing that pydantic found."""
     return [(_key(e["loc"]), _message(e, model)) for e in err.errors(include_url=False)]
 

@@ -110,12 +110,12 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
     if not file.is_file():
         raise AnnotationError(f"Expected an annotation file at {file}, but got nothing there")
     terminal = Terminal(quiet, as_json)
-    faults = check_annotations(file, headers=not no_headers)
-    for fault in faults:
-        terminal.fault(fault if fault.image else f"{file}: {fault}")
-    terminal.say(f"{file}: {len(faults)} faults" if faults else f"{file}: no faults")
-    terminal.summary({"file": str(file), "faults": [str(f) for f in faults]})
-    return 1 if faults else 0
+    problems = check_annotations(file, headers=not no_headers)
+    for problem in problems:
+        terminal.problem(problem if problem.image else f"{file}: {problem}")
+    terminal.say(f"{file}: {len(problems)} problems" if problems else f"{file}: no problems")
+    terminal.summary({"file": str(file), "problems": [str(f) for f in problems]})
+    return 1 if problems else 0
 
 
 @command.command()
@@ -186,7 +186,7 @@ def split(
         "split_column": split_column,
     }
     made = split_images(
-        read_annotations(file, on_fault=terminal.fault),
+        read_annotations(file, on_problem=terminal.problem),
         images=images,
         data={
             **{key: value for key, value in given.items() if value is not None},
@@ -198,7 +198,7 @@ def split(
         trap=trap,
         trap_share=trap_share,
         trap_strength=trap_strength,
-        on_fault=terminal.fault,
+        on_problem=terminal.problem,
     )
     made.write(out)
     terminal.say(f"{out}:")

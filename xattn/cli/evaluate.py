@@ -75,7 +75,7 @@ def command(
     from xattn.cli.loading import load_model
 
     terminal = Terminal(quiet, as_json)
-    known = read_annotations(annotations, on_fault=terminal.fault)
+    known = read_annotations(annotations, on_problem=terminal.problem)
     with terminal.progress("evaluate") as progress:
         result = evaluate(
             load_model(**model_choice),
@@ -122,7 +122,7 @@ def command(
         }
     )
     skipped = result.run.settings["counts"]["skipped"]
-    return 3 if strict and (terminal.faults or skipped) else 0
+    return 3 if strict and (terminal.problems or skipped) else 0
 
 
 def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:

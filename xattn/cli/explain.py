@@ -97,7 +97,7 @@ def command(
     if annotations is not None:
         from xattn.annotations import read_annotations
 
-        known = read_annotations(annotations, on_fault=terminal.fault)
+        known = read_annotations(annotations, on_problem=terminal.problem)
     model = load_model(**model_choice)
     notes: list[str] = []
     changes: list[str] = []
@@ -184,7 +184,7 @@ def command(
         for note in found.notes:
             terminal.say(f"Note: {note}")
     terminal.summary(facts)
-    missing = counts["skipped"] or terminal.faults or facts["left_out"] or _losses(notes)
+    missing = counts["skipped"] or terminal.problems or facts["left_out"] or _losses(notes)
     return 3 if strict and missing else 0
 
 

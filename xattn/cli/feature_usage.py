@@ -109,7 +109,7 @@ def command(
     from xattn.runs import RunFolder, last_run
 
     terminal = Terminal(quiet, as_json)
-    known = read_annotations(annotations, on_fault=terminal.fault)
+    known = read_annotations(annotations, on_problem=terminal.problem)
     model = None
     notes: list[str] = []
     if len(ckpt) > 1 or any(path.is_dir() for path in ckpt):
@@ -140,7 +140,7 @@ def command(
                 progress=progress,
             )
         _show_course(terminal, course, out)
-        return 3 if strict and terminal.faults else 0
+        return 3 if strict and terminal.problems else 0
     if ckpt:
         from xattn.attribution.run.pipeline import explain
         from xattn.cli.loading import load_model
@@ -198,7 +198,7 @@ def command(
             **{k: t.to_dict("records") for k, t in tables.items()},
         }
     )
-    return 3 if strict and terminal.faults else 0
+    return 3 if strict and terminal.problems else 0
 
 
 def _show_course(terminal: Terminal, course: pd.DataFrame, out: Path) -> None:

@@ -66,7 +66,7 @@ def command(
         device=device,
         progress=not (quiet or as_json),
         on_trial=lambda trial: terminal.say(_line(trial)),
-        on_fault=terminal.fault,
+        on_problem=terminal.problem,
     )
     with held(out / ".locks" / "figures"):  # others may end their part at the same time
         figures = save_search_figures(out)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Progress = Callable[[int, int], None]
-MOST_FAULTS = 20
+MOST_PROBLEMS = 20
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Terminal:
 
     quiet: bool = False
     as_json: bool = False
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def say(self, text: str = "") -> None:
         """Print one line of the result for a person."""
@@ -45,12 +45,12 @@ class Terminal:
         if not (self.quiet or self.as_json):
             click.echo(visible(text), err=True)
 
-    def fault(self, fault: object) -> None:
+    def problem(self, problem: object) -> None:
         """Remark on one input that is left out; after twenty only count."""
-        self.faults.append(str(fault))
-        if len(self.faults) <= MOST_FAULTS:
-            click.echo(visible(f"Skipped: {fault}"), err=True)
-        elif len(self.faults) == MOST_FAULTS + 1:
+        self.problems.append(str(problem))
+        if len(self.problems) <= MOST_PROBLEMS:
+            click.echo(visible(f"Skipped: {problem}"), err=True)
+        elif len(self.problems) == MOST_PROBLEMS + 1:
             click.echo("Skipped: more of them, not shown", err=True)
 
     def summary(self, facts: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def command(
         progress=not (quiet or as_json or helps),
         on_dataset=lines.begin,
         on_epoch=lines.epoch,
-        on_fault=None if helps else terminal.fault,
+        on_problem=None if helps else terminal.problem,
     )
     for split, scores in result.scores.items():
         terminal.say(f"{_SPLITS[split]}: {_sentence(scores)}")

@@ -36,12 +36,12 @@ from xattn.features.computed.collect import DETECTED, measure_pictures
 from xattn.features.computed.registry import COMPUTED_FEATURES
 from xattn.features.detected import DETECTORS
 from xattn.features.masks import (
-    MaskFault,
+    MaskProblem,
     MaskReading,
     Numbers,
     Progress,
     replacing_folder,
-    write_faults,
+    write_problems,
 )
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
@@ -59,11 +59,11 @@ class FeatureSet:
 
     Attributes:
         path: the run folder.
-        faults: masks that could not be used, empty when read back from disk.
+        problems: masks that could not be used, empty when read back from disk.
     """
 
     path: Path
-    faults: tuple[MaskFault, ...] = ()
+    problems: tuple[MaskProblem, ...] = ()
 
     @classmethod
     def open(cls, run: RunFolder) -> FeatureSet:
@@ -150,7 +150,7 @@ def collect_features(
     """Join a run with an annotation file, bring all masks into its view, write both down.
 
     The label is the annotation's, else the one the predictions carry. Masks that cannot be used
-    are listed in `faults` and in errors.csv (stage "mask"); their images go on without them.
+    are listed in `problems` and in errors.csv (stage "mask"); their images go on without them.
 
     Args:
         run: rows are joined by image_id.
@@ -183,7 +183,7 @@ def collect_features(
     if before_writing is not None:
         before_writing()
     with replacing_folder(run.path / "masks.zarr") as scratch:
-        areas, counts, faults, outside = reading.write(scratch, progress, workers)
+        areas, counts, problems, outside = reading.write(scratch, progress, workers)
     table = _table(predictions, annotations, known, areas, counts)
     seen = measure_pictures(
         run,
@@ -216,8 +216,8 @@ def collect_features(
     }
     with replacing(run.path / "features.json") as part:
         part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    write_faults(run, faults)
-    return FeatureSet(run.path, tuple(faults))
+    write_problems(run, problems)
+    return FeatureSet(run.path, tuple(problems))
 
 
 def _excluded(

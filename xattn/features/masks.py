@@ -36,7 +36,7 @@ _CHUNK_PIXELS = 2**20
 
 
 @dataclass(frozen=True)
-class MaskFault:
+class MaskProblem:
     """One mask that could not be used."""
 
     image_id: str
@@ -55,8 +55,8 @@ class MaskReading:
 
     def write(
         self, store: Path, progress: Progress | None, workers: int
-    ) -> tuple[Numbers, Numbers, list[MaskFault], Counter[str]]:
-        """Fill `store`; return each feature's area and number of parts per image, and faults.
+    ) -> tuple[Numbers, Numbers, list[MaskProblem], Counter[str]]:
+        """Fill `store`; return each feature's area and number of parts per image, and problems.
 
         Both are NaN without a mask. Last come the numbers of masks of each feature of which the
         model's crop left nothing.
@@ -77,7 +77,7 @@ class MaskReading:
         }
         areas = {name: np.full(n, np.nan) for name in self.features}
         counts = {name: np.full(n, np.nan) for name in self.features}
-        faults: list[MaskFault] = []
+        problems: list[MaskProblem] = []
         outside: Counter[str] = Counter()
         buffer = np.zeros((len(self.features), rows, height, width), dtype=bool)
         for row, (masks, found, cut) in enumerate(prefetch(self._read, range(n), workers)):
@@ -86,7 +86,7 @@ class MaskReading:
                 buffer[self.features.index(name), place] = mask
                 areas[name][row] = mask.mean()
                 counts[name][row] = cv2.connectedComponents(mask.view(np.uint8))[0] - 1
-            faults += found
+            problems += found
             outside.update(cut)
             if place == rows - 1 or row == n - 1:
                 for name, chunk in zip(self.features, buffer, strict=True):
@@ -94,15 +94,15 @@ class MaskReading:
                 buffer[:] = False
                 if progress is not None:
                     progress(row + 1, n)
-        return areas, counts, faults, outside
+        return areas, counts, problems, outside
 
-    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskFault], list[str]]:
+    def _read(self, row: int) -> tuple[dict[str, NDArray[np.bool_]], list[MaskProblem], list[str]]:
         image = self.known[row]
         masks: dict[str, NDArray[np.bool_]] = {}
-        faults: list[MaskFault] = []
+        problems: list[MaskProblem] = []
         cut: list[str] = []
         if image is None:
-            return masks, faults, cut
+            return masks, problems, cut
         size = self._sizes[row]
         view = self.run.preprocessing.view(*size)
         everywhere = replace(view, box=(0.0, 0.0, float(size[0]), float(size[1])))
@@ -111,14 +111,14 @@ class MaskReading:
                 whole = self.annotations.mask(image.id, name, size)
             except (AnnotationError, ImageError) as err:
                 file = str(self.run.predictions["file"].iloc[row])
-                faults.append(MaskFault(image.id, file, str(err)))
+                problems.append(MaskProblem(image.id, file, str(err)))
                 continue
             if whole is None:
                 continue
             masks[name] = sample_mask(whole, view, size)
             if self.run.preprocessing.mode == "crop" and not masks[name].any():
                 cut += [name] if sample_mask(whole, everywhere, size).any() else []
-        return masks, faults, cut
+        return masks, problems, cut
 
     @cached_property
     def _sizes(self) -> list[tuple[int, int]]:
@@ -126,10 +126,10 @@ class MaskReading:
         return [(int(w), int(h)) for w, h in sizes]
 
 
-def write_faults(run: RunFolder, faults: list[MaskFault]) -> None:
-    """Put the faults into errors.csv in place of those of an earlier call."""
+def write_problems(run: RunFolder, problems: list[MaskProblem]) -> None:
+    """Put the problems into errors.csv in place of those of an earlier call."""
     new = pd.DataFrame(
-        [{"file": f.file, "stage": "mask", "error": f.error} for f in faults],
+        [{"file": f.file, "stage": "mask", "error": f.error} for f in problems],
         columns=["file", "stage", "error"],
     )
     if run.has_table("errors"):

@@ -13,31 +13,31 @@ from numpy.typing import NDArray
 
 from xattn.errors import UsageError
 from xattn.features.feature_set import LESION
-from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
+from xattn.figures.run_sources import RunSources
 from xattn.figures.style import WHITE_DASHED, Stroke, strokes
 from xattn.runs import RunFolder
 from xattn.splits.samples import IN_TRAINING
 
 
 @dataclass(frozen=True)
-class Together:
+class AlignedRuns:
     """The images that all runs hold, in the order of the first run.
 
     Attributes:
-        evidence: of each run.
+        sources: of each run.
         names: what each run is called, no two alike.
         rows: (runs, n) row of each image in the predictions of each run.
         left_out: number of images that only some of the runs hold.
     """
 
-    evidence: list[Evidence]
+    sources: list[RunSources]
     names: list[str]
     rows: NDArray[np.intp]
     left_out: int
 
     @classmethod
-    def of(cls, runs: Sequence[RunFolder]) -> Together:
+    def of(cls, runs: Sequence[RunFolder]) -> AlignedRuns:
         """Join runs by image_id.
 
         Raises:
@@ -55,12 +55,12 @@ class Together:
                 "; write one page for each of them"
             )
         every = len(ids[0].append(ids[1:]).unique())
-        return cls([Evidence(r) for r in runs], names, rows, every - rows.shape[1])
+        return cls([RunSources(r) for r in runs], names, rows, every - rows.shape[1])
 
     @property
     def runs(self) -> list[RunFolder]:
         """The runs, in the order given."""
-        return [e.run for e in self.evidence]
+        return [e.run for e in self.sources]
 
     @cached_property
     def methods(self) -> list[str]:
@@ -76,8 +76,8 @@ class Together:
     def labels(self) -> pd.Series[Any]:
         """Label of each image, "" where no run knows it."""
         found = pd.Series("", index=range(self.rows.shape[1]), dtype=object)
-        for evidence, rows in zip(self.evidence, self.rows, strict=True):
-            said = evidence.labels.iloc[rows].reset_index(drop=True)
+        for sources, rows in zip(self.sources, self.rows, strict=True):
+            said = sources.labels.iloc[rows].reset_index(drop=True)
             found = found.where(found != "", said)
         return found
 
@@ -90,7 +90,7 @@ class Together:
     @cached_property
     def outlined(self) -> dict[str, Stroke]:
         """Each feature with masks in some run -> how its outline is drawn."""
-        names = list(dict.fromkeys(m for e in self.evidence for m in e.masked))
+        names = list(dict.fromkeys(m for e in self.sources for m in e.masked))
         drawn = {**strokes([n for n in names if n != LESION]), LESION: WHITE_DASHED}
         names = [n for n in names if n != LESION] + [n for n in names if n == LESION]
         return {name: drawn[name] for name in names}
@@ -98,15 +98,15 @@ class Together:
     @cached_property
     def features(self) -> list[str]:
         """Features an image may show: those with masks first, then those known by a value alone."""
-        flagged = (name for e in self.evidence for name in _flags(e))
+        flagged = (name for e in self.sources for name in _flags(e))
         return list(dict.fromkeys([*self.outlined, *flagged]))
 
     @cached_property
     def kinds(self) -> dict[str, str]:
         """Kind of each of the `features`."""
         known: dict[str, str] = {}
-        for evidence in reversed(self.evidence):
-            known |= evidence.kinds
+        for sources in reversed(self.sources):
+            known |= sources.kinds
         return {name: known.get(name, "") for name in self.features}
 
     @property
@@ -118,10 +118,10 @@ class Together:
     def shows(self) -> NDArray[np.bool_]:
         """Whether an image shows a feature, by mask or value, in any run: (n, features)."""
         shown = np.zeros((self.rows.shape[1], len(self.features)), bool)
-        for evidence, rows in zip(self.evidence, self.rows, strict=True):
-            if evidence.features is None:
+        for sources, rows in zip(self.sources, self.rows, strict=True):
+            if sources.features is None:
                 continue
-            table = evidence.features.table
+            table = sources.features.table
             for place, name in enumerate(self.features):
                 if f"{name}.area" in table:
                     shown[:, place] |= table[f"{name}.area"].to_numpy(float)[rows] > 0
@@ -131,7 +131,7 @@ class Together:
 
     @cached_property
     def in_training(self) -> NDArray[np.bool_]:
-        """Whether a run's model is known to be fitted to an image, or chosen by it: (runs, n)."""
+        """Whether a run's model is known to be fitted to an image, or selected on it: (runs, n)."""
         known = np.zeros(self.rows.shape, bool)
         for run, table in enumerate(r.predictions for r in self.runs):
             if "split" in table:
@@ -171,14 +171,14 @@ def _joined(ids: list[pd.Index[Any]]) -> NDArray[np.intp]:
     return np.ascontiguousarray(found[:, (found >= 0).all(axis=0)])
 
 
-def _flags(evidence: Evidence) -> list[str]:
+def _flags(sources: RunSources) -> list[str]:
     """Name structures and artifacts that are known by a value of 0 or 1."""
-    if evidence.features is None:
+    if sources.features is None:
         return []
-    table = evidence.features.table
+    table = sources.features.table
     return [
         name
-        for name, kind in evidence.features.kinds.items()
+        for name, kind in sources.features.kinds.items()
         if kind in ("structure", "artifact") and name in table and _is_flag(table[name])
     ]
 

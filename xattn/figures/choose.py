@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.figures.aligned_runs import Together
-from xattn.figures.evidence import Evidence
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.numbers import listed, readable
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 RULE = (
@@ -21,45 +21,45 @@ RULE = (
 _BY_ATTENTION = 4  # one image in so many is there for its artifact
 
 
-def chosen(together: Together, n: int) -> tuple[NDArray[np.intp], str]:
+def chosen(aligned: AlignedRuns, n: int) -> tuple[NDArray[np.intp], str]:
     """Choose at most n of the images that all runs hold; return their places and the rule in words.
 
     By `RULE`, the predicted classes of all runs counting; but of four images one is among those
     whose map, by the first method of the first run, lies most on an artifact, where that is known.
     """
-    frame = ranked(together.runs[0], together.evidence[0]).set_index("row")
-    frame = frame.loc[together.rows[0]].assign(image=np.arange(together.rows.shape[1]))
+    frame = ranked(aligned.runs[0], aligned.sources[0]).set_index("row")
+    frame = frame.loc[aligned.rows[0]].assign(image=np.arange(aligned.rows.shape[1]))
     by = ["label", "predicted"]
-    for run in range(1, len(together.runs)):
-        said = together.column("predicted", run).fillna("")
+    for run in range(1, len(aligned.runs)):
+        said = aligned.column("predicted", run).fillna("")
         frame[f"predicted by {run}"] = said.astype(str).to_numpy()
         by.append(f"predicted by {run}")
-    frame["label"] = together.labels.to_numpy()
+    frame["label"] = aligned.labels.to_numpy()
     frame = frame.sort_values(
         ["features", "confidence", "image"], ascending=[False, False, True], kind="stable"
     )
-    drawn = most_attended(together, n // _BY_ATTENTION)
+    drawn = most_attended(aligned, n // _BY_ATTENTION)
     rest = in_turn(frame[~frame["image"].isin(drawn)], by, n - len(drawn))
     rule = RULE
     if len(by) > 2:
         rule = rule.replace("predicted class", "predicted classes")
     if len(drawn):
-        names = listed([readable(name) for name in together.artifacts])
+        names = listed([readable(name) for name in aligned.artifacts])
         rule += (
-            f"; {len(drawn)} of them instead for the highest lift of {together.methods[0]} on "
+            f"; {len(drawn)} of them instead for the highest lift of {aligned.methods[0]} on "
             f"{names}, in turn"
         )
     return np.concatenate([rest["image"].to_numpy(np.intp), drawn]), rule
 
 
-def most_attended(together: Together, n: int) -> NDArray[np.intp]:
+def most_attended(aligned: AlignedRuns, n: int) -> NDArray[np.intp]:
     """Return the places of n images, in turn from each artifact, the highest lift on it first.
 
     None where the runs have no maps.
     """
     orders = []
-    for name in together.artifacts if together.methods else ():
-        lifts = together.lifts[0, :, 0, together.features.index(name)]
+    for name in aligned.artifacts if aligned.methods else ():
+        lifts = aligned.lifts[0, :, 0, aligned.features.index(name)]
         known = np.flatnonzero(np.isfinite(lifts))
         orders.append(known[np.argsort(-lifts[known], kind="stable")].tolist()[:n])
     taken: dict[int, None] = {}
@@ -72,7 +72,7 @@ def most_attended(together: Together, n: int) -> NDArray[np.intp]:
     return np.array(list(taken), np.intp)
 
 
-def ranked(run: RunFolder, evidence: Evidence | None = None) -> pd.DataFrame:
+def ranked(run: RunFolder, sources: RunSources | None = None) -> pd.DataFrame:
     """Describe every image by what the choice goes by, best candidates first.
 
     Returns:
@@ -80,9 +80,9 @@ def ranked(run: RunFolder, evidence: Evidence | None = None) -> pd.DataFrame:
         (True, False, or None without a label or a prediction), confidence, features (number of
         masks).
     """
-    evidence = evidence or Evidence(run)
+    sources = sources or RunSources(run)
     table = run.predictions
-    label = evidence.labels
+    label = sources.labels
     predicted = table["predicted"].fillna("").astype(str)
     correct: pd.Series[Any] = (label == predicted).astype(object)
     frame = pd.DataFrame(
@@ -92,7 +92,7 @@ def ranked(run: RunFolder, evidence: Evidence | None = None) -> pd.DataFrame:
             "predicted": predicted,
             "correct": correct.where((label != "") & (predicted != ""), None),
             "confidence": table[[f"prob_{c}" for c in run.classes]].max(axis=1),
-            "features": evidence.features_seen,
+            "features": sources.features_seen,
         }
     )
     return frame.sort_values(

@@ -150,7 +150,7 @@ def save_figures(
         out: folder for the files; default RUN/figures. With several runs each gets a folder of
             the run's name inside; a figure of all of them together lies in `out` itself, or else
             in `figures` beside the first run. Without a run `out` is `figures`.
-        venue: whose widths and sizes of letters hold, see `venues.VENUES`.
+        venue: whose widths and text sizes hold, see `venues.VENUES`.
 
     Returns:
         The files written, run by run, then those of all runs together.
@@ -173,11 +173,11 @@ def save_figures(
     written = []
     save = partial(_save, formats=formats, venue=venue, strict=only is not None)
     places = targets(folders, "figures", out)
-    together = target_of_all(folders, "figures", out)
+    aligned = target_of_all(folders, "figures", out)
     with reading(*(run.path for run in folders)), ExitStack() as held:
         for run in folders:
             run.require_whole()
-        for place in dict.fromkeys([*places, together]):
+        for place in dict.fromkeys([*places, aligned]):
             held.enter_context(writing(place, "xattn figures"))
         for run, target in zip(folders, places, strict=True):
             for card in cards:
@@ -191,9 +191,9 @@ def save_figures(
         for card in cards:
             if card.many:
                 able = _able(card, folders, strict=only is not None)
-                written += save(card, able, together) if able else []
+                written += save(card, able, aligned) if able else []
             elif card.of is None and only is not None:
-                written += save(card, None, together)
+                written += save(card, None, aligned)
     return written
 
 

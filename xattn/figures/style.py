@@ -109,7 +109,7 @@ def page_mm() -> float:
 
 
 def pt(size: float) -> float:
-    """Return a size of letters, in points, as near to `size` as the style in force allows."""
+    """Return a text size, in points, as near to `size` as the style in force allows."""
     return min(max(size, _VENUE.get().smallest), _VENUE.get().largest)
 
 
@@ -140,7 +140,7 @@ def style(venue: str = "default", **changes: Any) -> Iterator[None]:
     """Draw and save inside this block to get the project's look; settings come back after it.
 
     Args:
-        venue: whose widths and sizes of letters hold, a name in `venues.VENUES`.
+        venue: whose widths and text sizes hold, a name in `venues.VENUES`.
         changes: rcParams that differ, dots written as double underscores.
 
     Raises:

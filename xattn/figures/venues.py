@@ -13,7 +13,7 @@ class Venue:
         column: width of one column, mm.
         text: width for a figure of middle size, mm.
         page: width of the whole page, mm.
-        smallest, largest: sizes of letters that are allowed, points.
+        smallest, largest: text sizes that are allowed, points.
         source: where the widths are from.
     """
 
@@ -32,7 +32,7 @@ VENUES: dict[str, Venue] = {
     ),
     "nature": Venue(
         89, 120, 183, 5, 7,
-        "research-figure-guide.nature.com: 89 and 183 mm, letters of 5 to 7 points",
+        "research-figure-guide.nature.com: 89 and 183 mm, text of 5 to 7 points",
     ),
     "ieee": Venue(
         88.9, 122, 182, 6, 8,
@@ -40,7 +40,7 @@ VENUES: dict[str, Venue] = {
     ),
     "elsevier": Venue(
         90, 140, 190, 6, 8,
-        "elsevier.com, artwork sizing: 90, 140 and 190 mm, letters of 7 points, at least 6",
+        "elsevier.com, artwork sizing: 90, 140 and 190 mm, text of 7 points, at least 6",
     ),
     "lncs": Venue(
         122, 122, 122, 5, 7,

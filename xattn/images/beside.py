@@ -96,10 +96,10 @@ def without_masks(
     return [path for path in paths if path not in masks]
 
 
-def speaks_of_masks(name: str) -> bool:
+def names_masks(name: str) -> bool:
     """Say whether the name of a folder is what one of masks may be called.
 
-    >>> [speaks_of_masks(name) for name in ("lesion_masks", "GroundTruth", "benign")]
+    >>> [names_masks(name) for name in ("lesion_masks", "GroundTruth", "benign")]
     [True, True, False]
     """
     return bool(_words(name) & (SURE | LIKELY))
@@ -126,7 +126,7 @@ def _end(stem: str, stems: dict[str, list[Path]]) -> str | None:
 def _of_one_name(files: Sequence[Path], common: int) -> Iterator[tuple[Path, Mark]]:
     """Yield those of files of one name that may be masks.
 
-    These are the files in folders that speak of masks, where another's does not; else those that
+    These are the files in folders named for masks, where another's does not; else those that
     share a folder with another, and differ in their ending.
 
     Args:
@@ -146,7 +146,7 @@ def _of_one_name(files: Sequence[Path], common: int) -> Iterator[tuple[Path, Mar
 
 
 def _folder_of_masks(folders: Sequence[str]) -> str | None:
-    return next((name for name in reversed(folders) if speaks_of_masks(name)), None)
+    return next((name for name in reversed(folders) if names_masks(name)), None)
 
 
 def _words(name: str) -> set[str]:

@@ -1,7 +1,7 @@
 """One decoder for every file, so that an image and its mask can never go out of step.
 
 Pillow is used although OpenCV decodes a third faster: it reports truncation instead of returning
-a half-grey picture, and it tells modes and orientation apart.
+a half-grey image, and it tells modes and orientation apart.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
 
     Raises:
         ImageError: as `read_image`; or the mask has something in it and nothing above half, holds
-            several labels, or is a picture.
+            several labels, or is a photograph.
     """
     image, _, _, _, form = _open(Path(path), max_pixels)
     try:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 
 from PIL import Image
 
-_NO_PICTURE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
+_NO_IMAGE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 """Formats that Pillow knows by name, and draws with another program or not at all."""
 
 DOCUMENTS = frozenset({
@@ -34,7 +34,7 @@ def endings() -> frozenset[str]:
     """Return the endings, in lower case with their dot, of what Pillow and its plugins decode."""
     Image.init()
     known = Image.registered_extensions().items()
-    return frozenset(e for e, name in known if name in Image.OPEN and name not in _NO_PICTURE)
+    return frozenset(e for e, name in known if name in Image.OPEN and name not in _NO_IMAGE)
 
 
 def is_image(path: str) -> bool:

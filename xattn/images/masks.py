@@ -115,7 +115,7 @@ def _of_palette(image: Image.Image, lossy: bool) -> Mask:
     palette[: len(stored)] = stored
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
     colours = palette[used]
-    if len(used) > 1 and not _spread(colours):  # no palette to speak of
+    if len(used) > 1 and not _spread(colours):  # hardly a palette
         return _of_levels(indices, lossy)
     if (colours == colours[:, :1]).all():
         return _of_levels(palette[indices, 0], lossy)
@@ -171,7 +171,7 @@ def _several(colours: NDArray[np.uint8]) -> MaskError:
     return MaskError(
         f"Expected a mask of one colour on black or white, but got about {n} colours; {_ONE_EACH}"
         if n <= _LABELS
-        else f"Expected a mask, but got a picture of many colours; {_WAY_OUT}"
+        else f"Expected a mask, but got an image of many colours; {_WAY_OUT}"
     )
 
 

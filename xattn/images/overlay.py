@@ -1,7 +1,7 @@
-"""Pictures of maps over images, in 8 bits and without a plotting library: the hot path.
+"""Overlays of maps on images, in 8 bits and without a plotting library: the hot path.
 
 A map is scaled by its own largest positive value, never shifted, so that 0 stays the colour of
-nothing. A map that has no picture (all zero, constant, NaN, all negative) is not stretched into
+nothing. A map that cannot be drawn (all zero, constant, NaN, all negative) is not stretched into
 one: the image is shown grey, with the reason written on it.
 """
 
@@ -23,7 +23,7 @@ MAX_SIDE = 512
 
 
 def degenerate(values: NDArray[np.float32]) -> str:
-    """Say why a map (h, w) has no picture: "nan", "zero", "constant", "negative"; "" if it has."""
+    """Say why a map (h, w) cannot be drawn: "nan", "zero", "constant", "negative"; "" if it can."""
     if not np.isfinite(values).all():
         return "nan"
     low, high = float(values.min()), float(values.max())
@@ -103,11 +103,11 @@ def _span(low: float, high: float, n: int) -> tuple[int, int]:
 def _in_view(
     pixels: NDArray[np.intp], scale: float, low: float, high: float, n: int
 ) -> NDArray[np.float64]:
-    """Return where pixels of a picture lie in the model's input of n pixels along one side.
+    """Return where pixels of an overlay lie in the model's input of n pixels along one side.
 
     Args:
         pixels: their numbers.
-        scale: pixels of the picture for one of the original.
+        scale: pixels of the overlay for one of the original.
         low, high: what the model saw, in pixels of the original.
         n: pixels of the input.
     """
@@ -124,8 +124,8 @@ _FAST_PNG = [
 """No search for repetitions, which photographs do not have: half the time, and smaller files."""
 
 
-def write_picture(path: Path, image: NDArray[np.uint8]) -> None:
-    """Encode an RGB picture by the path's ending (.png, .jpg) and write it.
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """Encode an RGB image by the path's ending (.png, .jpg) and write it.
 
     Raises:
         ImageError: the disk does not take it.

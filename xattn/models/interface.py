@@ -63,7 +63,7 @@ class Model:
         architecture: its name, or "custom".
         options: what the architecture was built with.
         source: facts about where it came from, for the record: path, sha256, format.
-        unfused: whether attention layers that are listened to may form their weights in the open,
+        unfused: whether attention layers that are hooked may form their weights in the open,
             which moves the logits by rounding; set on private copies alone.
         outputs_note: what was assumed of the outputs, once they were looked at; "" if nothing.
     """

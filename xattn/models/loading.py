@@ -24,7 +24,7 @@ from xattn.models.matching.fitting import Fit, fit
 from xattn.models.matching.inception import has_auxiliary
 from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
-from xattn.models.matching.state import compare, likely_architecture, skeleton
+from xattn.models.matching.state import likely_architecture, match_state, skeleton
 from xattn.models.probing.find_outputs import check_count
 from xattn.paths import as_path
 
@@ -227,9 +227,9 @@ def _own(checkpoint: Checkpoint, wanted: _Wanted) -> _Made:
     check_options(name, options, checkpoint.path)
     # Shapes alone first: what the file says of sizes takes no memory before its weights agree.
     n = len(names)
-    match = compare(checkpoint.state, skeleton(name, n, **options).state_dict())
+    match = match_state(checkpoint.state, skeleton(name, n, **options).state_dict())
     if not match.perfect and n == 2:  # one output stands for two classes
-        one = compare(checkpoint.state, skeleton(name, 1, **options).state_dict())
+        one = match_state(checkpoint.state, skeleton(name, 1, **options).state_dict())
         n, match = (1, one) if one.perfect else (n, match)
     if not match.perfect:
         raise CheckpointError(f"{checkpoint.path} does not fill {name}: {match.describe()}")

@@ -83,7 +83,7 @@ class TableFolder:
         return path
 
     def require_whole(self) -> None:
-        """Make sure that each record here and the tables it speaks of belong together.
+        """Make sure that each record here and the tables it is of belong together.
 
         Raises:
             RunError: some were stopped halfway, or are of other predictions; with the way out.
@@ -96,7 +96,7 @@ class TableFolder:
 class RunFolder(TableFolder):
     """A finished run on disk.
 
-    `predictions` row i, `maps(method)[i]` and `view(i)` speak of the same image.
+    `predictions` row i, `maps(method)[i]` and `view(i)` are of the same image.
     """
 
     def _repr_html_(self) -> str:

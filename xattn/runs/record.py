@@ -1,4 +1,4 @@
-"""Records of what made the tables of a folder, and which tables they speak of.
+"""Records of what made the tables of a folder, and which tables they are of.
 
 A record goes before its tables do, and comes after them with their hashes: a kill at any moment
 leaves what belongs together, or a record that says it is unfinished.
@@ -61,7 +61,7 @@ def begin_record(path: Path) -> None:
 
 
 def end_record(path: Path, facts: Mapping[str, Any], files: Iterable[str]) -> None:
-    """Write a record, with the hashes of the files beside it that it speaks of."""
+    """Write a record, with the hashes of the files beside it that it is of."""
     hashes = {name: file_sha256(path.with_name(name)) for name in files}
     write_json(path, {**facts, FILES: hashes})
 
@@ -86,7 +86,7 @@ def predictions_sha256(predictions: pd.DataFrame) -> str:
 
 
 def require_whole(path: Path, command: str) -> None:
-    """Make sure that a record and the files it speaks of belong together.
+    """Make sure that a record and the files it is of belong together.
 
     One of an earlier version names no files, and passes; so does a folder without a record.
 

@@ -293,7 +293,7 @@ class RunWriter:
         self.stamps = self._all_stamps(batches)
         for batch in batches:
             # An image that failed is not tried again within the run that is going on: its
-            # batch mates must keep the company they had.
+            # batch mates must stay in the batch they were in.
             self.files_done |= {error["file"] for error in batch.errors}
 
     def _tidy_up(self) -> None:

@@ -71,7 +71,7 @@ def split_images(
     trap: Sequence[str] = (),
     trap_share: float = 0.3,
     trap_strength: float = 0.8,
-    on_fault: Callable[[Failure], None] | None = None,
+    on_problem: Callable[[Failure], None] | None = None,
 ) -> ImageSplits:
     """Split images as `train` does: the same keys give the same splits if all can be decoded.
 
@@ -87,7 +87,7 @@ def split_images(
             and test, and against it in ood; see `bind_trap`.
         trap_share: fraction of the images, for ood.
         trap_strength: fraction of these that is chosen against the label; the rest at random.
-        on_fault: called with every image that is left out.
+        on_problem: called with every image that is left out.
 
     Raises:
         UsageError: a key is unknown, a value wrong, or what decides on a split is said twice.
@@ -102,9 +102,9 @@ def split_images(
         samples, notes = bind_by_lists(samples, lists)
     good, hashes, unread = hash_files(samples)
     failures += unread
-    if on_fault is not None:
+    if on_problem is not None:
         for failure in failures:
-            on_fault(failure)
+            on_problem(failure)
     if lists:
         good, leaks = without_leaks(good, hashes)
         notes += leaks
@@ -155,10 +155,10 @@ def _table(data: Mapping[str, Any]) -> DataTable:
     try:
         return DataTable.model_validate(dict(data))
     except ValidationError as err:
-        faults = (
+        problems = (
             ".".join(map(str, e["loc"]))
             + ": " * bool(e["loc"])
             + e["msg"].removeprefix("Value error, ")
             for e in err.errors()
         )
-        raise UsageError(f"Expected settings of splits, but got {'; '.join(faults)}") from None
+        raise UsageError(f"Expected settings of splits, but got {'; '.join(problems)}") from None

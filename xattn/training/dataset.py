@@ -122,7 +122,9 @@ def load_dataset(
     )
     check_splits(images.samples, splits, images.hashes, classes)
     balance = compare_splits(images.samples, splits, images.hashes, classes, traits.compared)
-    faults = [Failure(annotations.path, "annotation", str(fault)) for fault in annotations.faults]
+    problems = [
+        Failure(annotations.path, "annotation", str(problem)) for problem in annotations.problems
+    ]
     return Dataset(
         annotations=annotations.path,
         classes=classes,
@@ -130,6 +132,6 @@ def load_dataset(
         splits=splits,
         notes=(*describe_origin(images.samples, data), *balance.unlike),
         balance=balance,
-        skipped=(*faults, *left_out, *images.failures),
+        skipped=(*problems, *left_out, *images.failures),
         seconds=time.perf_counter() - began,
     )

@@ -66,7 +66,7 @@ def train(
     progress: bool | Progress = True,
     on_dataset: Callable[[Dataset], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
-    on_fault: Callable[[object], None] | None = None,
+    on_problem: Callable[[object], None] | None = None,
 ) -> TrainResult:
     """Train a classifier on the labels of an annotation file.
 
@@ -97,7 +97,7 @@ def train(
         on_dataset: called once, with the images in their splits, before the first epoch.
         on_epoch: called after every epoch; what it raises ends the training, and the next call
             goes on after that epoch. After a kill it may be told of the last epoch again.
-        on_fault: called with everything that is left out.
+        on_problem: called with everything that is left out.
 
     Raises:
         XattnError: the recipe, the annotation file or the splits are wrong, a class has too few
@@ -115,7 +115,7 @@ def train(
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 
-        annotations = read_annotations(annotations, on_fault=on_fault)
+        annotations = read_annotations(annotations, on_problem=on_problem)
     Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
     chosen = choose_samples(annotations, images, recipe.data, splits)
 
@@ -123,9 +123,9 @@ def train(
         # Before the images: a wrong name should not wait for them.
         start = build_network(recipe, len(annotations.labels))
         dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
-        if on_fault is not None:
-            for failure in dataset.skipped[len(annotations.faults) :]:
-                on_fault(failure)
+        if on_problem is not None:
+            for failure in dataset.skipped[len(annotations.problems) :]:
+                on_problem(failure)
         if on_dataset is not None:
             on_dataset(dataset)
         return fit(

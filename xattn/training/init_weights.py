@@ -13,7 +13,7 @@ from xattn.errors import CheckpointError
 from xattn.models import build
 from xattn.models.checkpoints.checkpoint import read_checkpoint
 from xattn.models.matching.keys import best_reading
-from xattn.models.matching.state import Match, compare
+from xattn.models.matching.state import Match, match_state
 from xattn.stats.seeds import seed_for
 from xattn.training.head import STD, draw_heads, head_keys
 from xattn.training.recipe import Recipe
@@ -98,4 +98,4 @@ def _matched(
         for key, value in given.items()
         if not (key in classifier and own[key].shape != value.shape)
     }
-    return kept, compare(kept, own)
+    return kept, match_state(kept, own)

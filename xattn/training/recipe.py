@@ -142,14 +142,14 @@ class Recipe(Table):
             table[key] = value
         return tables
 
-    def _space_faults(self) -> list[str]:
+    def _space_problems(self) -> list[str]:
         """Say which ends of the search's axes are no values of a recipe."""
         axes = self.search.space if self.search is not None else {}
         return [
-            f"search.space: {fault}"
+            f"search.space: {problem}"
             for key, axis in axes.items()
             for end in axis.ends
-            for fault in _faults(self._changed({key: end}))
+            for problem in _problems(self._changed({key: end}))
         ]
 
 
@@ -157,7 +157,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """Read and validate a recipe.
 
     Raises:
-        XattnError: there is no such file, it is no TOML, or keys or values are wrong; all faults
+        XattnError: there is no such file, it is no TOML, or keys or values are wrong; all problems
             are named.
     """
     path = Path(path)
@@ -176,18 +176,18 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
         source: what error messages call it, usually the file.
 
     Raises:
-        XattnError: keys or values are wrong; all faults are named.
+        XattnError: keys or values are wrong; all problems are named.
     """
-    if faults := _faults(values):
-        raise _invalid(source, faults)
+    if problems := _problems(values):
+        raise _invalid(source, problems)
     recipe = Recipe.model_validate(values)
-    if faults := recipe._space_faults():
-        raise _invalid(source, faults)
+    if problems := recipe._space_problems():
+        raise _invalid(source, problems)
     return recipe
 
 
-def _invalid(source: str, faults: list[str]) -> XattnError:
-    return XattnError(f"Expected a valid recipe in {source}, but got {'; '.join(faults)}")
+def _invalid(source: str, problems: list[str]) -> XattnError:
+    return XattnError(f"Expected a valid recipe in {source}, but got {'; '.join(problems)}")
 
 
 _TABLES: dict[str, type[BaseModel]] = {
@@ -198,19 +198,19 @@ _TABLES: dict[str, type[BaseModel]] = {
 }
 
 
-def _faults(values: Mapping[str, Any]) -> list[str]:
+def _problems(values: Mapping[str, Any]) -> list[str]:
     """Return all that is wrong with the tables of a recipe, but for its search space."""
     try:
         recipe = Recipe.model_validate(values)
         recipe.preprocessing  # noqa: B018 -- it checks how size, mode and resize go together
     except ValidationError as err:
-        return [_fault(error) for error in err.errors()]
+        return [_problem(error) for error in err.errors()]
     except XattnError as err:
         return [f"data: {err}"]
     return []
 
 
-def _fault(error: Mapping[str, Any]) -> str:
+def _problem(error: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into "train.lr: what is wrong"."""
     place = [str(part) for part in error["loc"]]
     key = ".".join(place)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.annotations.downloads import picture, table
+from tests.annotations.downloads import image, table
 from xattn.annotations import Columns, build_annotations, check_annotations
 from xattn.annotations.headers import read_header
 from xattn.errors import AnnotationError
@@ -29,7 +29,7 @@ def release(root: Path, patches: int = 8, *, draw: bool = True) -> Path:
             case = f"patient_{patient}_node_{node}"
             path = root / "patches" / case / f"patch_{case}_x_{x}_y_{y}.png"
             if draw:
-                picture(path, len(lines))
+                image(path, len(lines))
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -59,7 +59,7 @@ def test_it_may_lie_one_folder_deeper(wilds: Path):
     assert len(build_annotations(None, wilds.parent, wilds.parent / "a.json").images) == 80
 
 
-def test_the_official_division_goes_by_centre_and_the_column_split(wilds: Path):
+def test_the_official_split_goes_by_centre_and_the_column_split(wilds: Path):
     built = build_annotations("camelyon17", wilds, wilds.parent / "a.json")
     seen = Counter((i.values["center"], i.values["official_split"]) for i in built.images)
     assert seen == {

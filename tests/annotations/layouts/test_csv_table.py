@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotations.downloads import picture, table
+from tests.annotations.downloads import image, table
 from xattn.annotations import Columns, build_annotations, check_annotations
 from xattn.errors import AnnotationError, UsageError
 
@@ -22,7 +22,7 @@ LINES = (
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     for i, name in enumerate(("a.png", "sub/b.png", "c.png")):
-        picture(tmp_path / "images" / name, i)
+        image(tmp_path / "images" / name, i)
     return tmp_path
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotations.downloads import picture
+from tests.annotations.downloads import image
 from xattn.annotations import build_annotations, check_annotations
 from xattn.errors import AnnotationError
 
@@ -17,7 +17,7 @@ def build(root: Path, layout: str | None = None):
 
 def images(root: Path, *names: str) -> Path:
     for i, name in enumerate(names):
-        picture(root / name, i)
+        image(root / name, i)
     return root
 
 

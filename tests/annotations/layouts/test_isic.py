@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.annotations.downloads import isic_images, picture, table
+from tests.annotations.downloads import image, isic_images, table
 from xattn.annotations import LAYOUTS, Columns, build_annotations, check_annotations
 from xattn.annotations.layouts.releases import RELEASES
 from xattn.errors import AnnotationError, UsageError
@@ -22,7 +22,7 @@ def isic2016(root: Path) -> None:
 
 def isic2017(root: Path) -> None:
     isic_images(root, IDS[:4])
-    picture(root / "Input" / "ISIC_0000000_superpixels.png")
+    image(root / "Input" / "ISIC_0000000_superpixels.png")
     table(
         root / "ISIC-2017_Training_Part3_GroundTruth.csv",
         "image_id,melanoma,seborrheic_keratosis",
@@ -290,7 +290,7 @@ def test_a_second_row_and_a_second_file_of_an_image_are_told(tmp_path: Path):
     isic2017(root)
     path = root / "ISIC-2017_Training_Part3_GroundTruth.csv"
     path.write_text(path.read_text() + "ISIC_0000000,1.0,0.0\n")
-    picture(root / "Other" / "ISIC_0000001.png")
+    image(root / "Other" / "ISIC_0000001.png")
     built = build_annotations(None, root, tmp_path / "a.json")
     assert built.images[0].label == "nevus"
     assert any("1 rows of an image that had one already" in note for note in built.notes)
@@ -298,7 +298,7 @@ def test_a_second_row_and_a_second_file_of_an_image_are_told(tmp_path: Path):
 
 
 class TestTwoClasses:
-    def test_positive_classes_are_told_from_all_others(self, tmp_path: Path):
+    def test_all_but_the_positive_classes_are_merged(self, tmp_path: Path):
         built = build("isic2019", tmp_path, positive=["MEL", "SCC"], names=("benign", "malignant"))
         assert built.labels == ("benign", "malignant")
         assert [i.label for i in built.images] == ["benign", "malignant", None, "malignant"]

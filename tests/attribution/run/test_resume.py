@@ -111,7 +111,7 @@ class TestASecondCall:
         self, images, monkeypatch
     ):
         out = images.parent / "run"
-        paint, commit = batch.write_picture, RunWriter.commit
+        paint, commit = batch.write_image, RunWriter.commit
         checked: list[str] = []
 
         def slowly(path: Path, drawn: np.ndarray) -> None:
@@ -124,7 +124,7 @@ class TestASecondCall:
                 checked.append(row["image_id"])
             commit(self, rows, *rest)
 
-        monkeypatch.setattr(batch, "write_picture", slowly)
+        monkeypatch.setattr(batch, "write_image", slowly)
         monkeypatch.setattr(RunWriter, "commit", checking)
         explain(bright(), images, out=out, batch_size=3, workers=1)
         assert len(checked) == 7

@@ -30,25 +30,25 @@ class TestNaming:
 
     def test_finds_the_second_file_of_an_id(self):
         found = names(["work/x/a.png", "work/b.png", "work/y/a.jpg"])
-        assert [one.fault for one in found[:2]] == ["", ""]
-        assert found[2].fault.startswith(
+        assert [one.problem for one in found[:2]] == ["", ""]
+        assert found[2].problem.startswith(
             "Expected one file per id, but 'a' is also x/a.png; rename one, or name both"
         )
 
     def test_finds_a_file_whose_id_the_run_already_holds(self):
         found = names(["work/x/a.png", "work/y/a.png"], taken={"a": "x/a.png"})
-        assert found[0].fault == ""
-        assert "'a' is also x/a.png" in found[1].fault
+        assert found[0].problem == ""
+        assert "'a' is also x/a.png" in found[1].problem
 
     @pytest.mark.parametrize("id_", ["a/b", "../a", "/a", ""])
     def test_finds_ids_that_cannot_be_file_names(self, id_):
         (found,) = name_images([ImageFile(id_, Path("work/a.png"))], Path("work/run"), {})
-        assert found.fault.startswith("Expected an id that can be a file name")
+        assert found.problem.startswith("Expected an id that can be a file name")
 
 
 class TestDecoding:
-    def named(self, path: Path, fault: str = "") -> Named:
-        return Named("a", path, "a.png", fault)
+    def named(self, path: Path, problem: str = "") -> Named:
+        return Named("a", path, "a.png", problem)
 
     def test_gives_what_the_model_and_the_overlay_need(self, tmp_path):
         Image.new("RGB", (1024, 512), (9, 8, 7)).save(tmp_path / "a.png")
@@ -60,13 +60,13 @@ class TestDecoding:
         assert found.note == ""
 
     @pytest.mark.parametrize(
-        ("fault", "stage", "error"),
+        ("problem", "stage", "error"),
         [("twice", "find", "twice"), ("", "decode", "nothing there")],
     )
     def test_gives_a_line_of_errors_csv_for_what_cannot_be_done(
-        self, tmp_path, fault, stage, error
+        self, tmp_path, problem, stage, error
     ):
-        found = decode(self.named(tmp_path / "gone.png", fault), Preprocessing((32, 48)))
+        found = decode(self.named(tmp_path / "gone.png", problem), Preprocessing((32, 48)))
         assert isinstance(found, Failure)
         row = found.to_row()
         assert (row["file"], row["stage"]) == ("a.png", stage)

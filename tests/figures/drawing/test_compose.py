@@ -59,7 +59,7 @@ def test_negative_attribution_counts_as_none():
         (np.array([[-1, 2.0]]), ""),
     ],
 )
-def test_a_map_without_a_picture_is_named(native, words):
+def test_a_map_without_a_image_is_named(native, words):
     assert compose.defect(native.astype(np.float32)) == words
 
 
@@ -86,8 +86,8 @@ def test_a_solid_mask_is_its_own_envelope():
     np.testing.assert_array_equal(compose.envelope(mask), mask)
 
 
-def test_opacity_runs_from_the_picture_to_the_map():
-    picture = np.full((2, 2, 3), 200, np.uint8)
+def test_opacity_runs_from_the_image_to_the_map():
+    image = np.full((2, 2, 3), 200, np.uint8)
     colours = np.full((2, 2, 3), 100, np.uint8)
-    values = [compose.blend(picture, colours, o)[0, 0, 0] for o in (0, 0.5, 1)]
+    values = [compose.blend(image, colours, o)[0, 0, 0] for o in (0, 0.5, 1)]
     assert values == [200, 150, 100]

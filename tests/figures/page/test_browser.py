@@ -7,7 +7,7 @@ import pytest
 
 from tests.figures.browser import browser
 from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.numbers import with_interval
 from xattn.figures.page.listing import positive_of, said_of
 from xattn.figures.page.report import FIRST_TILES, report
@@ -30,7 +30,7 @@ const pick = (name, value) => tools.querySelector(`[name=${name}][value="${value
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory):
+def aligned(tmp_path_factory):
     """Two models of the same images: one with every table, one with maps and masks alone."""
     root = tmp_path_factory.mktemp("browser")
     first = complete_run(root / "a", n=N)
@@ -40,12 +40,12 @@ def together(tmp_path_factory):
     masks = {name: block_masks(np.random.default_rng(1), N) for name in ("ruler", "lesion")}
     write_masks(second, masks, {"ruler": "artifact", "lesion": "structure"})
     scores(second).to_parquet(second.path / "mask_scores.parquet", index=False)
-    return Together.of([RunFolder.open(first.path), second])
+    return AlignedRuns.of([RunFolder.open(first.path), second])
 
 
 @pytest.fixture(scope="module")
-def page(together, tmp_path_factory):
-    return report(together.runs, out=tmp_path_factory.mktemp("page") / "report.html")
+def page(aligned, tmp_path_factory):
+    return report(aligned.runs, out=tmp_path_factory.mktemp("page") / "report.html")
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +65,10 @@ def tab(request, chromium, page):
         assert opened.requests == []
 
 
-def outcomes(together):
+def outcomes(aligned):
     """Outcome of each image by the first model."""
-    positive = positive_of(together)
-    return [said_of(together, image, positive)[0].outcome for image in range(N)]
+    positive = positive_of(aligned)
+    return [said_of(aligned, image, positive)[0].outcome for image in range(N)]
 
 
 def test_the_page_fits_its_width_and_shows_the_first_images(tab):
@@ -80,25 +80,25 @@ def test_the_page_fits_its_width_and_shows_the_first_images(tab):
 
 
 @pytest.mark.parametrize("wanted", ["wrong", "correct", "false positive", "false negative"])
-def test_filters_keep_the_images_asked_for_and_say_how_many(tab, together, wanted):
+def test_filters_keep_the_images_asked_for_and_say_how_many(tab, aligned, wanted):
     tab.evaluate(f"set('outcome', {json.dumps(wanted)})")
-    said = outcomes(together)
+    said = outcomes(aligned)
     count = sum(o == wanted or (wanted == "wrong" and o.startswith("false")) for o in said)
     assert 0 < count < FIRST_TILES
     assert tab.evaluate('visible(".tile").length') == count
-    assert tab.evaluate('byId("shown").textContent') == f"{count} of {count} pictures shown"
+    assert tab.evaluate('byId("shown").textContent') == f"{count} of {count} images shown"
     assert tab.evaluate('byId("shown").getAttribute("aria-live")') == "polite"
 
 
-def test_label_prediction_feature_and_lift_filter_together(tab, together):
-    ruler = together.features.index("ruler")
-    classes = together.runs[0].classes
+def test_label_prediction_feature_and_lift_filter_together(tab, aligned):
+    ruler = aligned.features.index("ruler")
+    classes = aligned.runs[0].classes
     tab.evaluate(f"set('label', 0); set('predicted', 1); set('has', {ruler}); set('lift', 2)")
-    predicted = together.column("predicted")
+    predicted = aligned.column("predicted")
     count = sum(
-        together.labels[i] == classes[0]
+        aligned.labels[i] == classes[0]
         and predicted[i] == classes[1]
-        and bool(together.lifts[0, i, 0, ruler] >= 2)
+        and bool(aligned.lifts[0, i, 0, ruler] >= 2)
         for i in range(N)
     )
     assert tab.evaluate('visible(".tile").length') == count
@@ -106,33 +106,31 @@ def test_label_prediction_feature_and_lift_filter_together(tab, together):
     assert tab.evaluate('visible(".tile").length') == FIRST_TILES
 
 
-def test_images_of_the_training_are_named_and_can_be_left_out(tab, together):
-    taught = together.in_training
+def test_images_of_the_training_are_named_and_can_be_left_out(tab, aligned):
+    taught = aligned.in_training
     assert taught.sum(axis=1).tolist() == [2 * N // 5, 0]  # of the second model nothing is known
     for part, which in (("0", ~taught), ("1", taught)):
         tab.evaluate(f"pick('model', 0); set('taught', '{part}'); byId('more').click()")
         assert tab.evaluate('visible(".tile").length') == which[0].sum()
         assert tab.evaluate('visible(".tile .taught").length') == (part == "1") * which[0].sum()
         tab.evaluate("pick('model', 1)")
-        assert tab.evaluate('byId("shown").textContent').endswith(
-            f" {which[1].sum()} pictures shown"
-        )
+        assert tab.evaluate('byId("shown").textContent').endswith(f" {which[1].sum()} images shown")
 
 
-def test_models_that_disagree_can_be_found(tab, together):
-    first, second = (together.column("predicted", run) for run in (0, 1))
+def test_models_that_disagree_can_be_found(tab, aligned):
+    first, second = (aligned.column("predicted", run) for run in (0, 1))
     tab.evaluate("set('outcome', 'disagree'); byId('more').click()")
     assert tab.evaluate('visible(".tile").length') == int((first != second).sum())
 
 
 @pytest.mark.parametrize("model", [0, 1])
-def test_images_sort_by_the_lift_of_the_model_shown_on_an_artifact(tab, together, model):
-    ruler = together.features.index("ruler")
+def test_images_sort_by_the_lift_of_the_model_shown_on_an_artifact(tab, aligned, model):
+    ruler = aligned.features.index("ruler")
     tab.evaluate(f"pick('model', {model}); set('order', 'lift {ruler}')")
     shown = tab.evaluate('visible(".tile").map((t) => Number(t.dataset.place))')
     listed = tab.evaluate("facts.images.map((image) => image[0])")
-    lifts = together.lifts[model, :, 0, ruler]
-    best = [lifts[together.ids.index(listed[place])] for place in shown]
+    lifts = aligned.lifts[model, :, 0, ruler]
+    best = [lifts[aligned.ids.index(listed[place])] for place in shown]
     known = [v for v in best if np.isfinite(v)]
     assert known == sorted(known, reverse=True)
     assert best[: len(known)] == known  # those without one come last
@@ -146,11 +144,11 @@ def test_sliders_set_opacity_and_wipe_of_every_map(tab):
     assert "75%" in tab.evaluate(f"{style}.clipPath")
 
 
-def test_outlines_go_on_and_off_together_and_one_by_one(tab, together):
+def test_outlines_go_on_and_off_together_and_one_by_one(tab, aligned):
     paths = """[...document.querySelectorAll(".outlines path")]
         .filter((path) => !path.style.display).length"""
     every = tab.evaluate(paths)
-    ruler = together.features.index("ruler")
+    ruler = aligned.features.index("ruler")
     of_rulers = tab.evaluate(f'document.querySelectorAll(".outlines .f{ruler}").length')
     pick = f"tools.querySelector(\"[name=feature][value='{ruler}']\").click()"
     tab.evaluate(pick)
@@ -249,9 +247,9 @@ const find = (words) => { const field = document.querySelector("[data-filters=ta
 LIT = """[...document.querySelectorAll("tr.lit")].map((row) => row.dataset.row)"""
 
 
-def test_a_mark_shows_the_numbers_of_its_row_and_leads_to_it(tab, together):
+def test_a_mark_shows_the_numbers_of_its_row_and_leads_to_it(tab, aligned):
     tab.evaluate(PLOT)
-    table = together.runs[0].table("alignment")
+    table = aligned.runs[0].table("alignment")
     number = int(table.index[(table["feature"] == "ruler") & (table["label"] == "all")][0])
     tab.evaluate(f"const mark = marks.find((m) => m.dataset.row === '{number}')")
     tab.move(*tab.evaluate("middle(mark)"))
@@ -270,9 +268,7 @@ def test_a_mark_shows_the_numbers_of_its_row_and_leads_to_it(tab, together):
     assert tab.evaluate("document.activeElement === rowOf(mark)")
 
 
-def test_a_tap_shows_a_mark_another_leads_to_its_row_and_one_on_a_picture_enlarges_it(
-    chromium, page
-):
+def test_a_tap_shows_a_mark_another_leads_to_its_row_and_one_on_a_image_enlarges_it(chromium, page):
     with chromium.tab(PHONE) as tab:
         tab.open(page)
         tab.evaluate(HELP + PLOT + "const mark = marks[3]")
@@ -319,14 +315,14 @@ def test_marks_are_one_tab_stop_and_arrow_keys_go_through_them(tab):
     assert tab.evaluate("document.activeElement.ariaSelected") == "true"
 
 
-def test_rows_of_the_table_ring_their_marks_and_a_search_fades_the_others(tab, together):
+def test_rows_of_the_table_ring_their_marks_and_a_search_fades_the_others(tab, aligned):
     tab.evaluate(PLOT)
     tab.move(*tab.evaluate("middle(rowOf(marks[0]).cells[0])"))
     assert tab.evaluate("plot.querySelectorAll('.ring').length") == 1
     assert tab.evaluate("plot.querySelector('.ring').getAttribute('cx') === "
                         "marks[0].getAttribute('x')")  # fmt: skip
     assert tab.evaluate("tip.hidden")
-    method = together.runs[0].methods[1]
+    method = aligned.runs[0].methods[1]
     tab.evaluate(f"find({json.dumps(method)})")
     for bright, has in (("", "true"), (".dim", "false")):
         some = f"marks.filter((m) => m.matches('{bright or ':not(.dim)'}'))"
@@ -344,19 +340,19 @@ def test_an_accessibility_checker_finds_nothing_serious(chromium, page, width, d
         tab.open(page)
         tab.evaluate("most = 4; showTiles()")  # one tile is like another
         tab.evaluate("document.querySelector('[role=option]').focus()")
-        assert serious_faults(tab) == []
+        assert serious_problems(tab) == []
         tab.evaluate('document.querySelector(".enlarge").click()')
-        assert serious_faults(tab) == []
+        assert serious_problems(tab) == []
 
 
-def test_the_browser_hears_requests_and_errors_and_the_checker_finds_faults(chromium, tmp_path):
+def test_the_browser_hears_requests_and_errors_and_the_checker_finds_problems(chromium, tmp_path):
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='http://127.0.0.1:9/x.png'><script>nothing.here</script>")
     with chromium.tab(DESKTOP) as tab:
         tab.open(bad)
         assert tab.requests == ["http://127.0.0.1:9/x.png"]
         assert any("ReferenceError" in said for said in tab.complaints)
-        assert "image-alt" in serious_faults(tab)
+        assert "image-alt" in serious_problems(tab)
 
 
 def wait(tab, condition):
@@ -367,10 +363,10 @@ def wait(tab, condition):
     return held
 
 
-def serious_faults(tab):
-    """Name the serious and critical faults that axe-core finds in what is shown."""
+def serious_problems(tab):
+    """Name the serious and critical problems that axe-core finds in what is shown."""
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
     tab.evaluate(f"{axe}; 0")
     return tab.evaluate("""axe.run(document).then((said) => said.violations
-        .filter((fault) => ["serious", "critical"].includes(fault.impact))
-        .map((fault) => fault.id))""")
+        .filter((problem) => ["serious", "critical"].includes(problem.impact))
+        .map((problem) => problem.id))""")

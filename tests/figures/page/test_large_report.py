@@ -11,7 +11,7 @@ from PIL import Image
 from tests.fabricate import fabricate_run
 from tests.figures.made_tables import usage_table
 from tests.figures.populated import populated_run
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.page.report import report
 from xattn.figures.page.sections import make_sections
 from xattn.images import Preprocessing
@@ -98,7 +98,7 @@ def test_a_hundred_thousand_images_and_rows_fit_and_what_is_left_out_is_said(tmp
 def test_tables_that_would_make_the_page_too_large_are_left_out_and_named(tmp_path, monkeypatch):
     monkeypatch.setattr("xattn.figures.page.sections.MOST_BYTES", 50_000)
     runs = [populated_run(tmp_path / name, n=3) for name in "ab"]
-    sections = make_sections(Together.of(runs))
+    sections = make_sections(AlignedRuns.of(runs))
     panels = [panel for section in sections for panel in section.panels]
     assert sum(panel.size for panel in panels) <= 50_000
     left_out = [panel for panel in panels if "grow too large" in panel.missing]
@@ -107,8 +107,8 @@ def test_tables_that_would_make_the_page_too_large_are_left_out_and_named(tmp_pa
     assert "see alignment.csv of b/run" in " ".join(panel.missing for panel in panels)
 
 
-def test_pictures_that_hardly_compress_stop_before_the_limit(tmp_path):
-    n, size = 180, (288, 288)  # noise: no picture compresses worse
+def test_thumbnails_that_hardly_compress_stop_before_the_limit(tmp_path):
+    n, size = 180, (288, 288)  # noise: no thumbnail compresses worse
     rng = np.random.default_rng(0)
     maps = {"saliency": rng.normal(size=(n, *size)).astype(np.float32)}
     run = fabricate_run(tmp_path, rng.normal(size=(n, 2)), maps, image_size=size, input_size=size)

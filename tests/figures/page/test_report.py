@@ -106,7 +106,7 @@ def test_links_lead_to_sections_that_are_there(page):
     assert {"summary", "images", *tables, "fairness", "model", "reproduce"} <= set(targets)
 
 
-def test_every_picture_has_words_and_every_control_a_name(page):
+def test_every_image_has_words_and_every_control_a_name(page):
     assert all(a.get("alt") for a in page.of("img"))
     assert page.of("html")[0]["lang"] == "en"
     labelled = [a for a in page.of("input") if a.get("type") in ("range", "search", "radio")]

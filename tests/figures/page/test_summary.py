@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from tests.figures.populated import complete_run, explained_run, populated_run
-from xattn.figures.aligned_runs import Together
-from xattn.figures.evidence import Evidence
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.page.performance import held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.summary import summarise
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 from xattn.runs.tables.verdicts import UNCLEAR, VERDICTS
 
@@ -61,9 +61,9 @@ def judged(made, tmp_path):
 
 
 def said(run, defects=None):
-    evidence = Evidence(run)
-    scores = held_out_performance(run.predictions.assign(label=evidence.labels), run.classes)
-    return summarise(evidence, scores, defects or {})
+    sources = RunSources(run)
+    scores = held_out_performance(run.predictions.assign(label=sources.labels), run.classes)
+    return summarise(sources, scores, defects or {})
 
 
 def facts(run):
@@ -88,7 +88,7 @@ def test_a_lift_that_chance_explains_is_no_finding(run):
     run.write_table("alignment", run.table("alignment").assign(p_adjusted=0.3))
     assert facts(run)["Most looked at"].value == "none for certain"
     findings = " ".join(map(str, said(run).findings))
-    assert "do not lie on any of 4 features more or less than by chance" in findings
+    assert "neither exceeds chance nor is below it on any of 4 features" in findings
 
 
 def test_a_map_that_keeps_off_a_feature_is_said_to(run):
@@ -96,7 +96,7 @@ def test_a_map_that_keeps_off_a_feature_is_said_to(run):
     ruler = table["feature"] == "ruler"
     table.loc[ruler, ["lift", "lift_low", "lift_high", "p_adjusted"]] = [0.4, 0.3, 0.5, 0.01]
     run.write_table("alignment", table)
-    assert "lie less than by chance on ruler (lift 0.40" in " ".join(map(str, said(run).findings))
+    assert "is below chance on ruler (lift 0.40" in " ".join(map(str, said(run).findings))
 
 
 def test_significant_gaps_are_named_with_the_class_they_are_of_the_largest_first(run):
@@ -162,7 +162,9 @@ def test_a_control_that_comes_out_as_used_is_a_warning(run):
     usage = run.table("feature_usage")
     usage["used"] = usage["used"] | (usage["kind"] == "control")
     run.write_table("feature_usage", usage)
-    assert "Take care: the control control-noise" in " ".join(map(str, said(run).findings))
+    assert "Warning: a negative control is significant: control-noise" in " ".join(
+        map(str, said(run).findings)
+    )
     assert "0 of 1 controls" in facts(run)["Features used"].note
 
 
@@ -213,7 +215,7 @@ def test_notes_of_the_analysis_are_passed_on(run):
 def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
     run = populated_run(tmp_path)
     run = type(run).open(run.path.rename(tmp_path / "my run"))
-    explain, usage, report = commands(Together.of([run]))
+    explain, usage, report = commands(AlignedRuns.of([run]))
     assert explain == (
         "xattn explain --ckpt model.pt --images images --method gradcam --method attention "
         "--target predicted --out 'my run'"
@@ -230,7 +232,7 @@ def with_columns(run, **columns):
 
 
 def test_accuracy_is_that_of_images_without_a_part_in_the_training(run):
-    labels = Evidence(run).labels
+    labels = RunSources(run).labels
     known = np.arange(len(labels)) % 3 == 0  # the model is right on these, and wrong elsewhere
     wrong = np.where(labels == "benign", "malignant", "benign")
     predicted, split = np.where(known, labels, wrong), np.where(known, "train", "test")
@@ -254,7 +256,8 @@ def test_where_too_few_are_left_accuracy_is_over_all_and_that_is_said(run):
 def test_images_that_a_checkpoint_was_chosen_by_count_as_known(run):
     told = said(with_columns(run, split=np.resize(["val", "test", "train"], 24)))
     assert told.caveats[0].startswith(
-        "The model was trained on 8 of these images and chosen by 8. Accuracy leaves them out"
+        "The model was trained on 8 of these images and 8 were used for model selection "
+        "(validation). Accuracy leaves them out"
     )
 
 
@@ -316,7 +319,7 @@ def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
     )
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.4, "The control held:"), (0.001, "Take care:")])
+@pytest.mark.parametrize(("p", "words"), [(0.4, "The control held:"), (0.001, "Warning:")])
 def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
     judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
     assert any(
@@ -333,4 +336,4 @@ def test_agreement_is_measured_against_maps_of_other_images(judged):
 def test_the_widest_gap_of_groups_stands_beside_random_groups(judged):
     findings = " ".join(map(str, said(judged).findings))
     assert "2 differ significantly, the most by" in findings
-    assert "0.310 [0.220, 0.400]; groups dealt out at random 0.08" in findings
+    assert "0.310 [0.220, 0.400]; random groups 0.08" in findings

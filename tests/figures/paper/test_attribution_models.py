@@ -7,10 +7,10 @@ from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import populated_run
 from xattn.errors import RunError
 from xattn.figures.drawing.grid import describe, main_parts
-from xattn.figures.evidence import Evidence
 from xattn.figures.paper.attribution_grid import rows_shown
 from xattn.figures.paper.attribution_models import MOST_ROWS, draw_attribution_models
 from xattn.figures.registry import NothingToDrawError
+from xattn.figures.run_sources import RunSources
 from xattn.figures.style import inches, page_mm
 from xattn.runs import RunFolder
 
@@ -33,7 +33,7 @@ def runs(tmp_path_factory):
 
 def test_each_image_has_a_row_of_each_model_and_a_column_of_each_method(runs):
     fig = drawn(draw_attribution_models, runs)
-    images = rows_shown(runs[0], Evidence(runs[0]))
+    images = rows_shown(runs[0], RunSources(runs[0]))
     assert len(images) == 4
     assert len(fig.axes) == len(images) * 2 * 3 + 1  # and the scale of the maps
     said = words(fig)
@@ -95,7 +95,7 @@ def test_specks_of_a_mask_are_not_outlined():
     assert not main_parts(np.zeros((4, 4), bool)).any()
 
 
-def test_words_beside_low_pictures_keep_to_their_rows():
+def test_words_beside_low_images_keep_to_their_rows():
     def two_low_rows():
         fig = Figure(figsize=inches(page_mm(), 30))
         for row in range(2):

@@ -37,7 +37,7 @@ def test_the_recorded_steps_are_the_block(name):
     found = trace(block, torch.randn(SIZE))
     x = torch.randn(SIZE)
     with torch.no_grad():
-        again = found.replay(x.clone(), dict(block.named_parameters()))
+        again = found.run_again(x.clone(), dict(block.named_parameters()))
         torch.testing.assert_close(again, block(x.clone()))
 
 

@@ -48,7 +48,7 @@ def test_the_paired_difference_is_filled_where_it_is_significant(run, table):
     assert any(np.isclose(bands, SMALLEST_CHANGE * table["score_sd"].median()))
 
 
-def test_shares_of_changed_decisions_are_in_per_cent(run, table):
+def test_fractions_of_changed_decisions_are_in_per_cent(run, table):
     right = drawn(draw_interventions, run).axes[2]
     expected = 100 * table[["flip_rate", "control_flip_rate"]].to_numpy().ravel()
     np.testing.assert_allclose(sorted(x for x, _, _ in points(right)), sorted(expected))

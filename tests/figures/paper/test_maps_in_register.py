@@ -12,7 +12,7 @@ from tests.fabricate import fabricate_run
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import populated_run
 from xattn.cli import main
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.report import report
 from xattn.figures.paper.agreement_maps import draw_agreement_maps
@@ -63,7 +63,7 @@ def middle(light):
 
 
 def panels(fig):
-    """The pictures with a map over them."""
+    """The images with a map over them."""
     shown = [np.asarray(ax.images[-1].get_array(), float) for ax in fig.axes if ax.images]
     return [p.sum(2) for p in shown if p.ndim == 3 and np.ptp(p) > 30]
 
@@ -105,7 +105,7 @@ def test_a_native_map_shows_each_cell_about_its_centre(tmp_path, way):
 def test_the_gallery_has_it_there_too(tmp_path, way, mode):
     cells = AT[way]
     run = planted_run(tmp_path, cells, mode)
-    for tile in make_gallery(Together.of([run]), 4).tiles:
+    for tile in make_gallery(AlignedRuns.of([run]), 4).tiles:
         data = tile.stages[0].layers[0].uri.partition(",")[2]
         light = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"), float)
         row, column = middle(light)

@@ -208,7 +208,7 @@ def test_reading_does_not_change_the_logits(name):
         plain = model.module(x)
     for gradients in (True, False):
         read = gather(model, x, gradients=gradients, attention=model.attention_layers)
-        # Not bit for bit: torch's own layer leaves its fused path where somebody listens.
+        # Not bit for bit: torch's own layer leaves its fused path where it is hooked.
         torch.testing.assert_close(read.logits, plain, rtol=1e-6, atol=1e-6)
 
 

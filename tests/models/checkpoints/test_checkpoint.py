@@ -224,14 +224,14 @@ class TestAnOwnCheckpointThatIsNotWhole:
 
 @pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 0.999])
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
-def test_a_file_cut_short_anywhere_is_named(tmp_path, net, kind, share):
+def test_a_file_cut_short_anywhere_is_named(tmp_path, net, kind, fraction):
     path = tmp_path / ("m.safetensors" if kind == "safetensors" else "m.pt")
     if kind == "safetensors":
         save(path, net)
     else:
         torch.save(net.state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
     whole = path.read_bytes()
-    path.write_bytes(whole[: int(len(whole) * share)])
+    path.write_bytes(whole[: int(len(whole) * fraction)])
     with pytest.raises(CheckpointError, match=path.name):
         read_checkpoint(path)
 

@@ -10,7 +10,7 @@ from torch import nn
 from xattn.models import build
 from xattn.models.matching.heads import classifier_of
 from xattn.models.matching.keys import best_reading, readings
-from xattn.models.matching.state import CANDIDATES, compare, likely_architecture, skeleton
+from xattn.models.matching.state import CANDIDATES, likely_architecture, match_state, skeleton
 
 ONE = torch.ones(1)
 
@@ -54,7 +54,7 @@ class TestReadings:
 
 class TestComparing:
     def test_finds_each_kind_of_misfit(self):
-        match = compare(
+        match = match_state(
             {"a": torch.ones(2), "b": torch.ones(3), "x": ONE},
             {"a": torch.ones(2), "b": torch.ones(4), "c": ONE},
         )
@@ -65,10 +65,10 @@ class TestComparing:
         assert not match.perfect
 
     def test_does_not_miss_batch_counters(self):
-        assert compare({"a": ONE}, {"a": ONE, "bn.num_batches_tracked": ONE}).perfect
+        assert match_state({"a": ONE}, {"a": ONE, "bn.num_batches_tracked": ONE}).perfect
 
     def test_names_four_keys_at_most(self):
-        match = compare({}, {str(i): ONE for i in range(6)})
+        match = match_state({}, {str(i): ONE for i in range(6)})
         assert match.describe() == "6 missing (0, 1, 2, 3, ...); 0 agree"
 
 

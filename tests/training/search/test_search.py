@@ -197,7 +197,7 @@ def test_trials_that_fail_are_told_and_the_others_go_on(study, tmp_path: Path):
     told: list[object] = []
     space = {"train.lr": [0.01, 1e30], "train.clip": [0.0]}
     recipe = searched_recipe(space, trials=6, sampler="random")
-    result = run(study([B, M] * 20), tmp_path / "out", recipe, on_fault=told.append)
+    result = run(study([B, M] * 20), tmp_path / "out", recipe, on_problem=told.append)
     failed = [trial for trial in result.trials if trial.state == "failed"]
     assert {trial.values["train.lr"] for trial in failed} == {1e30}
     assert all("Expected a finite loss" in trial.error for trial in failed)

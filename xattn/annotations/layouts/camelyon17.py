@@ -22,7 +22,7 @@ COLUMNS = ("patient", "node", "x_coord", "y_coord", "tumor", "slide", "center", 
 VALUES = ("center", "slide", "patient", "node")
 
 _OOD_VAL, _OOD_TEST, _ID_VAL = "1", "2", "1"
-"""Centres 1 and 2 of the official division; and its mark in the column `split`."""
+"""Centres 1 and 2 of the official split; and its mark in the column `split`."""
 
 
 def _table(root: Path) -> TableFile | None:

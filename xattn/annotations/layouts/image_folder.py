@@ -11,7 +11,7 @@ from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.layouts.rows import draft
 from xattn.annotations.listing import has_images, images_below
 from xattn.errors import AnnotationError
-from xattn.images.beside import speaks_of_masks
+from xattn.images.beside import names_masks
 from xattn.images.ids import distinct_ids
 
 PARTS = {
@@ -28,7 +28,7 @@ def _folders(root: Path) -> list[str]:
 
 
 def _is_divided(root: Path) -> bool:
-    """Say whether the folders are the parts of a division, with classes inside."""
+    """Say whether the folders are the parts of a split, with classes inside."""
     folders = _folders(root)
     parts = [name for name in folders if name.lower() in PARTS]
     return bool(parts) and parts == folders and any(_folders(root / name) for name in parts)
@@ -37,7 +37,7 @@ def _is_divided(root: Path) -> bool:
 def _looks_like(root: Path) -> bool:
     above = [root / name for name in _folders(root)] if _is_divided(root) else [root]
     classes = {name: folder / name for folder in above for name in _folders(folder)}
-    if any(speaks_of_masks(name) for name in classes):  # images/ and masks/ are no two classes
+    if any(names_masks(name) for name in classes):  # images/ and masks/ are no two classes
         places = {Path(folder) for folder, _ in images_below(root, lambda _: None)}
         inside = {name for at in places for name in at.relative_to(root).parts}
         classes = {name: folder for name, folder in classes.items() if name in inside}
@@ -49,7 +49,7 @@ def _looks_like(root: Path) -> bool:
 def image_folder(sources: Sources, note: Note) -> Draft:
     """Take the folder below the root as the class, or that below train/, val/, test/ and ood/.
 
-    The part of the division becomes the value `split`. Images have no group.
+    The part of the split becomes the value `split`. Images have no group.
 
     Raises:
         AnnotationError: there are no images in folders.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from xattn.annotations import rle
 from xattn.annotations.headers import read_header
 from xattn.annotations.layouts.registry import Note
-from xattn.annotations.mask_orientation import fits
+from xattn.annotations.mask_orientation import same_aspect_ratio
 from xattn.annotations.schema import Rle, Value
 from xattn.annotations.tables import image_key
 from xattn.errors import AnnotationError, ImageError
@@ -114,9 +114,9 @@ def _read(job: _Job) -> Path | Rle | str:
     if not mask.any():
         return "they are empty"
     height, width = mask.shape
-    if fits((width, height), image) and not job.drawn:
+    if same_aspect_ratio((width, height), image) and not job.drawn:
         return job.mask
-    if not fits((width, height), image):
+    if not same_aspect_ratio((width, height), image):
         if height != width:
             return "their shape is neither the image's nor a square"
         mask = unsquash(mask, image)

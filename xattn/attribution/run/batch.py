@@ -18,7 +18,7 @@ from xattn.attribution.run.sources import Failure, Picture
 from xattn.attribution.targets import Target
 from xattn.errors import MethodError
 from xattn.images.cells import Cells
-from xattn.images.overlay import degenerate, draw_overlay, write_picture
+from xattn.images.overlay import degenerate, draw_overlay, write_image
 from xattn.models.interface import Model
 from xattn.splits.membership import Membership
 
@@ -170,4 +170,4 @@ class Worker:
     def _paint(self, picture: Picture, method: str, values: NDArray[np.float32]) -> None:
         view = self.model.preprocessing.view(*picture.size)
         drawn = draw_overlay(picture.thumb, values, self.places[method], view, picture.size)
-        write_picture(self.folders[method] / f"{picture.named.id}{self.ending}", drawn)
+        write_image(self.folders[method] / f"{picture.named.id}{self.ending}", drawn)

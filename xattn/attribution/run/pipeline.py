@@ -173,7 +173,7 @@ def _read(
     stamps: dict[str, Stamp], one: Named, *, preprocessing: Preprocessing, exact: bool
 ) -> Picture | Failure:
     """Decode an image, and put down what its file was."""
-    if not one.fault:
+    if not one.problem:
         with suppress(OSError):  # decoding says what is wrong with it
             stamps[one.file] = Stamp.of(one.path)
     return decode(one, preprocessing, exact)

@@ -92,7 +92,7 @@ def make_plan(
 
 
 def _check(model: Model, methods: Sequence[type[Method]]) -> dict[str, MethodError]:
-    """Return the methods that make no sense for the model; its own faults are raised."""
+    """Return the methods that make no sense for the model; its own problems are raised."""
     if any(method.card.needs & {"activations", "gradients"} for method in methods):
         _ = model.target_layer
     left_out = {}

@@ -72,10 +72,10 @@ def what_to_do(
         RunError: an image that lacks a map is not there any more.
     """
     base = writer.path.absolute().parent
-    files = {one.file for one in named if not one.fault}
+    files = {one.file for one in named if not one.problem}
     notes = list(writer.notes)
     have = set(writer.ids_done.values())
-    there = [one for one in named if not one.fault and one.file in have]
+    there = [one for one in named if not one.problem and one.file in have]
     replaced = [one.file for one in there if _replaced(writer, one)]
     told = labels if not by_label else {one.id: labels.get(one.id) for one in there}
     filled, changed = writer.label(told)

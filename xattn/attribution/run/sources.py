@@ -32,7 +32,7 @@ class Named:
     id: str
     path: Path
     file: str
-    fault: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def _known_images(
 
 
 def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str]) -> Iterator[Named]:
-    """Name each file relative to the folder that holds the run; the second of an id is a fault.
+    """Name each file relative to the folder that holds the run; the second of an id is a problem.
 
     Args:
         files: the images of this call.
@@ -133,19 +133,19 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
     for image in files:
         file = printable(relative_to(image.path, out.absolute().parent))
         other = first.get(image.id) or taken.get(image.id, file)
-        fault = ""
+        problem = ""
         if printable(str(image.path)) != str(image.path):
-            fault = f"Expected a file name in UTF-8, but got {file!r}; rename it"
+            problem = f"Expected a file name in UTF-8, but got {file!r}; rename it"
         elif image.id in first or other != file:
-            fault = (
+            problem = (
                 f"Expected one file per id, but {image.id!r} is also {other}; rename one, or name "
                 "both in an annotation file and give it with --annotations"
             )
         elif not image.id or Path(image.id).name != image.id:
-            fault = f"Expected an id that can be a file name, but got {image.id!r}"
+            problem = f"Expected an id that can be a file name, but got {image.id!r}"
         else:
             first[image.id] = file
-        yield Named(printable(image.id), image.path, file, fault)
+        yield Named(printable(image.id), image.path, file, problem)
 
 
 def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> Picture | Failure:
@@ -156,8 +156,8 @@ def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> P
         preprocessing: what the model needs.
         exact: decode far larger JPEGs in full, though a reduced scale would do.
     """
-    if named.fault:
-        return Failure(named, "find", named.fault)
+    if named.problem:
+        return Failure(named, "find", named.problem)
 
     def enough(width: int, height: int) -> tuple[int, int]:
         model, picture = preprocessing.enough(width, height), thumbnail_size(width, height)

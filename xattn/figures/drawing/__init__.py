@@ -1,1 +1,1 @@
-"""What figures are drawn with: forests of intervals, grids of pictures, layered graphs."""
+"""What figures are drawn with: forests of intervals, grids of images, layered graphs."""

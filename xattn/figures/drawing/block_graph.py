@@ -1,8 +1,8 @@
 """The computational graph of an attention block, recorded while it runs.
 
 The block itself is the only source: every call of a submodule or of a torch function becomes a
-step, in the order of the calls, with what it was given and the shape of what it gave. `replay` runs
-the steps on another input, so a test can tell that they are the whole of the block.
+step, in the order of the calls, with what it was given and the shape of what it gave. `run_again`
+runs the steps on another input, so a test can tell that they are the whole of the block.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Trace:
 
     steps: list[Step] = field(default_factory=list)
 
-    def replay(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+    def run_again(self, x: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """Run the steps on another input (n, C, h, w) with these parameters."""
         results: list[Tensor] = []
         for step in self.steps:

@@ -1,7 +1,7 @@
-"""Maps and pictures put together in numpy, the same for figures and report.
+"""Maps and images put together in numpy, the same for figures and report.
 
 A map is shown as its positive part over its own maximum, which is what the alignment scores
-weigh. A map without a positive part has no such picture: it is named and hatched, never
+weigh. A map without a positive part has no such image: it is named and hatched, never
 stretched until noise or nothing looks like attention.
 """
 
@@ -41,8 +41,8 @@ def scaled(
     scores do. The map must have no `defect`. Values are 0 to 1.
     """
     rows, columns = cells.matrices(height, width)
-    share = np.clip(native / native.max(), 0, 1).astype(np.float64)
-    result: NDArray[np.float64] = np.clip(rows @ share @ columns.T, 0, 1)
+    fraction = np.clip(native / native.max(), 0, 1).astype(np.float64)
+    result: NDArray[np.float64] = np.clip(rows @ fraction @ columns.T, 0, 1)
     return result
 
 
@@ -51,8 +51,8 @@ def blocks(
 ) -> NDArray[np.float64]:
     """Show a map as `scaled` does, each pixel the value of the cell that is nearest to it."""
     rows, columns = cells.nearest(height, width)
-    share = np.clip(native / native.max(), 0, 1).astype(np.float64)
-    result: NDArray[np.float64] = share[np.ix_(rows, columns)]
+    fraction = np.clip(native / native.max(), 0, 1).astype(np.float64)
+    result: NDArray[np.float64] = fraction[np.ix_(rows, columns)]
     return result
 
 
@@ -63,10 +63,10 @@ def colourise(values: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def blend(
-    picture: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: float
+    image: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: float
 ) -> NDArray[np.uint8]:
-    """Lay colours over a picture, both uint8 (h, w, 3); opacity 0 shows the picture alone."""
-    mixed = (1 - opacity) * picture.astype(np.float32) + opacity * colours.astype(np.float32)
+    """Lay colours over an image, both uint8 (h, w, 3); opacity 0 shows the image alone."""
+    mixed = (1 - opacity) * image.astype(np.float32) + opacity * colours.astype(np.float32)
     result: NDArray[np.uint8] = np.rint(mixed).astype(np.uint8)
     return result
 
@@ -75,7 +75,7 @@ def envelope(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Close the gaps of a mask (h, w) that are too narrow to be outlined one by one.
 
     The mesh of a network becomes one region with one outline: gaps narrower than about a
-    twenty-fourth of the picture's shorter side are filled. For drawing only; no score sees it.
+    twenty-fourth of the image's shorter side are filled. For drawing only; no score sees it.
     """
     reach = max(1, min(mask.shape) // 48)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -84,9 +84,9 @@ def envelope(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return result
 
 
-def greyed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Fade a picture (h, w, 3) to pale grey: the ground on which a missing map is announced."""
-    grey = picture.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+def greyed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fade an image (h, w, 3) to pale grey: the ground on which a missing map is announced."""
+    grey = image.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     return np.repeat(np.rint(160 + grey * 0.3).astype(np.uint8)[..., None], 3, axis=2)
 
 

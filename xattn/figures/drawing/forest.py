@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.figures import style
 from xattn.figures.drawing.interactive import BESIDE, SPAN, mark
-from xattn.figures.evidence import by_kind
 from xattn.figures.numbers import readable, shortened
+from xattn.figures.run_sources import by_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

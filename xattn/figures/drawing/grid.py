@@ -1,4 +1,4 @@
-"""Panels of pictures and maps on a page, placed in mm, with what stands below them."""
+"""Panels of images and maps on a page, placed in mm, with what stands below them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NOTE_MM = 3.0
 _PT_MM = 25.4 / 72
 _OPACITY = 0.55
 _EDGE = [Stroke(linewidth=1.3, foreground="#000000", alpha=0.6), Normal()]
-_SPECK = 0.15  # parts below this share of a mask's largest part are not outlined
+_SPECK = 0.15  # parts below this fraction of a mask's largest part are not outlined
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Grid:
         above: float = HEAD_MM,
         note: bool = False,
     ) -> Grid:
-        """Return a grid of panels in the shape of the run's pictures, above a foot.
+        """Return a grid of panels in the shape of the run's images, above a foot.
 
         With a note there is room for a line below all. Panels are at most 28 mm wide, and less
         where columns or rows would not fit the page.
@@ -131,49 +131,49 @@ def spread_words(methods: Sequence[str]) -> str:
     return f"Cells of {named} drawn evenly spread: not recorded where they lie"
 
 
-def draw_picture(
-    ax: Axes, picture: NDArray[np.uint8] | None, size: tuple[int, int]
+def draw_image(
+    ax: Axes, image: NDArray[np.uint8] | None, size: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Draw a picture (h, w, 3), or say that its file is gone; return what is drawn."""
-    shown = compose.blank(*size) if picture is None else picture
+    """Draw an image (h, w, 3), or say that its file is gone; return what is drawn."""
+    shown = compose.blank(*size) if image is None else image
     ax.imshow(shown, interpolation="none")
-    if picture is None:
+    if image is None:
         announce(ax, "file not found")
     return shown
 
 
 def draw_overlay(
-    ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
+    ax: Axes, image: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
 ) -> None:
-    """Draw a map (h', w') over a picture (h, w, 3), or say why there is nothing to show."""
-    if _defective(ax, picture, native):
+    """Draw a map (h', w') over an image (h, w, 3), or say why there is nothing to show."""
+    if _defective(ax, image, native):
         return
-    colours = compose.colourise(compose.scaled(native, cells, *picture.shape[:2]))
-    ax.imshow(compose.blend(picture, colours, _OPACITY), interpolation="none")
+    colours = compose.colourise(compose.scaled(native, cells, *image.shape[:2]))
+    ax.imshow(compose.blend(image, colours, _OPACITY), interpolation="none")
 
 
 def draw_native(
-    ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
+    ax: Axes, image: NDArray[np.uint8], native: NDArray[np.float32], cells: Cells
 ) -> None:
-    """Draw a map at its own resolution, each of its cells where it lies in the picture's frame."""
-    if _defective(ax, picture, native):
+    """Draw a map at its own resolution, each of its cells where it lies in the image's frame."""
+    if _defective(ax, image, native):
         return
     ax.imshow(
-        compose.blocks(native, cells, *picture.shape[:2]),
+        compose.blocks(native, cells, *image.shape[:2]),
         cmap=style.MAP_COLOURS, vmin=0, vmax=1, interpolation="none",
     )  # fmt: skip
 
 
-def _defective(ax: Axes, picture: NDArray[np.uint8], native: NDArray[np.float32]) -> bool:
+def _defective(ax: Axes, image: NDArray[np.uint8], native: NDArray[np.float32]) -> bool:
     """Say in the panel why a map cannot be shown, if it cannot."""
     if why := compose.defect(native):
-        draw_nothing(ax, picture, why)
+        draw_nothing(ax, image, why)
     return bool(why)
 
 
-def draw_nothing(ax: Axes, picture: NDArray[np.uint8], why: str) -> None:
-    """Draw a faded picture (h, w, 3) with the reason why no map lies over it."""
-    ax.imshow(compose.greyed(picture), interpolation="none")
+def draw_nothing(ax: Axes, image: NDArray[np.uint8], why: str) -> None:
+    """Draw a faded image (h, w, 3) with the reason why no map lies over it."""
+    ax.imshow(compose.greyed(image), interpolation="none")
     announce(ax, why)
 
 
@@ -208,7 +208,7 @@ def announce(ax: Axes, words: str) -> None:
 
 def outline(ax: Axes, mask: NDArray[np.bool_], stroke: style.Stroke) -> None:
     """Outline a mask (h, w) in its colour, with a dark edge that shows on any skin."""
-    # A margin of zeros closes outlines at the picture's edge.
+    # A margin of zeros closes outlines at the image's edge.
     padded = np.pad(main_parts(compose.envelope(mask)), 1).astype(np.float32)
     y, x = np.arange(-1, mask.shape[0] + 1), np.arange(-1, mask.shape[1] + 1)
     lines = ax.contour(x, y, padded, levels=[0.5], colors=[stroke.colour], linewidths=0.7,
@@ -252,7 +252,7 @@ def draw_foot(
     scale = ScalarMappable(cmap=colormaps[style.MAP_COLOURS])
     colours = fig.colorbar(scale, cax=bar, orientation="horizontal", ticks=[0, 1])
     colours.ax.set_xticklabels(["0", "1"], fontsize=style.pt(6.2))
-    bar.text(-0.06, 0.5, "share of each\nmap's maximum", transform=bar.transAxes, ha="right",
+    bar.text(-0.06, 0.5, "fraction of each\nmap's maximum", transform=bar.transAxes, ha="right",
              va="center", fontsize=style.pt(6.2))  # fmt: skip
     colours.outline.set_visible(False)
     handles = [

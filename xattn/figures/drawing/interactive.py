@@ -1,4 +1,4 @@
-"""Figures inside a page whose points know their row of the table: SVG elements, no picture."""
+"""Figures inside a page whose points know their row of the table: SVG elements, no bitmap."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
+from xattn.figures.run_sources import RunSources
 from xattn.runs.places import off_by_spreading, spread_note
 from xattn.splits.membership import unlike_in
 from xattn.splits.samples import SPLITS
@@ -25,25 +25,25 @@ def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int])
         scores: performance, or None where labels are missing.
         defects: method -> number of maps without positive attribution.
     """
-    evidence = tables.evidence
+    sources = tables.sources
     return [
-        *_about_images(evidence, scores),
-        *_about_maps(evidence, defects),
+        *_about_images(sources, scores),
+        *_about_maps(sources, defects),
         *_about_tests(tables),
-        *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(evidence)),
+        *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(sources)),
     ]
 
 
-def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[str]:
-    run = evidence.run
-    if "split" in run.predictions and not _splits_unknown(evidence):
+def _about_images(sources: RunSources, scores: Performance | None) -> Iterator[str]:
+    run = sources.run
+    if "split" in run.predictions and not _splits_unknown(sources):
         yield from _parts_in_training(run.predictions["split"], scores)
     else:
         yield _whether_trained_on(run.settings.get("training") or {})
     if scores is not None:
         yield from (f"In the training, {one}." for one in unlike_in(run.settings.get("training")))
-    yield from (f"{note}." for note in evidence.analysis.get("notes", []))
-    known = evidence.features
+    yield from (f"{note}." for note in sources.analysis.get("notes", []))
+    known = sources.features
     if known is not None and known.table["group"].isna().all():
         yield (
             "No groups (patients, lesions) are annotated, so every image counts as independent; "
@@ -51,10 +51,10 @@ def _about_images(evidence: Evidence, scores: Performance | None) -> Iterator[st
         )
 
 
-def _splits_unknown(evidence: Evidence) -> bool:
+def _splits_unknown(sources: RunSources) -> bool:
     """Say whether an evaluation left its column of splits empty for want of the training's."""
-    empty = not evidence.run.predictions["split"].isin(SPLITS).any()
-    return empty and "splits" in evidence.evaluation and evidence.evaluation["splits"] is None
+    empty = not sources.run.predictions["split"].isin(SPLITS).any()
+    return empty and "splits" in sources.evaluation and sources.evaluation["splits"] is None
 
 
 def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Iterator[str]:
@@ -64,14 +64,16 @@ def _parts_in_training(split: pd.Series[Any], scores: Performance | None) -> Ite
     if unknown == len(split):
         yield (
             "None of these images is in the splits of the model's training by its id; the same "
-            "picture under another id would not be noticed."
+            "image under another id would not be noticed."
         )
         return
-    parts = [f"trained on {of['train']:,} of these images"] if of["train"] else []
-    parts += [f"chosen by {of['val']:,}{'' if parts else ' of these images'}"] if of["val"] else []
+    parts = [f"The model was trained on {of['train']:,} of these images"] if of["train"] else []
+    if of["val"]:
+        which = "" if parts else " of these images"
+        parts.append(f"{of['val']:,}{which} were used for model selection (validation)")
     held_out = scores is not None and scores.held_out
     if parts:
-        known = f"The model was {' and '.join(parts)}"
+        known = " and ".join(parts)
         if scores is None:
             yield f"{known}; gaps may be too small."
         elif held_out:
@@ -101,20 +103,20 @@ def _whether_trained_on(training: dict[str, Any]) -> str:
     )
 
 
-def _about_maps(evidence: Evidence, defects: dict[str, int]) -> Iterator[str]:
-    note, facts = spread_note(evidence.run.spread_evenly), evidence.analysis
+def _about_maps(sources: RunSources, defects: dict[str, int]) -> Iterator[str]:
+    note, facts = spread_note(sources.run.spread_evenly), sources.analysis
     if note and note not in facts.get("notes", []):
         yield f"{note}."
-    elsewhere = off_by_spreading(evidence.run.settings)
-    scored_spread = facts.get("cells_spread_evenly", evidence.run.methods)
+    elsewhere = off_by_spreading(sources.run.settings)
+    scored_spread = facts.get("cells_spread_evenly", sources.run.methods)
     moved = [method for method in elsewhere if method in scored_spread]
-    if moved and evidence.table("alignment") is not None:
+    if moved and sources.table("alignment") is not None:
         yield (
             f"The scores of {listed(moved)} are of an earlier version, with the cells of maps "
-            "spread evenly; the pictures show them where they lie. Repeat `xattn feature-usage` to "
+            "spread evenly; the images show them where they lie. Repeat `xattn feature-usage` to "
             "score them there."
         )
-    total = len(evidence.run.predictions)
+    total = len(sources.run.predictions)
     for method, n in defects.items():
         if n:
             yield (
@@ -124,11 +126,11 @@ def _about_maps(evidence: Evidence, defects: dict[str, int]) -> Iterator[str]:
 
 
 def _about_tests(tables: Tables) -> Iterator[str]:
-    evidence = tables.evidence
-    if evidence.positive and len(evidence.run.classes) > 2:
+    sources = tables.sources
+    if sources.positive and len(sources.run.classes) > 2:
         yield (
-            f"The analysis is of {evidence.positive} against all other classes together: scores, "
-            "rates and changed decisions speak of that alone."
+            f"The analysis is of {sources.positive} against all other classes together: scores, "
+            "rates and changed decisions refer to that alone."
         )
     if tables.alignment is not None:
         yield (

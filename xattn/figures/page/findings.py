@@ -37,7 +37,7 @@ def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
     """
     return [
         *_performance(scores),
-        *verdict_findings(tables.evidence),
+        *verdict_findings(tables.sources),
         *map(Finding, _used(tables) if tables.verdicts is None else _failed_controls(tables)),
         *map(Finding, _control_edits(tables)),
         *_looked_at(tables),
@@ -73,19 +73,19 @@ def _performance(scores: Performance | None) -> Iterator[Finding]:
 def _looked_at(tables: Tables) -> Iterator[Finding]:
     if tables.alignment is None:
         return
-    for method in tables.evidence.run.methods:
+    for method in tables.sources.run.methods:
         rows = tables.ranked(method)
         if rows.empty:
             continue
         above, below = tables.apart_from_chance(method)
         if len(above):
-            yield _placed(f"The maps of {method} lie more than by chance on", above)
+            yield _placed(f"Attribution of {method} exceeds chance on", above)
         if len(below):
-            yield _placed(f"The maps of {method} lie less than by chance on", below.iloc[::-1])
+            yield _placed(f"Attribution of {method} is below chance on", below.iloc[::-1])
         if above.empty and below.empty:
             which = "the one feature" if len(rows) == 1 else f"any of {len(rows)} features"
             yield _placed(
-                f"The maps of {method} do not lie on {which} more or less than by chance; the "
+                f"Attribution of {method} neither exceeds chance nor is below it on {which}; the "
                 "largest lift over chance is on",
                 rows[:1],
             )
@@ -107,7 +107,7 @@ def _used(tables: Tables) -> Iterator[str]:
     table = tables.usage
     if table is None:
         return
-    alpha = tables.evidence.alpha
+    alpha = tables.sources.alpha
     used, tested = used_rows(table), table[table["p_adjusted"].notna()]
     seen = set(used["feature"])
     by_effect = used.sort_values("effect_bits", ascending=False, kind="stable")
@@ -135,7 +135,7 @@ def _failed_controls(tables: Tables) -> Iterator[str]:
     failed = features(used_rows(tables.usage, controls=True), controls=True)
     if failed:
         yield (
-            f"Take care: the control {listed(failed)}, which no model can know, came out as used."
+            f"Warning: a negative control is significant: {listed(failed)}. No model can know it."
         )
 
 
@@ -149,8 +149,8 @@ def _control_edits(tables: Tables) -> Iterator[str]:
         moved = with_interval(float(row["excess_logit"]), low, high)
         control = f"editing a patch of plain skin against another one moved the logit by {moved}"
         p = p_phrase(float(row["p_value"]))
-        if row["p_value"] < tables.evidence.alpha:
-            yield f"Take care: {control} ({p}), where nothing should happen."
+        if row["p_value"] < tables.sources.alpha:
+            yield f"Warning: {control} ({p}), where nothing should happen."
         else:
             yield f"The control held: {control} ({p}), where nothing should happen."
 
@@ -167,7 +167,7 @@ def _agreeing(tables: Tables) -> Iterator[str]:
         value = with_interval(middle, low, high)
         chance = float(row["chance_rank_correlation"])
         p = p_phrase(float(row["p_adjusted"]))
-        shown = row["p_adjusted"] < tables.evidence.alpha
+        shown = row["p_adjusted"] < tables.sources.alpha
         more = "more" if row["rank_correlation"] > chance else "less"
         side = f"agree {more} than" if shown else "do not agree more or less than"
         yield (
@@ -180,7 +180,7 @@ def _gaps(tables: Tables) -> Iterator[Finding]:
     table = tables.bias
     if table is None:
         return
-    alpha, sides = tables.evidence.alpha, _sides(table)
+    alpha, sides = tables.sources.alpha, _sides(table)
     known = table[table["p_adjusted"].notna()]
     found = found_first(known[known["p_adjusted"] < alpha], "gap", alpha)
     if known.empty:
@@ -239,7 +239,7 @@ def _unfair(tables: Tables) -> Iterator[str]:
     rows = table[(table["metric"] == "equalized_odds_difference") & table["p_adjusted"].notna()]
     if rows.empty:
         return
-    found = rows[rows["p_adjusted"] < tables.evidence.alpha]
+    found = rows[rows["p_adjusted"] < tables.sources.alpha]
     top = (found if len(found) else rows).sort_values("value", kind="stable").iloc[-1]
     middle, low, high = (float(top[k]) for k in ("value", "low", "high"))
     value = with_interval(middle, low, high)
@@ -248,6 +248,6 @@ def _unfair(tables: Tables) -> Iterator[str]:
     yield (
         f"Equalised odds between the groups of {count(len(rows), 'feature')}: "
         f"{f'{len(found)} {differ} significantly, the most by ' if len(found) else held}"
-        f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; groups dealt out at "
-        f"random {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
+        f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; random "
+        f"groups {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
     )

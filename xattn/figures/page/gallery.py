@@ -1,4 +1,4 @@
-"""The report's pictures: few enough for one file, chosen by rule, each map a layer of its own."""
+"""The report's images: few enough for one file, chosen by rule, each map a layer of its own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.choose import chosen
 from xattn.figures.drawing import compose
-from xattn.figures.drawing.pictures import as_uri, outline_path, seen_part
+from xattn.figures.drawing.thumbnails import as_uri, outline_path, seen_part
 from xattn.figures.style import Stroke
 from xattn.images import Cells
 
 MOST_BYTES = 9_000_000
-"""Pictures stop here, whatever was asked for, so that the page stays under 15 MB."""
+"""Thumbnails stop here, whatever was asked for, so that the page stays under 15 MB."""
 
-_FRAME = 2_000  # bytes of markup around the pictures of one tile
+_FRAME = 2_000  # bytes of markup around the thumbnails of one tile
 _BATCH = 16  # images whose maps and masks are read together
 
 
@@ -31,7 +31,7 @@ class Layer:
         method: number of the method, among those of all runs.
         name: model, where there are several, and method.
         uri: the coloured map as a data URI, "" if it has a defect.
-        defect: why there is no picture, else "".
+        defect: why the map cannot be drawn, else "".
     """
 
     model: int
@@ -57,14 +57,14 @@ class Stage:
     Attributes:
         aspect: width / height of the part, in the original image.
         grid: (height, width) of the masks.
-        picture: data URI, "" if the file cannot be read.
+        thumbnail: data URI, "" if the file cannot be read.
         layers: one per model and method.
         outlines: one per mask that is not empty, narrow gaps closed.
     """
 
     aspect: float
     grid: tuple[int, int]
-    picture: str
+    thumbnail: str
     layers: list[Layer]
     outlines: list[Outline]
 
@@ -86,7 +86,7 @@ class Tile:
     @property
     def size(self) -> int:
         """Number of bytes this tile adds to the page."""
-        texts = [t for s in self.stages for t in (s.picture, *(layer.uri for layer in s.layers))]
+        texts = [t for s in self.stages for t in (s.thumbnail, *(layer.uri for layer in s.layers))]
         paths = [o.path for s in self.stages for o in s.outlines]
         return _FRAME + sum(map(len, texts)) + sum(map(len, paths))
 
@@ -110,94 +110,96 @@ class Gallery:
     rule: str
 
 
-def make_gallery(together: Together, n: int, most: int | None = None) -> Gallery:
+def make_gallery(aligned: AlignedRuns, n: int, most: int | None = None) -> Gallery:
     """Choose n images and draw their layers, as far as `most` bytes (`MOST_BYTES`) allow."""
     most = MOST_BYTES if most is None else most
-    images, rule = chosen(together, max(n, 0))
+    images, rule = chosen(aligned, max(n, 0))
     tiles: list[Tile] = []
     used = 0
-    for tile in _tiles(together, images):
+    for tile in _tiles(aligned, images):
         used += tile.size
         if used > most:
             break
         tiles.append(tile)
     shown = {o.feature for tile in tiles for stage in tile.stages for o in stage.outlines}
     outlined = {
-        together.features.index(name): (name, stroke) for name, stroke in together.outlined.items()
+        aligned.features.index(name): (name, stroke) for name, stroke in aligned.outlined.items()
     }
     return Gallery(
         tiles,
         {i: drawn for i, drawn in outlined.items() if i in shown},
-        together.rows.shape[1],
+        aligned.rows.shape[1],
         len(images),
         rule,
     )
 
 
-def _tiles(together: Together, images: NDArray[np.intp]) -> Iterator[Tile]:
+def _tiles(aligned: AlignedRuns, images: NDArray[np.intp]) -> Iterator[Tile]:
     for start in range(0, len(images), _BATCH):
         some = images[start : start + _BATCH]
-        rows = together.rows[:, some]
+        rows = aligned.rows[:, some]
         maps = [
-            {method: _maps(together, run, method, rows[run]) for method in folder.methods}
-            for run, folder in enumerate(together.runs)
+            {method: _maps(aligned, run, method, rows[run]) for method in folder.methods}
+            for run, folder in enumerate(aligned.runs)
         ]
-        masks = [e.masks(rows[run].tolist()) for run, e in enumerate(together.evidence)]
+        masks = [e.masks(rows[run].tolist()) for run, e in enumerate(aligned.sources)]
         for place, image in enumerate(some):
-            views = _views(together, int(image))
+            views = _views(aligned, int(image))
             stages = [
-                _stage(together, models, int(image),
+                _stage(aligned, models, int(image),
                        [{m: stack[place] for m, stack in maps[run].items()} for run in models],
                        [masks[run][place] for run in models])
                 for models in views
             ]  # fmt: skip
-            yield Tile(int(image), together.ids[image], stages)
+            yield Tile(int(image), aligned.ids[image], stages)
 
 
-def _maps(together: Together, run: int, method: str, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+def _maps(
+    aligned: AlignedRuns, run: int, method: str, rows: NDArray[np.intp]
+) -> NDArray[np.float32]:
     """Read the maps of some rows, (len(rows), h, w); a chunk of the store holds many."""
-    stored = together.runs[run].map_array(method)
+    stored = aligned.runs[run].map_array(method)
     wanted, back = np.unique(rows, return_inverse=True)
     return np.asarray(stored.oindex[wanted], np.float32)[back]
 
 
-def _views(together: Together, image: int) -> list[list[int]]:
+def _views(aligned: AlignedRuns, image: int) -> list[list[int]]:
     """Gather the runs that saw the same part of an image."""
     found: dict[tuple[float, ...], list[int]] = {}
-    for run, folder in enumerate(together.runs):
-        box = folder.view(int(together.rows[run, image])).box
+    for run, folder in enumerate(aligned.runs):
+        box = folder.view(int(aligned.rows[run, image])).box
         found.setdefault(tuple(round(v, 3) for v in box), []).append(run)
     return list(found.values())
 
 
 def _stage(
-    together: Together,
+    aligned: AlignedRuns,
     models: list[int],
     image: int,
     maps: list[dict[str, NDArray[np.float32]]],
     masks: list[dict[str, NDArray[np.bool_]]],
 ) -> Stage:
-    first = together.runs[models[0]]
-    row = int(together.rows[models[0], image])
+    first = aligned.runs[models[0]]
+    row = int(aligned.rows[models[0], image])
     box = first.view(row).box
-    picture = seen_part(first, row)
+    thumbnail = seen_part(first, row)
     # Masks of whichever run has them: they are the image's, not the model's.
     which = next((i for i, found in enumerate(masks) if found), 0)
-    grid = together.runs[models[which]].preprocessing.size
-    several = len(together.runs) > 1
+    grid = aligned.runs[models[which]].preprocessing.size
+    several = len(aligned.runs) > 1
     return Stage(
         aspect=round((box[2] - box[0]) / (box[3] - box[1]), 4),
         grid=grid,
-        picture="" if picture is None else as_uri(picture),
+        thumbnail="" if thumbnail is None else as_uri(thumbnail),
         layers=[
-            _layer(model, together.methods.index(method),
-                   f"{together.names[model]}, {method}" if several else method, native,
-                   together.runs[model].cells(method), grid)
+            _layer(model, aligned.methods.index(method),
+                   f"{aligned.names[model]}, {method}" if several else method, native,
+                   aligned.runs[model].cells(method), grid)
             for model, found in zip(models, maps, strict=True)
             for method, native in found.items()
         ],
         outlines=[
-            Outline(together.features.index(name), name, outline_path(compose.envelope(mask)))
+            Outline(aligned.features.index(name), name, outline_path(compose.envelope(mask)))
             for name, mask in masks[which].items()
         ],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the page's filters go by: a few facts of every image, those without a picture too."""
+"""What the page's filters go by: a few facts of every image, those without a thumbnail too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.figures.aligned_runs import Together
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.numbers import text_of
 from xattn.runs import RunFolder
 
@@ -30,7 +30,7 @@ class Said:
         confidence: probability of that class, 0 to 1.
         outcome: "correct", "false positive", "false negative", "wrong" (of more than two
             classes), or "" without a label.
-        in_training: whether the model is known to be fitted to the image, or chosen by it.
+        in_training: whether the model is known to be fitted to the image, or selected on it.
     """
 
     model: str
@@ -57,16 +57,16 @@ class Listing:
     listed: int
 
 
-def said_of(together: Together, image: int, positive: str | None) -> list[Said]:
+def said_of(aligned: AlignedRuns, image: int, positive: str | None) -> list[Said]:
     """Return what each model says of an image; `positive` as `positive_of` gives it."""
-    label = str(together.labels.iloc[image])
+    label = str(aligned.labels.iloc[image])
     said = []
-    for run, name in enumerate(together.names):
-        row = int(together.rows[run, image])
-        facts = together.runs[run].predictions.iloc[row]
+    for run, name in enumerate(aligned.names):
+        row = int(aligned.rows[run, image])
+        facts = aligned.runs[run].predictions.iloc[row]
         predicted = text_of(facts["predicted"])
-        confidence = max(float(facts[f"prob_{c}"]) for c in together.runs[run].classes)
-        taught = bool(together.in_training[run, image])
+        confidence = max(float(facts[f"prob_{c}"]) for c in aligned.runs[run].classes)
+        taught = bool(aligned.in_training[run, image])
         said.append(Said(name, predicted, confidence, outcome(label, predicted, positive), taught))
     return said
 
@@ -82,45 +82,45 @@ def outcome(label: str, predicted: str, positive: str | None) -> str:
     return "false positive" if predicted == positive else "false negative"
 
 
-def positive_of(together: Together) -> str | None:
-    """Return the class that false positives speak of: the analysis', else the last of two."""
-    classes = together.runs[0].classes
-    if len(classes) != 2 or any(run.classes != classes for run in together.runs):
+def positive_of(aligned: AlignedRuns) -> str | None:
+    """Return the class that false positives refer to: the analysis', else the last of two."""
+    classes = aligned.runs[0].classes
+    if len(classes) != 2 or any(run.classes != classes for run in aligned.runs):
         return None
-    said = together.evidence[0].analysis.get("positive")
+    said = aligned.sources[0].analysis.get("positive")
     return str(said) if said in classes else classes[-1]
 
 
-def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Listing:
+def make_listing(aligned: AlignedRuns, tiles: NDArray[np.intp], page: Path) -> Listing:
     """Gather the facts of all images, those of the tiles first, as far as `MOST_BYTES` allows.
 
     Args:
-        together: the runs.
-        tiles: places of the images that have a picture.
+        aligned: the runs.
+        tiles: places of the images that have a thumbnail.
         page: where the page will be: links to overlays start there.
     """
-    n = together.rows.shape[1]
-    classes = list(dict.fromkeys(c for run in together.runs for c in run.classes))
-    runs = range(len(together.runs))
-    said = [together.column("predicted", run).fillna("").astype(str) for run in runs]
-    classes = list(dict.fromkeys([*classes, *sorted(set(together.labels) - {""})]))
+    n = aligned.rows.shape[1]
+    classes = list(dict.fromkeys(c for run in aligned.runs for c in run.classes))
+    runs = range(len(aligned.runs))
+    said = [aligned.column("predicted", run).fillna("").astype(str) for run in runs]
+    classes = list(dict.fromkeys([*classes, *sorted(set(aligned.labels) - {""})]))
     code = {name: number for number, name in enumerate(classes)} | {"": -1}
-    labels = together.labels.map(code).to_numpy(int)
+    labels = aligned.labels.map(code).to_numpy(int)
     predicted = np.stack([column.map(code).to_numpy(int) for column in said])
     confident = np.stack(
         [
             run.predictions[[f"prob_{c}" for c in run.classes]].max(axis=1).to_numpy(float)[rows]
-            for run, rows in zip(together.runs, together.rows, strict=True)
+            for run, rows in zip(aligned.runs, aligned.rows, strict=True)
         ]
     )
     others = np.setdiff1d(np.arange(n), tiles)
     images: list[list[Any]] = []
     used = 0
     for place in np.concatenate([tiles, others]).tolist():
-        shown = np.flatnonzero(together.shows[place])
-        lifts = together.lifts[:, place][:, :, shown]
+        shown = np.flatnonzero(aligned.shows[place])
+        lifts = aligned.lifts[:, place][:, :, shown]
         facts = [
-            together.ids[place],
+            aligned.ids[place],
             int(labels[place]),
             shown.tolist(),
             [
@@ -128,26 +128,26 @@ def make_listing(together: Together, tiles: NDArray[np.intp], page: Path) -> Lis
                     int(predicted[run, place]),
                     round(float(confident[run, place]), 4),
                     [_numbers(values) for values in lifts[run]],
-                    int(together.in_training[run, place]),
+                    int(aligned.in_training[run, place]),
                 ]
-                for run in range(len(together.runs))
+                for run in range(len(aligned.runs))
             ],
         ]
         used += len(json.dumps(facts, separators=(",", ":"))) + 1
         if used > MOST_BYTES and len(images) >= len(tiles):
             break
         images.append(facts)
-    positive = positive_of(together)
+    positive = positive_of(aligned)
     content = {
-        "models": together.names,
-        "methods": together.methods,
+        "models": aligned.names,
+        "methods": aligned.methods,
         "classes": classes,
-        "features": together.features,
-        "artifacts": [together.features.index(name) for name in together.artifacts],
+        "features": aligned.features,
+        "artifacts": [aligned.features.index(name) for name in aligned.artifacts],
         "positive": None if positive is None else code[positive],
         "overlays": [
-            [_overlays(run, m, [i[0] for i in images], page) for m in together.methods]
-            for run in together.runs
+            [_overlays(run, m, [i[0] for i in images], page) for m in aligned.methods]
+            for run in aligned.runs
         ],
         "total": n,
         "images": images,

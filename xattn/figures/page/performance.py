@@ -16,7 +16,7 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of images and its 95 % interval."""
+    """A fraction of images and its 95 % interval."""
 
     value: float
     low: float
@@ -30,7 +30,7 @@ class Performance:
 
     Attributes:
         n: labelled images.
-        recall: class -> share of its images that were recognised.
+        recall: class -> fraction of its images that were recognised.
         balanced_accuracy: mean recall over the classes that have images.
         chance: balanced accuracy of a guess.
         confusion: counts, a row per label, a column per predicted class.
@@ -46,11 +46,11 @@ class Performance:
 
 
 def wilson(hits: int, n: int) -> Rate:
-    """Return a share with Wilson's 95 % interval (Wilson 1927), which holds near 0 and 1 too."""
-    share = hits / n
-    middle = (share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n**2))
-    return Rate(share, max(0.0, middle - half), min(1.0, middle + half), n)
+    """Return a fraction with Wilson's 95 % interval (Wilson 1927), which holds near 0 and 1 too."""
+    p = hits / n
+    middle = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
+    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2))
+    return Rate(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
 def performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | None:

@@ -1,4 +1,4 @@
-"""A figure as the page holds it: a picture, or an element whose points know their row."""
+"""A figure as the page holds it: a bitmap, or an element whose points know their row."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 
 from xattn.analysis.alignment.scores import degenerate
-from xattn.figures.aligned_runs import Together
-from xattn.figures.evidence import Evidence
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.numbers import listed, readable, unbroken
-from xattn.figures.page.gallery import MOST_BYTES as MOST_PICTURES
+from xattn.figures.page.gallery import MOST_BYTES as MOST_THUMBNAILS
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.listing import make_listing, positive_of, said_of
 from xattn.figures.page.model_card import model_card, model_name
@@ -24,19 +23,20 @@ from xattn.figures.page.performance import Performance, held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
 from xattn.figures.page.summary import Summary, summarise
+from xattn.figures.run_sources import RunSources
 from xattn.figures.style import DARK
 from xattn.runs import RunFolder
 from xattn.runs.atomic import replacing
 from xattn.runs.guard import LOCK, reading, writing
 
 MOST_ERRORS = 200
-"""Faults listed in the page; the rest stays in errors.csv."""
+"""Problems listed in the page; the rest stays in errors.csv."""
 TILES = 96
 """Images shown unless another number is asked for."""
 FIRST_TILES = 30
 """Images shown before a reader asks for more."""
 
-_MOST_SHOWN = 11_500_000  # bytes of pictures, figures and tables together
+_MOST_SHOWN = 11_500_000  # bytes of thumbnails, figures and tables together
 _BLOCK = 2**24  # values of maps that are looked through at a time
 _MOST_SETTINGS = 40_000  # characters of run.json and analysis.json, each
 
@@ -45,7 +45,7 @@ Run = RunFolder | str | Path
 
 @dataclass(frozen=True)
 class Part:
-    """What the page says of one run, its tables and pictures apart.
+    """What the page says of one run, its tables and thumbnails apart.
 
     Attributes:
         name, model: of the run's folder; of its architecture.
@@ -73,7 +73,7 @@ def report(
 
     Args:
         run: a finished run folder, or several whose images are the same; images that only some
-            of them hold are left out of the pictures.
+            of them hold are left out of the thumbnails.
         out: the file; default RUN/report.html, or report.html here for several runs.
         gallery: number of images shown; fewer where they would not fit 9 MB.
 
@@ -85,73 +85,73 @@ def report(
         UsageError: the runs hold no common image, or one is named twice.
     """
     runs = [run] if isinstance(run, RunFolder | str | Path) else list(run)
-    together = Together.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])
-    alone = together.runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
+    aligned = AlignedRuns.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])
+    alone = aligned.runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
     target = Path(out) if out is not None else alone
     with (
-        reading(*(one.path for one in together.runs)),
+        reading(*(one.path for one in aligned.runs)),
         writing(target.parent, "xattn report", f".{target.name}{LOCK}"),
     ):
-        for one in together.runs:
+        for one in aligned.runs:
             one.require_whole()
-        content = _content(together, gallery, target)
+        content = _content(aligned, gallery, target)
         page = _environment().get_template("report.html.j2").render(content)
         with replacing(target) as scratch:
             scratch.write_text(page, encoding="utf-8")
     return target
 
 
-def _content(together: Together, n: int, target: Path) -> dict[str, Any]:
+def _content(aligned: AlignedRuns, n: int, target: Path) -> dict[str, Any]:
     """Gather all that the template shows."""
-    parts = [_part(*pair) for pair in zip(together.evidence, together.names, strict=True)]
-    sections = make_sections(together)
+    parts = [_part(*pair) for pair in zip(aligned.sources, aligned.names, strict=True)]
+    sections = make_sections(aligned)
     taken = sum(panel.size for section in sections for panel in section.panels)
-    gallery = make_gallery(together, n, min(MOST_PICTURES, _MOST_SHOWN - taken))
+    gallery = make_gallery(aligned, n, min(MOST_THUMBNAILS, _MOST_SHOWN - taken))
     images = np.array([tile.image for tile in gallery.tiles], np.intp)
-    positive = positive_of(together)
-    errors, errors_total = _errors(together)
+    positive = positive_of(aligned)
+    errors, errors_total = _errors(aligned)
     return {
         "title": listed(list(dict.fromkeys(part.model for part in parts))),
         "many": len(parts) > 1,
         "parts": parts,
-        "methods": together.methods,
-        "models": together.names,
-        "left_out": together.left_out,
+        "methods": aligned.methods,
+        "models": aligned.names,
+        "left_out": aligned.left_out,
         "gallery": gallery,
         "first": FIRST_TILES,
-        "said": [said_of(together, int(image), positive) for image in images],
-        "labels": together.labels,
+        "said": [said_of(aligned, int(image), positive) for image in images],
+        "labels": aligned.labels,
         "positive": positive,
-        "features": together.features,
-        "artifacts": together.artifacts,
-        "attended": bool(np.isfinite(together.lifts).any()),
-        "taught": bool(together.in_training.any()),
-        "listing": make_listing(together, images, target),
+        "features": aligned.features,
+        "artifacts": aligned.artifacts,
+        "attended": bool(np.isfinite(aligned.lifts).any()),
+        "taught": bool(aligned.in_training.any()),
+        "listing": make_listing(aligned, images, target),
         "sections": sections,
         "inks": DARK,
         "errors": errors,
         "errors_total": errors_total,
-        "commands": commands(together),
+        "commands": commands(aligned),
     }
 
 
-def _part(evidence: Evidence, name: str) -> Part:
-    run = evidence.run
-    scores = held_out_performance(run.predictions.assign(label=evidence.labels), run.classes)
+def _part(sources: RunSources, name: str) -> Part:
+    run = sources.run
+    scores = held_out_performance(run.predictions.assign(label=sources.labels), run.classes)
     defects = {method: count_defects(run, method) for method in run.methods}
     return Part(
         name,
         model_name(run),
-        summarise(evidence, scores, defects),
+        summarise(sources, scores, defects),
         scores,
         model_card(run),
         _settings(run.settings),
-        _settings(evidence.analysis),
+        _settings(sources.analysis),
     )
 
 
 def _settings(facts: dict[str, Any]) -> str:
-    """Write settings out, cut where a file lists thousands of faults."""
+    """Write settings out, cut where a file lists thousands of problems."""
     text = json.dumps(facts, indent=2, ensure_ascii=False) if facts else ""
     if len(text) > _MOST_SETTINGS:
         more = len(text) - _MOST_SETTINGS
@@ -159,11 +159,11 @@ def _settings(facts: dict[str, Any]) -> str:
     return text
 
 
-def _errors(together: Together) -> tuple[list[dict[str, Any]], int]:
-    """Return the first faults of all runs, with the run's name, and how many there are."""
+def _errors(aligned: AlignedRuns) -> tuple[list[dict[str, Any]], int]:
+    """Return the first problems of all runs, with the run's name, and how many there are."""
     found = []
-    for evidence, name in zip(together.evidence, together.names, strict=True):
-        table = evidence.table("errors")
+    for sources, name in zip(aligned.sources, aligned.names, strict=True):
+        table = sources.table("errors")
         if table is not None:
             found.append(table.assign(run=name))
     if not found:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePosixPath
 
-from xattn.figures.aligned_runs import Together
-from xattn.figures.evidence import Evidence
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.folders import run_places
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 
-def commands(together: Together) -> list[str]:
+def commands(aligned: AlignedRuns) -> list[str]:
     """Return the commands that make these runs and their page again, from where they lie."""
     made = []
-    places = run_places(together.runs)
-    for evidence, place in zip(together.evidence, places, strict=True):
-        made.append(_explain(evidence.run, place))
-        if evidence.analysis or evidence.features is not None:
-            made.append(_feature_usage(place, evidence))
+    places = run_places(aligned.runs)
+    for sources, place in zip(aligned.sources, places, strict=True):
+        made.append(_explain(sources.run, place))
+        if sources.analysis or sources.features is not None:
+            made.append(_feature_usage(place, sources))
     words = ["xattn", "report", *places]
     made.append(shlex.join(words if len(places) == 1 else [*words, "--out", "report.html"]))
     return made
@@ -38,8 +38,8 @@ def _explain(run: RunFolder, place: str) -> str:
     return shlex.join(words)
 
 
-def _feature_usage(place: str, evidence: Evidence) -> str:
-    facts = evidence.analysis
+def _feature_usage(place: str, sources: RunSources) -> str:
+    facts = sources.analysis
     annotations = str(facts.get("annotations") or "isic_attributes.json")
     words = ["xattn", "feature-usage", "--annotations", annotations, "--run", place]
     for option in ("permutations", "bootstrap", "alpha", "seed"):

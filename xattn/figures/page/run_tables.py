@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import fixed, with_interval
 from xattn.figures.page.performance import Rate
 from xattn.figures.paper.alignment import ALL_LABELS
+from xattn.figures.run_sources import RunSources
 
 
 class Tables:
     """The tables that are there, ready for the sentences; absent ones are None."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        self.evidence = evidence
-        self.alignment = evidence.table("alignment")
-        self.usage = evidence.table("feature_usage")
-        self.bias = evidence.table("bias")
-        self.interventions = evidence.table("interventions")
-        self.agreement = evidence.table("agreement")
-        self.fairness = evidence.table("fairness")
-        self.verdicts = evidence.table("verdicts")
+    def __init__(self, sources: RunSources) -> None:
+        self.sources = sources
+        self.alignment = sources.table("alignment")
+        self.usage = sources.table("feature_usage")
+        self.bias = sources.table("bias")
+        self.interventions = sources.table("interventions")
+        self.agreement = sources.table("agreement")
+        self.fairness = sources.table("fairness")
+        self.verdicts = sources.table("verdicts")
 
     def ranked(self, method: str) -> pd.DataFrame:
         """Rows of one method over all labels, the largest lift over chance first."""
@@ -40,7 +40,7 @@ class Tables:
     def apart_from_chance(self, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Split the significant rows of `ranked` into those above and those below chance."""
         rows = self.ranked(method)
-        rows = rows[rows["p_adjusted"] < self.evidence.alpha]
+        rows = rows[rows["p_adjusted"] < self.sources.alpha]
         return rows[rows["over"] > 1], rows[rows["over"] <= 1]
 
 
@@ -67,6 +67,6 @@ def features(table: pd.DataFrame, controls: bool = False) -> list[str]:
     return list(dict.fromkeys(table["feature"].astype(str)))
 
 
-def rate(share: Rate) -> str:
+def rate(found: Rate) -> str:
     """Write a rate with its interval."""
-    return with_interval(share.value, share.low, share.high)
+    return with_interval(found.value, found.low, found.high)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xattn.figures.aligned_runs import Together
-from xattn.figures.evidence import Evidence
+from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.folders import run_places
 from xattn.figures.numbers import NOT_KNOWN, readable
 from xattn.figures.page.plots import Plot, make_plot
 from xattn.figures.page.verdict_words import Meaning, meanings
 from xattn.figures.registry import FIGURES, PaperFigure
+from xattn.figures.run_sources import RunSources
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
 from xattn.runs import RunFolder
 from xattn.runs.tables import TABLES, Table
-from xattn.runs.tables.layout import LOGIT_SPEAKS
+from xattn.runs.tables.layout import LOGIT_OF
 from xattn.runs.tables.sources import EVALUATE, USAGE
 
 MOST_BYTES = 5_000_000
@@ -69,12 +69,12 @@ class PageSection:
     panels: list[Panel]
 
 
-def make_sections(together: Together) -> list[PageSection]:
+def make_sections(aligned: AlignedRuns) -> list[PageSection]:
     """Gather tables and figures of all runs, as far as `MOST_BYTES` allows.
 
     Sections that no run has anything for are left out.
     """
-    places = dict(zip(together.names, run_places(together.runs), strict=True))
+    places = dict(zip(aligned.names, run_places(aligned.runs), strict=True))
     sections = []
     used = 0
     for name, table in TABLES.items():
@@ -83,8 +83,8 @@ def make_sections(together: Together) -> list[PageSection]:
             continue
         panels = [
             panel
-            for i, evidence in enumerate(together.evidence)
-            if (panel := _panel(table, FIGURES.get(plan.figure), evidence, together.names[i], i))
+            for i, sources in enumerate(aligned.sources)
+            if (panel := _panel(table, FIGURES.get(plan.figure), sources, aligned.names[i], i))
             is not None
         ]
         if not panels:
@@ -94,12 +94,12 @@ def make_sections(together: Together) -> list[PageSection]:
             if used > MOST_BYTES:
                 used -= panel.size
                 panels[place] = _too_large(panel, places[panel.model], name)
-        if len(together.runs) == 1:
+        if len(aligned.runs) == 1:
             panels = [Panel("", p.how, p.plot, p.sheet, p.missing) for p in panels]
         words: dict[str, Meaning] = {}
         if name == "verdicts":
-            words = {m.verdict: m for e in together.evidence for m in meanings(e)}
-        across = verdicts_across(together) if words else None
+            words = {m.verdict: m for e in aligned.sources for m in meanings(e)}
+        across = verdicts_across(aligned) if words else None
         sections.append(
             PageSection(
                 name, plan.title, plan.short, plan.lead, list(words.values()), across, panels
@@ -108,9 +108,9 @@ def make_sections(together: Together) -> list[PageSection]:
     return sections
 
 
-def verdicts_across(together: Together) -> Sheet | None:
+def verdicts_across(aligned: AlignedRuns) -> Sheet | None:
     """Return a table of features by runs with each run's verdict, None for a single run."""
-    tables = [e.table("verdicts") for e in together.evidence]
+    tables = [e.table("verdicts") for e in aligned.sources]
     if len(tables) < 2:
         return None
     said = [
@@ -118,7 +118,7 @@ def verdicts_across(together: Together) -> Sheet | None:
         for t in tables
     ]
     features = list(dict.fromkeys(name for one in said for name in one))
-    heads = [Head("feature", numeric=False), *(Head(n, numeric=False) for n in together.names)]
+    heads = [Head("feature", numeric=False), *(Head(n, numeric=False) for n in aligned.names)]
     rows = [
         [Cell(readable(f), f), *(Cell(str(one.get(f, NOT_KNOWN)), str(one.get(f))) for one in said)]
         for f in features
@@ -127,18 +127,18 @@ def verdicts_across(together: Together) -> Sheet | None:
 
 
 def _panel(
-    declared: Table, card: PaperFigure | None, evidence: Evidence, model: str, number: int
+    declared: Table, card: PaperFigure | None, sources: RunSources, model: str, number: int
 ) -> Panel | None:
-    name, table = declared.name, evidence.table(declared.name)
+    name, table = declared.name, sources.table(declared.name)
     if table is None:
         if declared.section is None or not declared.section.always:
             return None
-        return Panel(model, "", None, None, _why_missing(evidence.run, declared))
-    sheet = make_sheet(name, table, evidence.permutations(name), evidence.alpha)
+        return Panel(model, "", None, None, _why_missing(sources.run, declared))
+    sheet = make_sheet(name, table, sources.permutations(name), sources.alpha)
     plot = None
     if card is not None:
-        plot = make_plot(card, evidence.run, sheet.places, f"{card.name}-{number}")
-    return Panel(model, _how(evidence, declared), plot, sheet, "")
+        plot = make_plot(card, sources.run, sheet.places, f"{card.name}-{number}")
+    return Panel(model, _how(sources, declared), plot, sheet, "")
 
 
 def _too_large(panel: Panel, place: str, table: str) -> Panel:
@@ -146,43 +146,43 @@ def _too_large(panel: Panel, place: str, table: str) -> Panel:
     return Panel(panel.model, "", None, None, missing)
 
 
-def _how(evidence: Evidence, declared: Table) -> str:
+def _how(sources: RunSources, declared: Table) -> str:
     """Say where the p-values and intervals of a table come from, as far as it is recorded."""
     if declared.source == USAGE:
-        return _how_analysed(evidence, declared)
+        return _how_analysed(sources, declared)
     if declared.source is not None and declared.source.record == EVALUATE.record:
-        return _how_evaluated(evidence)
+        return _how_evaluated(sources)
     return ""
 
 
-def _how_analysed(evidence: Evidence, declared: Table) -> str:
-    facts, parts, table = evidence.analysis, [], declared.name
-    permutations = evidence.permutations(table) if table != "verdicts" else None
+def _how_analysed(sources: RunSources, declared: Table) -> str:
+    facts, parts, table = sources.analysis, [], declared.name
+    permutations = sources.permutations(table) if table != "verdicts" else None
     if permutations is not None:
-        method = evidence.adjusted(table)
+        method = sources.adjusted(table)
         parts.append(f"p-values from {permutations:,} permutations, adjusted by {method}'s method")
     if "bootstrap" in facts:
         parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
     if table == "interventions" and "intervention_images" in facts:
         parts.append(f"at most {facts['intervention_images']:,} images for each edit")
-    several = len(evidence.run.classes) > 2
-    speaks = "" if declared.section is None else declared.section.speaks_of
-    if speaks and evidence.positive and facts:
+    several = len(sources.run.classes) > 2
+    which = "" if declared.section is None else declared.section.of_class
+    if which and sources.positive and facts:
         against = f", against {facts['against']}" if several else ""
-        parts.append(f"{speaks} of {evidence.positive}{against}")
-    elif speaks == LOGIT_SPEAKS and several:
-        parts.append(f"{speaks} of the class predicted before the edit")
+        parts.append(f"{which} of {sources.positive}{against}")
+    elif which == LOGIT_OF and several:
+        parts.append(f"{which} of the class predicted before the edit")
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] + "." if text else ""
 
 
-def _how_evaluated(evidence: Evidence) -> str:
-    facts, parts = evidence.evaluation, []
+def _how_evaluated(sources: RunSources) -> str:
+    facts, parts = sources.evaluation, []
     if "bootstrap" in facts:
         parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
-    if facts.get("positive") and len(evidence.run.classes) > 2:
+    if facts.get("positive") and len(sources.run.classes) > 2:
         parts.append(f"{facts['positive']} against {facts['against']}")
     if "seed" in facts:
         parts.append(f"seed {facts['seed']}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import count, fixed, listed, readable
 from xattn.figures.page.caveats import caveats
 from xattn.figures.page.findings import findings
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding
+from xattn.figures.run_sources import RunSources
 from xattn.runs.tables.verdicts import CHANGES
 
 
@@ -33,7 +33,7 @@ class Summary:
     caveats: list[str]
 
 
-def summarise(evidence: Evidence, scores: Performance | None, defects: dict[str, int]) -> Summary:
+def summarise(sources: RunSources, scores: Performance | None, defects: dict[str, int]) -> Summary:
     """Say what the run's tables say.
 
     Args:
@@ -41,20 +41,20 @@ def summarise(evidence: Evidence, scores: Performance | None, defects: dict[str,
         scores: performance, or None where labels are missing.
         defects: method -> number of maps without positive attribution.
     """
-    tables = Tables(evidence)
-    facts = [_images(evidence), *_performance_fact(scores)]
+    tables = Tables(sources)
+    facts = [_images(sources), *_performance_fact(scores)]
     facts += [*_looked_at_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
     return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
 
 
-def _images(evidence: Evidence) -> Fact:
-    run = evidence.run
-    labels = evidence.labels[evidence.labels != ""].value_counts().sort_index()
-    shares = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
-    note = shares or "without labels"
-    errors = evidence.table("errors")
+def _images(sources: RunSources) -> Fact:
+    run = sources.run
+    labels = sources.labels[sources.labels != ""].value_counts().sort_index()
+    fractions = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
+    note = fractions or "without labels"
+    errors = sources.table("errors")
     if errors is not None:
-        note += f"; {count(len(errors), 'fault')}, see below"
+        note += f"; {count(len(errors), 'problem')}, see below"
     return Fact("Images", f"{len(run.predictions):,}", note)
 
 
@@ -66,16 +66,16 @@ def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
 
 
 def _looked_at_fact(tables: Tables) -> Iterator[Fact]:
-    if tables.alignment is None or not tables.evidence.run.methods:
+    if tables.alignment is None or not tables.sources.run.methods:
         return
-    method = tables.evidence.run.methods[0]
+    method = tables.sources.run.methods[0]
     above, _ = tables.apart_from_chance(method)
     if len(above):
         top = above.iloc[0]
         note = f"by {method}: lift {lift(top)}{chance_of(top)}"
         yield Fact("Most looked at", readable(str(top["feature"])), note)
     else:
-        alpha = tables.evidence.alpha
+        alpha = tables.sources.alpha
         note = f"no lift of {method} is above chance (adjusted p < {alpha:g})"
         yield Fact("Most looked at", "none for certain", note)
 
@@ -87,7 +87,7 @@ def _used_fact(tables: Tables) -> Iterator[Fact]:
     used = features(used_rows(tables.usage))
     controls = tables.usage[tables.usage["kind"] == "control"]["feature"].nunique()
     passed = controls - used_rows(tables.usage, controls=True)["feature"].nunique()
-    note = f"adjusted p < {tables.evidence.alpha:g}"
+    note = f"adjusted p < {tables.sources.alpha:g}"
     if controls:
         note += f"; {passed} of {controls} controls unused, as they should be"
     yield Fact("Features used", f"{len(used)} of {len(tested)}", note)

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
 from xattn.figures.page.sentences import Finding, Item
+from xattn.figures.run_sources import RunSources
 from xattn.runs.tables import verdicts
 
 _MOST_NAMED = 5  # features with their numbers
@@ -33,23 +33,23 @@ class Meaning:
     says_not: str
 
 
-def meanings(evidence: Evidence) -> list[Meaning]:
+def meanings(sources: RunSources) -> list[Meaning]:
     """Return what the verdicts that occur in a run mean, in their usual order."""
-    table = evidence.table("verdicts")
+    table = sources.table("verdicts")
     if table is None:
         return []
-    change = evidence.analysis.get("smallest_change", SMALLEST_CHANGE)
-    effect = evidence.analysis.get("smallest_effect", SMALLEST_EFFECT)
+    change = sources.analysis.get("smallest_change", SMALLEST_CHANGE)
+    effect = sources.analysis.get("smallest_effect", SMALLEST_EFFECT)
     every = _meanings(f"{change:g}", f"{effect:g}")
     return [m for m in every if (table["verdict"] == m.verdict).any()]
 
 
-def verdict_findings(evidence: Evidence) -> Iterator[Finding]:
+def verdict_findings(sources: RunSources) -> Iterator[Finding]:
     """Say which features each verdict is on, with the numbers behind it."""
-    table = evidence.table("verdicts")
+    table = sources.table("verdicts")
     if table is None:
         return
-    table = _with_effects(table, evidence.table("feature_usage"))
+    table = _with_effects(table, sources.table("feature_usage"))
     for verdict in verdicts.VERDICTS:
         rows = table[table["verdict"] == verdict]
         if rows.empty:
@@ -115,7 +115,7 @@ def _meanings(change: str, effect: str) -> list[Meaning]:
         Meaning(
             verdicts.CHANGES,
             "Editing the feature itself moves the score, by more than the same edit elsewhere in "
-            "the picture does, and significantly more decisions flip.",
+            "the image does, and significantly more decisions flip.",
             "It does not say that every image is affected, nor that the model is wrong because of "
             "it. An edit leaves traces, and its control may not share all of them.",
         ),

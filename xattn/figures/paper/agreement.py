@@ -19,10 +19,10 @@ from xattn.figures.drawing.forest import (
     significant,
 )
 from xattn.figures.drawing.panels import legend, letter, zero_line
-from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
 from xattn.figures.numbers import shortened
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ MOST_ROWS = 40
 """Pairs that fit a page."""
 
 _ROW_MM, _HEADING_MM = 5.0, 6.0
-_TOP_OF_CHANCE = 10.0  # per cent: what two maps without any habit share of their top tenth
+_TOP_OF_CHANCE = 10.0  # per cent: what two maps without any habit have in common of their top tenth
 
 
 @figure(
     "agreement",
     meaning=(
         "How far two methods' maps of one image agree, as a mean over images with its 95 % "
-        "bootstrap interval: rank correlation over pixels, and the share of the top tenth of "
+        "bootstrap interval: rank correlation over pixels, and the fraction of the top tenth of "
         "pixels in common; the ticks are the same maps paired with the other method's maps of "
         "other images of the same label."
     ),
@@ -71,8 +71,8 @@ def draw_agreement(runs: Sequence[RunFolder]) -> Figure:
         ticks[top + _HEADING_MM / 2] = name
         y = top + _HEADING_MM + _ROW_MM * (pd.Series(range(len(table)), dtype=float) + 0.5)
         ticks |= dict(zip(y, map(_pair, table.to_dict("records")), strict=True))
-        _draw(left, table, "rank_correlation", 1, y, Evidence(run).alpha)
-        _draw(right, table, "overlap", 100, y, Evidence(run).alpha)
+        _draw(left, table, "rank_correlation", 1, y, RunSources(run).alpha)
+        _draw(right, table, "overlap", 100, y, RunSources(run).alpha)
         top += _HEADING_MM + _ROW_MM * len(table)
     _name_rows(left, ticks, names, top)
     zero_line(left)
@@ -91,7 +91,7 @@ def draw_agreement(runs: Sequence[RunFolder]) -> Figure:
     fig.suptitle("Pair of methods (number of images)", fontsize=style.pt(7), x=0.01, ha="left")
     handles = [key(style.OKABE_ITO["blue"], "o", "mean, 95 % interval")]
     handles.append(key_of_tick("chance: maps of other images"))
-    handles += keys_of_significance(Evidence(runs[0]).alpha, "against chance")
+    handles += keys_of_significance(RunSources(runs[0]).alpha, "against chance")
     legend(fig, handles, most=2)
     return fig
 

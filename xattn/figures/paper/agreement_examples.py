@@ -82,12 +82,12 @@ def pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
     return [FIRST_PAIR, *(pair for pair in found if pair != first)]
 
 
-def compare(run: RunFolder, methods: tuple[str, str], label: pd.Series[Any]) -> Compared:
+def compare_methods(run: RunFolder, methods: tuple[str, str], label: pd.Series[Any]) -> Compared:
     """Compare the maps of two methods of a run, and choose the examples.
 
     Left out are images with a map that is constant, has no positive part, or holds NaN or
-    infinity: it has no picture. Of equal correlations the earlier image comes first, and of an even
-    number of images the lower median is meant.
+    infinity: it cannot be drawn. Of equal correlations the earlier image comes first, and of an
+    even number of images the lower median is meant.
 
     Args:
         label: of each image (n,), "" where unknown, which is one more label.

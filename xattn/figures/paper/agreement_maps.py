@@ -12,11 +12,10 @@ from xattn.figures.drawing.grid import (
     Grid,
     describe,
     draw_foot,
+    draw_image,
     draw_overlay,
-    draw_picture,
     outline,
 )
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import (
     count,
     fixed,
@@ -26,8 +25,9 @@ from xattn.figures.numbers import (
     shortened,
     text_of,
 )
-from xattn.figures.paper.agreement_examples import Compared, compare, pairs
+from xattn.figures.paper.agreement_examples import Compared, compare_methods, pairs
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -57,44 +57,44 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
     Raises:
         NothingToDrawError: there are less than two methods, or no image has maps to compare.
     """
-    evidence = Evidence(run)
+    sources = RunSources(run)
     every = pairs(run.methods)
     if not every:
         raise NothingToDrawError(
             f"Expected maps of two methods or more in {run.path}, but got {listed(run.methods)}"
             "; name them with `xattn explain --method`"
         )
-    compared = _first_comparable(run, every, evidence.labels)
+    compared = _first_comparable(run, every, sources.labels)
     if not compared:
         raise NothingToDrawError(
             f"Expected images with maps to compare in {run.path}, but in every pair of methods one "
             "is flat or defective"
         )
     rows = [example.row for pair in compared for example in pair.examples]
-    masks = dict(zip(rows, evidence.masks(rows), strict=True))
-    present = [name for name in evidence.masked if any(name in found for found in masks.values())]
-    together = max(len(pair.examples) for pair in compared)
+    masks = dict(zip(rows, sources.masks(rows), strict=True))
+    present = [name for name in sources.masked if any(name in found for found in masks.values())]
+    aligned = max(len(pair.examples) for pair in compared)
     note = f"{len(compared)} of {count(len(every), 'pair')} of methods" * (
         len(compared) < len(every)
     )
-    grid = Grid.of(run, 3, together * len(compared), present, together, _HEADING_MM,
+    grid = Grid.of(run, 3, aligned * len(compared), present, aligned, _HEADING_MM,
                    _NOTE_MM if note else 0.0, note=bool(run.spread_evenly))  # fmt: skip
     fig = Figure(figsize=style.inches(grid.width, grid.height))
     if note:
         _write(fig, grid, grid.above - 1.0, note)
     for i, pair in enumerate(compared):
-        _title(fig, grid, i * together, pair)
+        _title(fig, grid, i * aligned, pair)
         for j, example in enumerate(pair.examples):
-            row = i * together + j
+            row = i * aligned + j
             first = grid.axes(fig, row, 0)
-            picture = draw_picture(first, evidence.picture(example.row), run.preprocessing.size)
+            image = draw_image(first, sources.image(example.row), run.preprocessing.size)
             for name, mask in masks[example.row].items():
-                outline(first, mask, evidence.strokes[name])
-            describe(first, _facts(run, example, evidence.labels), _agreement(example))
+                outline(first, mask, sources.strokes[name])
+            describe(first, _facts(run, example, sources.labels), _agreement(example))
             for column, method in enumerate(pair.methods, 1):
                 native = np.asarray(run.map_array(method)[example.row], np.float32)
-                draw_overlay(grid.axes(fig, row, column), picture, native, run.cells(method))
-    draw_foot(fig, grid, {name: evidence.strokes[name] for name in present}, [run])
+                draw_overlay(grid.axes(fig, row, column), image, native, run.cells(method))
+    draw_foot(fig, grid, {name: sources.strokes[name] for name in present}, [run])
     return fig
 
 
@@ -105,7 +105,7 @@ def _first_comparable(
     for pair in every:
         if len(found) == MOST_PAIRS:
             break
-        compared = compare(run, pair, label)
+        compared = compare_methods(run, pair, label)
         found += [compared] if compared.used else []
     return found
 

@@ -24,8 +24,8 @@ from xattn.figures.drawing.forest import (
     spread_out,
 )
 from xattn.figures.drawing.panels import legend
-from xattn.figures.evidence import Evidence
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ _LEAST, _MOST = 1 / 64, 64.0  # lifts beyond are drawn at the edge
 @figure(
     "alignment",
     meaning=(
-        "Lift of each attribution method on each feature: the share of positive attribution inside "
-        "the mask over the mask's share of the pixels, with 95 % bootstrap intervals; 1 is a map "
-        "spread evenly, the vertical ticks are the same maps against masks of other images of the "
-        "same label."
+        "Lift of each attribution method on each feature: the fraction of positive attribution "
+        "inside the mask over the mask's fraction of the pixels, with 95 % bootstrap intervals; 1 "
+        "is a map spread evenly, the vertical ticks are the same maps against masks of other "
+        "images of the same label."
     ),
     tables=("alignment",),
 )
 def draw_alignment(run: RunFolder) -> Figure:
     """Draw lift per feature and method over all labels, on a logarithmic axis."""
-    evidence = Evidence(run)
+    sources = RunSources(run)
     table = run.table("alignment")
     table = table[table["label"] == ALL_LABELS]
     if not table["lift"].notna().any():
@@ -73,10 +73,10 @@ def draw_alignment(run: RunFolder) -> Figure:
     for i, method in enumerate(methods):
         part = table[table["method"] == method]
         y = rows.of(part["feature"]) + offsets[i]
-        _draw_method(ax, part, y, colours[method], style.MARKERS[i % len(style.MARKERS)], evidence)
+        _draw_method(ax, part, y, colours[method], style.MARKERS[i % len(style.MARKERS)], sources)
     ax.axvline(1, color=style.ink(), linewidth=0.8, zorder=1)
     _lift_axis(ax, table)
-    ax.set_xlabel("lift (attribution inside the mask / share of area); 1 = spread evenly")
+    ax.set_xlabel("lift (attribution inside the mask / fraction of area); 1 = spread evenly")
     ax.set_title(
         "Feature (number of images with it)", fontsize=style.pt(7), fontweight="normal", loc="left"
     )
@@ -86,7 +86,7 @@ def draw_alignment(run: RunFolder) -> Figure:
     ]
     if "chance_lift" in table:
         handles.append(key_of_tick("chance: masks of other images"))
-    handles += keys_of_significance(evidence.alpha, "against chance")
+    handles += keys_of_significance(sources.alpha, "against chance")
     legend(fig, handles, most=2)
     if rows.left_out:
         fig.suptitle(f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the "
@@ -99,12 +99,12 @@ def _named(method: str, run: RunFolder) -> str:
 
 
 def _draw_method(
-    ax: Axes, part: pd.DataFrame, y: np.ndarray, colour: str, marker: str, evidence: Evidence
+    ax: Axes, part: pd.DataFrame, y: np.ndarray, colour: str, marker: str, sources: RunSources
 ) -> None:
     lift, low, high = (
         part[c].to_numpy(float).clip(_LEAST, _MOST) for c in ("lift", "lift_low", "lift_high")
     )
-    filled = significant(part, evidence.alpha)
+    filled = significant(part, sources.alpha)
     intervals(ax, lift, low, high, y, colour, marker, filled, part.index)
     if "chance_lift" in part:
         chance_ticks(ax, part["chance_lift"].clip(_LEAST, _MOST), y)

@@ -15,14 +15,14 @@ from xattn.figures.drawing.grid import (
     Grid,
     describe,
     draw_foot,
+    draw_image,
     draw_native,
     draw_overlay,
-    draw_picture,
     outline,
 )
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import predicted_words, readable, shortened
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -51,29 +51,29 @@ def draw_attribution_grid(run: RunFolder) -> Figure:
     """
     if not run.methods:
         raise NothingToDrawError(f"Expected maps in {run.path}, but got predictions alone")
-    evidence = Evidence(run)
-    chosen = rows_shown(run, evidence)
-    masks = evidence.masks(chosen["row"].tolist())
-    present = [name for name in evidence.masked if any(name in found for found in masks)]
+    sources = RunSources(run)
+    chosen = rows_shown(run, sources)
+    masks = sources.masks(chosen["row"].tolist())
+    present = [name for name in sources.masked if any(name in found for found in masks)]
     native = len(run.methods) <= _MOST_WITH_NATIVE
     columns = 1 + len(run.methods) * (2 if native else 1)
     grid = Grid.of(run, columns, len(chosen), present, note=bool(run.spread_evenly))
     fig = Figure(figsize=style.inches(grid.width, grid.height))
-    outlines = evidence.strokes
+    outlines = sources.strokes
     cells = {method: run.cells(method) for method in run.methods}
-    for i, (_, image) in enumerate(chosen.iterrows()):
-        row = int(image["row"])
+    for i, (_, facts) in enumerate(chosen.iterrows()):
+        row = int(facts["row"])
         first = grid.axes(fig, i, 0)
-        picture = draw_picture(first, evidence.picture(row), run.preprocessing.size)
+        image = draw_image(first, sources.image(row), run.preprocessing.size)
         for name, mask in masks[i].items():
             outline(first, mask, outlines[name])
-        describe_image(first, image, str(run.predictions["image_id"].iloc[row]))
+        describe_image(first, facts, str(run.predictions["image_id"].iloc[row]))
         column = 1
         for method in run.methods:
             found = np.asarray(run.map_array(method)[row], np.float32)
-            draw_overlay(grid.axes(fig, i, column), picture, found, cells[method])
+            draw_overlay(grid.axes(fig, i, column), image, found, cells[method])
             if native:
-                draw_native(grid.axes(fig, i, column + 1), picture, found, cells[method])
+                draw_native(grid.axes(fig, i, column + 1), image, found, cells[method])
             column += 1 + native
     grid.head(fig, _heads(run, native))
     draw_foot(fig, grid, {name: outlines[name] for name in present}, [run])
@@ -89,7 +89,7 @@ def _heads(run: RunFolder, native: bool) -> list[str]:
 
 
 def rows_shown(
-    run: RunFolder, evidence: Evidence, among: Collection[str] | None = None
+    run: RunFolder, sources: RunSources, among: Collection[str] | None = None
 ) -> pd.DataFrame:
     """Choose the images: one of each label and outcome, in order of label, correct ones first.
 
@@ -98,7 +98,7 @@ def rows_shown(
     Args:
         among: identifiers of the images to choose from, default all.
     """
-    frame = ranked(run, evidence)
+    frame = ranked(run, sources)
     if among is not None:
         ids = run.predictions["image_id"].astype(str)
         frame = frame[ids.isin(list(among)).to_numpy()[frame["row"]]]

@@ -17,16 +17,16 @@ from xattn.figures.drawing.grid import (
     Grid,
     describe,
     draw_foot,
+    draw_image,
     draw_nothing,
     draw_overlay,
-    draw_picture,
     outline,
 )
-from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
 from xattn.figures.numbers import predicted_words, readable, shortened
 from xattn.figures.paper.attribution_grid import rows_shown
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -62,22 +62,22 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
     if not methods:
         raise NothingToDrawError(f"Expected maps in {runs[0].path}, but got predictions alone")
     names = run_names(list(runs))
-    evidence = [Evidence(run) for run in runs]
+    sources = [RunSources(run) for run in runs]
     rows = [_rows(run) for run in runs]
-    chosen = _chosen(runs[0], evidence[0], rows)
-    masks = evidence[0].masks(chosen["row"].tolist())
-    present = [name for name in evidence[0].masked if any(name in found for found in masks)]
-    outlines = evidence[0].strokes
+    chosen = _chosen(runs[0], sources[0], rows)
+    masks = sources[0].masks(chosen["row"].tolist())
+    present = [name for name in sources[0].masked if any(name in found for found in masks)]
+    outlines = sources[0].strokes
     grid = Grid.of(runs[0], 1 + len(methods), len(chosen) * len(runs), present, len(runs),
                    _HEADING_MM, note=any(run.spread_evenly for run in runs))  # fmt: skip
     fig = Figure(figsize=style.inches(grid.width, grid.height))
-    facts = [ranked(run, known).set_index("row") for run, known in zip(runs, evidence, strict=True)]
-    for i, (image_id, image) in enumerate(chosen.iterrows()):
-        _title(fig, grid, i * len(runs), str(image_id), image)
+    facts = [ranked(run, known).set_index("row") for run, known in zip(runs, sources, strict=True)]
+    for i, (image_id, ranks) in enumerate(chosen.iterrows()):
+        _title(fig, grid, i * len(runs), str(image_id), ranks)
         for j, run in enumerate(runs):
             row = rows[j][str(image_id)]
             first = grid.axes(fig, i * len(runs) + j, 0)
-            picture = draw_picture(first, evidence[j].picture(row), run.preprocessing.size)
+            image = draw_image(first, sources[j].image(row), run.preprocessing.size)
             if j == 0:  # masks are in the view of the first model
                 for name, mask in masks[i].items():
                     outline(first, mask, outlines[name])
@@ -86,9 +86,9 @@ def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
                 ax = grid.axes(fig, i * len(runs) + j, column)
                 if method in run.methods:
                     native = np.asarray(run.map_array(method)[row], np.float32)
-                    draw_overlay(ax, picture, native, run.cells(method))
+                    draw_overlay(ax, image, native, run.cells(method))
                 else:
-                    draw_nothing(ax, picture, "no such maps")
+                    draw_nothing(ax, image, "no such maps")
     grid.head(fig, ["image and masks", *methods])
     draw_foot(fig, grid, {name: outlines[name] for name in present}, runs)
     return fig
@@ -98,12 +98,12 @@ def _rows(run: RunFolder) -> dict[str, int]:
     return {str(image): row for row, image in enumerate(run.predictions["image_id"])}
 
 
-def _chosen(run: RunFolder, evidence: Evidence, rows: list[dict[str, int]]) -> pd.DataFrame:
+def _chosen(run: RunFolder, sources: RunSources, rows: list[dict[str, int]]) -> pd.DataFrame:
     """Choose among the images of all runs as `attribution-grid` does; indexed by image_id."""
     common = set.intersection(*(set(one) for one in rows))
     if not common:
         raise NothingToDrawError("Expected runs with images in common, but got none")
-    shown = rows_shown(run, evidence, common)
+    shown = rows_shown(run, sources, common)
     ids = run.predictions["image_id"].astype(str).to_numpy()
     shown = shown.set_axis(pd.Index(ids[shown["row"].to_numpy()]), axis=0)
     return shown.head(max(1, min(_MOST_IMAGES, MOST_ROWS // len(rows))))

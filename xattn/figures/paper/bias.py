@@ -17,9 +17,9 @@ from xattn.figures.drawing.forest import (
     rows_by_kind,
 )
 from xattn.figures.drawing.panels import legend, letter, panels_over_rows, say_above, zero_line
-from xattn.figures.evidence import Evidence
 from xattn.figures.paper.bias_of_classes import draw_classes, of_classes
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 from xattn.runs.tables.names import METRICS
 
@@ -57,7 +57,7 @@ def draw_bias(run: RunFolder) -> Figure:
     Raises:
         NothingToDrawError: no artifact or group has enough images.
     """
-    evidence = Evidence(run)
+    sources = RunSources(run)
     every = run.table("bias")
     table = every[every.groupby("feature")["gap"].transform("count") > 0]
     if table.empty:
@@ -65,7 +65,7 @@ def draw_bias(run: RunFolder) -> Figure:
             f"Expected artifacts or groups of enough images in {run.path}/bias.csv, but got none"
         )
     if "kind" not in table:
-        table = table.assign(kind=table["feature"].map(evidence.kinds).fillna(""))
+        table = table.assign(kind=table["feature"].map(sources.kinds).fillna(""))
     measured = set(table.loc[table["gap"].notna(), "metric"])
     metrics = [m for m in _METRICS if m in measured]
     metrics += sorted(measured - set(metrics))
@@ -83,15 +83,13 @@ def draw_bias(run: RunFolder) -> Figure:
     more: list[str] = []
     if many:
         known = table[table["gap"].notna()]
-        fig, more = draw_classes(known, rows, row_mm, notes, evidence.alpha, run.classes)
+        fig, more = draw_classes(known, rows, row_mm, notes, sources.alpha, run.classes)
     else:
-        fig = _draw_metrics(table, rows, row_mm, notes, metrics, across, evidence.alpha)
+        fig = _draw_metrics(table, rows, row_mm, notes, metrics, across, sources.alpha)
     handles = keys_of_kinds(table, ", 95 % interval")
-    handles += keys_of_significance(evidence.alpha, "")
+    handles += keys_of_significance(sources.alpha, "")
     if many:
-        handles.append(
-            Line2D([], [], linestyle="none", label=f"*: adjusted p < {evidence.alpha:g}")
-        )
+        handles.append(Line2D([], [], linestyle="none", label=f"*: adjusted p < {sources.alpha:g}"))
     legend(fig, handles, most=3)
     words = "Images with the artifact or of the group − all others (numbers of both)"
     without = every["feature"].nunique() - table["feature"].nunique() - rows.left_out

@@ -24,8 +24,8 @@ _METRIC = "ece_adaptive"
 @figure(
     "calibration",
     meaning=(
-        "Share of right predictions against their confidence, in bins of equally many images with "
-        "95 % intervals; the band holds 95 % of what a calibrated model would show on as many "
+        "Fraction of right predictions against their confidence, in bins of equally many images "
+        "with 95 % intervals; the band holds 95 % of what a calibrated model would show on as many "
         "images, and the diagonal is perfect calibration."
     ),
     tables=("reliability", "performance"),
@@ -45,7 +45,7 @@ def draw_calibration(run: RunFolder) -> Figure:
         ax.set_title(SPLIT_NAMES.get(str(split), str(split)))
         ax.set_xlabel(f"confidence\n{_error(scores, str(split))}")
     letter(panels)
-    panels[0].set_ylabel("share predicted right")
+    panels[0].set_ylabel("fraction predicted right")
     return fig
 
 

@@ -33,7 +33,7 @@ _MOST_WITH_COUNTS = 10  # classes for which a cell holds two lines
     meaning=(
         "Images of each label (rows) by predicted class (columns): the colour and the upper number "
         "are per cent of the label's images, the number below counts them, and the last row is "
-        "what the same predictions give when dealt out to images at random."
+        "what the same predictions give when assigned to images at random."
     ),
     tables=("confusion",),
 )

@@ -19,9 +19,9 @@ from xattn.figures.drawing.forest import (
     rows_by_kind,
 )
 from xattn.figures.drawing.panels import legend, letter, panels_over_rows, say_above
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import count
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _PANELS = {
     meaning=(
         "How far the groups of each feature are apart at most, with 95 % intervals: equalised odds "
         "as a difference and as a ratio, and the demographic parity difference; the ticks are the "
-        "mean when groups are dealt out at random, since a largest gap is never 0."
+        "mean when groups are assigned at random, since a largest gap is never 0."
     ),
     tables=("fairness",),
 )
@@ -53,7 +53,7 @@ def draw_fairness(run: RunFolder) -> Figure:
     Raises:
         NothingToDrawError: no feature has two groups of enough images.
     """
-    evidence = Evidence(run)
+    sources = RunSources(run)
     every = run.table("fairness")
     table = every[every["value"].notna() & every["metric"].isin(METRICS)]
     if table.empty:
@@ -73,11 +73,11 @@ def draw_fairness(run: RunFolder) -> Figure:
     }
     fig, panels = panels_over_rows(rows, row_mm, notes, len(metrics), len(metrics))
     for ax, metric in zip(panels, metrics, strict=True):
-        _draw_metric(ax, table[table["metric"] == metric], metric, rows, evidence.alpha)
+        _draw_metric(ax, table[table["metric"] == metric], metric, rows, sources.alpha)
     letter(panels)
     handles = keys_of_kinds(table, ", 95 % interval")
-    handles.append(key_of_tick("chance: groups dealt out at random"))
-    handles += keys_of_significance(evidence.alpha, "")
+    handles.append(key_of_tick("chance: random groups"))
+    handles += keys_of_significance(sources.alpha, "")
     legend(fig, handles, most=3)
     words = "Groups furthest apart (images; groups)"
     without = every["feature"].nunique() - first.index.nunique()

@@ -27,8 +27,8 @@ from xattn.figures.drawing.forest import (
 )
 from xattn.figures.drawing.interactive import SPAN, mark
 from xattn.figures.drawing.panels import legend, letter
-from xattn.figures.evidence import Evidence
 from xattn.figures.registry import figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ _FRAME_MM = 40.0
 )
 def draw_feature_usage(run: RunFolder) -> Figure:
     """Draw the effect of each feature with its interval, and how significant each test found it."""
-    evidence = Evidence(run)
+    sources = RunSources(run)
     table = run.table("feature_usage")
-    table = table.assign(evidence=-np.log10(table["p_adjusted"].clip(lower=1e-12)))
+    table = table.assign(strength=-np.log10(table["p_adjusted"].clip(lower=1e-12)))
     effect = next((c for c in _EFFECTS if table[c].notna().any()), None)
     tests = list(dict.fromkeys(table["test"]))
     most = int(table.groupby("feature")["test"].size().max())  # the tests of a feature share a row
@@ -67,7 +67,7 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     by_feature = table.groupby("feature")
     turn, size = by_feature.cumcount(), by_feature["test"].transform("size")
     table = table.assign(offset=[spread_out(n)[i] for i, n in zip(turn, size, strict=True)])
-    rows = rows_by_kind(table, effect or "evidence", row_mm)
+    rows = rows_by_kind(table, effect or "strength", row_mm)
     table = rows.kept(table)
     fig = Figure(
         figsize=style.inches(style.page_mm(), _FRAME_MM + row_mm * rows.height),
@@ -77,14 +77,14 @@ def draw_feature_usage(run: RunFolder) -> Figure:
     axes = fig.subplots(1, columns, sharey=True, squeeze=False, width_ratios=[1.5, 1][-columns:])[0]
     label_rows(axes[0], rows, {})
     if effect is not None:
-        _draw_effects(axes[0], table, tests, effect, rows, evidence)
+        _draw_effects(axes[0], table, tests, effect, rows, sources)
         shade_rows(axes[1], rows)
-    _draw_evidence(axes[-1], table, tests, rows, evidence)
+    _draw_sources(axes[-1], table, tests, rows, sources)
     letter(axes)
     handles = keys_of_kinds(table)
     if len(tests) > 1:
         handles += [key(style.ink(), style.MARKERS[i % 14], t) for i, t in enumerate(tests)]
-    handles += keys_of_significance(evidence.alpha, "")
+    handles += keys_of_significance(sources.alpha, "")
     legend(fig, handles)
     if rows.left_out:
         note = (f"The {MOST_FEATURES} most significant features; {rows.left_out} more in the table"
@@ -115,7 +115,7 @@ def _draw_effects(
     tests: list[str],
     effect: str,
     rows: Rows,
-    evidence: Evidence,
+    sources: RunSources,
 ) -> None:
     for part, marker, colour in _parts(table, tests):
         y = rows.of(part["feature"]) + part["offset"].to_numpy(float)
@@ -123,7 +123,7 @@ def _draw_effects(
         no_interval = np.full(len(part), np.nan)
         known = effect == "effect_bits"
         low, high = (part[c] if known else no_interval for c in ("effect_low", "effect_high"))
-        filled = significant(part, evidence.alpha)
+        filled = significant(part, sources.alpha)
         intervals(ax, part[effect], low, high, y, colour, marker, filled, part.index)
     controls = table.loc[table["kind"] == "control", effect]
     if controls.notna().any():
@@ -133,23 +133,23 @@ def _draw_effects(
     ax.grid(axis="x")
 
 
-def _draw_evidence(
-    ax: Axes, table: pd.DataFrame, tests: list[str], rows: Rows, evidence: Evidence
+def _draw_sources(
+    ax: Axes, table: pd.DataFrame, tests: list[str], rows: Rows, sources: RunSources
 ) -> None:
     for part, marker, colour in _parts(table, tests):
         y = rows.of(part["feature"]) + part["offset"].to_numpy(float)
-        x = part["evidence"].to_numpy(float)
+        x = part["strength"].to_numpy(float)
         nothing = np.full(len(part), np.nan)
         mark(ax.hlines(y, 0, x, color=colour, linewidth=0.8, zorder=2), part.index, SPAN)
-        filled = significant(part, evidence.alpha)
+        filled = significant(part, sources.alpha)
         intervals(ax, x, nothing, nothing, y, colour, marker, filled, part.index)
-    level = -math.log10(evidence.alpha)
+    level = -math.log10(sources.alpha)
     ax.axvline(level, color=style.ink(), linewidth=0.8, linestyle="--", zorder=1)
-    ax.annotate(f"{evidence.alpha:g}", (level, 1), xycoords=("data", "axes fraction"),
+    ax.annotate(f"{sources.alpha:g}", (level, 1), xycoords=("data", "axes fraction"),
                 xytext=(2, -1), textcoords="offset points", va="top",
                 fontsize=style.pt(6.5))  # fmt: skip
     ax.axvline(0, color=style.ink(), linewidth=0.8, zorder=1)
-    ax.set_xlim(left=-0.05, right=max(1.05 * level, 1.08 * table["evidence"].max()))
+    ax.set_xlim(left=-0.05, right=max(1.05 * level, 1.08 * table["strength"].max()))
     ax.set_xlabel("−log₁₀ adjusted p")
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)

@@ -26,9 +26,9 @@ from xattn.figures.drawing.forest import (
 )
 from xattn.figures.drawing.interactive import BESIDE, mark
 from xattn.figures.drawing.panels import legend, letter, rows_of_a_neighbour, say_above, zero_line
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import count, readable
 from xattn.figures.registry import NothingToDrawError, figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -45,14 +45,14 @@ _CONTROL_MARKER = "s"
     meaning=(
         "Change of the score, in log odds, when a feature is removed from images or inserted, with "
         "the 95 % bootstrap interval of the mean, beside the same edit where the feature is not "
-        "(control); the difference of the two image by image with its interval; and the share of "
-        "images whose predicted class changes."
+        "(control); the difference of the two image by image with its interval; and the fraction "
+        "of images whose predicted class changes."
     ),
     tables=("interventions",),
 )
 def draw_interventions(run: RunFolder) -> Figure:
     """Draw a row per feature and edit: both changes, their paired difference, both flip rates."""
-    evidence = Evidence(run)
+    sources = RunSources(run)
     every = run.table("interventions")
     table = every[every["delta_logit"].notna()].copy()
     if table.empty:
@@ -61,7 +61,7 @@ def draw_interventions(run: RunFolder) -> Figure:
             f"Expected edits with numbers in {run.path}/interventions.csv, but got none: {why}"
         )
     if "kind" not in table:
-        table["kind"] = table["feature"].map(evidence.kinds).fillna("")
+        table["kind"] = table["feature"].map(sources.kinds).fillna("")
     table = _named(table)
     row_mm = row_height(table, _ROW_MM, 46)
     rows = rows_by_kind(table, "order", row_mm)
@@ -77,11 +77,11 @@ def draw_interventions(run: RunFolder) -> Figure:
     axes[0].grid(axis="x")
     _draw_changes(axes[0], table, rows)
     if paired:
-        _draw_excess(axes[1], table, rows, evidence.alpha)
+        _draw_excess(axes[1], table, rows, sources.alpha)
     _draw_flips(axes[-1], table, rows)
-    axes[0].set_xlabel(f"change of log odds\n{_of_class(run, evidence)}")
+    axes[0].set_xlabel(f"change of log odds\n{_of_class(run, sources)}")
     letter(axes)
-    legend(fig, _legend(table, evidence.alpha, paired), most=3)
+    legend(fig, _legend(table, sources.alpha, paired), most=3)
     note = "Feature, edit (number of images edited)"
     without = len(every) - int(every["delta_logit"].notna().sum())
     if without:
@@ -104,10 +104,10 @@ def _numbers_of_images(table: pd.DataFrame) -> dict[str, str]:
     return {str(f): f"  ({int(n):,})" for f, n in zip(table["feature"], table["n"], strict=True)}
 
 
-def _of_class(run: RunFolder, evidence: Evidence) -> str:
-    if evidence.positive is None:
+def _of_class(run: RunFolder, sources: RunSources) -> str:
+    if sources.positive is None:
         return "of the class before"
-    return f"of “{readable(evidence.positive)}”"
+    return f"of “{readable(sources.positive)}”"
 
 
 def _draw_changes(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
@@ -147,7 +147,7 @@ def _draw_excess(ax: Axes, table: pd.DataFrame, rows: Rows, alpha: float) -> Non
 
 
 def _draw_flips(ax: Axes, table: pd.DataFrame, rows: Rows) -> None:
-    """Draw both shares of changed decisions, joined, in per cent of the images edited."""
+    """Draw both fractions of changed decisions, joined, in per cent of the images edited."""
     for kind, part in table.groupby("kind", sort=True):
         y = rows.of(part["feature"])
         colour = kind_colour(kind)

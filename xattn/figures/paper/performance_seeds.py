@@ -1,4 +1,4 @@
-"""Every trained network of a comparison, i.d. and o.o.d., and each model against the baseline."""
+"""Every trained network of a comparison, ID and OOD, and each model against the baseline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ROW_MM, _MOST_MM = 9.0, 236.0
 _NAMES = {"auc": "AUC", "ece": "calibration error", "ece_adaptive": "calibration error (adaptive)"}
-SPLIT_NAMES = {"test": "i.d. (test)", "ood": "o.o.d.", "val": "validation", "all": "all images"}
+SPLIT_NAMES = {"test": "ID (test)", "ood": "OOD", "val": "validation", "all": "all images"}
 
 
 @figure(

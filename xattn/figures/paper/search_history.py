@@ -25,7 +25,7 @@ _LOOKS = {"complete": ("o", "blue"), "pruned": ("x", "orange")}
 @figure(
     "search-history",
     meaning=(
-        "Validation metric of every trial and the best so far; share of the trials' differences "
+        "Validation metric of every trial and the best so far; fraction of the trials' differences "
         "that each value accounts for, beside what chance would give; the metric over each value."
     ),
     of=SearchFolder,
@@ -103,12 +103,12 @@ def _draw_importance(ax: Axes, folder: SearchFolder) -> None:
         ax.set_axis_off()
         return
     y = np.arange(len(found))
-    shares, chances = ([one[name] for one in found] for name in ("share", "chance"))
-    ax.barh(y, shares, height=0.6, color=style.OKABE_ITO["blue"])
+    fractions, chances = ([one[name] for one in found] for name in ("share", "chance"))
+    ax.barh(y, fractions, height=0.6, color=style.OKABE_ITO["blue"])
     ax.scatter(chances, y, marker="|", s=90, color=style.OKABE_ITO["vermillion"], zorder=3)
     ax.set_yticks(y, [_named(one["key"]) for one in found])
     ax.set_xlim(0, 1)
-    ax.set_xlabel("share (|: chance, 95 %)")
+    ax.set_xlabel("fraction (|: chance, 95 %)")
     ax.grid(axis="x")
 
 

@@ -82,7 +82,7 @@ def draw_trap(run: RunFolder) -> Figure:
         left.set_title(_METRICS[metric])
         _draw_drop(middle, part, rows)
         _draw_explained(right, part, rows)
-    _share_scale([ax for i, ax in enumerate(panels) if i % 3], table)
+    _fraction_scale([ax for i, ax in enumerate(panels) if i % 3], table)
     letter(panels)
     legend(fig, _legend(), most=3)
     say_above(fig, "Images compared (amplified / reversed); lines are 95 % intervals", rows)
@@ -95,8 +95,8 @@ def _rows(table: pd.DataFrame, row_mm: float) -> Rows:
     features = [f for f in best.index if f not in _NAMES.values()]
     shown = features[:MOST_FEATURES]
     there = set(table["feature"])
-    plain, together = ([_NAMES[n]] if _NAMES[n] in there else [] for n in (NOTHING, ALL))
-    parts = [("", plain), ("Among images alike in", [*shown, *together])]
+    plain, aligned = ([_NAMES[n]] if _NAMES[n] in there else [] for n in (NOTHING, ALL))
+    parts = [("", plain), ("Among images alike in", [*shown, *aligned])]
     return stacked([part for part in parts if part[1]], row_mm, len(features) - len(shown))
 
 
@@ -140,7 +140,7 @@ def _draw_explained(ax: Axes, part: pd.DataFrame, rows: Rows) -> None:
     ax.set_xlabel("drop that is gone")
 
 
-def _share_scale(panels: list[Axes], table: pd.DataFrame) -> None:
+def _fraction_scale(panels: list[Axes], table: pd.DataFrame) -> None:
     """Give drops and their explanations one scale, so that lengths can be compared."""
     columns = [f"{what}{end}" for what in ("drop", "explained") for end in ("", "_low", "_high")]
     values = np.append(table[columns].to_numpy(float), 0.0)

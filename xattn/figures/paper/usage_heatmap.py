@@ -18,11 +18,11 @@ from xattn.errors import RunError
 from xattn.figures import style
 from xattn.figures.drawing.forest import MOST_FEATURES, Rows, label_rows, row_height, rows_by_kind
 from xattn.figures.drawing.panels import legend
-from xattn.figures.evidence import Evidence
 from xattn.figures.folders import run_names
 from xattn.figures.numbers import MINUS, shortened
 from xattn.figures.paper.feature_usage import strongest_tests
 from xattn.figures.registry import figure
+from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 from xattn.runs.tables.verdicts import (
     CHANGES,
@@ -89,7 +89,7 @@ def draw_usage_heatmap(runs: Sequence[RunFolder]) -> Figure:
     rows = rows_by_kind(cells, "size", row_mm)
     cells = rows.kept(cells)
     verdicts = {name: _verdicts(run) for run, name in zip(runs, names, strict=True)}
-    alphas = {name: Evidence(run).alpha for run, name in zip(runs, names, strict=True)}
+    alphas = {name: RunSources(run).alpha for run, name in zip(runs, names, strict=True)}
     width = min(style.page_mm(), _NAMES_MM + _CELL_MM * len(runs) + 14)
     cell_mm = (width - _NAMES_MM - 14) / len(runs)
     letters = int(cell_mm / _LETTER_MM)

@@ -21,9 +21,9 @@ from xattn.figures.drawing.forest import (
     significant,
 )
 from xattn.figures.drawing.panels import legend, letter
-from xattn.figures.evidence import by_kind
 from xattn.figures.numbers import readable, shortened
 from xattn.figures.registry import figure
+from xattn.figures.run_sources import by_kind
 from xattn.runs import TableFolder
 
 if TYPE_CHECKING:

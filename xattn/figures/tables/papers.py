@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from xattn.figures.evidence import Evidence
 from xattn.figures.numbers import listed
+from xattn.figures.run_sources import RunSources
 from xattn.figures.tables.cells import Basis, Cell, Sheet
 from xattn.figures.tables.columns import shown_columns
 from xattn.figures.tables.sheets import left_out, shaped, sheet_of, whole_sheet, with_numbers
@@ -54,7 +54,7 @@ BOLD = "Bold: best of the models; whether they differ for certain is another que
 
 def paper_of_run(name: str, run: RunFolder, model: str) -> Paper | None:
     """Make the table `name` of one run; None where its CSV file has nothing to print."""
-    sheet, tests = _sheet(name, Evidence(run))
+    sheet, tests = _sheet(name, RunSources(run))
     if sheet is None:
         return None
     paper = _paper(sheet, printed_of_runs()[name].caption, model, tests, model)
@@ -64,7 +64,7 @@ def paper_of_run(name: str, run: RunFolder, model: str) -> Paper | None:
 def paper_of_runs(name: str, runs: Mapping[str, RunFolder]) -> Paper | None:
     """Make the table `name` of several runs by their names; None unless two have it."""
     printed = printed_of_runs()[name]
-    made = {model: _sheet(name, Evidence(run), together=True) for model, run in runs.items()}
+    made = {model: _sheet(name, RunSources(run), aligned=True) for model, run in runs.items()}
     sheets = {model: sheet for model, (sheet, _) in made.items() if sheet is not None}
     if len(sheets) < 2:
         return None
@@ -78,19 +78,19 @@ def paper_of_runs(name: str, runs: Mapping[str, RunFolder]) -> Paper | None:
     return replace(paper, notes=(*filter(None, [printed.note]), *paper.notes))
 
 
-def _sheet(name: str, evidence: Evidence, together: bool = False) -> tuple[Sheet | None, Basis]:
-    tests = Basis(None, evidence.alpha)
-    table = evidence.table(name)
+def _sheet(name: str, sources: RunSources, aligned: bool = False) -> tuple[Sheet | None, Basis]:
+    tests = Basis(None, sources.alpha)
+    table = sources.table(name)
     if table is None:
         return None, tests
     printed = printed_of_runs()[name]
     table = shaped(name, table)
     for column, value in printed.where.items():
         table = table[table[column] == value]
-    if together and printed.strongest_of:
+    if aligned and printed.strongest_of:
         table = _strongest(table, printed.strongest_of)
-    note = "" if together else left_out(name, table)
-    table = with_numbers(name, table, evidence.alpha)
+    note = "" if aligned else left_out(name, table)
+    table = with_numbers(name, table, sources.alpha)
     return (replace(whole_sheet(name, table, tests), note=note) if len(table) else None), tests
 
 

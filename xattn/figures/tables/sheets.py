@@ -85,7 +85,7 @@ def _first_rows(table: pd.DataFrame) -> pd.DataFrame:
     if len(table) > MOST_ROWS and "p_adjusted" in table:
         table = table.loc[table["p_adjusted"].sort_values(kind="stable").index[:MOST_ROWS]]
         table = table.sort_index()
-    for together in ("class", "domain", "label"):
-        if together in table:
-            table = table.loc[(table[together] != "all").sort_values(kind="stable").index]
+    for aligned in ("class", "domain", "label"):
+        if aligned in table:
+            table = table.loc[(table[aligned] != "all").sort_values(kind="stable").index]
     return table[:MOST_ROWS]

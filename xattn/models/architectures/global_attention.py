@@ -24,7 +24,7 @@ class GlobalAttention(nn.Module):
     d = channels / heads. The gate starts at 0, so a pretrained backbone starts unchanged.
 
     The weights are never built here. `attention_weights` computes them from the outputs of the
-    named submodules `query` and `key`, which is where an observer should listen.
+    named submodules `query` and `key`, where their outputs can be captured by a hook.
 
     Args:
         channels: C of the (n, C, h, w) input and output.

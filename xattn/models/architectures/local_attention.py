@@ -20,14 +20,14 @@ Position = Literal["relative", "none"]
 
 
 class WindowedHeads(nn.Module):
-    """Multi-head attention over k x k neighbourhoods: what LA and ELA share.
+    """Multi-head attention over k x k neighbourhoods: the part common to LA and ELA.
 
     out(softmax((q . (key + r)) / sqrt(d)) v) with 1x1 convolutions for q, key, v and out, and r
     the embedding of the neighbour's offset: the first half of its d values is learned per row of
     the window, the second half per column, for each head on its own.
 
     The weights are never built in `forward`. `attention_weights` computes them from the outputs of
-    the named submodules `query` and `key`, which is where an observer should listen.
+    the named submodules `query` and `key`, where their outputs can be captured by a hook.
 
     Args:
         width: channels of the input, the queries, the keys and the values.

@@ -1,4 +1,4 @@
-"""Reading a model's own attention: which layers attend, what to listen to, who looks where.
+"""Reading a model's own attention: which layers attend, what to capture, who looks where.
 
 Fused attention never builds its weights, and hooks on a softmax would fire zero times. So what the
 weights are made of is read where it leaves named submodules, during the one forward pass that is

@@ -38,10 +38,10 @@ class GlobalReader(Reader):
         """Number of heads."""
         return self.layer.heads
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """Split the 1x1 convolutions' outputs into heads."""
-        q, k = self.layer.split(heard["query"]), self.layer.split(heard["key"])
-        bias = self.layer.bias(*heard["query"].shape[2:])
+        q, k = self.layer.split(captured["query"]), self.layer.split(captured["key"])
+        bias = self.layer.bias(*captured["query"].shape[2:])
         return DenseWeights(q * q.shape[-1] ** -0.5, k, bias)
 
 
@@ -62,9 +62,9 @@ class LocalReader(Reader):
         """Number of heads."""
         return self.layer.heads
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """Write each position's window as a row."""
-        by_window = self.layer.attention_weights(heard["query"], heard["key"])
+        by_window = self.layer.attention_weights(captured["query"], captured["key"])
         n, heads, side, _, h, w = by_window.shape
         by_position = by_window.permute(0, 1, 4, 5, 2, 3).reshape(n, heads, h * w, side * side)
         return SparseWeights(by_position, neighbours(h, w, side).to(by_position.device))
@@ -118,16 +118,16 @@ class TimmReader(Reader):
         finally:
             layer.fused_attn = before
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """As they are, or of queries and keys that are already split into heads."""
-        if self.matrix in heard:
-            return FullWeights(heard[self.matrix])
+        if self.matrix in captured:
+            return FullWeights(captured[self.matrix])
         scale = float(self.layer.scale)  # type: ignore[arg-type]
-        return DenseWeights(heard["q_norm"] * scale, heard["k_norm"])
+        return DenseWeights(captured["q_norm"] * scale, captured["k_norm"])
 
-    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+    def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Split values and gradients into heads: (n, heads, positions, positions)."""
-        *_, values = _split(heard["qkv"], 3, self.heads)
+        *_, values = _split(captured["qkv"], 3, self.heads)
         (mixed,) = _split(gradient, 1, self.heads)
         return FullWeights(mixed @ values.transpose(-2, -1))
 
@@ -163,14 +163,14 @@ class TorchReader(Reader):
         """The last projection is a function here: its output is the layer's."""
         return ""
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """Project the input once more."""
-        q, k, _ = self._projected(heard[""])
+        q, k, _ = self._projected(captured[""])
         return DenseWeights(q * q.shape[-1] ** -0.5, k)
 
-    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+    def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Take the gradient back through the last projection, which is no module that runs."""
-        *_, values = self._projected(heard[""])
+        *_, values = self._projected(captured[""])
         (mixed,) = _split(gradient @ self.layer.out_proj.weight, 1, self.heads)
         return FullWeights(mixed @ values.transpose(-2, -1))
 

@@ -58,17 +58,17 @@ class Reader(ABC):
         yield
 
     @abstractmethod
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
-        """Return who looks where, from what was heard during a forward pass."""
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
+        """Return who looks where, from what was captured during a forward pass."""
 
-    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+    def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Return the gradient by each weight, in the form of `weights`.
 
         The weights A make O = A V of the values V, so dA = dO V^T: no weight is ever built in the
         model, and its attention may stay fused.
 
         Args:
-            heard: during a forward pass, `values` included.
+            captured: during a forward pass, `values` included.
             gradient: what was differentiated, by the input of `mixed` or the layer's own output.
         """
         raise NotImplementedError

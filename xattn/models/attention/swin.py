@@ -111,23 +111,23 @@ class TimmSwinReader(Reader):
         """Nothing comes between the values and the last projection."""
         return "attn.proj"
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """Split the projection of the windows, and put them back."""
         attention: nn.Module = self.layer.attn  # type: ignore[assignment]
-        q, k, _ = _in_heads(heard["attn.qkv"], 3, self.heads)
+        q, k, _ = _in_heads(captured["attn.qkv"], 3, self.heads)
         scaled = q * float(attention.scale)  # type: ignore[arg-type]
-        return self._windows(heard).weights(scaled, k, _bias(attention))
+        return self._windows(captured).weights(scaled, k, _bias(attention))
 
-    def gradients(self, heard: Mapping[str, Tensor], gradient: Tensor) -> Weights:
+    def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Differentiate within windows, and put them back as the weights are."""
-        *_, values = _in_heads(heard["attn.qkv"], 3, self.heads)
+        *_, values = _in_heads(captured["attn.qkv"], 3, self.heads)
         (mixed,) = _in_heads(gradient, 1, self.heads)
-        windows = self._windows(heard)
+        windows = self._windows(captured)
         within = mixed @ values.transpose(-2, -1)
         return windows.in_order(within.reshape(-1, len(windows.places), *within.shape[1:]))
 
-    def _windows(self, heard: Mapping[str, Tensor]) -> Windows:
-        _, h, w, _ = heard["norm1"].shape
+    def _windows(self, captured: Mapping[str, Tensor]) -> Windows:
+        _, h, w, _ = captured["norm1"].shape
         return Windows.cut(
             (h, w), _pair(self.layer.window_size), _pair(self.layer.shift_size), roll_first=True
         )
@@ -150,9 +150,9 @@ class TorchvisionSwinReader(Reader):
         """Number of heads."""
         return int(self.layer.num_heads)  # type: ignore[arg-type]
 
-    def weights(self, heard: Mapping[str, Tensor]) -> Weights:
+    def weights(self, captured: Mapping[str, Tensor]) -> Weights:
         """Cut the input, project it once more, and put the windows back."""
-        x = heard[""]
+        x = captured[""]
         h, w, width = x.shape[1:]
         window = _pair(self.layer.window_size)
         # A window over the whole map is not shifted.

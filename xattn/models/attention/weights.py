@@ -41,17 +41,17 @@ class Weights(ABC):
         """Return everything: (n, heads, positions, positions), [..., i, j] what i gives to j."""
         return self.rows(range(self.positions))
 
-    def passed_on(self, shares: Tensor) -> Tensor:
+    def passed_on(self, fractions: Tensor) -> Tensor:
         """Hand on what each position holds as the weights say, averaged over heads.
 
         Args:
-            shares: (n, positions).
+            fractions: (n, positions).
 
         Returns:
-            (n, positions): shares times the matrix of weights.
+            (n, positions): fractions times the matrix of weights.
         """
         # A product per head; einsum would first lay the whole matrix out anew.
-        return (shares[:, None, None, :] @ self.dense()).mean(dim=1)[:, 0]
+        return (fractions[:, None, None, :] @ self.dense()).mean(dim=1)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,9 @@ class SparseWeights(Weights):
         """Return the weights of one head alone."""
         return SparseWeights(self.weights[:, head, None], self.seen)
 
-    def passed_on(self, shares: Tensor) -> Tensor:
+    def passed_on(self, fractions: Tensor) -> Tensor:
         """Hand on what each position holds, averaged over heads: (n, positions)."""
-        given = self.weights.mean(dim=1) * shares[:, :, None]
+        given = self.weights.mean(dim=1) * fractions[:, :, None]
         sums = given.new_zeros(len(given), self.positions + 1)
         return sums.index_add_(1, self.seen.flatten(), given.flatten(1))[:, :-1]
 

@@ -19,7 +19,7 @@ from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
 from xattn.models.matching.keys import Reading
 from xattn.models.matching.one_channel import NOTE, widen_state
-from xattn.models.matching.state import Match, compare, skeleton
+from xattn.models.matching.state import Match, match_state, skeleton
 
 State = dict[str, Tensor]
 
@@ -115,7 +115,7 @@ def fit(
             notes.append(
                 f"classifier rebuilt as {head.describe()}: the file does not tell its activation"
             )
-    match = compare(state, full.state_dict())
+    match = match_state(state, full.state_dict())
     if match.perfect:
         notes += _left_out(reading, head, full, classifier, checkpoint)
         notes += inception.NOTES.get(name, ())

@@ -54,7 +54,7 @@ class Match:
         return ", ".join(parts) + f"; {self.agreeing} agree"
 
 
-def compare(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Match:
+def match_state(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Match:
     """Compare a state dict with the one an architecture expects, by key and shape.
 
     Counters, and what a network computes for itself, may be missing or be there.

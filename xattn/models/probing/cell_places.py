@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from xattn.images.cells import Cells
 from xattn.models.probing import place_rules  # noqa: F401 -- registers what operations do to places
 from xattn.models.probing.place_tracer import PlaceTracer
-from xattn.models.probing.probe import Layout, Seen, evaluating, forward_heard, probe_input
+from xattn.models.probing.probe import Layout, Seen, evaluating, forward_hooked, probe_input
 
 _INPUTS = 4
 """Random inputs whose gradients are averaged."""
@@ -107,8 +107,8 @@ def _energy(
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
         x = probe_input(module, size, seed).requires_grad_(True)
-        _, outputs = forward_heard(module, x)
-        output = next(tensor for heard, tensor in outputs if heard == name)
+        _, outputs = forward_hooked(module, x)
+        output = next(tensor for part, tensor in outputs if part == name)
         space = layout.spatial(output)[0]
         generator = torch.Generator().manual_seed(seed)
         direction = torch.randn(len(space), generator=generator).to(space)

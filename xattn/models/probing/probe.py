@@ -59,7 +59,7 @@ class Seen:
         calls: how often it ran; a layer that runs twice has no one output to explain.
         layout: None if the output has no spatial grid.
         shape: of the output.
-        reach: share of grid positions whose value moves some logit.
+        reach: fraction of grid positions whose value moves some logit.
         leading: tokens before the grid that move some logit.
         explainable: whether it is a place for Grad-CAM: part of the stream of features, not of a
             branch inside an attention layer, nor a linear projection, nor an average.
@@ -104,7 +104,7 @@ def probe(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
-        logits, outputs = forward_heard(module, probe_input(module, size))
+        logits, outputs = forward_hooked(module, probe_input(module, size))
         if read is not None:
             logits = read(logits)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
@@ -121,12 +121,12 @@ def probe(
     ]
 
 
-def forward_heard(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, Tensor]]]:
-    """Run one forward pass and hear every layer that gives a tensor."""
+def forward_hooked(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, Tensor]]]:
+    """Run one forward pass and capture the output of every layer that gives a tensor."""
     names = {part: name for name, part in module.named_modules() if name}
     outputs: list[tuple[str, Tensor]] = []
 
-    def listen(part: nn.Module, _inputs: Any, output: Any) -> None:
+    def hook(part: nn.Module, _inputs: Any, output: Any) -> None:
         if isinstance(part, nn.MultiheadAttention):
             output = output[0]  # it returns (output, weights)
         if isinstance(output, Tensor):
@@ -134,7 +134,7 @@ def forward_heard(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, Te
 
     with ExitStack() as stack:
         for part in names:
-            stack.callback(part.register_forward_hook(listen).remove)
+            stack.callback(part.register_forward_hook(hook).remove)
         returned = module(x.requires_grad_(True).clone())  # a model may change its input in place
     return returned, outputs
 

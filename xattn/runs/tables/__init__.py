@@ -54,7 +54,7 @@ def declare(table: Table) -> Table:
 
 
 def tables_of_record(record: str) -> list[str]:
-    """Return the names of the tables that a record such as "evaluation.json" speaks of."""
+    """Return the names of the tables that a record such as "evaluation.json" is of."""
     return [
         name for name, table in TABLES.items() if table.source and table.source.record == record
     ]

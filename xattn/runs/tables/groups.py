@@ -15,7 +15,7 @@ from xattn.runs.tables import (
     Text,
     declare,
 )
-from xattn.runs.tables.layout import RATES_SPEAK
+from xattn.runs.tables.layout import RATES_OF
 from xattn.runs.tables.names import METRICS
 from xattn.runs.tables.sources import USAGE
 
@@ -82,7 +82,7 @@ BIAS = declare(
             "Each metric over images with the artifact minus the same over those without; over "
             "images of a group of patients minus the same over all others.",
             figure="bias",
-            speaks_of=RATES_SPEAK,
+            of_class=RATES_OF,
             always=True,
         ),
         printed=Printed(
@@ -137,7 +137,7 @@ FAIRNESS = declare(
             "The largest gap of any two groups. A largest gap is never 0, even where groups are "
             "treated alike: compare it with what comes out when groups are assigned at random.",
             figure="fairness",
-            speaks_of=RATES_SPEAK,
+            of_class=RATES_OF,
         ),
         printed=Printed(
             "How far the groups of each feature are apart at most, for {of}.",

@@ -13,7 +13,7 @@ from xattn.runs.tables import (
     Text,
     declare,
 )
-from xattn.runs.tables.layout import LOGIT_SPEAKS
+from xattn.runs.tables.layout import LOGIT_OF
 from xattn.runs.tables.sources import USAGE
 
 _DELTA = (
@@ -89,10 +89,10 @@ INTERVENTIONS = declare(
             "What happens when a feature is edited",
             "Interventions",
             "Change of the logit when the feature is removed or inserted, beside the same edit "
-            "where the feature is not. Only what goes beyond that control speaks of the feature. "
+            "where the feature is not. Only what goes beyond that control is due to the feature. "
             "The row control-patch edits plain skin and must show nothing.",
             figure="interventions",
-            speaks_of=LOGIT_SPEAKS,
+            of_class=LOGIT_OF,
             always=True,
         ),
         printed=Printed(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-LOGIT_SPEAKS, RATES_SPEAK = "the logit speaks", "TPR and FPR speak"
-"""What is of one class, see `Section.speaks_of`."""
+LOGIT_OF, RATES_OF = "the logit is that", "TPR and FPR are those"
+"""What is of one class, see `Section.of_class`."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Section:
         short: word in the navigation.
         lead: how to read it.
         figure: name of the figure, "" for none.
-        speaks_of: `LOGIT_SPEAKS` or `RATES_SPEAK` where the numbers are of one class, which the
+        of_class: `LOGIT_OF` or `RATES_OF` where the numbers are of one class, which the
             report then names; "" where they are of none.
         always: stand in the report even without the table, and say how to make it.
     """
@@ -28,7 +28,7 @@ class Section:
     short: str
     lead: str
     figure: str = ""
-    speaks_of: str = ""
+    of_class: str = ""
     always: bool = False
 
 

@@ -14,7 +14,7 @@ from xattn.runs.tables import (
     Text,
     declare,
 )
-from xattn.runs.tables.layout import LOGIT_SPEAKS
+from xattn.runs.tables.layout import LOGIT_OF
 from xattn.runs.tables.sources import USAGE
 
 CHANGES = "used, and it changes decisions"
@@ -96,7 +96,7 @@ VERDICT_TABLE = declare(
             "Dependence, edits and maps side by side. A dependence may come through a correlate, a "
             "map may lie on what the model ignores, and an edit leaves traces: where they agree a "
             "verdict is safe, where they do not it says what is missing.",
-            speaks_of=LOGIT_SPEAKS,
+            of_class=LOGIT_OF,
         ),
         printed=Printed(
             "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",

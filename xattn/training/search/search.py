@@ -74,7 +74,7 @@ def search(
     workers: int | None = None,
     progress: bool | Progress = True,
     on_trial: Callable[[Trial], None] | None = None,
-    on_fault: Callable[[object], None] | None = None,
+    on_problem: Callable[[object], None] | None = None,
 ) -> SearchResult:
     """Search the values that the recipe's [search] table leaves open.
 
@@ -101,7 +101,7 @@ def search(
         workers: threads that decode.
         progress: True for bars on the terminal, or a function called with (stage, done, total).
         on_trial: called with every trial that this call has finished.
-        on_fault: called with files that are left out and trials that failed.
+        on_problem: called with files that are left out and trials that failed.
 
     Raises:
         XattnError: the inputs are wrong, or not one trial came to its end.
@@ -121,7 +121,7 @@ def search(
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 
-        annotations = read_annotations(annotations, on_fault=on_fault)
+        annotations = read_annotations(annotations, on_problem=on_problem)
     chosen = choose_samples(annotations, images, recipe.data, splits)
     facts = {
         "recipe": recipe.to_record(),
@@ -146,7 +146,7 @@ def search(
             deadline=time.monotonic() + timeout if timeout is not None else float("inf"),
             workers=workers,
             progress=move,
-            on_fault=on_fault,
+            on_problem=on_problem,
         )
         return work.run(most, on_trial)
 
@@ -170,7 +170,7 @@ class _Search:
     deadline: float
     workers: int | None
     progress: Progress | None
-    on_fault: Callable[[object], None] | None
+    on_problem: Callable[[object], None] | None
     datasets: dict[str, Dataset] = field(default_factory=dict)
 
     def run(self, most: int, on_trial: Callable[[Trial], None] | None) -> SearchResult:
@@ -178,7 +178,7 @@ class _Search:
         self._show(most)
         while time.monotonic() < self.deadline and (claim := self.shared.claim(most)) is not None:
             with claim.hold:
-                self._dataset(self.recipe)  # images that cannot be used are no trial's fault
+                self._dataset(self.recipe)  # images that cannot be used are not due to a trial
                 try:
                     self._try(claim)
                 except _TimeUp:
@@ -204,12 +204,12 @@ class _Search:
             self._complete(claim, folder)
         except optuna.TrialPruned:
             self.shared.finish(claim, "pruned")
-        except RunError:  # the folder was meddled with: no fault of these values
+        except RunError:  # the folder was meddled with: not due to these values
             raise
         except (XattnError, torch.OutOfMemoryError) as err:
             self.shared.finish(claim, "failed", error=str(err))
-            if self.on_fault is not None:
-                self.on_fault(f"trial {claim.number}: {err}")
+            if self.on_problem is not None:
+                self.on_problem(f"trial {claim.number}: {err}")
 
     def _train(self, claim: Claim, folder: Path) -> None:
         if claim.again and claim.is_hopeless():
@@ -254,10 +254,10 @@ class _Search:
             self.datasets[key] = load_dataset(
                 self.annotations, recipe, self.chosen, workers=self.workers, progress=self.progress
             )
-            failures = self.datasets[key].skipped[len(self.annotations.faults) :]
-            if self.on_fault is not None and len(self.datasets) == 1:
+            failures = self.datasets[key].skipped[len(self.annotations.problems) :]
+            if self.on_problem is not None and len(self.datasets) == 1:
                 for failure in failures:
-                    self.on_fault(failure)
+                    self.on_problem(failure)
         return self.datasets[key]
 
     def _written(self) -> SearchResult:

@@ -15,7 +15,7 @@ const shows = (map) => ["model", "method"].every(
   (name) => value(name) === "all" || value(name) === "" || value(name) === map.dataset[name]
 );
 
-/* One map lies on its picture; several stand side by side, the bare picture first. */
+/* One map lies on its image; several stand side by side, the bare image first. */
 function showMaps() {
   all(".stage.copy", gallery).forEach((copy) => copy.remove());
   let side = false;
@@ -128,10 +128,10 @@ function named(i, model) {
 let found = [];
 function showTiles() {
   found = inOrder(facts.images.map((_, i) => i).filter(matches));
-  const pictured = found.filter((i) => i < tiles.length);
-  const shown = new Set(pictured.slice(0, most));
+  const held = found.filter((i) => i < tiles.length);
+  const shown = new Set(held.slice(0, most));
   tiles.forEach((tile, i) => { tile.hidden = !shown.has(i); });
-  gallery.append(...pictured.map((i) => tiles[i]));
+  gallery.append(...held.map((i) => tiles[i]));
   const asked = value("lift") || value("has") || value("order").startsWith("lift");
   for (const i of shown) {
     const note = tiles[i].querySelector(".lift");
@@ -140,18 +140,18 @@ function showTiles() {
   }
   const number = new Intl.NumberFormat("en");
   const listed = facts.images.length;
-  let text = `${shown.size} of ${pictured.length} pictures shown`;
+  let text = `${shown.size} of ${held.length} images shown`;
   if (listed > tiles.length) {
     text += `; ${number.format(found.length)} of ${number.format(listed)} images match`;
   }
   byId("shown").textContent = text;
-  const left = pictured.length - shown.size;
+  const left = held.length - shown.size;
   byId("more").hidden = !left;
   byId("more").textContent = `Show ${Math.min(left, 48)} more of ${left}`;
   showRest();
 }
 
-/* Images that match but have no picture in this file, by name. */
+/* Images that match but have no thumbnail in this file, by name. */
 const MOST_NAMED = 500;
 function showRest() {
   const rest = byId("rest");
@@ -159,7 +159,7 @@ function showRest() {
   rest.hidden = !others.length;
   const more = others.length > MOST_NAMED ? `, the first ${MOST_NAMED} named` : "";
   rest.firstElementChild.textContent =
-    `${new Intl.NumberFormat("en").format(others.length)} more match, without a picture here${more}`;
+    `${new Intl.NumberFormat("en").format(others.length)} more match, without a thumbnail here${more}`;
   if (!rest.open) return;
   const model = chosen("model");
   const rows = others.slice(0, MOST_NAMED).map((i) => {

@@ -1,4 +1,4 @@
-"""Pictures as text for a page: thumbnails as data URIs, outlines of masks as SVG paths."""
+"""Images as text for a page: thumbnails as data URIs, outlines of masks as SVG paths."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from xattn.images import read_image
 from xattn.runs import RunFolder
 
 SIDE = 288
-"""Longest side of a picture in pixels."""
+"""Longest side of a thumbnail in pixels."""
 
 _QUALITY = 80
 
 
-def as_uri(picture: NDArray[np.uint8]) -> str:
-    """Encode a picture (h, w, 3) as a WebP data URI, its longer side at most `SIDE` pixels."""
-    image = Image.fromarray(picture)
-    image.thumbnail((SIDE, SIDE))
+def as_uri(image: NDArray[np.uint8]) -> str:
+    """Encode an image (h, w, 3) as a WebP data URI, its longer side at most `SIDE` pixels."""
+    small = Image.fromarray(image)
+    small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=_QUALITY, method=4)
+    small.save(buffer, "WEBP", quality=_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunSources:
     """Reads what figures and report need of one run; what is absent comes back empty."""
 
     run: RunFolder
@@ -56,11 +56,11 @@ class Evidence:
 
     @property
     def positive(self) -> str | None:
-        """Class that scores and rates speak of; None where each of several stands for itself."""
+        """Class that scores and rates are of; None where each of several stands for itself."""
         named, classes = self.analysis.get("positive"), self.run.classes
         if len(classes) == 2:
             return str(named or classes[-1])
-        # Analyses of more classes once named the last one, which no number spoke of.
+        # Analyses of more classes once named the last one, which no number was of.
         return str(named) if named and self.analysis.get("against") else None
 
     def permutations(self, table: str) -> int | None:
@@ -133,7 +133,7 @@ class Evidence:
         areas = self.features.table[columns].to_numpy(float)
         return np.asarray((areas > 0).sum(1), np.int64)  # NaN, no mask known, is not seen
 
-    def picture(self, row: int) -> NDArray[np.uint8] | None:
+    def image(self, row: int) -> NDArray[np.uint8] | None:
         """Read one image as the model saw it: uint8 (h, w, 3), or None if it cannot be read."""
         try:
             image = read_image(self.run.image_path(row), window=self.run.preprocessing.window).image
