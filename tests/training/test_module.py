@@ -12,7 +12,7 @@ from tests.training.recipes import tiny_recipe
 from xattn.errors import XattnError
 from xattn.models import build, wrap
 from xattn.splits.samples import Sample
-from xattn.training.augmentations import AUGMENTATIONS
+from xattn.training.augmentations import AUGMENTATIONS, Augmentation
 from xattn.training.dataset import Dataset
 from xattn.training.decoding import DecodedImages
 from xattn.training.module import Classifier, balanced_weights
@@ -112,7 +112,8 @@ def test_an_augmentation_that_was_registered_can_be_named_in_a_recipe(monkeypatc
         seen.append(generator.initial_seed())
         return 1 - images
 
-    monkeypatch.setitem(AUGMENTATIONS, "inverted", inverted)
+    entry = Augmentation("inverted", "Bright where it was dark.", inverted)
+    monkeypatch.setitem(AUGMENTATIONS, "inverted", entry)
     module = classifier(augment="inverted")
     module.log = lambda *_args, **_options: None
     batch = next(iter(module.batches(np.arange(4))))

@@ -44,7 +44,7 @@ class Classifier(pl.LightningModule):
         self.network = network
         self.recipe = recipe
         self.dataset = dataset
-        self._augment = AUGMENTATIONS[recipe.train.augment]
+        self._augment = AUGMENTATIONS[recipe.train.augment].change
         self._seen: list[tuple[Tensor, Tensor]] = []
         colour = {"mean": recipe.data.mean, "std": recipe.data.std}
         for name, values in colour.items():

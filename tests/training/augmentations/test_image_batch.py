@@ -14,7 +14,7 @@ from xattn.training.augmentations import AUGMENTATIONS
 from xattn.training.augmentations._stain import blurred, jitter
 from xattn.training.augmentations.image_batch import ImageAugmentation, _grid
 
-NAMED = {name: one for name, one in AUGMENTATIONS.items() if one is not None}
+NAMED = {name: one.change for name, one in AUGMENTATIONS.items() if one.change is not None}
 
 
 def chance(seed: int = 0) -> torch.Generator:

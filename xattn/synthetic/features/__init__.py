@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from xattn.registry import Registry
+from xattn.registry import Registry, meaning_of
 from xattn.synthetic.noise import Rng
 from xattn.synthetic.spec import ImageSpec
 
@@ -29,6 +29,7 @@ class Feature:
 
     Attributes:
         name: as in annotation files.
+        meaning: one line.
         kind: "structure" belongs to the lesion, and is in every image of it;
             "artifact" belongs to the one image.
         prevalence: fraction of images that have it, by default.
@@ -37,6 +38,7 @@ class Feature:
     """
 
     name: str
+    meaning: str
     kind: Literal["structure", "artifact"]
     prevalence: float
     effect: float
@@ -55,9 +57,13 @@ def feature(
     kind: Literal["structure", "artifact"],
     prevalence: float,
     effect: float = 0.0,
+    meaning: str = "",
 ) -> Callable[[Draw], Draw]:
     """Register a drawing function; see `Feature` for the arguments."""
-    return FEATURES.register(name, lambda draw: Feature(name, kind, prevalence, effect, draw))
+    return FEATURES.register(
+        name,
+        lambda draw: Feature(name, meaning_of(draw, meaning), kind, prevalence, effect, draw),
+    )
 
 
 def with_features(spec: ImageSpec, *names: str) -> ImageSpec:

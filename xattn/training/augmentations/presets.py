@@ -1,14 +1,15 @@
 """The augmentations that recipes come with."""
 
-from xattn.training.augmentations import AUGMENTATIONS
+from xattn.training.augmentations import AUGMENTATIONS, Augmentation, augmentation
 from xattn.training.augmentations.image_batch import ImageAugmentation
 
-AUGMENTATIONS.add("none", None)
+AUGMENTATIONS.add("none", Augmentation("none", "Images as they are.", None))
 # Mirrored skin is skin; little else is taken for granted.
-AUGMENTATIONS.add("light", ImageAugmentation(flips=True, brightness=0.1, contrast=0.1))
+augmentation("light", meaning="Mirrored, and a little brighter or darker.")(
+    ImageAugmentation(flips=True, brightness=0.1, contrast=0.1)
+)
 # A dermatoscope has no up and down, stands where the hand puts it, and has its own lamp.
-AUGMENTATIONS.add(
-    "dermoscopy",
+augmentation("dermoscopy", meaning="Turned, zoomed, moved and lit as by another dermatoscope.")(
     ImageAugmentation(
         flips=True,
         quarter_turns=True,
@@ -19,12 +20,11 @@ AUGMENTATIONS.add(
         contrast=0.15,
         saturation=0.15,
         white_balance=0.05,
-    ),
+    )
 )
 # Tissue has no up and down and its scale is fixed; laboratories stain and scan differently.
-AUGMENTATIONS.add(
-    "histology",
+augmentation("histology", meaning="Turned, and stained and scanned as by another laboratory.")(
     ImageAugmentation(
         flips=True, quarter_turns=True, brightness=0.1, contrast=0.1, stain=0.1, blur=1.0
-    ),
+    )
 )
