@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.over_training import usage_over_training
     from xattn.annotations import build_annotations, read_annotations
+    from xattn.attribution.attribute import attribute
+    from xattn.attribution.registry import methods
     from xattn.attribution.run.pipeline import explain
     from xattn.figures.page.report import report
     from xattn.models import Model, load, wrap
@@ -37,12 +39,14 @@ _HOMES = {
     "Model": "xattn.models",
     "RunFolder": "xattn.runs",
     "UsageResult": "xattn.analysis.dependence.usage",
+    "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
     "evaluate": "xattn.analysis.evaluation.evaluate",
     "explain": "xattn.attribution.run.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
     "load": "xattn.models",
+    "methods": "xattn.attribution.registry",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.page.report",
     "search": "xattn.training.search.search",
@@ -60,12 +64,14 @@ __all__ = [
     "RunFolder",
     "UsageResult",
     "__version__",
+    "attribute",
     "build_annotations",
     "compare",
     "evaluate",
     "explain",
     "feature_usage",
     "load",
+    "methods",
     "read_annotations",
     "report",
     "search",

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from tests.attribution.planted import generate, save, trained
-from xattn.analysis.alignment.scores import RankedMaps, upsample
+from xattn.analysis.alignment.scores import RankedMaps
 from xattn.analysis.faithfulness.controls import edge_maps, random_maps
 from xattn.attribution.run.pipeline import explain
+from xattn.images.cells import upsample
 
 GRID = (12, 12)
 

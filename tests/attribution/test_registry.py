@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import FrozenInstanceError, dataclass, fields
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+import xattn.cli
 from tests.attribution.states import Snapshot, unsettle
 from tests.models.nets import SIZE, Conv, vit, with_statistics, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.registry import METHODS, Method, get_methods, method
+from xattn.attribution.attribute import attribute
+from xattn.attribution.methods.attention import Attention
+from xattn.attribution.registry import (
+    METHODS,
+    Method,
+    MethodCard,
+    Needs,
+    method,
+    methods,
+    register,
+)
 from xattn.errors import MethodError, UsageError
 from xattn.models import Model
-
-get_methods([])
-
+from xattn.plugins import load_file
 
 FAMILIES = {"cam", "attention", "pixel", "relevance"}
 
@@ -33,13 +45,7 @@ def model_for(name: str) -> Model:
 
 
 def made(name: str, model: Model, x: Tensor, targets: Tensor | None = None) -> Tensor:
-    needs = METHODS[name].card.needs
-    attention = model.attention_layers if needs & {"attention", "all attention"} else ()
-    evidence = gather(
-        model, x, targets,
-        gradients="gradients" in needs, activations="activations" in needs, attention=attention,
-    )  # fmt: skip
-    return METHODS[name].maps(model, evidence)
+    return attribute(model, x, name, targets)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -48,8 +54,8 @@ class TestEveryMethod:
         card = METHODS[name].card
         assert card.name == name
         assert card.family in FAMILIES
-        assert card.needs <= {"activations", "gradients", "attention", "all attention", "model"}
         assert card.needs
+        assert isinstance(card.needs, Needs)
         assert "arXiv" in card.source or "doi" in card.source
         assert card.resolution
         assert card.cost
@@ -113,25 +119,130 @@ class TestEveryMethod:
         assert torch.equal(torch.get_rng_state(), before)
         assert (np.random.get_state()[1] == np_before).all()  # noqa: NPY002
 
+    def test_is_a_frozen_dataclass_whose_options_have_defaults(self, name):
+        first = METHODS[name]
+        assert type(first)() == first
+        assert first.name == name
+        with pytest.raises(FrozenInstanceError):
+            first.card = None
 
-def test_methods_are_looked_up_in_the_order_asked_for_each_once():
-    found = get_methods(["attention", "gradcam", "attention"])
-    assert [m.card.name for m in found] == ["attention", "gradcam"]
+
+def test_methods_are_listed_by_family_with_their_cards():
+    cards = methods()
+    assert list(cards)[:3] == ["gradcam", "gradcam++", "hirescam"]
+    assert cards["gradcam"] is METHODS["gradcam"].card
+    families = [card.family for name, card in cards.items() if "/" not in name]
+    assert list(dict.fromkeys(families)) == ["cam", "attention", "pixel", "relevance"]
+
+
+def test_needs_are_shown_in_words():
+    assert str(Needs.MODEL | Needs.ACTIVATIONS) == "activations, model"
+    assert str(Needs.ALL_ATTENTION) == "all attention"
 
 
 def test_an_unknown_method_is_refused_with_near_names():
     with pytest.raises(UsageError, match=r"Unknown method 'gradcm'; did you mean .*'gradcam'.*"):
-        get_methods(["gradcm"])
+        method("gradcm")
 
 
 def test_attention_of_a_model_without_any_is_refused_with_the_way_out():
     with pytest.raises(MethodError, match="custom has none that can be read; use gradcam"):
-        METHODS["attention"].check(wrapped(Conv()))
+        Attention().check(wrapped(Conv()))
 
 
 def test_two_methods_of_one_name_are_a_mistake():
-    class Again(Method):
-        card = METHODS["gradcam"].card
+    @dataclass(frozen=True)
+    class Again(type(METHODS["gradcam"])):
+        pass
 
-    with pytest.raises(ValueError, match="'gradcam' is registered twice"):
-        method(Again)
+    with pytest.raises(UsageError, match=r"new name for a method, but got 'gradcam'"):
+        register(Again)
+
+
+def test_a_method_whose_options_would_not_be_seen_is_a_mistake():
+    class Plain(Method):
+        card = MethodCard("plain", "cam", "doi", Needs.MODEL, "input")
+        smoothing: int = 3
+
+        def maps(self, model, captured):
+            return captured.inputs.sum(1)
+
+    with pytest.raises(TypeError, match=r"Expected @dataclass\(frozen=True\) on Plain"):
+        register(Plain)
+    assert "plain" not in METHODS
+
+
+ONE_FILE = '''
+"""The size of the activations, raised to a power."""
+
+from dataclasses import dataclass
+
+from xattn.attribution.registry import Method, MethodCard, Needs, register
+
+
+@register
+@dataclass(frozen=True)
+class ActivationPower(Method):
+    """Activations, without any class."""
+
+    card = MethodCard(
+        name="activation-power",
+        family="cam",
+        source="doi:10.1000/182",
+        needs=Needs.ACTIVATIONS,
+        resolution="grid of the explained layer",
+        by_class=False,
+    )
+    power: float = 1.0
+    mean: bool = False
+
+    def maps(self, model, captured):
+        size = captured.activations.abs() ** self.power
+        return size.mean(1) if self.mean else size.sum(1)
+'''
+
+
+@pytest.fixture
+def one_file(tmp_path: Path):
+    path = tmp_path / "activation_power.py"
+    path.write_text(ONE_FILE)
+    load_file(path)
+    yield path
+    del METHODS["activation-power"]
+    sys.modules.pop("xattn_plugin_activation_power")
+
+
+def test_a_method_in_one_file_of_ones_own_is_used_like_every_other(one_file, capsys):
+    assert list(methods())[-1] == "activation-power"
+    model, x = wrapped(Conv().eval()), torch.randn(2, 3, *SIZE)
+    plain = attribute(model, x, "activation-power")
+    assert plain.shape == (2, *model.target_layout.grid)
+    mean = attribute(model, x, "activation-power[mean=true]")
+    torch.testing.assert_close(mean * 4, plain)
+    assert method("activation-power[power=0.5]").power == 0.5
+    assert method("activation-power[mean=true,power=2]").name == (
+        "activation-power[power=2.0,mean=True]"
+    )
+    again = method("activation-power[power=2.0,mean=True]")
+    assert again == method("activation-power[mean=true,power=2]")
+    assert method("activation-power[power=1]") == METHODS["activation-power"]
+    with pytest.raises(UsageError, match=r"Expected a number as power .* but got 'two'"):
+        method("activation-power[power=two]")
+    with pytest.raises(UsageError, match=r"Expected true or false as mean .* but got '3'"):
+        method("activation-power[mean=3]")
+    assert xattn.cli.main(["models", "--methods"]) == 0
+    assert "activation-power" in capsys.readouterr().out
+
+
+def test_a_method_dropped_into_the_room_is_listed(tmp_path, monkeypatch):
+    import xattn.attribution.methods as room
+
+    (tmp_path / "activation_power.py").write_text(ONE_FILE)
+    monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+    monkeypatch.setattr(METHODS, "_loaded", False)
+    try:
+        assert list(METHODS)[-1] == "activation-power"
+        assert [field.name for field in fields(METHODS["activation-power"])] == ["power", "mean"]
+    finally:
+        del METHODS["activation-power"]
+        sys.modules.pop("xattn.attribution.methods.activation_power")

@@ -27,8 +27,8 @@ from tests.models.nets import (
     with_statistics,
     wrapped,
 )
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.registry import METHODS, Needs
 from xattn.attribution.run.pipeline import explain
 from xattn.errors import MethodError
 from xattn.images.cells import Cells
@@ -36,12 +36,11 @@ from xattn.images.overlay import draw_overlay
 from xattn.models import Model, wrap
 
 ROOT = Path(__file__).parents[2]
-get_methods([])
 CAM = [name for name, m in METHODS.items() if m.card.family == "cam"]
 
 
 def made(name: str, model: Model, x: Tensor, targets: Tensor) -> Tensor:
-    return METHODS[name].maps(model, gather(model, x, targets, activations=True))
+    return METHODS[name].maps(model, capture(model, x, targets, activations=True))
 
 
 def write(path: Path, pixels: np.ndarray, **options: object) -> Path:
@@ -117,29 +116,29 @@ class TestTrap3TheModelComesBackAsItWas:
         model = wrapped(vit())
         if name not in self.names(model):
             model = wrapped(Conv())
-        evidence = gather(
+        captured = capture(
             model, torch.randn(2, 3, *SIZE), attention=model.attention_layers, activations=True
         )
         unsettle(model.module)
         before = Snapshot(model.module)
-        evidence.targets = torch.tensor([99, 99])
-        if "model" in METHODS[name].card.needs:
+        captured.targets = torch.tensor([99, 99])
+        if Needs.MODEL in METHODS[name].needs:
             with pytest.raises((RuntimeError, IndexError, AssertionError)):
-                METHODS[name].maps(model, evidence)
+                METHODS[name].maps(model, captured)
         else:
-            METHODS[name].maps(model, evidence)
+            METHODS[name].maps(model, captured)
         before.check(model.module)
 
-    @pytest.mark.parametrize("name", [n for n, m in METHODS.items() if "model" in m.card.needs])
+    @pytest.mark.parametrize("name", [n for n, m in METHODS.items() if Needs.MODEL in m.needs])
     def test_after_a_module_that_raises(self, name):
         model = wrapped(Broken())
-        evidence = gather(model, torch.randn(2, 3, *SIZE), activations=True)
+        captured = capture(model, torch.randn(2, 3, *SIZE), activations=True)
         unsettle(model.module)
         model.module.armed = True
         before = Snapshot(model.module)
         modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
         with pytest.raises((RuntimeError, MethodError)):
-            METHODS[name].maps(model, evidence)
+            METHODS[name].maps(model, captured)
         before.check(model.module)
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == modes
 
@@ -153,9 +152,9 @@ class TestTrap3TheModelComesBackAsItWas:
 
         def alive(n: int) -> int:
             for _ in range(n):
-                evidence = gather(model, x, targets, attention=attention, activations=True)
-                METHODS[name].maps(model, evidence)
-                del evidence
+                captured = capture(model, x, targets, attention=attention, activations=True)
+                METHODS[name].maps(model, captured)
+                del captured
             gc.collect()
             return sum(issubclass(type(o), Tensor) for o in gc.get_objects())
 
@@ -170,9 +169,9 @@ class TestTrap3TheModelComesBackAsItWas:
 
         def peak(batches: int) -> int:
             for _ in range(batches):
-                evidence = gather(model, x)
+                captured = capture(model, x)
                 for name in ("gradcam", "gradcam++", "layercam", "eigencam"):
-                    METHODS[name].maps(model, evidence)
+                    METHODS[name].maps(model, captured)
             return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
         before = peak(100)
@@ -186,7 +185,7 @@ def test_trap_4_a_layer_that_gives_zero_by_construction_names_the_one_to_use(tmp
     for layer in ("blocks.1", "blocks.1.norm2", "norm"):
         with pytest.raises(MethodError, match=r"would be zero.*use 'blocks\.1\.norm1'"):
             explain(wrapped(vit(), target_layer=layer), tmp_path, out=tmp_path / "run")
-    found = gather(wrapped(vit()), torch.randn(2, 3, *SIZE))
+    found = capture(wrapped(vit()), torch.randn(2, 3, *SIZE))
     assert found.gradients.abs().amax((1, 2, 3)).min() > 0
 
 
@@ -218,8 +217,8 @@ def test_trap_6_fused_attention_is_read_without_a_change_of_the_logits():
     model = wrapped(vit())
     assert all(b.attn.fused_attn for b in model.module.blocks)
     x = torch.randn(2, 3, *SIZE)
-    found = gather(model, x, attention=model.attention_layers)
-    assert torch.equal(found.logits, gather(model, x).logits)
+    found = capture(model, x, attention=model.attention_layers)
+    assert torch.equal(found.logits, capture(model, x).logits)
     assert METHODS["attention"].maps(model, found).sum() > 0
     assert all(b.attn.fused_attn for b in model.module.blocks)
 
@@ -227,9 +226,9 @@ def test_trap_6_fused_attention_is_read_without_a_change_of_the_logits():
 def test_trap_7_every_image_of_a_batch_has_its_own_attention():
     model = wrapped(vit())
     x = torch.randn(3, 3, *SIZE)
-    together = METHODS["attention"].maps(model, gather(model, x, attention=model.attention_layers))
+    together = METHODS["attention"].maps(model, capture(model, x, attention=model.attention_layers))
     for i in range(3):
-        alone = gather(model, x[i : i + 1], attention=model.attention_layers)
+        alone = capture(model, x[i : i + 1], attention=model.attention_layers)
         torch.testing.assert_close(METHODS["attention"].maps(model, alone)[0], together[i])
     assert (together[0] - together[1]).abs().max() > 1e-6
 

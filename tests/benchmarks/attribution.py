@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from tests.benchmarks.harness import Ratio, Table, interleave, peak
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.attribute import attribute_each
+from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import make_plan
 from xattn.models import build, wrap
 
@@ -65,20 +65,8 @@ def _ours(module: nn.Module, x: torch.Tensor, *names: str) -> Callable[[], objec
     """As `xattn explain` makes maps of a batch: on the private copy, all methods from one pass."""
     model = wrap(module, classes=["a", "b"])
     plan = make_plan(model, names, ["predicted"], {})
-    engine = make_engine(model)
-    attention = plan.attention_of(engine)
-
-    def maps() -> object:
-        evidence = gather(
-            engine,
-            x,
-            gradients=plan.needs("gradients"),
-            activations=plan.needs("activations"),
-            attention=attention,
-        )
-        return [method.maps(engine, evidence) for method in plan.methods]
-
-    return maps
+    copied = make_fast_copy(model)
+    return lambda: attribute_each(copied, x, plan.jobs, [None])
 
 
 def _grad_cam(name: str) -> list[Ratio]:

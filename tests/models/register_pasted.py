@@ -13,8 +13,6 @@ import torch
 from PIL import Image
 
 import xattn
-from xattn.attribution.passes.capture import gather_each
-from xattn.attribution.registry import get_methods
 from xattn.images import Cells, find_images, read_image
 
 IMAGES, RADIUS, COLOUR, HIGH = 300, 14, (60, 150, 90), 0.8
@@ -25,7 +23,6 @@ def main(checkpoint: str, folder: str) -> None:
     """Measure and print."""
     model = xattn.load(checkpoint)
     height, width = model.preprocessing.size
-    (gradcam,) = get_methods(["gradcam"])
     rng = np.random.default_rng(0)
     files = [f.path for f in find_images([folder])]
     ways = {
@@ -40,11 +37,7 @@ def main(checkpoint: str, folder: str) -> None:
         pasted = plain.copy()
         pasted[(rows - y) ** 2 + (columns - x) ** 2 < RADIUS**2] = COLOUR
         batch = model.normalise(torch.from_numpy(np.stack([plain, pasted])))
-        (found,) = gather_each(
-            model, batch, [torch.zeros(2, dtype=torch.long)], gradients=True, activations=True,
-            attention=(),
-        )  # fmt: skip
-        before, after = gradcam.maps(model, found).double().numpy()
+        before, after = xattn.attribute(model, batch, "gradcam", 0).cpu().double().numpy()
         change = np.clip(after - before, 0, None)
         if not change.max() > 0:
             continue

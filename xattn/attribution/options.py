@@ -3,93 +3,76 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from xattn.errors import UsageError, near
-from xattn.models.attention import AttentionLayer
-from xattn.models.interface import Model
 
-OPTIONS = ("layer", "head")
-_WITH_OPTIONS = re.compile(r"([^\[\]@]+)\[([^\[\]@]*)\](@.*)?")
+_WITH_OPTIONS = re.compile(r"([^\[\]@]+)\[([^\[\]@]*)\]")
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
-def split_options(name: str) -> tuple[str, dict[str, str]]:
+def split_options(name: str) -> tuple[str, list[tuple[str, str]]]:
     """Split a method's name from its options; without `[...]` there are none.
 
-    Raises:
-        UsageError: an option is unknown, there twice, or without a value.
+    Returns:
+        The plain name, and (option, value) as they are typed, "" for a value that is missing.
     """
     found = _WITH_OPTIONS.fullmatch(name)
     if found is None:
-        return name, {}
-    options: dict[str, str] = {}
-    for part in found[2].split(","):
-        key, _, value = (text.strip() for text in part.partition("="))
-        if key not in OPTIONS:
-            raise UsageError(f"Unknown option {key!r} of method {name!r}{near(key, OPTIONS)}")
-        if not value or key in options:
-            raise UsageError(f"Expected {key}=VALUE once in {name!r}; such as attention[layer=3]")
-        options[key] = value
-    return found[1], options
+        return name, []
+    parts = [part.partition("=") for part in found[2].split(",")]
+    return found[1], [(key.strip(), value.strip()) for key, _, value in parts]
 
 
-def join_options(name: str, options: Mapping[str, str]) -> str:
+def join_options(name: str, options: Mapping[str, Any]) -> str:
     """Return the name under which maps of a method with these options are stored."""
-    parts = [f"{key}={options[key]}" for key in OPTIONS if key in options]
+    parts = [f"{key}={value}" for key, value in options.items()]
     return f"{name}[{','.join(parts)}]" if parts else name
 
 
-def expand(model: Model, name: str) -> list[str]:
-    """Write `layer=all` and `head=all` out as one name for each.
+def read_options(kind: type, name: str, given: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Read options as the types of a dataclass's fields say.
+
+    Args:
+        kind: the dataclass.
+        name: of the method, for messages.
+        given: (option, value) as they are typed.
 
     Raises:
-        UsageError: as `split_options` and `find_layer`.
+        UsageError: an option is unknown, there twice, without a value, or of another type.
     """
-    plain, options = split_options(name)
-    if "all" not in options.values() or not model.attention_layers:
-        return [name]
-    target = name.partition("]")[2]
-    layers = [options.get("layer")]
-    if options.get("layer") == "all":
-        layers = [str(i) for i in range(len(model.attention_layers))]
-    found = []
-    for layer in layers:
-        heads = [options.get("head")]
-        if options.get("head") == "all":
-            of = model.attention_layers[find_layer(model, layer)]
-            heads = [str(i) for i in range(of.heads)]
-        for head in heads:
-            given = {k: v for k, v in (("layer", layer), ("head", head)) if v is not None}
-            found.append(join_options(plain, given) + target)
-    return found
+    known = [field.name for field in fields(kind)]
+    types = get_type_hints(kind)
+    read: dict[str, Any] = {}
+    for key, text in given:
+        if key not in known:
+            raise UsageError(f"Unknown option {key!r} of method {name!r}{near(key, known)}")
+        if not text or key in read:
+            raise UsageError(
+                f"Expected {key}=VALUE once in the brackets of method {name!r}, but got "
+                f"{', '.join('='.join(one).rstrip('=') for one in given)}; such as {name}[{key}=3]"
+            )
+        read[key] = _read_value(types[key], name, key, text)
+    return read
 
 
-def find_layer(model: Model, layer: str | None) -> int:
-    """Return the index of an attention layer by its path or index; the last one if None.
+def _read_value(kind: Any, name: str, key: str, text: str) -> Any:
+    from pydantic import TypeAdapter, ValidationError
 
-    Raises:
-        UsageError: there is none of this name.
-    """
-    names = [each.name for each in model.attention_layers]
-    if layer is None:
-        return len(names) - 1
-    if layer in names:
-        return names.index(layer)
-    if layer.isdecimal() and int(layer) < len(names):
-        return int(layer)
-    raise UsageError(
-        f"Unknown attention layer {layer!r}{near(layer, names)}; by index 0 to {len(names) - 1}"
-    )
-
-
-def find_head(layer: AttentionLayer, head: str) -> int:
-    """Return the index of a head.
-
-    Raises:
-        UsageError: the layer has fewer.
-    """
-    if not (head.isdecimal() and int(head) < layer.heads):
+    try:
+        return TypeAdapter(kind).validate_strings(text)
+    except ValidationError:
         raise UsageError(
-            f"Expected a head from 0 to {layer.heads - 1} of {layer.name!r}, but got {head!r}"
-        )
-    return int(head)
+            f"Expected {_in_words(kind)} as {key} of method {name!r}, but got {text!r}"
+        ) from None
+
+
+def _in_words(kind: Any) -> str:
+    """Say what values a type has: "a whole number or 'all'"."""
+    if get_origin(kind) is Literal:
+        return " or ".join(repr(value) for value in get_args(kind))
+    parts = [part for part in get_args(kind) if part is not NoneType]
+    return " or ".join(map(_in_words, parts)) or _WORDS.get(kind, str(kind))

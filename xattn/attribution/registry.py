@@ -1,48 +1,83 @@
-"""Explanation methods by registration: a card that says what a method needs, and its formula."""
+"""Attribution methods by name: what each is and needs, its options, and its formula.
+
+    METHODS.find("gradcam")                 # GradCam()
+    method("attention[layer=3,head=1]")     # Attention(layer="3", head=1)
+
+A method is a frozen dataclass whose fields are its options. It is registered where it is defined:
+
+    @register
+    @dataclass(frozen=True)
+    class ActivationNorm(Method):
+        card = MethodCard(
+            name="activation-norm",
+            family="cam",
+            source="doi:10.1000/182",
+            needs=Needs.ACTIVATIONS,
+            resolution="grid of the explained layer",
+            by_class=False,
+        )
+
+        def maps(self, model: Model, captured: Captured) -> Tensor:
+            activations, _ = captured.at_layer()
+            return activations.norm(dim=1)
+
+A file in `xattn/attribution/methods/` is found without being listed anywhere.
+"""
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from functools import cache
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Flag, auto
+from typing import Any, ClassVar, Self, TypeVar
 
 from torch import Tensor
 
-from xattn.attribution.options import split_options
-from xattn.attribution.passes.capture import Evidence
-from xattn.errors import MethodError, UsageError, near
+from xattn.attribution.options import join_options, read_options, split_options
+from xattn.attribution.passes.capture import Captured
+from xattn.errors import MethodError, UsageError
+from xattn.images.cells import Cells
 from xattn.models.interface import Model
-
-METHODS: dict[str, type[Method]] = {}
-
-_HOMES = (
-    "cam",
-    "gradient_free_cam",
-    "attention",
-    "rollout",
-    "gradient_rollout",
-    "pixel",
-    "lrp",
-    "pytorch_grad_cam",
-)
-"""Modules of `methods/` that register methods when they are imported."""
+from xattn.registry import Registry
 
 INPUT = ""
 """Stands for the input where a layer's path is meant: maps on its own pixels."""
 
 
+class Needs(Flag):
+    """What a method needs of the pass over a batch, or beyond it."""
+
+    ACTIVATIONS = auto()
+    """The output of the explained layer."""
+    GRADIENTS = auto()
+    """The gradient of the target score by that output, and the output itself."""
+    ATTENTION = auto()
+    """The weights of the last attention layer."""
+    ALL_ATTENTION = auto()
+    """The weights of every attention layer."""
+    MODEL = auto()
+    """The model itself: it is run again, or changed for a while."""
+
+    def __str__(self) -> str:
+        names = [each.name or "" for each in self]
+        return ", ".join(sorted(name.lower().replace("_", " ") for name in names))
+
+
+AT_LAYER = Needs.ACTIVATIONS | Needs.GRADIENTS
+"""What is captured at the explained layer."""
+ANY_ATTENTION = Needs.ATTENTION | Needs.ALL_ATTENTION
+
+
 @dataclass(frozen=True)
-class Card:
+class MethodCard:
     """What a method is, needs and costs.
 
     Attributes:
         name: as users type it.
         family: "cam", "attention", "pixel" or "relevance".
         source: paper.
-        needs: of "activations" and "gradients" (of the explained layer), "attention" (the last
-            layer's) or "all attention", and "model" (runs it again, or changes it for a while).
+        needs: what the pass over a batch must capture for it.
         resolution: where the map's grid comes from.
         signed: whether values below 0 occur.
         cost: beyond the one pass that all methods share, in forward passes per image.
@@ -53,82 +88,149 @@ class Card:
     name: str
     family: str
     source: str
-    needs: frozenset[str]
+    needs: Needs
     resolution: str
-    signed: bool
-    cost: str
+    signed: bool = False
+    cost: str = "the one pass"
     by_class: bool = True
     models: str = "all"
 
 
+@dataclass(frozen=True)
 class Method(ABC):
-    """One explanation method; stateless, so the class itself is what is registered."""
+    """One attribution method; the fields of a subclass, all with defaults, are its options."""
 
-    card: ClassVar[Card]
+    card: ClassVar[MethodCard]
 
-    @classmethod
-    def check(cls, model: Model) -> None:
-        """Raise a MethodError if this method makes no sense for the model."""
-        if cls.card.needs & {"attention", "all attention"} and not model.attention_layers:
-            raise MethodError(
-                f"Method {cls.card.name!r} needs attention layers, but {model.architecture} has "
-                "none that can be read; use gradcam"
-            )
-        if cls.card.needs & {"activations", "gradients"}:
-            _ = model.target_layer  # finds it, or says why not
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that differ from their defaults."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
 
-    @classmethod
-    def with_options(cls, options: tuple[tuple[str, str], ...]) -> type[Method]:
-        """Return this method with options, under a name that tells them.
+    @property
+    def name(self) -> str:
+        """The name that maps are stored under: the card's, with `options` in brackets."""
+        return join_options(self.card.name, self.options)
+
+    @property
+    def needs(self) -> Needs:
+        """What it needs with these options; without any, what the card says."""
+        return self.card.needs
+
+    def with_options(self, given: Sequence[tuple[str, str]]) -> Self:
+        """Return this method with options, given as users type them.
 
         Raises:
-            UsageError: it takes none.
+            UsageError: it takes none, or there is none of this name, or the value is of another
+                type.
         """
-        raise UsageError(
-            f"Method {cls.card.name!r} takes no options; layer and head are for attention and "
-            "rollout"
-        )
+        if not fields(self):
+            takers = [name for name, each in METHODS.items() if fields(each)]
+            raise UsageError(
+                f"Expected method {self.name!r} alone, for it takes no options, but got "
+                f"{', '.join(key for key, _ in given)}; {' and '.join(takers)} take some"
+            )
+        return replace(self, **read_options(type(self), self.card.name, given))
 
-    @classmethod
-    def map_layer(cls, model: Model) -> str:
+    def expand(self, model: Model) -> tuple[Method, ...]:
+        """Write out options that stand for several maps, as `layer=all` does: one method each.
+
+        Raises:
+            UsageError: the model has nothing of the name that an option gives.
+        """
+        return (self,)
+
+    def check(self, model: Model) -> None:
+        """Look whether this method makes sense for the model.
+
+        Raises:
+            MethodError: it does not; the message says why, and what to use instead.
+        """
+        if self.needs & ANY_ATTENTION and not model.attention_layers:
+            raise MethodError(
+                f"Method {self.name!r} needs attention layers, but {model.architecture} has "
+                "none that can be read; use gradcam"
+            )
+        if self.needs & AT_LAYER:
+            _ = model.target_layer  # finds it, or says why not
+
+    def map_layer(self, model: Model) -> str:
         """Return the path of the layer on whose grid maps lie, `INPUT` for the input's pixels.
 
         The explained layer's if the method needs what this layer gives, else the input's.
         """
-        on_layer = cls.card.needs & {"activations", "gradients"}
-        return model.target_layer if on_layer else INPUT
+        return model.target_layer if self.needs & AT_LAYER else INPUT
 
-    @staticmethod
+    def cells(self, model: Model) -> Cells:
+        """Return where the cells of a map lie in the input.
+
+        Raises:
+            MethodError: `map_layer` names a layer that has no grid.
+        """
+        layer, size = self.map_layer(model), model.preprocessing.size
+        return Cells.spread(size, size) if layer == INPUT else model.cells(layer)
+
     @abstractmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
-        """Make unnormalised maps (n, h, w) of what a pass left behind."""
+    def maps(self, model: Model, captured: Captured) -> Tensor:
+        """Make unnormalised maps (n, h, w) of what was captured of a pass."""
 
 
-def method(cls: type[Method]) -> type[Method]:
-    """Register a method under its card's name."""
-    if cls.card.name in METHODS:
-        raise ValueError(f"Method {cls.card.name!r} is registered twice")
-    METHODS[cls.card.name] = cls
+M = TypeVar("M", bound=type[Method])
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    package="xattn.attribution.methods",
+    first=(
+        "cam",
+        "gradient_free_cam",
+        "attention",
+        "rollout",
+        "gradient_rollout",
+        "pixel",
+        "lrp",
+        "pytorch_grad_cam",
+    ),
+)
+"""Every method without options, by its card's name."""
+
+
+def register(cls: M) -> M:
+    """Register a method under its card's name; decorates its class.
+
+    Raises:
+        UsageError: the name is taken.
+        TypeError: the class is no dataclass, so that its options would not be seen.
+    """
+    if not (is_dataclass(cls) and "__dataclass_params__" in vars(cls)):
+        raise TypeError(
+            f"Expected @dataclass(frozen=True) on {cls.__name__}, but got a plain class"
+        )
+    METHODS.add(cls.card.name, cls())
     return cls
 
 
-def get_methods(names: list[str] | tuple[str, ...]) -> list[type[Method]]:
-    """Look methods up by name, such as `gradcam` or `attention[layer=3]`; each once.
+def method(name: str) -> Method:
+    """Look a method up by its name, such as `gradcam` or `attention[layer=3]`.
 
     Raises:
-        UsageError: a name or an option is unknown.
+        UsageError: the name or an option is unknown, or an option's value is of another type.
     """
-    for module in _HOMES:
-        importlib.import_module(f"xattn.attribution.methods.{module}")
-    found = []
-    for name in names:
-        plain, options = split_options(name)
-        if plain not in METHODS:
-            raise UsageError(f"Unknown method {plain!r}{near(plain, METHODS)}")
-        found.append(_variant(METHODS[plain], tuple(options.items())))
-    return list(dict.fromkeys(found))
+    plain, options = split_options(name)
+    found = METHODS.find(plain)
+    return found.with_options(options) if options else found
 
 
-@cache
-def _variant(plain: type[Method], options: tuple[tuple[str, str], ...]) -> type[Method]:
-    return plain.with_options(options) if options else plain
+def methods() -> dict[str, MethodCard]:
+    """List the attribution methods.
+
+    Returns:
+        By name, each method's card: what it is, needs and costs, its source, and which models it
+        works on.
+
+    Example:
+        >>> import xattn
+        >>> xattn.methods()["gradcam"].source
+        'Selvaraju et al. 2017, arXiv:1610.02391'
+    """
+    return {name: each.card for name, each in METHODS.items()}

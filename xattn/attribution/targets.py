@@ -85,21 +85,31 @@ def target_rule(model: Model, target: str, labels: Mapping[str, str | None]) -> 
         UsageError: the target is none of these; "label" is asked for and no image has a label
             that is a class of the model; or outputs are independent, and it is no class.
     """
-    if target in ("predicted", "label") and not model.outputs.exclusive:
+    if target in ("predicted", "label"):
+        require_exclusive(model, target)
+    if target == "predicted":
+        return lambda _id: None
+    if target == "label":
+        return _label_rule(model, labels)
+    index = class_index(model, target)
+    if index is None:
+        names = near(target, ["predicted", "label", "all", *model.classes])
+        raise UsageError(f"Unknown target {target!r}{names}")
+    return lambda _id: index
+
+
+def require_exclusive(model: Model, target: str) -> None:
+    """Make sure that one class is the predicted one.
+
+    Raises:
+        UsageError: outputs are independent.
+    """
+    if not model.outputs.exclusive:
         raise UsageError(
             f"Expected an output to explain, but got {target!r}: the outputs "
             f"{', '.join(model.classes)} are independent, and none of them is the one that is "
             "predicted; name one with --target, or all"
         )
-    if target == "predicted":
-        return lambda _id: None
-    if target == "label":
-        return _label_rule(model, labels)
-    index = _class_index(model, target)
-    if index is None:
-        names = near(target, ["predicted", "label", "all", *model.classes])
-        raise UsageError(f"Unknown target {target!r}{names}")
-    return lambda _id: index
 
 
 def _label_rule(model: Model, labels: Mapping[str, str | None]) -> TargetRule:
@@ -115,7 +125,8 @@ def _label_rule(model: Model, labels: Mapping[str, str | None]) -> TargetRule:
     return lambda id_: index.get(labels.get(id_) or "")
 
 
-def _class_index(model: Model, name: str) -> int | None:
+def class_index(model: Model, name: str) -> int | None:
+    """Return the index of a class by its name, or by the index as text; None if there is none."""
     if name in model.classes:
         return model.classes.index(name)
     if name.isdecimal() and int(name) < len(model.classes):

@@ -63,7 +63,7 @@ def _main_maps(attends: bool) -> list[str]:
 
 def _methods_that_work(name: str) -> list[str]:
     """Ask every explanation method, by the check that it makes before a run."""
-    from xattn.attribution.registry import METHODS, get_methods
+    from xattn.attribution.registry import METHODS
     from xattn.errors import MethodError
     from xattn.images.preprocessing import Preprocessing
     from xattn.models import build, wrap
@@ -71,7 +71,6 @@ def _methods_that_work(name: str) -> list[str]:
     module = build(name, 2).eval()
     size = Preprocessing(size=(SIDE, SIDE))
     model = wrap(module, classes=["a", "b"], preprocessing=size, architecture=name)
-    get_methods([])
     found = []
     for key, method in METHODS.items():
         try:
@@ -94,21 +93,20 @@ def _worded(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _method_rows() -> list[dict[str, Any]]:
-    from xattn.attribution.registry import METHODS, get_methods
+    from xattn.attribution.registry import methods
 
-    get_methods([])
     return [
         {
             "name": name,
-            "family": method.card.family,
-            "models": method.card.models,
-            "needs": ", ".join(sorted(method.card.needs)),
-            "cost": method.card.cost,
-            "resolution": method.card.resolution,
-            "signed": "yes" if method.card.signed else "no",
-            "source": method.card.source,
+            "family": card.family,
+            "models": card.models,
+            "needs": str(card.needs),
+            "cost": card.cost,
+            "resolution": card.resolution,
+            "signed": "yes" if card.signed else "no",
+            "source": card.source,
         }
-        for name, method in METHODS.items()
+        for name, card in methods().items()
     ]
 
 

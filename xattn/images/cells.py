@@ -128,6 +128,17 @@ class Cells:
             raise RunError(f"Expected places of cells, but got {values!r}") from err
 
 
+def upsample(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float32]:
+    """Upsample maps (n, h, w) to the view's pixels: (n, height, width), `cells.size`.
+
+    Linear between the cells' centres, the nearest cell beyond the outermost. Computed in float64
+    and rounded once, so that equal neighbours stay equal: ties of the map remain ties of its
+    pixels.
+    """
+    rows, columns = cells.matrices(*cells.size)
+    return (rows @ maps.astype(np.float64) @ columns.T).astype(np.float32)
+
+
 def _as_json(centres: tuple[float, ...]) -> list[float] | dict[str, list[float]]:
     values = np.asarray(centres)
     step = float(values[-1] - values[0]) / (len(values) - 1) if len(values) > 1 else 0.0

@@ -10,9 +10,10 @@ from xattn.analysis.alignment.mask_scores import (
     per_image_table,
     score_masks,
 )
-from xattn.analysis.alignment.scores import RankedMaps, upsample
+from xattn.analysis.alignment.scores import RankedMaps
 from xattn.annotations import read_annotations
 from xattn.features.feature_set import collect_features
+from xattn.images.cells import upsample
 
 
 @pytest.fixture(scope="module")

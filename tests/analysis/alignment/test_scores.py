@@ -14,9 +14,9 @@ from xattn.analysis.alignment.scores import (
     degenerate,
     on_grid,
     positive_share,
-    upsample,
 )
 from xattn.images import Cells
+from xattn.images.cells import upsample
 
 
 def slow_scores(values, mask, top=TOP):

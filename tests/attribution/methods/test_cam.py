@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Brightness, Conv, swin, vit, with_statistics, wrapped
 from xattn.attribution.methods.cam import GradCam
-from xattn.attribution.passes.capture import Evidence, gather
+from xattn.attribution.passes.capture import Captured, capture
 from xattn.images import read_image
 from xattn.models import Model, build
 
@@ -21,14 +21,14 @@ REAL = Path(__file__).parents[4] / "shared/data/isic2018/images"
 
 
 def gradcam(model: Model, x: Tensor, targets: Tensor | None = None) -> Tensor:
-    return GradCam.maps(model, gather(model, x, targets))
+    return GradCam().maps(model, capture(model, x, targets))
 
 
 class TestTheFormula:
     def test_is_that_of_the_paper(self):
         torch.manual_seed(0)
         activations, gradients = torch.randn(2, 2, 3, 4, 5, dtype=torch.float64)
-        found = GradCam.maps(None, Evidence(None, None, activations, gradients))
+        found = GradCam().maps(None, Captured(None, None, activations, gradients))
         for i in range(2):
             expected = torch.zeros(4, 5, dtype=torch.float64)
             for k in range(3):

@@ -13,16 +13,15 @@ from torch import Tensor
 
 from tests.models.nets import SIZE, Brightness, Conv, vit, with_statistics, wrapped
 from xattn.attribution.methods.cam import first_projection
-from xattn.attribution.passes.capture import Evidence, gather
-from xattn.attribution.registry import get_methods
+from xattn.attribution.passes.capture import Captured, capture
+from xattn.attribution.registry import method
 from xattn.models import Model
 
 ONE_PASS = ["gradcam", "gradcam++", "hirescam", "xgradcam", "layercam", "eigencam"]
 
 
-def maps_of(name: str, model: Model | None, evidence: Evidence) -> Tensor:
-    (method,) = get_methods([name])
-    return method.maps(model, evidence)
+def maps_of(name: str, model: Model | None, captured: Captured) -> Tensor:
+    return method(name).maps(model, captured)
 
 
 def relu(value: float) -> float:
@@ -78,8 +77,8 @@ TWINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 }
 
 
-def evidence_of(A: np.ndarray, g: np.ndarray) -> Evidence:
-    return Evidence(None, None, torch.from_numpy(A), torch.from_numpy(g))
+def captured_of(A: np.ndarray, g: np.ndarray) -> Captured:
+    return Captured(None, None, torch.from_numpy(A), torch.from_numpy(g))
 
 
 @pytest.mark.parametrize("name", ONE_PASS)
@@ -91,24 +90,24 @@ class TestTheFormula:
             np.maximum(rng.normal(size=(2, channels, 4, 5)), 0),
             rng.normal(size=(2, channels, 4, 5)),
         )
-        found = maps_of(name, None, evidence_of(A, g)).numpy()
+        found = maps_of(name, None, captured_of(A, g)).numpy()
         for i in range(2):
             np.testing.assert_allclose(found[i], TWINS[name](A[i], g[i]), rtol=1e-9, atol=1e-12)
 
     def test_holds_for_activations_of_both_signs(self, name):
         rng = np.random.default_rng(1)
         A, g = rng.normal(size=(2, 1, 6, 3, 3))
-        found = maps_of(name, None, evidence_of(A, g)).numpy()[0]
+        found = maps_of(name, None, captured_of(A, g)).numpy()[0]
         np.testing.assert_allclose(found, TWINS[name](A[0], g[0]), rtol=1e-8, atol=1e-10)
 
     def test_gives_zero_and_not_nan_for_dead_channels(self, name):
         A, g = np.zeros((2, 1, 3, 4, 4))
-        assert (maps_of(name, None, evidence_of(A, g)) == 0).all()
+        assert (maps_of(name, None, captured_of(A, g)) == 0).all()
 
     def test_keeps_a_nan_for_the_image_that_has_it(self, name):
         A, g = np.random.default_rng(0).random((2, 2, 3, 4, 4))
         A[0, 0, 0, 0] = math.nan
-        found = maps_of(name, None, evidence_of(A, g))
+        found = maps_of(name, None, captured_of(A, g))
         assert torch.isnan(found[0]).any()
         assert torch.isfinite(found[1]).all()
 
@@ -116,7 +115,7 @@ class TestTheFormula:
         model = wrapped(Brightness())
         x = torch.rand(1, 3, *SIZE)
         batch = torch.cat([x, x / 2])
-        maps = maps_of(name, model, gather(model, batch, torch.tensor([0, 0])))
+        maps = maps_of(name, model, capture(model, batch, torch.tensor([0, 0])))
         expected = maps[0] / 2
         if name == "gradcam++":  # weights depend on the sum of the activations: 1 / (2 + g A)
             expected = maps[1]
@@ -127,7 +126,7 @@ class TestTheFormula:
 def test_hirescam_of_a_linear_head_sums_to_the_logit():
     """Draelos and Carin: the map of a network that ends in averaging and one layer adds up."""
     model = wrapped(Brightness())
-    found = gather(model, torch.rand(3, 3, *SIZE), torch.tensor([0, 1, 0]))
+    found = capture(model, torch.rand(3, 3, *SIZE), torch.tensor([0, 1, 0]))
     total = maps_of("hirescam", model, found).sum((1, 2))
     torch.testing.assert_close(total, found.logits.gather(1, found.targets[:, None])[:, 0])
 
@@ -197,7 +196,7 @@ class TestThePeer:
     def test_agrees_before_its_scaling_to_1e5_in_float64(self, model, name):
         x = torch.randn(3, 3, *model.preprocessing.size, dtype=torch.float64)
         targets = torch.tensor([0, 1, 1])
-        ours = maps_of(name, model, gather(model, x, targets)).numpy()
+        ours = maps_of(name, model, capture(model, x, targets)).numpy()
         theirs = peer_maps(PEERS[name], model, x, targets)
         if name != "hirescam":  # we keep its sign
             theirs = np.maximum(theirs, 0)
@@ -207,7 +206,7 @@ class TestThePeer:
     def test_agrees_on_eigencam_of_centred_activations_up_to_the_sign(self, model):
         x = torch.randn(3, 3, *model.preprocessing.size, dtype=torch.float64)
         theirs = peer_maps("EigenCAM", model, x, torch.tensor([0, 1, 1]))
-        found = gather(model, x)
+        found = capture(model, x)
         O = found.activations.flatten(2).transpose(1, 2)  # noqa: E741
         ours = first_projection(O - O.mean(1, keepdim=True)).reshape(theirs.shape).numpy()
         signs = np.sign((ours * theirs).sum((1, 2), keepdims=True))
@@ -225,7 +224,7 @@ def test_all_of_one_pass_cost_one_forward(monkeypatch):
     model = wrapped(Counting().eval())
     _ = model.target_layer
     passes.clear()
-    evidence = gather(model, torch.randn(2, 3, *SIZE))
+    captured = capture(model, torch.randn(2, 3, *SIZE))
     for name in ONE_PASS:
-        maps_of(name, model, evidence)
+        maps_of(name, model, captured)
     assert passes == [2]

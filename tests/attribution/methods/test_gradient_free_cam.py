@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Brightness, Conv, swin, vit, with_statistics, wrapped
 from xattn.attribution.methods.gradient_free_cam import AblationCam, ScoreCam
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.registry import Method
 from xattn.models import Model
 
 NETS: dict[str, Callable[[], Model]] = {
@@ -32,8 +33,8 @@ def passed(model: Model, n: int = 3) -> tuple[Tensor, Tensor]:
     return x, torch.arange(n) % 2
 
 
-def maps_of(method: type, model: Model, x: Tensor, targets: Tensor) -> Tensor:
-    return method.maps(model, gather(model, x, targets, gradients=False, activations=True))
+def maps_of(method: Method, model: Model, x: Tensor, targets: Tensor) -> Tensor:
+    return method.maps(model, capture(model, x, targets, gradients=False, activations=True))
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -41,8 +42,8 @@ class TestScoreCam:
     def test_equals_the_slow_twin(self, name):
         model = NETS[name]()
         x, targets = passed(model)
-        found = maps_of(ScoreCam, model, x, targets)
-        A = gather(model, x).activations
+        found = maps_of(ScoreCam(), model, x, targets)
+        A = capture(model, x).activations
         with torch.no_grad():
             for i in range(len(x)):
                 scores = []
@@ -63,8 +64,8 @@ class TestAblationCam:
     def test_equals_the_slow_twin(self, name):
         model = NETS[name]()
         x, targets = passed(model)
-        found = maps_of(AblationCam, model, x, targets)
-        A = gather(model, x).activations
+        found = maps_of(AblationCam(), model, x, targets)
+        A = capture(model, x).activations
         layer = model.module.get_submodule(model.target_layer)
         prefix = model.target_layout.prefix
         for i in range(len(x)):
@@ -93,8 +94,8 @@ def test_ablation_of_a_linear_head_is_gradcam():
     """Without a channel the logit loses its mean times its weight: both methods' sums agree."""
     model = wrapped(Brightness())
     x, targets = torch.rand(3, 3, *SIZE), torch.tensor([0, 0, 0])
-    found = maps_of(AblationCam, model, x, targets)
-    activations = gather(model, x).activations[:, 0]
+    found = maps_of(AblationCam(), model, x, targets)
+    activations = capture(model, x).activations[:, 0]
     torch.testing.assert_close(found, activations.mean((1, 2), keepdim=True) * activations)
 
 
@@ -104,9 +105,9 @@ def test_a_negative_logit_does_not_turn_the_ablation_map_over():
             return super().forward(x) - 5
 
     x, targets = torch.rand(2, 3, *SIZE), torch.tensor([0, 0])
-    bright = maps_of(AblationCam, wrapped(Brightness()), x, targets)
+    bright = maps_of(AblationCam(), wrapped(Brightness()), x, targets)
     torch.testing.assert_close(
-        maps_of(AblationCam, wrapped(Dark()), x, targets), bright, rtol=1e-4, atol=1e-5
+        maps_of(AblationCam(), wrapped(Dark()), x, targets), bright, rtol=1e-4, atol=1e-5
     )
 
 
@@ -121,7 +122,7 @@ def test_scorecam_runs_the_model_in_batches_of_bounded_size():
     model = wrapped(Counting(channels=20).eval())
     _ = model.target_layer
     sizes.clear()
-    maps_of(ScoreCam, model, torch.randn(3, 3, *SIZE), torch.tensor([0, 1, 0]))
+    maps_of(ScoreCam(), model, torch.randn(3, 3, *SIZE), torch.tensor([0, 1, 0]))
     assert max(sizes) == 8
     assert sum(sizes) == 3 + 3 * 20
 
@@ -172,16 +173,16 @@ class TestThePeer:
         aligned = raw_peer("ScoreCAM", model, x, targets)
         monkeypatch.setattr(nn, "UpsamplingBilinear2d", Unaligned)
         theirs = raw_peer("ScoreCAM", model, x, targets)
-        ours = maps_of(ScoreCam, model, x, targets).numpy()
+        ours = maps_of(ScoreCam(), model, x, targets).numpy()
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
         assert np.abs(ours - aligned).max() > 1e-4
 
     def test_agrees_on_ablationcam_up_to_the_division_by_the_logit(self, model):
         model.module.fc.bias.data += 1  # the peer's maps turn over where a logit is negative
         x, targets = passed(model)
-        logits = gather(model, x, targets).logits.gather(1, targets[:, None])
+        logits = capture(model, x, targets).logits.gather(1, targets[:, None])
         assert (logits > 0).all()
-        ours = maps_of(AblationCam, model, x, targets) / logits[..., None]
+        ours = maps_of(AblationCam(), model, x, targets) / logits[..., None]
         theirs = raw_peer("AblationCAM", model, x, targets)
         assert theirs.max() > 1e-3
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-5, atol=1e-5 * theirs.max())

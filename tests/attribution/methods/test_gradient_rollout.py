@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from tests.attribution.states import Snapshot, unsettle
 from tests.models.nets import Conv, Tokens, swin, torchvision_vit, vit, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.registry import METHODS
 from xattn.errors import MethodError
 from xattn.models import Model, build
 
-get_methods([])
 ROLLOUT = METHODS["gradient-rollout"]
 
 
@@ -47,7 +46,7 @@ NETS: dict[str, Callable[[], Model]] = {
 
 
 def gradient_rollout(model: Model, x: Tensor, targets: Tensor | None = None) -> Tensor:
-    return ROLLOUT.maps(model, gather(model, x, targets, gradients=False))
+    return ROLLOUT.maps(model, capture(model, x, targets, gradients=False))
 
 
 class Built(nn.Module):

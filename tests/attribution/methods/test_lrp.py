@@ -12,9 +12,9 @@ import torchvision
 from torch import Tensor, nn
 
 from tests.models.nets import Conv, Tokens, vit, with_statistics, wrapped
-from xattn.attribution.methods.lrp import LayerwiseRelevance, hand_back
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.model_state import lent
+from xattn.attribution.methods.lrp import LayerwiseRelevance, propagate
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.passes.model_state import preserved
 from xattn.errors import MethodError
 from xattn.models import Model
 
@@ -38,10 +38,10 @@ def model_of(name: str) -> Model:
 @pytest.mark.parametrize("name", NETS)
 def test_all_of_the_logit_is_handed_back_if_biases_keep_nothing(name):
     model = model_of(name)
-    LayerwiseRelevance.check(model)
+    LayerwiseRelevance().check(model)
     x, targets = torch.randn(2, 3, 64, 64), torch.tensor([0, 1])
-    with lent(model.module):
-        relevance, logits = hand_back(model, x, targets, biases=False)
+    with preserved(model.module):
+        relevance, logits = propagate(model, x, targets, biases=False)
     torch.testing.assert_close(
         relevance.sum((1, 2, 3)), logits, rtol=1e-2, atol=1e-3 * float(logits.abs().max())
     )
@@ -76,11 +76,11 @@ def test_pooling_hands_back_by_value_whether_it_is_a_module_or_a_function():
     for how in ("module", "method", "function"):
         torch.manual_seed(0)
         model = wrapped(Pooled(how))
-        LayerwiseRelevance.check(model)
-        evidence = gather(model, x, torch.tensor([0]), gradients=False)
-        found.append(LayerwiseRelevance.maps(model, evidence)[0])
+        LayerwiseRelevance().check(model)
+        captured = capture(model, x, torch.tensor([0]), gradients=False)
+        found.append(LayerwiseRelevance().maps(model, captured)[0])
         inside = found[-1][8:16, 24:32].sum()
-        torch.testing.assert_close(inside, evidence.logits[0, 0], rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(inside, captured.logits[0, 0], rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(found[1], found[0])
     torch.testing.assert_close(found[2], found[0])
 
@@ -90,7 +90,7 @@ def test_pooling_hands_back_by_value_whether_it_is_a_module_or_a_function():
 )
 def test_networks_with_operations_without_a_rule_are_refused(net):
     with pytest.raises(MethodError, match="use integrated-gradients"):
-        LayerwiseRelevance.check(wrapped(net().eval()))
+        LayerwiseRelevance().check(wrapped(net().eval()))
 
 
 def test_without_zennit_the_way_out_is_named(monkeypatch):
@@ -98,7 +98,7 @@ def test_without_zennit_the_way_out_is_named(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "zennit", None)
     with pytest.raises(MethodError, match=r"needs the package zennit.*pip install 'xattn\[lrp\]'"):
-        LayerwiseRelevance.check(wrapped(Conv().eval()))
+        LayerwiseRelevance().check(wrapped(Conv().eval()))
 
 
 def test_what_speaks_against_a_class_has_negative_relevance():
@@ -107,6 +107,6 @@ def test_what_speaks_against_a_class_has_negative_relevance():
     nn.init.constant_(net[0].weight, 0.01)
     nn.init.constant_(net[3].weight, -1.0)
     model = wrapped(net)
-    evidence = gather(model, torch.rand(1, 3, 32, 48), gradients=False)
-    assert (evidence.logits < 0).all()
-    assert (LayerwiseRelevance.maps(model, evidence) <= 0).all()
+    captured = capture(model, torch.rand(1, 3, 32, 48), gradients=False)
+    assert (captured.logits < 0).all()
+    assert (LayerwiseRelevance().maps(model, captured) <= 0).all()

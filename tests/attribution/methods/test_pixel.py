@@ -12,13 +12,12 @@ import torchvision
 from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Brightness, Conv, vit, with_statistics, wrapped
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
 from xattn.attribution.passes.model_state import seeded
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.registry import METHODS
 from xattn.errors import MethodError
 from xattn.models import Model
 
-get_methods([])
 PIXEL = [name for name, m in METHODS.items() if m.card.family == "pixel"]
 
 NETS: dict[str, Callable[[], Model]] = {
@@ -36,8 +35,8 @@ def passed(model: Model, n: int = 3) -> tuple[Tensor, Tensor]:
 
 
 def maps_of(name: str, model: Model, x: Tensor, targets: Tensor) -> Tensor:
-    evidence = gather(model, x, targets, gradients=False)
-    return METHODS[name].maps(model, evidence)
+    captured = capture(model, x, targets, gradients=False)
+    return METHODS[name].maps(model, captured)
 
 
 def at_target(model: Model, x: Tensor, targets: Tensor) -> Tensor:

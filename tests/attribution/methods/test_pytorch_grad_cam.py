@@ -8,13 +8,12 @@ import timm
 import torch
 
 from tests.models.nets import vit, with_statistics, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.registry import METHODS
 from xattn.attribution.run.pipeline import explain
 from xattn.errors import MethodError
 from xattn.models import Model
 
-get_methods([])
 FORMULAS = {
     name: m.peer
     for name, m in METHODS.items()
@@ -44,7 +43,7 @@ class TestTheLibrary:
                 raw.append(super().get_cam_image(*arguments))
                 return raw[-1]
 
-        ours = METHODS[name].maps(model, gather(model, x, targets)).numpy()
+        ours = METHODS[name].maps(model, capture(model, x, targets)).numpy()
         layer = model.module.get_submodule(model.target_layer)
         with Raw(model.module, [layer]) as library:
             library(x, [ClassifierOutputTarget(int(t)) for t in targets])
@@ -57,8 +56,8 @@ class TestTheLibrary:
 
         model = resnet()
         x, targets = torch.randn(1, 3, 96, 160, dtype=torch.float64), torch.tensor([1])
-        evidence = gather(model, x, targets, gradients=False)
-        ours = METHODS["pytorch-grad-cam/fullgrad"].maps(model, evidence).numpy()
+        captured = capture(model, x, targets, gradients=False)
+        ours = METHODS["pytorch-grad-cam/fullgrad"].maps(model, captured).numpy()
         with FullGrad(model.module, []) as library:
             theirs = library(x, [ClassifierOutputTarget(1)])
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from tests.models.nets import Conv, Tokens, swin, torchvision_vit, vit, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.registry import METHODS
 from xattn.errors import MethodError
 from xattn.models import Model, build
-
-get_methods([])
 
 NETS: dict[str, Callable[[], Model]] = {
     "class token": lambda: wrapped(vit(depth=4)),
@@ -31,7 +29,7 @@ NETS: dict[str, Callable[[], Model]] = {
 
 
 def rolled_out(model: Model, x: Tensor) -> Tensor:
-    return METHODS["rollout"].maps(model, gather(model, x, attention=model.attention_layers))
+    return METHODS["rollout"].maps(model, capture(model, x, attention=model.attention_layers))
 
 
 def slow_twin(model: Model, x: Tensor) -> Tensor:
@@ -39,10 +37,10 @@ def slow_twin(model: Model, x: Tensor) -> Tensor:
     layers = model.attention_layers
     maps = []
     for image in x.split(1):
-        heard = gather(model, image, attention=layers, gradients=False).heard
-        product = torch.eye(heard[layers[0]].positions, dtype=x.dtype)
+        weights = capture(model, image, attention=layers, gradients=False).attention
+        product = torch.eye(weights[layers[0]].positions, dtype=x.dtype)
         for layer in layers:
-            A = heard[layer].dense()[0].mean(0)
+            A = weights[layer].dense()[0].mean(0)
             A = 0.5 * A + 0.5 * torch.eye(len(A), dtype=x.dtype)
             product = (A / A.sum(1, keepdim=True)) @ product
         last = layers[-1]

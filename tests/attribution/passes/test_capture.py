@@ -21,7 +21,7 @@ from tests.models.nets import (
     with_statistics,
     wrapped,
 )
-from xattn.attribution.passes.capture import Evidence, gather, gather_each
+from xattn.attribution.passes.capture import Captured, capture, capture_each
 from xattn.errors import MethodError
 from xattn.models import Model
 
@@ -86,7 +86,7 @@ class TestThePass:
         model = double(MODELS[name]())
         x, targets = inputs(model), torch.tensor([1, 0, 1])
         logits, activations, gradients = slow_twin(model, x, targets)
-        found = gather(model, x, targets)
+        found = capture(model, x, targets)
         assert torch.equal(found.targets, targets)
         torch.testing.assert_close(found.logits, logits, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(found.activations, activations, rtol=1e-10, atol=1e-12)
@@ -96,24 +96,24 @@ class TestThePass:
     def test_explains_the_predicted_class_if_not_told(self):
         model = small_conv()
         x = inputs(model, 8)
-        found = gather(model, x)
+        found = capture(model, x)
         assert torch.equal(found.targets, found.logits.argmax(1))
-        told = gather(model, x, found.logits.argmax(1))
+        told = capture(model, x, found.logits.argmax(1))
         assert torch.equal(found.gradients, told.gradients)
 
     def test_explains_the_predicted_class_where_the_target_is_minus_1(self):
         model = small_conv()
         x = inputs(model, 4)
-        guess = gather(model, x).targets
-        found = gather(model, x, torch.tensor([0, -1, 1, -1]))
+        guess = capture(model, x).targets
+        found = capture(model, x, torch.tensor([0, -1, 1, -1]))
         assert found.targets.tolist() == [0, int(guess[1]), 1, int(guess[3])]
 
     @pytest.mark.parametrize("name", MODELS)
     def test_gives_each_image_of_a_batch_what_it_gets_alone(self, name):
         model = double(MODELS[name]())
         x = inputs(model, 3)
-        together = gather(model, x, torch.tensor([0, 1, 0]))
-        alone = gather(model, x[1:2], torch.tensor([1]))
+        together = capture(model, x, torch.tensor([0, 1, 0]))
+        alone = capture(model, x[1:2], torch.tensor([1]))
         torch.testing.assert_close(together.gradients[1:2], alone.gradients, rtol=1e-9, atol=1e-12)
 
     @pytest.mark.parametrize("name", MODELS)
@@ -121,8 +121,8 @@ class TestThePass:
         model = double(MODELS[name]())
         x = inputs(model)
         wanted = [None, torch.tensor([0, 1, 1]), torch.tensor([1, 1, 1]), torch.tensor([0, -1, 0])]
-        for targets, found in zip(wanted, gather_each(model, x, wanted), strict=True):
-            alone = gather(model, x, targets)
+        for targets, found in zip(wanted, capture_each(model, x, wanted), strict=True):
+            alone = capture(model, x, targets)
             assert torch.equal(found.targets, alone.targets)
             torch.testing.assert_close(found.gradients, alone.gradients)
             assert torch.equal(found.activations, alone.activations)
@@ -130,13 +130,13 @@ class TestThePass:
     def test_can_keep_activations_without_gradients(self):
         model = small_conv()  # its in-place ReLU would overwrite what was not copied
         x = inputs(model)
-        found = gather(model, x, gradients=False, activations=True)
-        assert torch.equal(found.activations, gather(model, x).activations)
+        found = capture(model, x, gradients=False, activations=True)
+        assert torch.equal(found.activations, capture(model, x).activations)
         assert found.gradients is None
 
     def test_is_not_fooled_by_a_relu_that_overwrites_the_layer(self):
         """`bn2` is followed by an in-place ReLU: what it gave has negative values."""
-        found = gather(small_conv(), torch.randn(2, 3, *SIZE))
+        found = capture(small_conv(), torch.randn(2, 3, *SIZE))
         assert found.activations.min() < 0
 
     def test_keeps_the_activation_of_a_layer_whose_output_is_used_twice(self):
@@ -148,7 +148,7 @@ class TestThePass:
         model = double(wrapped(Skip().eval()))
         x, targets = inputs(model), torch.tensor([0, 1, 1])
         _, activations, gradients = slow_twin(model, x, targets)
-        found = gather(model, x, targets)
+        found = capture(model, x, targets)
         torch.testing.assert_close(found.activations, activations)
         torch.testing.assert_close(found.gradients, gradients)
 
@@ -159,20 +159,20 @@ class TestThePass:
 
         model = wrapped(Averaged().eval())
         assert model.target_layer == "attention"
-        found = gather(model, inputs(model))
+        found = capture(model, inputs(model))
         # The head is linear and the mean is over 25 tokens: every gradient is a row of its weights.
         expected = model.module.head.weight[found.targets] / 25
         torch.testing.assert_close(found.gradients[:, :, 0, 0], expected)
 
     def test_without_gradients_keeps_no_activations(self):
-        found = gather(small_conv(), torch.randn(1, 3, *SIZE), gradients=False)
+        found = capture(small_conv(), torch.randn(1, 3, *SIZE), gradients=False)
         assert found.activations is None
         with pytest.raises(ValueError, match="they were not asked for"):
             found.at_layer()
 
     @pytest.mark.parametrize("name", MODELS)
     def test_builds_no_graph_for_anybody_to_hold(self, name):
-        found = gather(MODELS[name](), inputs(MODELS[name]()))
+        found = capture(MODELS[name](), inputs(MODELS[name]()))
         tensors = [found.logits, found.activations, found.gradients]
         assert not any(t.requires_grad or t.grad_fn for t in tensors)
 
@@ -189,7 +189,7 @@ class TestThePass:
 
         model = wrapped(Watched().eval())
         _ = model.target_layer
-        gather(model, inputs(model))
+        capture(model, inputs(model))
         assert recorded == {"before": False, "after": True}
 
 
@@ -200,11 +200,11 @@ class TestTheCallersMode:
     def test_does_not_change_the_result(self, mode, frozen, targets):
         model = small_conv()
         x = inputs(model)
-        expected = gather(model, x, None if targets is None else torch.tensor(targets))
+        expected = capture(model, x, None if targets is None else torch.tensor(targets))
         model.module.requires_grad_(not frozen)
         with mode():
             told = None if targets is None else torch.tensor(targets)
-            found = gather(model, x.clone(), told)
+            found = capture(model, x.clone(), told)
         assert torch.equal(found.activations, expected.activations)
         assert torch.equal(found.gradients, expected.gradients)
 
@@ -213,10 +213,10 @@ class TestTheCallersMode:
         model = small_conv()
         with mode():
             before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-            gather(model, inputs(model))
+            capture(model, inputs(model))
             assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
             with pytest.raises(RuntimeError):
-                gather(model, inputs(model), torch.tensor([9, 9, 9]))
+                capture(model, inputs(model), torch.tensor([9, 9, 9]))
             assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
 
 
@@ -227,7 +227,7 @@ class TestTheModelComesBackAsItWas:
         unsettle(model.module)
         before = Snapshot(model.module)
         attention = model.attention_layers
-        gather(model, inputs(model), attention=attention)
+        capture(model, inputs(model), attention=attention)
         before.check(model.module)
 
     @pytest.mark.parametrize("name", MODELS)
@@ -237,7 +237,7 @@ class TestTheModelComesBackAsItWas:
         _ = model.target_layer
         before = Snapshot(model.module)
         with pytest.raises(RuntimeError):
-            gather(model, inputs(model), torch.tensor([99, 0, 0]))
+            capture(model, inputs(model), torch.tensor([99, 0, 0]))
         before.check(model.module)
 
     @pytest.mark.parametrize("where", ["before", "after"])
@@ -261,7 +261,7 @@ class TestTheModelComesBackAsItWas:
         before = Snapshot(model.module)
         grad = torch.is_grad_enabled()
         with pytest.raises(RuntimeError, match="out of luck"):
-            gather(model, inputs(model))
+            capture(model, inputs(model))
         before.check(model.module)
         assert torch.is_grad_enabled() == grad
 
@@ -269,7 +269,7 @@ class TestTheModelComesBackAsItWas:
         model = small_conv()
         x = inputs(model)
         before = x.clone()
-        gather(model, x)
+        capture(model, x)
         assert torch.equal(x, before)
         assert not x.requires_grad
 
@@ -281,7 +281,7 @@ class TestMemory:
 
         def tensors_after(n: int) -> int:
             for _ in range(n):
-                gather(model, x, attention=model.attention_layers)
+                capture(model, x, attention=model.attention_layers)
             gc.collect()
             return sum(issubclass(type(o), Tensor) for o in gc.get_objects())
 
@@ -293,10 +293,10 @@ class TestMemory:
         import weakref
 
         model = small_conv()
-        gather(model, inputs(model))
+        capture(model, inputs(model))
         gc.disable()
         try:
-            found = gather(model, inputs(model))
+            found = capture(model, inputs(model))
             kept = weakref.ref(found.activations)
             del found
             assert kept() is None
@@ -323,7 +323,7 @@ class TestALayerThatCannotBeUsed:
         with pytest.raises(
             MethodError, match="layer 'bn2' to run, but the forward pass skipped it"
         ):
-            gather(model, inputs(model))
+            capture(model, inputs(model))
 
     @pytest.mark.parametrize("frozen", [True, False])
     def test_because_the_model_detaches_it_says_so(self, frozen):
@@ -337,11 +337,11 @@ class TestALayerThatCannotBeUsed:
         model = self.model(Detaching().requires_grad_(not frozen))
         model.module.detach = True
         with pytest.raises(MethodError, match="depend on 'bn2', but the model detaches them"):
-            gather(model, inputs(model))
+            capture(model, inputs(model))
 
 
 def test_evidence_is_what_the_methods_see():
-    found = gather(small_conv(), torch.randn(2, 3, *SIZE))
-    assert isinstance(found, Evidence)
+    found = capture(small_conv(), torch.randn(2, 3, *SIZE))
+    assert isinstance(found, Captured)
     activations, gradients = found.at_layer()
     assert activations.shape == gradients.shape == (2, 6, 8, 12)

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from tests.attribution.states import Snapshot, unsettle
 from tests.models.nets import Conv, swin, vit, with_statistics, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.fast_copy import make_engine
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.passes.fast_copy import make_fast_copy
+from xattn.attribution.registry import METHODS, Needs
 from xattn.attribution.run.pipeline import explain
 from xattn.models import Model, build
 
-get_methods([])
 SIZE = (64, 96)
 
 
@@ -63,29 +62,28 @@ def norms(module: nn.Module) -> int:
 class TestTheCopy:
     def test_has_no_norm_left_and_the_same_results(self, name):
         model = model_of(FOLDED[name])
-        engine = make_engine(model)
+        copied = make_fast_copy(model)
         assert norms(model.module) > 0
-        assert norms(engine.module) == 0
+        assert norms(copied.module) == 0
         x = torch.randn(3, 3, *SIZE)
-        ours = gather(engine, x, attention=engine.attention_layers)
-        theirs = gather(model, x, ours.targets, attention=model.attention_layers)
+        ours = capture(copied, x, attention=copied.attention_layers)
+        theirs = capture(model, x, ours.targets, attention=model.attention_layers)
         for key in ("logits", "activations", "gradients"):
             found, expected = getattr(ours, key), getattr(theirs, key)
             assert (found - expected).abs().max() <= 1e-4 * expected.abs().max()
-        assert [layer.name for layer in ours.heard] == [layer.name for layer in theirs.heard]
-        assert engine.target_layer == model.target_layer
-        assert engine.target_layout == model.target_layout
+        assert [one.name for one in ours.attention] == [one.name for one in theirs.attention]
+        assert copied.target_layer == model.target_layer
+        assert copied.target_layout == model.target_layout
 
     @pytest.mark.parametrize("method", [n for n, m in METHODS.items() if m.card.family == "cam"])
     def test_gives_the_same_maps(self, name, method):
         model = model_of(FOLDED[name])
         x, targets = torch.randn(2, 3, *SIZE), torch.tensor([0, 1])
-        cards = METHODS[method].card
-        if "model" in cards.needs and name != "timm resnet":
+        if Needs.MODEL in METHODS[method].needs and name != "timm resnet":
             pytest.skip("many forwards; one network is enough")
         ours, theirs = (
-            METHODS[method].maps(m, gather(m, x, targets, activations=True))
-            for m in (make_engine(model), model)
+            METHODS[method].maps(m, capture(m, x, targets, activations=True))
+            for m in (make_fast_copy(model), model)
         )
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * float(theirs.abs().max()))
 
@@ -94,31 +92,31 @@ class TestTheCopy:
         _ = model.target_layer
         unsettle(model.module)
         before = Snapshot(model.module)
-        engine = make_engine(model)
-        gather(engine, torch.randn(2, 3, *SIZE))
+        copied = make_fast_copy(model)
+        capture(copied, torch.randn(2, 3, *SIZE))
         before.check(model.module)
-        ours = {p.data_ptr() for p in engine.module.parameters()}
+        ours = {p.data_ptr() for p in copied.module.parameters()}
         assert ours.isdisjoint(p.data_ptr() for p in model.module.parameters())
-        assert engine.module is not model.module
+        assert copied.module is not model.module
 
 
 def test_keeps_the_name_of_a_norm_that_is_explained():
     model = model_of(Deep, target_layer="bn2")
-    engine = make_engine(model)
+    copied = make_fast_copy(model)
     x = torch.randn(2, 3, *SIZE)
-    assert norms(engine.module) == 0
+    assert norms(copied.module) == 0
     torch.testing.assert_close(
-        gather(engine, x).activations, gather(model, x).activations, rtol=1e-4, atol=1e-5
+        capture(copied, x).activations, capture(model, x).activations, rtol=1e-4, atol=1e-5
     )
 
 
 def test_does_not_fold_into_the_explained_convolution():
     model = model_of(Deep, target_layer="conv2")
-    engine = make_engine(model)
+    copied = make_fast_copy(model)
     x = torch.randn(2, 3, *SIZE)
-    assert norms(engine.module) == 1
+    assert norms(copied.module) == 1
     torch.testing.assert_close(
-        gather(engine, x).activations, gather(model, x).activations, rtol=1e-4, atol=1e-5
+        capture(copied, x).activations, capture(model, x).activations, rtol=1e-4, atol=1e-5
     )
 
 
@@ -166,16 +164,16 @@ def standardised() -> nn.Module:
 @pytest.mark.parametrize("net", [TwoConsumers, Uncopied, Reading])
 def test_where_a_copy_is_not_true_the_model_itself_is_used(net):
     model = model_of(net)
-    assert make_engine(model) is model
+    assert make_fast_copy(model) is model
 
 
 @pytest.mark.parametrize("net", [Shared, standardised])
 def test_what_cannot_be_folded_stays_and_the_rest_is_folded(net):
     model = model_of(net)
-    engine = make_engine(model)
+    copied = make_fast_copy(model)
     x = torch.randn(2, 3, *SIZE)
     torch.testing.assert_close(
-        gather(engine, x).logits, gather(model, x).logits, rtol=1e-4, atol=1e-5
+        capture(copied, x).logits, capture(model, x).logits, rtol=1e-4, atol=1e-5
     )
 
 
@@ -186,16 +184,16 @@ def averaged_vit() -> nn.Module:
 @pytest.mark.parametrize(("net", "size"), [(averaged_vit, (32, 48)), (swin, (32, 32))])
 def test_a_transformer_that_reads_all_tokens_gains_nothing_and_is_not_copied(net, size):
     model = wrapped(net(), size)
-    assert make_engine(model) is model
+    assert make_fast_copy(model) is model
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_can_be_made_in_any_mode(mode):
     model = model_of(Deep)
     with mode():
-        engine = make_engine(model)
-    assert engine is not model
-    gather(engine, torch.randn(1, 3, *SIZE))
+        copied = make_fast_copy(model)
+    assert copied is not model
+    capture(copied, torch.randn(1, 3, *SIZE))
 
 
 def test_is_in_double_precision_if_the_model_is():
@@ -203,7 +201,7 @@ def test_is_in_double_precision_if_the_model_is():
     model.module.double()
     x = torch.randn(2, 3, *SIZE, dtype=torch.float64)
     torch.testing.assert_close(
-        gather(make_engine(model), x).logits, gather(model, x).logits, rtol=1e-12, atol=1e-12
+        capture(make_fast_copy(model), x).logits, capture(model, x).logits, rtol=1e-12, atol=1e-12
     )
 
 

@@ -21,8 +21,8 @@ from tests.models.nets import (
     with_statistics,
     wrapped,
 )
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.partial_forward import replaying
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.passes.partial_forward import partial_forward
 from xattn.models import Model
 
 
@@ -102,26 +102,26 @@ class TestTheTail:
 
     def test_gives_the_models_logits_for_the_layers_own_outputs(self, model, name):
         x = torch.randn(3, 3, *model.preprocessing.size)
-        found = gather(model, x)
-        with replaying(model, x) as tail:
+        found = capture(model, x)
+        with partial_forward(model, x) as partial:
             for i in range(3):
-                logits = tail.scores(
+                logits = partial.scores(
                     i, found.outputs[i : i + 1].expand(2, *found.outputs.shape[1:])
                 )
                 torch.testing.assert_close(logits, found.logits[i].expand(2, -1))
 
     def test_gives_what_the_whole_model_gives_for_other_outputs(self, model, name):
         x = torch.randn(2, 3, *model.preprocessing.size)
-        changed = torch.randn_like(gather(model, x).outputs)
+        changed = torch.randn_like(capture(model, x).outputs)
         layer = model.module.get_submodule(model.target_layer)
         handle = layer.register_forward_hook(lambda *_: changed.clone())
         model.module.eval()
         with torch.no_grad():
             expected = model.module(x)
         handle.remove()
-        with replaying(model, x) as tail:
+        with partial_forward(model, x) as partial:
             for i in range(2):
-                logits = tail.scores(i, changed[i : i + 1])
+                logits = partial.scores(i, changed[i : i + 1])
                 torch.testing.assert_close(logits, expected[i : i + 1], rtol=1e-4, atol=1e-5)
 
     def test_leaves_the_model_as_it_was(self, model, name):
@@ -129,9 +129,9 @@ class TestTheTail:
         unsettle(model.module)
         before = Snapshot(model.module)
         x = torch.randn(2, 3, *model.preprocessing.size)
-        outputs = gather(model, x).outputs
-        with replaying(model, x) as tail:
-            tail.scores(0, outputs[:1])
+        outputs = capture(model, x).outputs
+        with partial_forward(model, x) as partial:
+            partial.scores(0, outputs[:1])
         before.check(model.module)
         assert not any("forward" in part.__dict__ for part in model.module.modules())
 
@@ -140,20 +140,20 @@ class TestTheTail:
 def test_the_trunk_is_skipped(name):
     model = SHORT[name]()
     x = torch.randn(2, 3, *model.preprocessing.size)
-    outputs = gather(model, x).outputs[:1].repeat_interleave(5, 0)
+    outputs = capture(model, x).outputs[:1].repeat_interleave(5, 0)
     runs = count_runs(model.module.get_submodule(model.seen[0].name))
-    with replaying(model, x) as tail:
-        assert tail.short
+    with partial_forward(model, x) as partial:
+        assert partial.skips_trunk
         runs.clear()
-        tail.scores(0, outputs)
+        partial.scores(0, outputs)
     assert runs == []
 
 
 @pytest.mark.parametrize("net", [Glued, Windows])
 def test_what_cannot_be_skipped_is_run_in_full(net):
     model = wrapped(net())
-    with replaying(model, torch.randn(2, 3, *SIZE)) as tail:
-        assert not tail.short
+    with partial_forward(model, torch.randn(2, 3, *SIZE)) as partial:
+        assert not partial.skips_trunk
 
 
 def test_a_forward_that_raises_leaves_no_stub_behind():
@@ -168,12 +168,12 @@ def test_a_forward_that_raises_leaves_no_stub_behind():
 
     model = wrapped(Broken().eval())
     x = torch.randn(2, 3, *SIZE)
-    outputs = gather(model, x).outputs
+    outputs = capture(model, x).outputs
     before = Snapshot(model.module)
-    with replaying(model, x) as tail:
+    with partial_forward(model, x) as partial:
         model.module.armed = True
         with pytest.raises(RuntimeError, match="out of luck"):
-            tail.scores(0, outputs[:1])
+            partial.scores(0, outputs[:1])
     before.check(model.module)
     assert not any("forward" in part.__dict__ for part in model.module.modules())
 
@@ -183,6 +183,6 @@ def test_a_forward_of_the_users_own_is_put_back():
     model = wrapped(net)
     own = net.bn1.forward
     net.bn1.forward = own
-    with replaying(model, torch.randn(1, 3, *SIZE)) as tail:
-        assert tail.short
+    with partial_forward(model, torch.randn(1, 3, *SIZE)) as partial:
+        assert partial.skips_trunk
     assert net.bn1.__dict__["forward"] is own

@@ -11,12 +11,10 @@ import torch
 from torch import nn
 
 from tests.models.nets import SIZE, torchvision_vit, vit, wrapped
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.fast_copy import make_engine
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.passes.capture import capture
+from xattn.attribution.passes.fast_copy import make_fast_copy
+from xattn.attribution.registry import METHODS
 from xattn.models import Model
-
-get_methods([])
 
 
 def deit() -> nn.Module:
@@ -55,21 +53,21 @@ def tokens_seen(model: Model, norm: str) -> int:
 class TestTheShorterBlock:
     def test_sees_only_what_is_read(self, name):
         model = model_of(name)
-        engine = make_engine(model)
+        copied = make_fast_copy(model)
         read = model.attention_layers[-1].readout
-        assert tokens_seen(engine, NETS[name][1]) == len(read)
+        assert tokens_seen(copied, NETS[name][1]) == len(read)
         assert tokens_seen(model, NETS[name][1]) > len(read)  # the user's own is as it was
 
     def test_gives_the_same_maps(self, name):
         model = model_of(name)
-        engine = make_engine(model)
+        copied = make_fast_copy(model)
         x = torch.randn(3, 3, *model.preprocessing.size)
-        heard = gather(model, x, attention=model.attention_layers)
-        ours = gather(engine, x, heard.targets, attention=engine.attention_layers)
+        theirs = capture(model, x, attention=model.attention_layers)
+        ours = capture(copied, x, theirs.targets, attention=copied.attention_layers)
         for method in ("gradcam", "hirescam", "attention", "rollout"):
             torch.testing.assert_close(
-                METHODS[method].maps(engine, ours),
-                METHODS[method].maps(model, heard),
+                METHODS[method].maps(copied, ours),
+                METHODS[method].maps(model, theirs),
                 rtol=1e-4,
                 atol=1e-6,
             )
@@ -77,21 +75,21 @@ class TestTheShorterBlock:
 
 def test_averaged_tokens_are_all_kept():
     model = wrapped(vit(class_token=False, global_pool="avg"), target_layer="norm")
-    assert make_engine(model) is model
+    assert make_fast_copy(model) is model
 
 
 def test_a_copy_forms_its_weights_in_the_open_and_is_fused_again_afterwards():
     model = model_of("timm")
-    engine = make_engine(model)
+    copied = make_fast_copy(model)
     x = torch.randn(2, 3, *SIZE)
-    fused, opened = (gather(m, x, attention=m.attention_layers) for m in (model, engine))
-    assert {type(w).__name__ for w in fused.heard.values()} == {"DenseWeights"}
-    assert {type(w).__name__ for w in opened.heard.values()} == {"FullWeights"}
-    assert all(block.attn.fused_attn for block in engine.module.blocks)
+    fused, opened = (capture(m, x, attention=m.attention_layers) for m in (model, copied))
+    assert {type(w).__name__ for w in fused.attention.values()} == {"DenseWeights"}
+    assert {type(w).__name__ for w in opened.attention.values()} == {"FullWeights"}
+    assert all(block.attn.fused_attn for block in copied.module.blocks)
 
 
 def test_weights_too_large_to_be_kept_stay_fused(monkeypatch):
-    monkeypatch.setattr(sys.modules[gather.__module__], "MATRICES", 1000)
-    engine = make_engine(model_of("timm"))
-    found = gather(engine, torch.randn(2, 3, *SIZE), attention=engine.attention_layers)
-    assert {type(w).__name__ for w in found.heard.values()} == {"DenseWeights"}
+    monkeypatch.setattr(sys.modules[capture.__module__], "MATRICES", 1000)
+    copied = make_fast_copy(model_of("timm"))
+    found = capture(copied, torch.randn(2, 3, *SIZE), attention=copied.attention_layers)
+    assert {type(w).__name__ for w in found.attention.values()} == {"DenseWeights"}

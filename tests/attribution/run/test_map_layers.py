@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.attribution.on_disk import noise, picture
 from tests.models.nets import Brightness, Conv, plain, swin, vit, wrapped
-from xattn.attribution.registry import METHODS, Method, get_methods
+from xattn.attribution.registry import METHODS, Method
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.pipeline import explain
 from xattn.attribution.run.plan import make_plan
@@ -69,7 +69,6 @@ def test_attention_lies_on_the_layer_that_was_chosen():
 def test_every_methods_maps_have_the_cells_of_its_layer(make, tmp_path):
     model = make()
     noise(tmp_path / "a.png")
-    get_methods([])
     able = []
     for name, method in METHODS.items():
         try:
@@ -107,11 +106,10 @@ def test_a_method_whose_maps_are_not_its_layers_is_refused_by_name(monkeypatch, 
     class Coarse(Method):
         card = METHODS["saliency"].card
 
-        @staticmethod
-        def maps(model, evidence):
-            return evidence.logits.new_ones(len(evidence.logits), 2, 3)
+        def maps(self, model, captured):
+            return captured.logits.new_ones(len(captured.logits), 2, 3)
 
-    monkeypatch.setitem(METHODS, "saliency", Coarse)
+    monkeypatch.setitem(METHODS, "saliency", Coarse())
     noise(tmp_path / "a.png")
     with pytest.raises(MethodError, match=r"'saliency' of 32 x 48 cells.*got 2 x 3.*map_layer"):
         explain(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Conv, plain, swin, vit, with_statistics
-from xattn.attribution.passes.capture import gather
-from xattn.attribution.passes.fast_copy import make_engine
-from xattn.attribution.registry import METHODS, get_methods
+from xattn.attribution.attribute import attribute_each
+from xattn.attribution.passes.fast_copy import make_fast_copy
+from xattn.attribution.registry import METHODS, Method
 from xattn.errors import XattnError
 from xattn.models import Model, build, wrap
 
@@ -46,19 +46,15 @@ def twins(name: str, seed: int) -> tuple[Model, Model]:
     return tuple(wrap(net, classes=CLASSES, preprocessing=plain(size)) for net in (one, two))
 
 
-def maps_of(model: Model, method: type, x: Tensor, targets: Tensor) -> Tensor:
-    evidence = gather(
-        model, x, targets, gradients=True, activations=True, attention=model.attention_layers
-    )
-    return method.maps(model, evidence)
+def maps_of(model: Model, method: Method, x: Tensor, targets: Tensor) -> Tensor:
+    return attribute_each(model, x, {"": (method, 0)}, [targets])[1][""]
 
 
 def assert_alike(one: Model, two: Model, seed: int, *, fast: bool, names: list[str] | None = None):
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(2, 3, *one.preprocessing.size, generator=draw, dtype=torch.float64)
-    first, second = (make_engine(m) if fast else m for m in (one, two))
+    first, second = (make_fast_copy(m) if fast else m for m in (one, two))
     torch.testing.assert_close(first.logits(x), second.logits(x), atol=1e-9, rtol=1e-9)
-    get_methods([])
     tried = 0
     for name, method in METHODS.items():
         if names is not None and name not in names:
@@ -108,7 +104,6 @@ def test_so_it_is_with_any_weights(name, seed):
 def test_a_signed_map_of_the_first_class_is_minus_that_of_the_second():
     one, _ = twins("convolutions", 3)
     x = torch.randn(2, 3, *SIZE, dtype=torch.float64)
-    get_methods([])
     for name in ("hirescam", "integrated-gradients", "occlusion", "deeplift"):
         first, second = (maps_of(one, METHODS[name], x, torch.full((2,), c)) for c in (0, 1))
         torch.testing.assert_close(first, -second, atol=1e-9, rtol=1e-9)

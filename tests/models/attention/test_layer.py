@@ -8,7 +8,7 @@ import torchvision
 from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Conv, Tokens, torchvision_vit, vit, wrapped
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
 from xattn.errors import MethodError
 from xattn.models import Model, build
 from xattn.models.architectures.global_attention import GlobalAttention
@@ -29,7 +29,7 @@ class Attending(Conv):
 
 def maps_of(model: Model, x: Tensor, layer: int = -1) -> Tensor:
     attended = model.attention_layers[layer]
-    heard = gather(model, x, gradients=False, attention=[attended]).heard
+    heard = capture(model, x, gradients=False, attention=[attended]).attention
     return attention_map(attended, heard[attended])
 
 
@@ -207,7 +207,7 @@ def test_reading_does_not_change_the_logits(name):
     with torch.no_grad():
         plain = model.module(x)
     for gradients in (True, False):
-        read = gather(model, x, gradients=gradients, attention=model.attention_layers)
+        read = capture(model, x, gradients=gradients, attention=model.attention_layers)
         # Not bit for bit: torch's own layer leaves its fused path where it is hooked.
         torch.testing.assert_close(read.logits, plain, rtol=1e-6, atol=1e-6)
 

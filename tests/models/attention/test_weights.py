@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Conv, Tokens, vit, wrapped
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
 from xattn.errors import UsageError
 from xattn.models import Model
 from xattn.models.architectures.global_attention import GlobalAttention
@@ -82,7 +82,7 @@ NETS = {
 
 def heard(model: Model, n: int = 2) -> dict[AttentionLayer, Weights]:
     x = torch.randn(n, 3, *model.preprocessing.size)
-    return gather(model, x, gradients=False, attention=model.attention_layers).heard
+    return capture(model, x, gradients=False, attention=model.attention_layers).attention
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -146,8 +146,8 @@ class TestEveryForm:
         model = NETS[name]()
         x = torch.randn(3, 3, *model.preprocessing.size)
         layers = model.attention_layers
-        together = gather(model, x, gradients=False, attention=layers).heard
-        alone = gather(model, x[1:2], gradients=False, attention=layers).heard
+        together = capture(model, x, gradients=False, attention=layers).attention
+        alone = capture(model, x[1:2], gradients=False, attention=layers).attention
         for layer in layers:
             torch.testing.assert_close(together[layer].received()[1:2], alone[layer].received())
 
@@ -156,7 +156,7 @@ class TestEveryForm:
         x = torch.randn(2, 3, *model.preprocessing.size)
         with torch.no_grad():
             plain = model.module(x)
-        read = gather(model, x, attention=model.attention_layers).logits
+        read = capture(model, x, attention=model.attention_layers).logits
         torch.testing.assert_close(read, plain, rtol=1e-5, atol=1e-6)
 
 
@@ -170,7 +170,7 @@ class TestThisProjectsBlocks:
             expected = net.block.attention_weights(
                 net.block.query(features), net.block.key(features)
             )
-        (weights,) = gather(model, x, attention=model.attention_layers).heard.values()
+        (weights,) = capture(model, x, attention=model.attention_layers).attention.values()
         torch.testing.assert_close(weights.dense(), expected)
 
     @pytest.mark.parametrize(("kind", "side"), [("la", 5), ("ela", 3), ("la", 17)])
@@ -193,7 +193,7 @@ class TestThisProjectsBlocks:
                         there = y + i - side // 2, col + j - side // 2
                         if 0 <= there[0] < 8 and 0 <= there[1] < 12:
                             expected[:, :, y, col, *there] = windows[:, :, i, j, y, col]
-        (weights,) = gather(model, x, attention=model.attention_layers).heard.values()
+        (weights,) = capture(model, x, attention=model.attention_layers).attention.values()
         torch.testing.assert_close(weights.dense(), expected.flatten(4).flatten(2, 3))
 
     def test_neighbours_are_numbered_row_by_row(self):
@@ -248,7 +248,7 @@ def test_swin_reads_as_the_matrix_that_its_own_pass_mixes_by(library, size, wind
 
         where.register_forward_hook(keep)
     x = torch.randn(2, 3, *size)
-    read = gather(model, x, gradients=False, attention=list(layers)).heard
+    read = capture(model, x, gradients=False, attention=list(layers)).attention
     for layer, part in layers.items():
         attend = part._attn if library == "timm" else part
         given = inputs[layer.name].clone()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Conv, plain, with_statistics, wrapped
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
 from xattn.errors import CheckpointError, MethodError, UsageError
 from xattn.models import Model, wrap
 
@@ -82,7 +82,7 @@ class TestOneLogit:
 
     def test_is_explained_by_its_gradient_and_by_minus_it(self):
         model, x = of(lambda z: z, 1), batch()
-        first, second = (gather(model, x, torch.full((3,), c)) for c in (0, 1))
+        first, second = (capture(model, x, torch.full((3,), c)) for c in (0, 1))
         assert torch.equal(first.gradients, -second.gradients)
         assert second.gradients.abs().max() > 0
 
@@ -136,7 +136,7 @@ class TestProbabilities:
         model, x = of(lambda y: y.softmax(1)), batch()
         log = Ending(lambda y: y.log_softmax(1))
         log.load_state_dict(model.module.state_dict())
-        both = [gather(m, x, torch.ones(3)).gradients for m in (model, wrapped(log))]
+        both = [capture(m, x, torch.ones(3)).gradients for m in (model, wrapped(log))]
         torch.testing.assert_close(*both, atol=1e-6, rtol=1e-4)
 
     @pytest.mark.parametrize("said", ["auto", "softmax", "probabilities"])
@@ -210,7 +210,7 @@ class TestLogits:
             net.fc.weight[0] = 0
             net.fc.bias[0] = 0
         model, x = wrapped(net), batch()
-        first, second = (gather(model, x, torch.full((3,), c)) for c in (0, 1))
+        first, second = (capture(model, x, torch.full((3,), c)) for c in (0, 1))
         assert torch.equal(first.gradients, -second.gradients)
         assert torch.equal(model.logits(x), net(x))
 
@@ -229,7 +229,7 @@ class TestAContainer:
     def test_with_one_candidate_is_opened(self, end):
         model, x = of(end), batch()
         assert torch.equal(model.logits(x), model.module.bare(x))
-        assert gather(model, x).gradients.abs().max() > 0
+        assert capture(model, x).gradients.abs().max() > 0
         assert model.target_layer == "relu" or model.target_layer
 
     @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from xattn.analysis.alignment.scores import (
     degenerate,
     on_grid,
     positive_share,
-    upsample,
 )
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
 from xattn.images import Cells
+from xattn.images.cells import upsample
 
 CENTRE_PRIOR = "centre-prior"
 """Name of the control method: one centred Gaussian for every image, blind to its content."""

@@ -60,17 +60,6 @@ def degenerate(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
     return result
 
 
-def upsample(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float32]:
-    """Upsample maps (n, h, w) to the view's pixels: (n, height, width), `cells.size`.
-
-    Linear between the cells' centres, the nearest cell beyond the outermost. Computed in float64
-    and rounded once, so that equal neighbours stay equal: ties of the map remain ties of its
-    pixels.
-    """
-    rows, columns = cells.matrices(*cells.size)
-    return (rows @ maps.astype(np.float64) @ columns.T).astype(np.float32)
-
-
 def on_grid(masks: NDArray[np.bool_], cells: Cells) -> NDArray[np.float64]:
     """Bring masks (n, H, W) of the view to the cells of maps: float64 (n, h * w).
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xattn.analysis.alignment.scores import upsample
 from xattn.images import Cells
+from xattn.images.cells import upsample
 from xattn.models.interface import Model
 
 STEPS = 16

@@ -19,7 +19,7 @@ from xattn.analysis.faithfulness.road import SHARES
 from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
 from xattn.analysis.faithfulness.scores import Pictures, Scorer
 from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
-from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
 from xattn.attribution.run.sources import Failure, Named, Picture, decode
@@ -96,7 +96,7 @@ def faithfulness(
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
     rows, pictures = _read(folder, np.sort(rows), threads)
     plan = _plan_of(folder, model)
-    fast = model if folder.settings.get("exact") else make_engine(model)
+    fast = model if folder.settings.get("exact") else make_fast_copy(model)
     scores = Scorer(model, fast, plan, pictures, batch_size, seed).run(progress)
     table = faithfulness_table(
         scores,

@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from xattn.analysis.faithfulness.controls import uniform
-from xattn.attribution.passes.capture import gather_each
+from xattn.attribution.attribute import attribute_each
 from xattn.attribution.passes.fast_copy import private_copy
 from xattn.attribution.run.plan import Plan
 from xattn.models.interface import Model
@@ -41,18 +41,8 @@ def make_maps(model: Model, plan: Plan, inputs: Tensor, targets: Sequence[Tensor
         inputs: (n, 3, height, width).
         targets: for each target of the plan, (n,) classes.
     """
-    evidence = gather_each(
-        model,
-        inputs,
-        targets,
-        gradients=plan.needs("gradients"),
-        activations=plan.needs("activations"),
-        attention=plan.attention_of(model),
-    )
-    return {
-        name: method.maps(model, evidence[i]).detach().to("cpu", torch.float64)
-        for name, (method, i) in plan.jobs.items()
-    }
+    _, maps = attribute_each(model, inputs, plan.jobs, targets)
+    return {name: found.detach().to("cpu", torch.float64) for name, found in maps.items()}
 
 
 def noisy(model: Model, inputs: Tensor, ids: Sequence[str], seed: int) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import log_odds, run_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.positive import Positive
-from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
 from xattn.images.prefetch import prefetch
@@ -78,7 +78,7 @@ def measure_interventions(
         workers: threads that read and edit.
         progress: called as progress(done, total) over rows of the table.
     """
-    editor, engine = Editor(run, features, seed), make_engine(model)
+    editor, engine = Editor(run, features, seed), make_fast_copy(model)
     spread = score_spread(run, features, positive)
     jobs = _jobs(features, seed)
     groups = group_codes(features.table["group"], len(features.table))

@@ -7,24 +7,25 @@ compared.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.models.interface import Model
 
 
-def _card(name: str, source: str, signed: bool = False) -> Card:
-    return Card(
+def _card(name: str, source: str, signed: bool = False) -> MethodCard:
+    return MethodCard(
         name=name,
         family="cam",
         source=source,
-        needs=frozenset({"gradients"}),
+        needs=Needs.GRADIENTS,
         resolution="grid of the explained layer",
         signed=signed,
-        cost="the one pass",
     )
 
 
@@ -37,105 +38,104 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
     return torch.einsum("nc,nchw->nhw", weights, activations)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class GradCam(Method):
     """Grad-CAM: ReLU of the activations summed with their mean gradients as weights (eq. 1, 2)."""
 
     card = _card("gradcam", "Selvaraju et al. 2017, arXiv:1610.02391")
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k a_k A_k) with a_k the mean of g_k over positions; (n, h, w), >= 0."""
-        activations, gradients = evidence.at_layer()
+        activations, gradients = captured.at_layer()
         return F.relu(weighted_sum(gradients.mean(dim=(2, 3)), activations))
 
 
-@method
+@register
+@dataclass(frozen=True)
 class GradCamPlusPlus(Method):
     """Grad-CAM++: positive gradients, weighted by how few positions they share the class with."""
 
     card = _card("gradcam++", "Chattopadhay et al. 2018, arXiv:1710.11063")
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k), w_k = sum_ij a ReLU(g), a = g^2 / (2 g^2 + g^3 sum A) (eq. 19).
 
         The paper differentiates exp(y); its factor exp(y) in w_k, one number per image, is left
         out, so that maps stay in units of the logit. Where g is not 0, a is 1 / (2 + g sum A).
         """
-        activations, gradients = evidence.at_layer()
+        activations, gradients = captured.at_layer()
         below = 2 + gradients * activations.sum(dim=(2, 3), keepdim=True)
         alpha = torch.where(below == 0, 0, 1 / below)
         weights = (alpha * F.relu(gradients)).sum(dim=(2, 3))
         return F.relu(weighted_sum(weights, activations))
 
 
-@method
+@register
+@dataclass(frozen=True)
 class HiResCam(Method):
     """HiResCAM: gradient times activation at each position, which keeps their sum (eq. 5)."""
 
     card = _card("hirescam", "Draelos and Carin 2020, arXiv:2011.08891", signed=True)
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = sum_k g_k A_k; (n, h, w), negative where a position speaks against the class."""
-        activations, gradients = evidence.at_layer()
+        activations, gradients = captured.at_layer()
         return torch.einsum("nchw,nchw->nhw", gradients, activations)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class XGradCam(Method):
     """XGrad-CAM: gradients averaged with the activations themselves as weights (eq. 8)."""
 
     card = _card("xgradcam", "Fu et al. 2020, arXiv:2008.02312")
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k) with w_k = sum g_k A_k / sum A_k, 0 where the sum is 0."""
-        activations, gradients = evidence.at_layer()
+        activations, gradients = captured.at_layer()
         total = activations.sum(dim=(2, 3))
         moved = torch.einsum("nchw,nchw->nc", gradients, activations)
         return F.relu(weighted_sum(torch.where(total == 0, 0, moved / total), activations))
 
 
-@method
+@register
+@dataclass(frozen=True)
 class LayerCam(Method):
     """LayerCAM: positive gradients weigh each position of each channel on their own (eq. 6, 7)."""
 
     card = _card("layercam", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943")
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k ReLU(g_k) A_k); (n, h, w), >= 0."""
-        activations, gradients = evidence.at_layer()
+        activations, gradients = captured.at_layer()
         return F.relu(torch.einsum("nchw,nchw->nhw", F.relu(gradients), activations))
 
 
-@method
+@register
+@dataclass(frozen=True)
 class EigenCam(Method):
     """Eigen-CAM: activations projected on their first principal direction, whatever the class."""
 
-    card = Card(
+    card = MethodCard(
         name="eigencam",
         family="cam",
         source="Muhammad and Yeasin 2020, arXiv:2008.00299",
-        needs=frozenset({"activations"}),
+        needs=Needs.ACTIVATIONS,
         resolution="grid of the explained layer",
         signed=True,
-        cost="the one pass",
         by_class=False,
     )
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = O v with O the activations as (positions, C) and v its first right singular vector.
 
         As in the paper O is not centred (pytorch-grad-cam centres it). A singular vector has no
         sign of its own: the one is taken that makes the map's sum positive.
         """
-        assert evidence.activations is not None
-        n, _, h, w = evidence.activations.shape
-        O = evidence.activations.flatten(2).transpose(1, 2)  # noqa: E741 -- as in the paper
+        assert captured.activations is not None
+        n, _, h, w = captured.activations.shape
+        O = captured.activations.flatten(2).transpose(1, 2)  # noqa: E741 -- as in the paper
         return first_projection(O).reshape(n, h, w)
 
 

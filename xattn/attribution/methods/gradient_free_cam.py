@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from xattn.attribution.methods.cam import weighted_sum
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.passes.partial_forward import replaying
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.passes.partial_forward import partial_forward
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.models.interface import Model
 from xattn.models.probing.probe import Layout, evaluating
 
@@ -17,31 +19,30 @@ CHANNELS_AT_ONCE = 64
 """Channels that are switched off in one batch."""
 
 
-@method
+@register
+@dataclass(frozen=True)
 class ScoreCam(Method):
     """Score-CAM: each channel masks the image; its weight is the class's score of what is left."""
 
-    card = Card(
+    card = MethodCard(
         name="scorecam",
         family="cam",
         source="Wang et al. 2020, arXiv:1910.01279",
-        needs=frozenset({"activations", "model"}),
+        needs=Needs.ACTIVATIONS | Needs.MODEL,
         resolution="grid of the explained layer",
-        signed=False,
         cost="1 forward per channel",
     )
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k), w the softmax over channels of the masked images' logits.
 
         A mask is the channel enlarged to the input (bilinear, corners not aligned) and scaled to
         [0, 1] (algorithm 1; its baseline, equal for all channels, falls out of the softmax).
-        As published, and as its peers do it, the enlarged channel is spread evenly over the input
+        As published, and as other tools do it, the enlarged channel is spread evenly over the input
         and not drawn where its cells look: masks, and so weights, are a matter of the method. The
         map itself lies where its layer's cells do, like every other.
         """
-        activations, inputs = evidence.activations, evidence.inputs
+        activations, inputs = captured.activations, captured.inputs
         assert activations is not None
         assert inputs is not None
         n, channels = activations.shape[:2]
@@ -52,7 +53,7 @@ class ScoreCam(Method):
                 image, channel = part // channels, part % channels
                 masks = _masks(activations[image, channel], inputs.shape[2:])
                 found = network(inputs[image] * masks[:, None])
-                scores.append(found.gather(1, evidence.targets[image, None])[:, 0])
+                scores.append(found.gather(1, captured.targets[image, None])[:, 0])
         weights = torch.cat(scores).reshape(n, channels).softmax(dim=1)
         return F.relu(weighted_sum(weights, activations))
 
@@ -64,40 +65,39 @@ def _masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
     return torch.where(high > low, (large - low) / (high - low), 0)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class AblationCam(Method):
     """Ablation-CAM: each channel is set to zero; its weight is what the logit loses by it."""
 
-    card = Card(
+    card = MethodCard(
         name="ablationcam",
         family="cam",
         source="Ramaswamy and Desai 2020, doi:10.1109/WACV45572.2020.9093360",
-        needs=frozenset({"activations", "model"}),
+        needs=Needs.ACTIVATIONS | Needs.MODEL,
         resolution="grid of the explained layer",
-        signed=False,
         cost="1 forward, and per channel the layers after the explained one",
     )
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k) with w_k = y - y_k, y_k the logit without channel k.
 
         The paper divides w_k by y, one number per image; not so here, for it turns the map over
         where the logit is negative. In token layers, tokens off the grid keep their channels.
         """
-        activations, inputs, outputs = evidence.activations, evidence.inputs, evidence.outputs
+        activations, inputs, outputs = captured.activations, captured.inputs, captured.outputs
         assert activations is not None
         assert inputs is not None
         assert outputs is not None
-        assert evidence.scores is not None
+        assert captured.scores is not None
         each = torch.arange(activations.shape[1], device=outputs.device)
         without = []
-        with replaying(model, inputs) as tail:
-            for image, target in enumerate(evidence.targets.tolist()):
+        with partial_forward(model, inputs) as partial:
+            for image, target in enumerate(captured.targets.tolist()):
                 for part in torch.split(each, CHANNELS_AT_ONCE):
                     ablated = _without_channels(outputs[image], part, model.target_layout)
-                    without.append(tail.scores(image, ablated)[:, target])
-        whole = evidence.scores.gather(1, evidence.targets[:, None])
+                    without.append(partial.scores(image, ablated)[:, target])
+        whole = captured.scores.gather(1, captured.targets[:, None])
         dropped = whole - torch.cat(without).reshape(len(inputs), -1)
         return F.relu(weighted_sum(dropped, activations))
 

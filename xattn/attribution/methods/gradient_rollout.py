@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -12,15 +13,16 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from xattn.attribution.methods.rollout import start_of
-from xattn.attribution.passes.capture import Evidence, listen
-from xattn.attribution.passes.model_state import lent
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured, hook_attention
+from xattn.attribution.passes.model_state import preserved
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Weights, positive_product, reader_of
 from xattn.models.interface import Model
 
 
-@method
+@register
+@dataclass(frozen=True)
 class GradientRollout(Method):
     """Gradient rollout: weights times their gradients, cut at 0, averaged over heads, summed up.
 
@@ -28,20 +30,18 @@ class GradientRollout(Method):
     model once more. The attention stays fused.
     """
 
-    card = Card(
+    card = MethodCard(
         name="gradient-rollout",
         family="attention",
         source="Chefer, Gur and Wolf 2021, arXiv:2103.15679",
-        needs=frozenset({"model"}),
+        needs=Needs.MODEL,
         resolution="grid of the first layer's tokens",
-        signed=False,
         cost="about 3 forwards",
         models="ViT and DeiT (timm, torchvision), Swin (timm)",
     )
 
-    @classmethod
-    def check(cls, model: Model) -> None:
-        """Refuse models whose layers do not hand on the same tokens, or quarters of them."""
+    def check(self, model: Model) -> None:
+        """Refuse models whose layers do not pass on the same tokens, or quarters of them."""
         layers = model.attention_layers
         if len(layers) < 2 or not all(_has_gradients(model, layer) for layer in layers):
             raise MethodError(
@@ -58,22 +58,20 @@ class GradientRollout(Method):
                     "among quarters of them; use attention, or gradcam"
                 )
 
-    @classmethod
-    def map_layer(cls, model: Model) -> str:
+    def map_layer(self, model: Model) -> str:
         """Return the first layer, to whose tokens all is followed back."""
         return model.attention_layers[0].name
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """R <- R + E[(dA A)^+] R (eq. 5, 6); the row of R that the logits read, on the grid.
 
         What this row holds before any attention, the identity, is left out: it lies on the class
         token, or evenly on all patches. Returns (n, h, w), >= 0, in units of the logit.
         """
-        assert evidence.inputs is not None
+        assert captured.inputs is not None
         layers = model.attention_layers
-        flows = _flows(model, evidence.inputs, evidence.targets)
-        start = start_of(layers[-1], evidence.logits)
+        flows = _flows(model, captured.inputs, captured.targets)
+        start = start_of(layers[-1], captured.logits)
         row = alone = start
         for i in reversed(range(len(layers))):
             row = row + flows[layers[i]].passed_on(row)
@@ -93,7 +91,7 @@ def _halved(grid: tuple[int, int]) -> tuple[int, int]:
 
 
 def _spread(row: Tensor, grid: tuple[int, int], finer: tuple[int, int]) -> Tensor:
-    """Hand what merged tokens hold evenly to the four, or fewer at the rim, they were made of.
+    """Split what merged tokens hold evenly among the four, or fewer at the border, they came from.
 
     Args:
         row: (n, h * w).
@@ -115,9 +113,9 @@ def _flows(model: Model, inputs: Tensor, targets: Tensor) -> dict[AttentionLayer
     """Return E[(dA A)^+] of each attention layer, for the target logit of each image."""
     layers = model.attention_layers
     mixed: dict[AttentionLayer, Tensor] = {}
-    with lent(model.module), ExitStack() as stack:
-        heard = listen(stack, model, layers, images=len(inputs), values=True)
-        for layer, (reader, _) in heard.items():
+    with preserved(model.module), ExitStack() as stack:
+        hooked = hook_attention(stack, model, layers, images=len(inputs), values=True)
+        for layer, (reader, _) in hooked.items():
             stack.callback(_watch(model, layer, reader.mixed, mixed).remove)
         scores: Tensor = model.network(inputs.detach().clone().requires_grad_(True))
         picked = scores.gather(1, targets.clone()[:, None]).sum()
@@ -125,7 +123,7 @@ def _flows(model: Model, inputs: Tensor, targets: Tensor) -> dict[AttentionLayer
         with torch.no_grad():
             return {
                 layer: positive_product(reader.weights(notes), reader.gradients(notes, gradient))
-                for (layer, (reader, notes)), gradient in zip(heard.items(), found, strict=True)
+                for (layer, (reader, notes)), gradient in zip(hooked.items(), found, strict=True)
             }
 
 

@@ -2,72 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.passes.fx_rewrite import canonical
-from xattn.attribution.passes.model_state import lent
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.passes.fx_rewrite import canonize
+from xattn.attribution.passes.model_state import preserved
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.errors import MethodError
 from xattn.models.interface import Model
 
 
-@method
+@register
+@dataclass(frozen=True)
 class LayerwiseRelevance(Method):
-    """LRP: the logit handed back layer by layer, each unit's share by its part in the next.
+    """LRP: the logit propagated back layer by layer, to each unit by its part in the next.
 
     The composite of rules is that of Kohlbrenner et al.: epsilon in dense layers, z+ in
     convolutions, flat in the first one; a sum of branches by their values.
     """
 
-    card = Card(
+    card = MethodCard(
         name="lrp",
         family="relevance",
         source="Bach et al. 2015, doi:10.1371/journal.pone.0130140; Kohlbrenner et al. 2020, "
         "arXiv:1910.09840",
-        needs=frozenset({"model"}),
+        needs=Needs.MODEL,
         resolution="input",
         signed=True,
         cost="about 8 forwards",
         models="networks of convolutions, sums, ReLU and pooling (ResNet, VGG), with the extra lrp",
     )
 
-    @classmethod
-    def check(cls, model: Model) -> None:
+    def check(self, model: Model) -> None:
         """Rewrite the network once; that names what has no rule."""
         super().check(model)
         _zennit()
-        with lent(model.module):
-            canonical(model.network, covered=(nn.ReLU,), add=_stacked_sum)
+        with preserved(model.module):
+            canonize(model.network, covered=(nn.ReLU,), add=_stacked_sum)
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """Return (n, height, width): relevance summed over colours, in units of the logit."""
-        assert evidence.inputs is not None
-        with lent(model.module):
-            inputs, targets = evidence.inputs.clone(), evidence.targets.clone()
-            return hand_back(model, inputs, targets)[0].sum(dim=1)
+        assert captured.inputs is not None
+        with preserved(model.module):
+            inputs, targets = captured.inputs.clone(), captured.targets.clone()
+            return propagate(model, inputs, targets)[0].sum(dim=1)
 
 
-def hand_back(
+def propagate(
     model: Model, inputs: Tensor, targets: Tensor, biases: bool = True
 ) -> tuple[Tensor, Tensor]:
-    """Hand the logits of the targets back to the inputs.
+    """Propagate the logits of the targets back to the inputs.
 
     Args:
-        model: lent.
+        model: within `preserved`.
         inputs: (n, 3, height, width).
         targets: class per image.
-        biases: whether biases keep their share; without, nothing is lost on the way.
+        biases: whether biases absorb relevance; without, nothing is lost on the way.
 
     Returns:
         Relevance (n, 3, height, width), and the logits (n,).
     """
     zennit = _zennit()
-    network = canonical(model.network, covered=(nn.ReLU,), add=_stacked_sum)
+    network = canonize(model.network, covered=(nn.ReLU,), add=_stacked_sum)
     composite = zennit.composites.EpsilonPlusFlat(zero_params=None if biases else ["bias"])
     x = inputs.detach().requires_grad_(True)
     with composite.context(network) as prepared:

@@ -8,14 +8,15 @@ the batch alone, not on the number of steps, samples or windows.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.passes.fx_rewrite import canonical
-from xattn.attribution.passes.model_state import lent, quiet, seeded
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.passes.fx_rewrite import canonize
+from xattn.attribution.passes.model_state import preserved, quiet, seeded
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.models.interface import Model
 
 AT_ONCE = 16
@@ -30,12 +31,14 @@ WINDOWS = 7
 """How often an occluding window fits the input's side; it moves by half its side."""
 
 
-def _card(name: str, source: str, cost: str, signed: bool = True, models: str = "all") -> Card:
-    return Card(
+def _card(
+    name: str, source: str, cost: str, signed: bool = True, models: str = "all"
+) -> MethodCard:
+    return MethodCard(
         name=name,
         family="pixel",
         source=source,
-        needs=frozenset({"model"}),
+        needs=Needs.MODEL,
         resolution="input",
         signed=signed,
         cost=cost,
@@ -47,32 +50,31 @@ RESCALED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.BatchNorm2d)
 """Modules that DeepLIFT's rescale rule covers, or that are linear."""
 
 
+@dataclass(frozen=True)
 class PixelMethod(Method):
-    """A method that gives each pixel and colour its share; the map is their sum over colours."""
+    """A method that attributes to each pixel and colour; the map is the sum over colours."""
 
-    @staticmethod
     @abstractmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Attribute logits of the targets to the inputs: (n, 3, height, width)."""
 
-    @classmethod
-    def maps(cls, model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """Return (n, height, width)."""
-        assert evidence.inputs is not None
-        with lent(model.module):
-            inputs = evidence.inputs.detach().clone().requires_grad_(True)
-            targets = evidence.targets.clone()
-            return cls.attribute(model, inputs, targets).detach().sum(dim=1)
+        assert captured.inputs is not None
+        with preserved(model.module):
+            inputs = captured.inputs.detach().clone().requires_grad_(True)
+            targets = captured.targets.clone()
+            return self.attribute_pixels(model, inputs, targets).detach().sum(dim=1)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class Saliency(PixelMethod):
     """Saliency: size of the logit's gradient at each pixel, summed over colours."""
 
     card = _card("saliency", "Simonyan et al. 2014, arXiv:1312.6034", "2 forwards", signed=False)
 
-    @staticmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """|dy/dx|; the paper takes the largest colour, here they are summed."""
         from captum.attr import Saliency as Captum
 
@@ -80,7 +82,8 @@ class Saliency(PixelMethod):
         return found
 
 
-@method
+@register
+@dataclass(frozen=True)
 class IntegratedGradients(PixelMethod):
     """Integrated gradients: the gradient averaged on the way from the mean colour to the image.
 
@@ -93,8 +96,7 @@ class IntegratedGradients(PixelMethod):
         f"about {2 * STEPS} forwards",
     )
 
-    @staticmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Equation 1, Gauss-Legendre quadrature of 50 points."""
         from captum.attr import IntegratedGradients as Captum
 
@@ -108,7 +110,8 @@ class IntegratedGradients(PixelMethod):
         return found
 
 
-@method
+@register
+@dataclass(frozen=True)
 class GradientShap(PixelMethod):
     """Gradient SHAP: gradients at random points between noisy images and black, grey or white.
 
@@ -121,9 +124,8 @@ class GradientShap(PixelMethod):
         f"about {2 * SAMPLES} forwards",
     )
 
-    @staticmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
-        """One image at a time, for its company must not change its random numbers."""
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+        """One image at a time, for the rest of the batch must not change its random numbers."""
         from captum.attr import GradientShap as Captum
 
         levels = torch.tensor([0, 128, 255], dtype=torch.uint8, device=inputs.device)
@@ -143,7 +145,8 @@ class GradientShap(PixelMethod):
         return torch.cat(found).to(inputs.dtype)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class Occlusion(PixelMethod):
     """Occlusion: what the logit loses where a window of the mean colour covers the image."""
 
@@ -153,8 +156,7 @@ class Occlusion(PixelMethod):
         f"{(2 * WINDOWS - 1) ** 2} forwards",
     )
 
-    @staticmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Each pixel gets the mean loss of the windows that cover it, a third of it per colour."""
         from captum.attr import Occlusion as Captum
 
@@ -171,7 +173,8 @@ class Occlusion(PixelMethod):
         return (found / 3).to(inputs.dtype)
 
 
-@method
+@register
+@dataclass(frozen=True)
 class DeepLift(PixelMethod):
     """DeepLIFT with the rescale rule: differences from the mean colour's activations.
 
@@ -186,19 +189,17 @@ class DeepLift(PixelMethod):
         models="networks of convolutions, sums, ReLU, sigmoid, tanh and pooling",
     )
 
-    @classmethod
-    def check(cls, model: Model) -> None:
+    def check(self, model: Model) -> None:
         """Rewrite the network once; that names what has no rule."""
         super().check(model)
-        with lent(model.module):
-            canonical(model.network, covered=RESCALED)
+        with preserved(model.module):
+            canonize(model.network, covered=RESCALED)
 
-    @staticmethod
-    def attribute(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
+    def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Done on a private copy in which no activation is shared or called as a function."""
         from captum.attr import DeepLift as Captum
 
-        network = canonical(model.network, covered=RESCALED)
+        network = canonize(model.network, covered=RESCALED)
         with quiet():  # it says each time that it sets hooks, here on the copy
             found: Tensor = Captum(network).attribute(inputs, target=targets)
         return found

@@ -2,137 +2,160 @@
 
 They go by `pytorch-grad-cam/NAME`. Where a formula needs no more than activations and gradients,
 it is given those of the one pass; maps are taken before the library scales them, since its
-min-max scaling would make a picture of anything.
+min-max scaling would make an image of anything.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.passes.model_state import lent, quiet
-from xattn.attribution.registry import Card, Method, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.passes.model_state import preserved, quiet
+from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.errors import MethodError
 from xattn.models.interface import Model
 
 PREFIX = "pytorch-grad-cam/"
-_AT_LAYER = "grid of the explained layer"
 
 
-class PeerFormula(Method):
-    """A formula of the library on our activations and gradients."""
+@dataclass(frozen=True)
+class LibraryFormula(Method):
+    """A formula of the library on the activations and gradients of the one pass."""
 
-    peer: str
+    library_class: ClassVar[str]
 
-    @classmethod
-    def maps(cls, model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """Return (n, h, w) as the library's `get_cam_image` gives it."""
         import pytorch_grad_cam
 
-        assert evidence.activations is not None
-        activations = _numpy(evidence.activations)
-        gradients = None if evidence.gradients is None else _numpy(evidence.gradients)
+        assert captured.activations is not None
+        activations = _numpy(captured.activations)
+        gradients = None if captured.gradients is None else _numpy(captured.gradients)
         layer = model.module.get_submodule(model.target_layer)
-        with lent(model.module), quiet():  # its hooks go with the loan
-            library = getattr(pytorch_grad_cam, cls.peer)(model.module, [layer])
+        with preserved(model.module), quiet():  # its hooks go, too
+            library = getattr(pytorch_grad_cam, self.library_class)(model.module, [layer])
             found = library.get_cam_image(
-                evidence.inputs, layer, None, activations, gradients, False
+                captured.inputs, layer, None, activations, gradients, False
             )
-        return torch.from_numpy(np.asarray(found)).to(evidence.activations)
+        return torch.from_numpy(np.asarray(found)).to(captured.activations)
 
 
 def _numpy(values: Tensor) -> Any:
     return values.detach().cpu().numpy()
 
 
-def _formula(name: str, peer: str, source: str, *, gradients: bool, signed: bool) -> None:
-    """Register one formula of the library."""
-    card = Card(
+def _card(name: str, source: str, *, gradients: bool, signed: bool) -> MethodCard:
+    return MethodCard(
         name=PREFIX + name,
         family="cam",
         source=source,
-        needs=frozenset({"gradients"} if gradients else {"activations"}),
-        resolution=_AT_LAYER,
+        needs=Needs.GRADIENTS if gradients else Needs.ACTIVATIONS,
+        resolution="grid of the explained layer",
         signed=signed,
         cost="the one pass, and its own arithmetic",
         by_class=gradients,
     )
-    method(type(peer, (PeerFormula,), {"card": card, "peer": peer, "__doc__": peer}))
 
 
-_formula(
-    "gradcam-elementwise",
-    "GradCAMElementWise",
-    "pytorch-grad-cam; as HiResCAM with each product rectified, arXiv:2011.08891",
-    gradients=True,
-    signed=False,
-)
-_formula(
-    "eigengradcam",
-    "EigenGradCAM",
-    "pytorch-grad-cam; as Eigen-CAM of gradient times activation, arXiv:2008.00299; sign arbitrary",
-    gradients=True,
-    signed=True,
-)
-_formula(
-    "kpcacam",
-    "KPCA_CAM",
-    "Karmani et al. 2024, arXiv:2410.00267; sign arbitrary",
-    gradients=False,
-    signed=True,
-)
-_formula(
-    "fem",
-    "FEM",
-    "Fuad et al. 2020, doi:10.1109/IPTA50016.2020.9286629",
-    gradients=False,
-    signed=True,
-)
+@register
+@dataclass(frozen=True)
+class GradCamElementWise(LibraryFormula):
+    """HiResCAM with each product rectified."""
+
+    library_class = "GradCAMElementWise"
+    card = _card(
+        "gradcam-elementwise",
+        "pytorch-grad-cam; as HiResCAM with each product rectified, arXiv:2011.08891",
+        gradients=True,
+        signed=False,
+    )
 
 
-@method
+@register
+@dataclass(frozen=True)
+class EigenGradCam(LibraryFormula):
+    """Eigen-CAM of gradient times activation; its sign is arbitrary."""
+
+    library_class = "EigenGradCAM"
+    card = _card(
+        "eigengradcam",
+        "pytorch-grad-cam; as Eigen-CAM of gradient times activation, arXiv:2008.00299; "
+        "sign arbitrary",
+        gradients=True,
+        signed=True,
+    )
+
+
+@register
+@dataclass(frozen=True)
+class KpcaCam(LibraryFormula):
+    """KPCA-CAM: Eigen-CAM by a kernel principal component; its sign is arbitrary."""
+
+    library_class = "KPCA_CAM"
+    card = _card(
+        "kpcacam",
+        "Karmani et al. 2024, arXiv:2410.00267; sign arbitrary",
+        gradients=False,
+        signed=True,
+    )
+
+
+@register
+@dataclass(frozen=True)
+class Fem(LibraryFormula):
+    """FEM: channels cut off at two standard deviations above their mean, weighted by that mean."""
+
+    library_class = "FEM"
+    card = _card(
+        "fem",
+        "Fuad et al. 2020, doi:10.1109/IPTA50016.2020.9286629",
+        gradients=False,
+        signed=True,
+    )
+
+
+@register
+@dataclass(frozen=True)
 class FullGrad(Method):
     """FullGrad by pytorch-grad-cam: input and bias gradients of all layers, scaled per layer."""
 
-    card = Card(
+    card = MethodCard(
         name=PREFIX + "fullgrad",
         family="pixel",
         source="Srinivas and Fleuret 2019, arXiv:1905.00780",
-        needs=frozenset({"model"}),
+        needs=Needs.MODEL,
         resolution="input",
-        signed=False,
         cost="about 4 forwards; the library scales it to [0, 1] for each image",
         models="convolutional; the library knows biases of convolutions and batch norms alone",
     )
 
-    @classmethod
-    def check(cls, model: Model) -> None:
-        """Refuse networks whose other layers have biases that the library would pass over."""
+    def check(self, model: Model) -> None:
+        """Refuse networks whose other layers have biases that the library ignores."""
         super().check(model)
         for name, part in model.module.named_modules():
             if isinstance(part, nn.LayerNorm | nn.MultiheadAttention | nn.GroupNorm):
                 raise MethodError(
-                    f"Method {cls.card.name!r} makes no sense for {model.architecture}: it passes "
-                    f"over the bias of {name!r}; use integrated-gradients"
+                    f"Method {self.name!r} makes no sense for {model.architecture}: it ignores "
+                    f"the bias of {name!r}; use integrated-gradients"
                 )
 
-    @staticmethod
-    def maps(model: Model, evidence: Evidence) -> Tensor:
+    def maps(self, model: Model, captured: Captured) -> Tensor:
         """Return (n, height, width) in [0, 1]."""
-        from pytorch_grad_cam import FullGrad as Peer
+        from pytorch_grad_cam import FullGrad as LibraryFullGrad
         from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-        assert evidence.inputs is not None
-        targets = [ClassifierOutputTarget(t) for t in evidence.targets.tolist()]
+        assert captured.inputs is not None
+        targets = [ClassifierOutputTarget(t) for t in captured.targets.tolist()]
         found = []
         # Not as its own context, for that prints an IndexError and passes over it.
-        with lent(model.module), quiet():
-            library = Peer(model.network, [])
+        with preserved(model.module), quiet():
+            library = LibraryFullGrad(model.network, [])
             # One by one: the library divides by the largest value of a whole batch's layer.
-            for image, target in zip(torch.split(evidence.inputs, 1), targets, strict=True):
+            for image, target in zip(torch.split(captured.inputs, 1), targets, strict=True):
                 found.append(library(image.clone(), [target]))
-        return torch.from_numpy(np.concatenate(found)).to(evidence.inputs)
+        return torch.from_numpy(np.concatenate(found)).to(captured.inputs)

@@ -3,61 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from xattn.attribution.methods.attention import AttentionMethod
-from xattn.attribution.passes.capture import Evidence
-from xattn.attribution.registry import Card, method
+from xattn.attribution.passes.capture import Captured
+from xattn.attribution.registry import MethodCard, Needs, register
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Weights
 from xattn.models.interface import Model
 
 
-@method
+@register
+@dataclass(frozen=True)
 class Rollout(AttentionMethod):
     """Attention rollout: each layer passes on half of what it gets and spreads the other half.
 
     With a chosen layer, from this one on; with a chosen head, through this head of each layer.
     """
 
-    card = Card(
+    card = MethodCard(
         name="rollout",
         family="attention",
         source="Abnar and Zuidema 2020, arXiv:2005.00928",
-        needs=frozenset({"all attention"}),
+        needs=Needs.ALL_ATTENTION,
         resolution="grid of the tokens",
-        signed=False,
         cost="the one pass, and each layer's weights",
         by_class=False,
         models="transformers whose layers all attend among the same tokens (ViT, DeiT)",
     )
 
-    @classmethod
-    def check(cls, model: Model) -> None:
-        """Refuse models whose layers do not hand on the same tokens."""
+    def check(self, model: Model) -> None:
+        """Refuse models whose layers do not pass on the same tokens."""
         super().check(model)
         layers = model.attention_layers
         tokens = {(layer.grid, layer.prefix) for layer in layers}
         if len(layers) < 2 or len(tokens) > 1 or not all(_is_block(layer) for layer in layers):
             raise MethodError(
                 f"Method 'rollout' makes no sense for {model.architecture}: its attention layers "
-                "do not all hand on the same tokens; use attention, or gradcam"
+                "do not all pass on the same tokens; use attention, or gradcam"
             )
 
-    @classmethod
-    def layers(cls, model: Model) -> tuple[AttentionLayer, ...]:
+    def layers(self, model: Model) -> tuple[AttentionLayer, ...]:
         """Return all layers, or those from the chosen one on."""
-        return model.attention_layers if cls.layer is None else super().layers(model)
+        return model.attention_layers if self.layer is None else super().layers(model)
 
-    @classmethod
-    def maps(cls, model: Model, evidence: Evidence) -> Tensor:
-        """Return (n, h, w): the share of each patch; sums to 1 less what class tokens keep."""
-        layers = cls.layers(model)
+    def maps(self, model: Model, captured: Captured) -> Tensor:
+        """Return (n, h, w): the fraction of each patch; sums to 1 less what class tokens keep."""
+        layers = self.layers(model)
         last = layers[-1]
-        heard = {layer: cls.weights(layer, evidence) for layer in layers}
-        share = roll_out(start_of(last, evidence.logits), layers, heard)
-        return share[:, last.prefix :].reshape(-1, *last.grid)
+        weights = {layer: self.weights(layer, captured) for layer in layers}
+        fractions = roll_out(start_of(last, captured.logits), layers, weights)
+        return fractions[:, last.prefix :].reshape(-1, *last.grid)
 
 
 def _is_block(layer: AttentionLayer) -> bool:
@@ -66,7 +64,7 @@ def _is_block(layer: AttentionLayer) -> bool:
 
 
 def start_of(layer: AttentionLayer, like: Tensor) -> Tensor:
-    """Return the share of each position in what the logits read of a layer's result.
+    """Return the fraction of each position in what the logits read of a layer's result.
 
     Args:
         layer: the last one.
@@ -84,24 +82,23 @@ def start_of(layer: AttentionLayer, like: Tensor) -> Tensor:
 
 
 def roll_out(
-    start: Tensor, layers: Sequence[AttentionLayer], heard: Mapping[AttentionLayer, Weights]
+    start: Tensor, layers: Sequence[AttentionLayer], weights: Mapping[AttentionLayer, Weights]
 ) -> Tensor:
-    """Follow shares through all layers, the last one first.
+    """Follow these fractions through all layers, the last one first.
 
     The product of the matrices (A + I) / 2 (eq. 1), A averaged over heads, has one row that is
     read. Multiplied from that row's side it is a vector all the way, and no product of two
     matrices is ever formed.
 
     Args:
-        start: share of each position in what is read, (n, positions).
+        start: fraction of each position in what is read, (n, positions).
         layers: in order of execution.
-        heard: their weights for n images.
+        weights: of each layer, for n images.
 
     Returns:
         (n, positions); each row sums to 1.
     """
-    share = start
+    fractions = start
     for layer in reversed(layers):
-        weights = heard[layer]
-        share = (share + weights.passed_on(share)) / 2
-    return share
+        fractions = (fractions + weights[layer].passed_on(fractions)) / 2
+    return fractions

@@ -1,4 +1,4 @@
-"""One forward pass, and what it leaves behind for the methods to make maps of.
+"""One forward pass, and what is captured of it for the methods to make maps of.
 
 The pass runs without autograd up to the explained layer. There the graph starts: the layer's
 output is put back as a fresh leaf, and only what lies after it is recorded and differentiated.
@@ -23,7 +23,7 @@ from xattn.models.interface import Model
 from xattn.models.probing.probe import evaluating
 
 MATRICES = 512 * 2**20
-"""Bytes up to which a copy's layers that are listened to form all their weights and keep them.
+"""Bytes up to which a copy's hooked attention layers form all their weights and keep them.
 
 Above, and in the user's own model, whose logits must not move by a bit, they stay fused, and
 weights are formed of queries and keys, a layer at a time.
@@ -31,8 +31,8 @@ weights are formed of queries and keys, a layer at a time.
 
 
 @dataclass
-class Evidence:
-    """What one pass over a batch of n images left behind, for one target class of each.
+class Captured:
+    """What was captured of one pass over a batch of n images, for one target class of each.
 
     Attributes:
         logits: (n, classes), detached.
@@ -42,14 +42,14 @@ class Evidence:
         outputs: the explained layer's output as it is, or None if nobody needs it.
         activations: the same as (n, C, h, w), tokens off the grid left out.
         gradients: of each image's target score by `activations`, same shape, or None.
-        heard: who looks where, per attention layer.
+        attention: the attention weights, per attention layer.
     """
 
     logits: Tensor
     targets: Tensor
     activations: Tensor | None = None
     gradients: Tensor | None = None
-    heard: dict[AttentionLayer, Weights] = field(default_factory=dict)
+    attention: dict[AttentionLayer, Weights] = field(default_factory=dict)
     inputs: Tensor | None = None
     outputs: Tensor | None = None
     scores: Tensor | None = None
@@ -61,7 +61,7 @@ class Evidence:
         return self.activations, self.gradients
 
 
-def gather(
+def capture(
     model: Model,
     batch: Tensor,
     targets: Tensor | None = None,
@@ -69,7 +69,7 @@ def gather(
     gradients: bool = True,
     activations: bool = False,
     attention: Sequence[AttentionLayer] = (),
-) -> Evidence:
+) -> Captured:
     """Run one forward pass, and one backward through what follows the explained layer.
 
     Args:
@@ -78,12 +78,12 @@ def gather(
         targets: class index per image, (n,); the predicted one where it is -1, or if None.
         gradients: whether activations and gradients at the explained layer are needed.
         activations: whether its activations are needed though no gradients are.
-        attention: the attention layers to listen to.
+        attention: the attention layers whose weights are needed.
 
     Raises:
         MethodError: the explained layer did not run, or the logits do not depend on it.
     """
-    (evidence,) = gather_each(
+    (captured,) = capture_each(
         model,
         batch,
         [targets],
@@ -91,10 +91,10 @@ def gather(
         activations=activations,
         attention=attention,
     )
-    return evidence
+    return captured
 
 
-def gather_each(
+def capture_each(
     model: Model,
     batch: Tensor,
     targets: Sequence[Tensor | None],
@@ -102,11 +102,11 @@ def gather_each(
     gradients: bool = True,
     activations: bool = False,
     attention: Sequence[AttentionLayer] = (),
-) -> list[Evidence]:
-    """As `gather`, for several targets of each image: one forward, and one short backward each.
+) -> list[Captured]:
+    """As `capture`, for several targets of each image: one forward, and one short backward each.
 
     Returns:
-        Evidence per entry of `targets`; all but targets and gradients is shared between them.
+        One per entry of `targets`; all but targets and gradients is shared between them.
     """
     start = _GraphStart(recording=gradients)
     with ExitStack() as stack:
@@ -114,7 +114,7 @@ def gather_each(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
-        heard = listen(stack, model, attention, images=len(batch))
+        hooked = hook_attention(stack, model, attention, images=len(batch))
         if gradients or activations:
             layer = model.module.get_submodule(model.target_layer)
             stack.callback(layer.register_forward_hook(start.hook).remove)
@@ -122,19 +122,19 @@ def gather_each(
         scores: Tensor = model.network(inputs)
         logits = model.outputs.logits(scores.detach())
         with torch.no_grad():
-            weights = {layer: reader.weights(notes) for layer, (reader, notes) in heard.items()}
-        first = Evidence(
-            logits, _chosen(logits, None), heard=weights, inputs=inputs, scores=scores.detach()
+            weights = {layer: reader.weights(notes) for layer, (reader, notes) in hooked.items()}
+        first = Captured(
+            logits, _chosen(logits, None), attention=weights, inputs=inputs, scores=scores.detach()
         )
         if gradients or activations:
             leaf = start.leaf_of(scores, model.target_layer)
             first.outputs = leaf.detach()
             first.activations = model.target_layout.spatial(first.outputs)
-        found: list[Evidence] = []
+        found: list[Captured] = []
         for i, wanted in enumerate(targets):
             one = replace(first, targets=_chosen(logits, wanted))
             if gradients:
-                same = [e for e in found if torch.equal(e.targets, one.targets)]
+                same = [c for c in found if torch.equal(c.targets, one.targets)]
                 last = i == len(targets) - 1
                 one.gradients = (
                     same[0].gradients if same else _differentiate(model, scores, leaf, one, last)
@@ -153,10 +153,10 @@ def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
 
 
 def _differentiate(
-    model: Model, scores: Tensor, leaf: Tensor, evidence: Evidence, last: bool
+    model: Model, scores: Tensor, leaf: Tensor, captured: Captured, last: bool
 ) -> Tensor:
     """Differentiate each image's target score by the leaf; the graph is freed after the last."""
-    picked = scores.gather(1, evidence.targets[:, None]).sum()
+    picked = scores.gather(1, captured.targets[:, None]).sum()
     (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True, retain_graph=not last)
     if gradient is None:
         raise _detached(model.target_layer)
@@ -197,7 +197,7 @@ def _detached(name: str) -> MethodError:
     )
 
 
-def listen(
+def hook_attention(
     stack: ExitStack,
     model: Model,
     layers: Sequence[AttentionLayer],
@@ -205,18 +205,24 @@ def listen(
     images: int,
     values: bool = False,
 ) -> dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]]:
-    """Hear what each layer's reader needs for its weights, until the stack is left.
+    """Hook what each layer's reader needs for its weights, until the stack is left.
 
     Args:
         stack: takes the hooks away.
         model: runs while they are there.
-        layers: whom to listen to.
-        images: how many will be seen at once.
-        values: hear what `Reader.gradients` needs, too.
+        layers: the attention layers to hook.
+        images: how many there are in the pass.
+        values: hook what `Reader.gradients` needs, too.
+
+    Returns:
+        Per layer its reader and, once the model has run, the outputs that the reader asked for.
+
+    Raises:
+        MethodError: a layer is no attention layer.
     """
-    heard: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
+    hooked: dict[AttentionLayer, tuple[Reader, dict[str, Tensor]]] = {}
     size = 4 * images * sum(layer.heads * layer.positions**2 for layer in layers)
-    in_the_open = model.unfused and size <= MATRICES
+    unfused = model.unfused and size <= MATRICES
     for layer in layers:
         part = model.module.get_submodule(layer.name)
         reader = reader_of(part)
@@ -224,7 +230,7 @@ def listen(
             raise MethodError(f"Expected an attention layer at {layer.name!r}, but it is none")
         notes: dict[str, Tensor] = {}
         outputs = reader.outputs
-        if reader.matrix and in_the_open:
+        if reader.matrix and unfused:
             stack.enter_context(reader.unfused())
             outputs = (reader.matrix,)
         for path in (*outputs, *(reader.values if values else ())):
@@ -233,8 +239,8 @@ def listen(
         if reader.needs_input:
             hook = partial(_note_input, notes, layer.name)
             stack.callback(part.register_forward_hook(hook, with_kwargs=True).remove)
-        heard[layer] = reader, notes
-    return heard
+        hooked[layer] = reader, notes
+    return hooked
 
 
 def _note_output(

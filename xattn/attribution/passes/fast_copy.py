@@ -17,19 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xattn.attribution.passes.capture import gather
+from xattn.attribution.passes.capture import capture
 from xattn.attribution.passes.partial_forward import trunk_of
 from xattn.attribution.passes.short_vit import shorten_last_block
 from xattn.models.interface import Model
 from xattn.models.probing.probe import model_dtype
 
 TOLERANCE = 1e-4
-"""Largest deviation of the copy, as a share of the largest value that is compared."""
+"""Largest deviation of the copy, as a fraction of the largest value that is compared."""
 FEW_CONVOLUTIONS = 3
 """A network with no more convolutions (a ViT's patches) gains nothing from folding."""
 
 
-def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> Model:
+def make_fast_copy(model: Model, *, amp: bool = False, compiled: bool = False) -> Model:
     """Copy a model for speed, or return it as it is where no copy is faster and true.
 
     Args:
@@ -44,26 +44,26 @@ def make_engine(model: Model, *, amp: bool = False, compiled: bool = False) -> M
     folding, wanted = _has_convolutions(model.module), on_cuda and (amp or compiled)
     if not (folding or wanted or model.attention_layers):
         return model
-    engine = private_copy(model)
-    if engine is None:
+    copied = private_copy(model)
+    if copied is None:
         return model
-    shortened = shorten_last_block(engine)
+    shortened = shorten_last_block(copied)
     if not (folding or wanted or shortened):
         return model
     if folding:
-        for convolution, norm in _pairs(engine):
-            _fold(engine.module, convolution, norm)
-        engine.module.to(memory_format=torch.channels_last)
-    if not _agrees(engine, model):
+        for convolution, norm in _pairs(copied):
+            _fold(copied.module, convolution, norm)
+        copied.module.to(memory_format=torch.channels_last)
+    if not _agrees(copied, model):
         return model
     if on_cuda and compiled:
-        for name in trunk_of(engine):
-            engine.module.get_submodule(name).compile()
+        for name in trunk_of(copied):
+            copied.module.get_submodule(name).compile()
     if on_cuda and amp:
-        engine.module.forward = torch.autocast("cuda")(engine.module.forward)
-        if not engine.outputs.plain:
-            engine.outputs = replace(engine.outputs, full=True)
-    return engine
+        copied.module.forward = torch.autocast("cuda")(copied.module.forward)
+        if not copied.outputs.plain:
+            copied.outputs = replace(copied.outputs, full=True)
+    return copied
 
 
 def _has_convolutions(module: nn.Module) -> bool:
@@ -84,7 +84,7 @@ def private_copy(model: Model) -> Model | None:
             module = copy.deepcopy(model.module).eval().requires_grad_(False)
     except (RuntimeError, TypeError, AttributeError, NotImplementedError):
         return None  # some modules cannot be copied
-    engine = Model(
+    copied = Model(
         module,
         model.classes,
         model.preprocessing,
@@ -93,17 +93,17 @@ def private_copy(model: Model) -> Model | None:
         target_layer=layer,
         source=model.source,
     )
-    engine.seen, engine.outputs = seen, model.outputs
-    engine.unfused = True
-    return engine
+    copied.seen, copied.outputs = seen, model.outputs
+    copied.unfused = True
+    return copied
 
 
-def _pairs(engine: Model) -> list[tuple[str, str]]:
+def _pairs(copied: Model) -> list[tuple[str, str]]:
     """Name each convolution whose output a batch norm takes, both run once in a probing pass.
 
     Whether something else takes it too only the comparison of the results can tell.
     """
-    names = {part: name for name, part in engine.module.named_modules()}
+    names = {part: name for name, part in copied.module.named_modules()}
     given: list[tuple[Tensor, str]] = []
     calls: Counter[str] = Counter()
     pairs: list[tuple[str, str]] = []
@@ -124,8 +124,8 @@ def _pairs(engine: Model) -> list[tuple[str, str]]:
                 stack.callback(part.register_forward_hook(gave).remove)
             elif _is_plain_norm(part):
                 stack.callback(part.register_forward_pre_hook(takes).remove)
-        engine.module(_probe_batch(engine)[:1])
-    target = engine.target_layer
+        copied.module(_probe_batch(copied)[:1])
+    target = copied.target_layer
     return [
         (convolution, norm)
         for convolution, norm in pairs
@@ -174,15 +174,15 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
     setattr(module.get_submodule(parent), name, rest.eval())
 
 
-def _agrees(engine: Model, model: Model) -> bool:
+def _agrees(copied: Model, model: Model) -> bool:
     """Compare logits, and activations and gradients of the explained layer, on noise."""
     batch = _probe_batch(model)
     try:
-        ours, theirs = gather(engine, batch), gather(model, batch)
+        ours, theirs = capture(copied, batch), capture(model, batch)
     except Exception:  # whatever a foreign forward makes of a norm that is gone
         return False
     # What it explains must not depend on the rounding of two equal logits.
-    ours = gather(engine, batch, theirs.targets)
+    ours = capture(copied, batch, theirs.targets)
     return (
         _close(ours.logits, theirs.logits)
         and _close(ours.at_layer()[0], theirs.at_layer()[0])

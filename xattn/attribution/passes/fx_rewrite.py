@@ -71,7 +71,7 @@ _SHAPES = (
     torch.flatten, torch.cat, torch.reshape, torch.squeeze, operator.getitem, getattr,
     "flatten", "reshape", "view", "squeeze", "contiguous", "size",
 )  # fmt: skip
-"""Operations that only move numbers: shares go with them."""
+"""Operations that only move numbers: relevance goes with them."""
 LINEAR = (
     nn.Conv2d, nn.Linear, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.MaxPool2d,
     nn.Identity, nn.Dropout, nn.Dropout2d, nn.Flatten,
@@ -80,7 +80,7 @@ LINEAR = (
 _SHARED = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.MaxPool2d)
 
 
-def canonical(
+def canonize(
     module: nn.Module, covered: tuple[type[nn.Module], ...], add: Maker = Add
 ) -> nn.Module:
     """Copy and rewrite a network; the original is left alone.

@@ -1,4 +1,4 @@
-"""Lending a model to somebody else's code, and getting it back as it was."""
+"""Giving a model to the code of a library, and restoring its state afterwards."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HOOKS = (
 
 
 @contextmanager
-def lent(module: nn.Module) -> Iterator[nn.Module]:
-    """Give a module away for the block: evaluating, frozen, autograd on, nothing done in place.
+def preserved(module: nn.Module) -> Iterator[nn.Module]:
+    """Preserve a module's state; in the block it is evaluating, frozen, autograd on, not in place.
 
     Frozen parameters spare their gradients, which no explanation needs. Flags, hooks, `.grad` and
     in-place flags are afterwards as they were, whatever the block does or raises.
@@ -33,18 +33,18 @@ def lent(module: nn.Module) -> Iterator[nn.Module]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for parameter in module.parameters():
-            stack.callback(_give_back, parameter, parameter.requires_grad, parameter.grad)
+            stack.callback(_restore_parameter, parameter, parameter.requires_grad, parameter.grad)
             parameter.grad = None
             parameter.requires_grad_(False)
         for part in module.modules():
-            stack.callback(_put_back, part, _state(part))
+            stack.callback(_restore_module, part, _state(part))
             part.training = False
             if getattr(part, "inplace", None) is True:
                 part.__dict__["inplace"] = False
         yield module
 
 
-def _give_back(parameter: nn.Parameter, requires_grad: bool, grad: Any) -> None:
+def _restore_parameter(parameter: nn.Parameter, requires_grad: bool, grad: Any) -> None:
     parameter.requires_grad_(requires_grad)
     parameter.grad = grad
 
@@ -54,7 +54,7 @@ def _state(part: nn.Module) -> dict[str, Any]:
     return state | {key: part.__dict__[key].copy() for key in HOOKS if key in part.__dict__}
 
 
-def _put_back(part: nn.Module, state: dict[str, Any]) -> None:
+def _restore_module(part: nn.Module, state: dict[str, Any]) -> None:
     for key, value in state.items():
         if key in HOOKS:
             # The same dictionary as before: handles of the user's own hooks hold on to it.
@@ -80,7 +80,7 @@ def seeded(device: torch.device, seed: int = 0) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings of foreign code; from one thread only, for filters are global."""
+    """Silence warnings of a library; from one thread only, for filters are global."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

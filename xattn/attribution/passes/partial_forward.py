@@ -1,7 +1,7 @@
-"""Running what follows the explained layer again, with other outputs of that layer.
+"""A forward pass through what follows the explained layer, with other outputs of that layer.
 
-Every module that finished before the layer gives back what it gave in one recorded pass, so that
-only the glue between them and the rest of the network are computed. Whether that is true to the
+Every module that finished before the layer returns what it returned in one recorded pass, so that
+only what is between them and the rest of the network are computed. Whether that is true to the
 model is not assumed but tried on changed outputs; where it is not, the whole model runs again.
 """
 
@@ -21,11 +21,11 @@ Recording = dict[str, list[Any]]
 """Outputs by module, in the order of its calls."""
 
 
-class Tail:
-    """The network after its explained layer; made by `replaying`.
+class PartialForward:
+    """The network after its explained layer; made by `partial_forward`.
 
     Attributes:
-        short: whether the trunk is skipped, or the whole model runs again.
+        skips_trunk: whether the trunk is skipped, or the whole model runs again.
     """
 
     def __init__(self, model: Model, inputs: Tensor, trunk: list[str]) -> None:
@@ -34,7 +34,7 @@ class Tail:
         self._network = model.network
         self._layer = model.module.get_submodule(model.target_layer)
         self._recorded, self._outputs = _record(model, inputs, trunk)
-        self.short = self._is_true()
+        self.skips_trunk = self._matches_model()
 
     def scores(self, image: int, outputs: Tensor) -> Tensor:
         """Return scores (m, classes) of one image with m other outputs of the explained layer.
@@ -43,20 +43,20 @@ class Tail:
             image: which of the inputs the trunk has seen.
             outputs: (m, ...), shaped as the layer's own.
         """
-        return self._replayed(image, outputs) if self.short else self._in_full(image, outputs)
+        return self._partial(image, outputs) if self.skips_trunk else self._full(image, outputs)
 
-    def _replayed(self, image: int, outputs: Tensor) -> Tensor:
+    def _partial(self, image: int, outputs: Tensor) -> Tensor:
         m = len(outputs)
         given = {
             name: [_of_image(output, image, m, len(self._inputs)) for output in calls]
             for name, calls in self._recorded.items()
         }
         given[self._model.target_layer] = [self._as_given(outputs, image)]
-        with _standing_in(self._model.module, given):
+        with _replaced(self._model.module, given):
             result: Tensor = self._network(_of_image(self._inputs, image, m))
         return result
 
-    def _in_full(self, image: int, outputs: Tensor) -> Tensor:
+    def _full(self, image: int, outputs: Tensor) -> Tensor:
         changed = self._as_given(outputs, image)
         handle = self._layer.register_forward_hook(lambda *_: changed)
         try:
@@ -74,26 +74,26 @@ class Tail:
             return (outputs.clone(), *others)
         return outputs.clone()
 
-    def _is_true(self) -> bool:
+    def _matches_model(self) -> bool:
         """Compare with the whole model on outputs that are changed at every place."""
         first = self._outputs[0] if isinstance(self._outputs, tuple) else self._outputs
         changed = torch.cat([first[:1] * 0.5, first[:1].roll(1, -1)])
         try:
-            found = self._replayed(0, changed)
+            found = self._partial(0, changed)
         except Exception:  # whatever a foreign forward makes of outputs that are shared views
             return False
-        expected = self._in_full(0, changed)
+        expected = self._full(0, changed)
         return torch.allclose(found, expected, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 @contextmanager
-def replaying(model: Model, inputs: Tensor) -> Iterator[Tail]:
-    """Give the block the tail of a model, its trunk run once on (n, 3, height, width)."""
+def partial_forward(model: Model, inputs: Tensor) -> Iterator[PartialForward]:
+    """Give the block a partial forward; the trunk has run once, on inputs (n, 3, height, width)."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(evaluating(model.module))
-        yield Tail(model, inputs, trunk_of(model))
+        yield PartialForward(model, inputs, trunk_of(model))
 
 
 def trunk_of(model: Model) -> list[str]:
@@ -114,11 +114,11 @@ def _parents(name: str) -> set[str]:
 
 
 def _record(model: Model, inputs: Tensor, trunk: list[str]) -> tuple[Recording, Any]:
-    """Run the model once; keep what the trunk's modules and the explained layer give."""
+    """Run the model once; keep what the trunk's modules and the explained layer return."""
     recorded: Recording = {name: [] for name in trunk}
     at_layer: list[Any] = []
 
-    def listen(name: str) -> Any:
+    def record(name: str) -> Any:
         def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             if not at_layer:
                 recorded[name].append(_copied(output))
@@ -131,7 +131,7 @@ def _record(model: Model, inputs: Tensor, trunk: list[str]) -> tuple[Recording, 
     with ExitStack() as stack:
         for name in trunk:
             part = model.module.get_submodule(name)
-            stack.callback(part.register_forward_hook(listen(name)).remove)
+            stack.callback(part.register_forward_hook(record(name)).remove)
         layer = model.module.get_submodule(model.target_layer)
         stack.callback(layer.register_forward_hook(arrive).remove)
         model.module(inputs.clone())
@@ -146,7 +146,7 @@ def _copied(output: Any) -> Any:
 
 
 def _of_image(output: Any, image: int, m: int, n: int | None = None) -> Any:
-    """Show one image's share of an output m times, without copying it.
+    """Repeat one image's entry of an output m times, without copying it.
 
     Raises:
         ValueError: the output has not one entry per image.
@@ -161,8 +161,8 @@ def _of_image(output: Any, image: int, m: int, n: int | None = None) -> Any:
 
 
 @contextmanager
-def _standing_in(module: nn.Module, given: Recording) -> Iterator[None]:
-    """Let modules give back outputs instead of running, for as many calls as there are."""
+def _replaced(module: nn.Module, given: Recording) -> Iterator[None]:
+    """Let modules return recorded outputs instead of running, for as many calls as there are."""
     with ExitStack() as stack:
         for name, outputs in given.items():
             part = module.get_submodule(name)

@@ -1,8 +1,8 @@
 """The last block of a transformer, for the tokens alone that the logits are read at.
 
 After its attention no token of the last block sees another, so its perceptron, two thirds of its
-work, is wasted on every token but the class token. Part of the private copy that `engine` makes and
-compares with the model.
+work, is wasted on every token but the class token. Part of the private copy that `fast_copy` makes
+and compares with the model.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from torch import Tensor
 from xattn.models.interface import Model
 
 
-def shorten_last_block(engine: Model) -> bool:
-    """Let the last block hand on the tokens that are read, and no others.
+def shorten_last_block(copied: Model) -> bool:
+    """Let the last block pass on the tokens that are read, and no others.
 
     Args:
-        engine: a copy of which nobody else knows; its last block's forward is replaced.
+        copied: a copy of which nobody else knows; its last block's forward is replaced.
 
     Returns:
         Whether there was such a block: one of timm's or torchvision's ViT whose class token is
         read, and whose perceptron comes after the explained layer.
     """
-    layers = engine.attention_layers
+    layers = copied.attention_layers
     if not layers or not (read := layers[-1].readout) or read != tuple(range(len(read))):
         return False
     name, _, _ = layers[-1].name.rpartition(".")
-    block = engine.module.get_submodule(name)
+    block = copied.module.get_submodule(name)
     short, norm = _BLOCKS.get(f"{type(block).__module__}.{type(block).__name__}", (None, ""))
-    order = [layer.name for layer in engine.seen]
-    explained, later = engine.target_layer, f"{name}.{norm}"
+    order = [layer.name for layer in copied.seen]
+    explained, later = copied.target_layer, f"{name}.{norm}"
     if short is None or not {explained, later} <= {*order}:
         return False
     if order.index(explained) >= order.index(later):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from xattn.attribution.passes.capture import gather_each
+from xattn.attribution.attribute import attribute_each
 from xattn.attribution.run.plan import Plan
 from xattn.attribution.run.sources import Failure, Picture
 from xattn.attribution.targets import Target
@@ -62,7 +62,6 @@ class Worker:
         self.member = member
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
         self.ending = ENDINGS[overlay]
-        self.attention = plan.attention_of(model)
         if self.ending:
             for folder in self.folders.values():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -103,21 +102,12 @@ class Worker:
         if self.model.device.type == "cuda":
             pixels = pixels.pin_memory()  # so that the copy need not wait for the one before
         batch = self.model.normalise(pixels.to(self.model.device, non_blocking=True))
-        evidence = gather_each(
-            self.model,
-            batch,
-            [self._wanted(target, pictures) for target in self.plan.targets],
-            gradients=self.plan.needs("gradients"),
-            activations=self.plan.needs("activations"),
-            attention=self.attention,
-        )
-        maps = {
-            name: method.maps(self.model, evidence[i]).to("cpu", torch.float32).numpy()
-            for name, (method, i) in self.plan.jobs.items()
-        }
+        targets = [self._wanted(target, pictures) for target in self.plan.targets]
+        captured, found = attribute_each(self.model, batch, self.plan.jobs, targets)
+        maps = {name: m.to("cpu", torch.float32).numpy() for name, m in found.items()}
         self._require_on_grid(maps)
-        logits = evidence[0].logits.to("cpu", torch.float64).numpy()
-        return logits, maps, np.stack([e.targets.cpu().numpy() for e in evidence])
+        logits = captured[0].logits.to("cpu", torch.float64).numpy()
+        return logits, maps, np.stack([each.targets.cpu().numpy() for each in captured])
 
     def _require_on_grid(self, maps: Mapping[str, NDArray[np.float32]]) -> None:
         for name, values in maps.items():

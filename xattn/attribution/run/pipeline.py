@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from xattn.attribution.passes.fast_copy import make_engine
+from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.batch import ENDINGS, Batch, Worker
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
@@ -146,7 +146,7 @@ def explain(
     if progress:
         progress(done, total)
     # Made for this run alone: a model may be trained on between two calls.
-    engine = make_engine(model, amp=amp, compiled=compiled) if todo.n and not exact else model
+    engine = make_fast_copy(model, amp=amp, compiled=compiled) if todo.n and not exact else model
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
     member = membership(model.source)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
-from xattn.attribution.options import expand
-from xattn.attribution.registry import Method, get_methods
+from xattn.attribution.registry import AT_LAYER, Method, method
 from xattn.attribution.targets import Target, list_targets
 from xattn.errors import MethodError
-from xattn.models.attention import AttentionLayer
 from xattn.models.interface import Model
 
 
@@ -25,27 +22,12 @@ class Plan:
     """
 
     targets: tuple[Target, ...]
-    jobs: dict[str, tuple[type[Method], int]]
+    jobs: dict[str, tuple[Method, int]]
     left_out: dict[str, str]
-
-    @cached_property
-    def methods(self) -> tuple[type[Method], ...]:
-        """The methods, each once."""
-        return tuple(dict.fromkeys(method for method, _ in self.jobs.values()))
-
-    def needs(self, what: str) -> bool:
-        """Say whether some method needs it."""
-        return any(what in m.card.needs for m in self.methods)
 
     def only(self, names: Sequence[str]) -> Plan:
         """Return the plan of some of its maps, in the order given."""
         return replace(self, jobs={name: self.jobs[name] for name in names if name in self.jobs})
-
-    def attention_of(self, model: Model) -> tuple[AttentionLayer, ...]:
-        """Return the attention layers that must be listened to."""
-        if self.needs("all attention"):
-            return model.attention_layers
-        return model.attention_layers[-1:] if self.needs("attention") else ()
 
 
 def make_plan(
@@ -69,38 +51,43 @@ def make_plan(
         MethodError: not one of the methods makes sense for the model, or its explained layer
             cannot be explained.
     """
-    names = [one for name in names for one in expand(model, name)]
-    plain = get_methods([name for name in names if "@" not in name])
-    pairs = [name.partition("@")[::2] for name in names if "@" in name]
+    wanted = [_read(model, name) for name in names]
+    plain = dict.fromkeys(m for found, at, _ in wanted for m in found if not at)
+    pairs = [(m, target) for found, at, target in wanted for m in found if at]
     known = list_targets(model, [*targets, *(target for _, target in pairs)], labels)
     asked = known[: len(list_targets(model, targets, labels))]
     # Maps of no class are made once.
     jobs = {
-        target.stored(m.card.name): (m, i)
+        target.stored(m.name): (m, i)
         for i, target in enumerate(asked)
         for m in plain
         if i == 0 or m.card.by_class
     }
-    for name, wanted in pairs:
-        (method,) = get_methods([name])
-        (alone,) = list_targets(model, [wanted], labels)
-        index = [target.name for target in known].index(alone.name)
-        jobs.setdefault(known[index].stored(method.card.name), (method, index))
-    left_out = _check(model, [method for method, _ in jobs.values()])
-    kept = {name: job for name, job in jobs.items() if job[0].card.name not in left_out}
+    for m, target in pairs:
+        (alone,) = list_targets(model, [target], labels)
+        index = [each.name for each in known].index(alone.name)
+        jobs.setdefault(known[index].stored(m.name), (m, index))
+    left_out = _check(model, [m for m, _ in jobs.values()])
+    kept = {name: job for name, job in jobs.items() if job[0].name not in left_out}
     return Plan(known, kept, {name: str(err) for name, err in left_out.items()})
 
 
-def _check(model: Model, methods: Sequence[type[Method]]) -> dict[str, MethodError]:
+def _read(model: Model, name: str) -> tuple[tuple[Method, ...], str, str]:
+    """Read `METHOD` or `METHOD@TARGET`: the methods it stands for, "@" or "", the target."""
+    plain, at, target = name.partition("@")
+    return method(plain).expand(model), at, target
+
+
+def _check(model: Model, methods: Sequence[Method]) -> dict[str, MethodError]:
     """Return the methods that make no sense for the model; its own problems are raised."""
-    if any(method.card.needs & {"activations", "gradients"} for method in methods):
+    if any(m.needs & AT_LAYER for m in methods):
         _ = model.target_layer
     left_out = {}
-    for method in dict.fromkeys(methods):
+    for m in dict.fromkeys(methods):
         try:
-            method.check(model)
+            m.check(model)
         except MethodError as err:
-            left_out[method.card.name] = err
+            left_out[m.name] = err
     if left_out and len(left_out) == len(set(methods)):
         raise next(iter(left_out.values()))
     return left_out
