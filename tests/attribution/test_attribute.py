@@ -198,7 +198,7 @@ def test_upsampled_maps_lie_where_their_cells_look(name):
     np.testing.assert_allclose(large[0].numpy(), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_several_methods_and_targets_share_one_forward_pass(monkeypatch):
+def test_several_methods_and_targets_take_one_forward_pass(monkeypatch):
     model, x = wrapped(vit()), torch.randn(2, 3, *SIZE)
     jobs = {"a": (method("gradcam"), 0), "b": (method("gradcam"), 1), "c": (method("attention"), 0)}
     targets = [None, torch.tensor([1, 1])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import FrozenInstanceError, dataclass, fields
 from pathlib import Path
@@ -218,7 +219,7 @@ def test_a_method_in_one_file_of_ones_own_is_used_like_every_other(one_file, cap
     plain = attribute(model, x, "activation-power")
     assert plain.shape == (2, *model.target_layout.grid)
     mean = attribute(model, x, "activation-power[mean=true]")
-    torch.testing.assert_close(mean * 4, plain)
+    torch.testing.assert_close(6 * mean, plain)  # of six channels
     assert method("activation-power[power=0.5]").power == 0.5
     assert method("activation-power[mean=true,power=2]").name == (
         "activation-power[power=2.0,mean=True]"
@@ -230,8 +231,9 @@ def test_a_method_in_one_file_of_ones_own_is_used_like_every_other(one_file, cap
         method("activation-power[power=two]")
     with pytest.raises(UsageError, match=r"Expected true or false as mean .* but got '3'"):
         method("activation-power[mean=3]")
-    assert xattn.cli.main(["models", "--methods"]) == 0
-    assert "activation-power" in capsys.readouterr().out
+    assert xattn.cli.main(["models", "--methods", "--json"]) == 0
+    (*_, row) = json.loads(capsys.readouterr().out)["methods"]
+    assert (row["name"], row["needs"]) == ("activation-power", "activations")
 
 
 def test_a_method_dropped_into_the_room_is_listed(tmp_path, monkeypatch):

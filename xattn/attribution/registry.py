@@ -80,7 +80,7 @@ class MethodCard:
         needs: what the pass over a batch must capture for it.
         resolution: where the map's grid comes from.
         signed: whether values below 0 occur.
-        cost: beyond the one pass that all methods share, in forward passes per image.
+        cost: beyond the one pass for all methods, in forward passes per image.
         by_class: whether the map depends on the class it is made for.
         models: which models it works on.
     """

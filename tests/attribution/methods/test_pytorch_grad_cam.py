@@ -15,9 +15,9 @@ from xattn.errors import MethodError
 from xattn.models import Model
 
 FORMULAS = {
-    name: m.peer
+    name: m.library_class
     for name, m in METHODS.items()
-    if name.startswith("pytorch-") and hasattr(m, "peer")
+    if name.startswith("pytorch-") and hasattr(m, "library_class")
 }
 
 
@@ -63,8 +63,8 @@ class TestTheLibrary:
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
-def test_fullgrad_is_refused_where_it_would_pass_over_biases():
-    with pytest.raises(MethodError, match=r"passes over the bias of .*use integrated-gradients"):
+def test_fullgrad_is_refused_where_it_would_ignore_biases():
+    with pytest.raises(MethodError, match=r"ignores the bias of .*use integrated-gradients"):
         METHODS["pytorch-grad-cam/fullgrad"].check(wrapped(vit()))
 
 

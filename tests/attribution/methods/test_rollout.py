@@ -68,9 +68,9 @@ class TestRollout:
 
 
 @pytest.mark.parametrize("net", [swin, lambda: build("resnet18-ga", 2), Tokens])
-def test_models_whose_layers_do_not_hand_on_the_same_tokens_are_refused(net):
+def test_models_whose_layers_do_not_pass_on_the_same_tokens_are_refused(net):
     size = (32, 32) if net is swin else (64, 64)
-    with pytest.raises(MethodError, match="do not all hand on the same tokens; use attention"):
+    with pytest.raises(MethodError, match="do not all pass on the same tokens; use attention"):
         METHODS["rollout"].check(wrapped(net().eval(), size))
 
 
