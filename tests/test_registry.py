@@ -59,15 +59,6 @@ def test_a_file_that_is_dropped_in_is_found(package):
     assert things(package).find("new") == 7
 
 
-def test_the_order_is_that_of_the_modules_whichever_was_imported_first(package):
-    text = "from {0} import THINGS\ndef {1}(): pass\nTHINGS.add('{1}', {1})\n"
-    for name in ("early", "later", "middle"):
-        (package / f"{name}.py").write_text(text.format(package.name, name))
-    __import__(f"{package.name}.middle")
-    things(package).add("from elsewhere", test_a_name_is_registered_once)
-    assert list(things(package)) == ["later", "early", "middle", "from elsewhere"]
-
-
 def test_a_name_is_registered_once():
     registry: Registry[int] = Registry("thing")
     registry.add("one", 1)

@@ -156,7 +156,7 @@ def test_two_methods_of_one_name_are_a_mistake():
     class Again(type(METHODS["gradcam"])):
         pass
 
-    with pytest.raises(UsageError, match=r"new name for a method, but got 'gradcam'"):
+    with pytest.raises(UsageError, match=r"no other method has, but got 'gradcam'"):
         register(Again)
 
 

@@ -18,8 +18,8 @@ A method is a frozen dataclass whose fields are its options. It is registered wh
         )
 
         def maps(self, model: Model, captured: Captured) -> Tensor:
-            activations, _ = captured.at_layer()
-            return activations.norm(dim=1)
+            assert captured.activations is not None
+            return captured.activations.norm(dim=1)
 
 A file in `xattn/attribution/methods/` is found without being listed anywhere.
 """
