@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from PIL import Image
 
 import xattn
 from tests.models.nets import CLASSES, SIZE, Brightness, Conv, plain, with_statistics, wrapped
-from xattn.errors import CheckpointError, UsageError
+from xattn.errors import CheckpointError, ImageError, UsageError
 from xattn.images import Preprocessing
 
 
@@ -79,6 +81,20 @@ class TestPreprocessing:
     def test_is_in_the_models_precision(self):
         model = wrapped(Conv().to(torch.bfloat16))
         assert model.preprocess(np.zeros((4, 4, 3), np.uint8)).dtype == torch.bfloat16
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ("a.jpg", r"the path a\.jpg; open it with PIL\.Image\.open"),
+            (Path("x/a.png"), r"the path x/a\.png; open it"),
+            (torch.zeros(3, 4, 4), r"Tensor of shape \(3, 4, 4\) and float32"),
+            (np.zeros((2, 4, 4, 3), np.uint8), r"ndarray of shape \(2, 4, 4, 3\) and uint8"),
+            (None, "NoneType"),
+        ],
+    )
+    def test_names_what_is_no_image(self, given, told):
+        with pytest.raises(ImageError, match=rf"Expected a PIL image, .*but got {told}"):
+            wrapped(Conv()).preprocess(given)
 
 
 def test_the_logits_of_a_batch_are_the_modules():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -133,14 +134,17 @@ class Model:
             (3, height, width), normalised, on the CPU, of the model's type.
 
         Raises:
-            ImageError: the image is of a depth that cannot be shown.
+            ImageError: it is no image, or of a depth that cannot be shown.
         """
         from PIL import Image
 
         from xattn.images.levels import LevelError, to_rgb
 
         if not isinstance(image, Image.Image):
-            image = Image.fromarray(np.asarray(image))
+            try:
+                image = Image.fromarray(np.asarray(image))
+            except (TypeError, ValueError):
+                raise ImageError(_no_image(image)) from None
         try:
             rgb, _ = to_rgb(image, self.preprocessing.window)
         except LevelError as err:
@@ -300,3 +304,11 @@ class Model:
                 )
             )
         return tuple(found)
+
+
+def _no_image(given: Any) -> str:
+    expected = "Expected a PIL image, or an array (H, W, 3) or (H, W)"
+    if isinstance(given, str | PathLike):
+        return f"{expected}, but got the path {given}; open it with PIL.Image.open"
+    array = np.asarray(given)
+    return f"{expected}, but got {type(given).__name__} of shape {array.shape} and {array.dtype}"
