@@ -76,7 +76,7 @@ def draw_alignment(run: RunFolder) -> Figure:
         _draw_method(ax, part, y, colours[method], style.MARKERS[i % len(style.MARKERS)], sources)
     ax.axvline(1, color=style.ink(), linewidth=0.8, zorder=1)
     _lift_axis(ax, table)
-    ax.set_xlabel("lift (attribution inside the mask / fraction of area); 1 = spread evenly")
+    ax.set_xlabel("lift (attribution / area inside the mask); 1 = spread evenly")
     ax.set_title(
         "Feature (number of images with it)", fontsize=style.pt(7), fontweight="normal", loc="left"
     )
