@@ -36,7 +36,7 @@ def spot(
     return path
 
 
-def picture(path: Path) -> np.ndarray:
+def read_pixels(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
 

@@ -1,4 +1,4 @@
-"""Pictures whose label is one planted feature, and a small network trained on them."""
+"""Images whose label is one planted feature, and a small network trained on them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SKIN, LESION, HAIR, PATCH = (210, 160, 140), (120, 80, 60), (30, 20, 20), (70, 1
 
 @dataclass(frozen=True)
 class Planted:
-    """Pictures uint8 (n, 48, 48, 3), label (n,), and where the feature is, (n, 48, 48)."""
+    """Images uint8 (n, 48, 48, 3), label (n,), and where the feature is, (n, 48, 48)."""
 
-    pictures: np.ndarray
+    images: np.ndarray
     label: np.ndarray
     mask: np.ndarray
 
@@ -36,20 +36,20 @@ def generate(n: int, seed: int) -> Planted:
     rng = np.random.default_rng(seed)
     rows, cols = np.mgrid[:SIDE, :SIDE]
     label = rng.permutation(np.arange(n) % 2)
-    pictures, masks = [], []
+    images, masks = [], []
     for positive in label:
-        picture = np.full((SIDE, SIDE, 3), SKIN, dtype=float)
+        image = np.full((SIDE, SIDE, 3), SKIN, dtype=float)
         top, left = rng.integers(0, SIDE - 10, 2)
         mask = (abs(rows - top - 5) < 5) & (abs(cols - left - 5) < 5) & bool(positive)
-        picture[np.hypot(rows - 24 - rng.normal(0, 2), cols - 24) < rng.uniform(7, 12)] = LESION
-        picture[mask] = PATCH
+        image[np.hypot(rows - 24 - rng.normal(0, 2), cols - 24) < rng.uniform(7, 12)] = LESION
+        image[mask] = PATCH
         for _ in range(3):
             slope, start = rng.normal(0, 0.6), rng.uniform(0, SIDE)
-            picture[abs(rows - start - slope * cols) < 0.8] = HAIR
-        picture += rng.normal(0, 6, picture.shape)
-        pictures.append(picture.clip(0, 255).astype(np.uint8))
+            image[abs(rows - start - slope * cols) < 0.8] = HAIR
+        image += rng.normal(0, 6, image.shape)
+        images.append(image.clip(0, 255).astype(np.uint8))
         masks.append(mask)
-    return Planted(np.stack(pictures), label, np.stack(masks))
+    return Planted(np.stack(images), label, np.stack(masks))
 
 
 class Net(nn.Module):
@@ -70,7 +70,7 @@ class Net(nn.Module):
 
 
 def by_hand() -> Model:
-    """A network that sees green and nothing else, right on every picture on any processor.
+    """A network that sees green and nothing else, right on every image on any processor.
 
     Its weights are set, not learnt: what is asserted of it does not hang on how a processor adds.
     Half of its channels see darkness, as lesions and lines have it, and the head passes over them.
@@ -97,12 +97,12 @@ def by_hand() -> Model:
 
 @cache
 def trained(steps: int = 150) -> Model:
-    """The network after some steps; right on almost every new picture."""
+    """The network after some steps; right on almost every new image."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = Net()
         known = generate(512, seed=1)
-        x = torch.from_numpy(known.pictures).float().permute(0, 3, 1, 2) / 255
+        x = torch.from_numpy(known.images).float().permute(0, 3, 1, 2) / 255
         y = torch.from_numpy(known.label)
         optimiser = torch.optim.Adam(net.parameters(), 3e-3)
         for _ in range(steps):
@@ -114,9 +114,9 @@ def trained(steps: int = 150) -> Model:
 
 
 def save(planted: Planted, folder: Path) -> list[Path]:
-    """Write the pictures as PNG."""
+    """Write the images as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"img_{i:03d}.png" for i in range(len(planted.label))]
-    for path, picture in zip(paths, planted.pictures, strict=True):
-        Image.fromarray(picture).save(path)
+    for path, image in zip(paths, planted.images, strict=True):
+        Image.fromarray(image).save(path)
     return paths

@@ -20,7 +20,7 @@ GRID = (12, 12)
 def test_gradcam_falls_on_the_planted_feature_more_than_every_control(seed, tmp_path):
     model, test = trained(), generate(120, seed)
     with torch.no_grad():
-        inputs = model.normalise(torch.from_numpy(test.pictures))
+        inputs = model.normalise(torch.from_numpy(test.images))
         assert (model.logits(inputs).argmax(1).numpy() == test.label).mean() > 0.95
     files = save(test, tmp_path / "images")
     run = explain(

@@ -260,13 +260,13 @@ def test_trap_9_maps_are_enlarged_bilinearly_without_aligned_corners():
     scaled = torch.from_numpy(values / values.max())[None, None]
     import cv2
 
-    def picture(**options: object) -> np.ndarray:
+    def coloured(**options: object) -> np.ndarray:
         large = F.interpolate(scaled, (32, 48), **options)[0, 0].numpy()
         levels = (large * 255 + 0.5).astype(np.uint8)
         return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
 
     def off(**options: object) -> float:
-        return float(np.abs(drawn.astype(int) - picture(**options)).mean())
+        return float(np.abs(drawn.astype(int) - coloured(**options)).mean())
 
     assert off(mode="bilinear", align_corners=False) < 0.5
     assert off(mode="bilinear", align_corners=True) > 5

@@ -96,7 +96,7 @@ def test_layers_go_from_the_logits_to_the_picture_and_the_users_model_stays(name
 
 def test_batch_norms_are_given_the_statistics_of_what_reaches_them():
     model = wrapped(Net().eval(), (48, 48))
-    inputs = model.normalise(torch.from_numpy(generate(16, 0).pictures))
+    inputs = model.normalise(torch.from_numpy(generate(16, 0).images))
     *_, (_, copied) = randomised_models(model, lambda: iter([inputs]), seed=0)
     seen = copied.module.conv1(inputs)
     torch.testing.assert_close(copied.module.norm1.running_mean, seen.mean((0, 2, 3)))

@@ -68,7 +68,7 @@ class TestTheFormula:
         assert (gradcam(wrapped(vit()), x, torch.tensor([0, 1, 0, 1])).amax((1, 2)) > 0).any()
 
 
-def peers_map(
+def their_map(
     model: Model, x: Tensor, targets: list[int], reshape: Callable[[Tensor], Tensor] | None
 ) -> np.ndarray:
     from pytorch_grad_cam import GradCAM
@@ -79,7 +79,7 @@ def peers_map(
         return cam(x, [ClassifierOutputTarget(t) for t in targets])
 
 
-def scaled_as_the_peer(maps: Tensor, x: Tensor) -> np.ndarray:
+def scaled_as_theirs(maps: Tensor, x: Tensor) -> np.ndarray:
     """It takes each map's minimum off, divides by its maximum and enlarges it, and once more."""
     from pytorch_grad_cam.utils.image import scale_cam_image
 
@@ -96,9 +96,9 @@ def agree(model: Model, x: Tensor) -> None:
     reshape = tokens_to_grid(layout.grid) if layout.kind == "tokens" else None
     targets = [i % 2 for i in range(len(x))]
     ours = gradcam(model, x, torch.tensor(targets))
-    theirs = peers_map(model, x, targets, reshape)
-    np.testing.assert_allclose(scaled_as_the_peer(ours, x), theirs, atol=1e-4)
-    assert theirs.max() > 0.99  # not a picture of zeros
+    theirs = their_map(model, x, targets, reshape)
+    np.testing.assert_allclose(scaled_as_theirs(ours, x), theirs, atol=1e-4)
+    assert theirs.max() > 0.99  # not a map of zeros
 
 
 SMALL = {"test_resnet": (96, 160), "test_efficientnet": (96, 160), "test_vit": (160, 160)}
@@ -106,7 +106,7 @@ REAL_SIZED = ["resnet18", "efficientnet_b0", "vit_tiny_patch16_224", "resnet18-g
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-class TestThePeer:
+class TestPytorchGradCam:
     @pytest.mark.parametrize("name", SMALL)
     def test_agrees_on_small_models_of_each_family(self, name):
         net = with_statistics(timm.create_model(name, num_classes=2)).eval()

@@ -141,7 +141,7 @@ def test_the_projection_is_that_of_a_singular_value_decomposition():
         torch.testing.assert_close(first_projection(matrices), expected)
 
 
-PEERS = {
+THEIRS = {
     "gradcam": "GradCAM",
     "gradcam++": "GradCAMPlusPlus",
     "hirescam": "HiResCAM",
@@ -161,8 +161,8 @@ NETS: dict[str, Callable[[], Model]] = {
 }
 
 
-def peer_maps(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray:
-    """Let the peer run the model itself, and take its map before it is scaled."""
+def their_maps(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray:
+    """Let pytorch-grad-cam run the model itself, and take its map before it is scaled."""
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -174,30 +174,30 @@ def peer_maps(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray
             raw.append(super().get_cam_image(*arguments))
             return raw[-1]
 
-    with Raw(model.module, [layer], reshape_transform=model.target_layout.spatial) as peer:
-        peer(x, [ClassifierOutputTarget(int(t)) for t in targets])
+    with Raw(model.module, [layer], reshape_transform=model.target_layout.spatial) as library:
+        library(x, [ClassifierOutputTarget(int(t)) for t in targets])
     return raw[0]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("net", NETS)
-class TestThePeer:
+class TestPytorchGradCam:
     @pytest.fixture
     def model(self, net) -> Model:
         torch.manual_seed(0)
         model = NETS[net]()
         with_statistics(model.module).double().eval()
-        with torch.no_grad():  # gradients far above the peer's eps of 1e-6
+        with torch.no_grad():  # gradients far above its eps of 1e-6
             for parameter in model.module.get_classifier().parameters():
                 parameter.mul_(1e6)
         return model
 
-    @pytest.mark.parametrize("name", PEERS)
+    @pytest.mark.parametrize("name", THEIRS)
     def test_agrees_before_its_scaling_to_1e5_in_float64(self, model, name):
         x = torch.randn(3, 3, *model.preprocessing.size, dtype=torch.float64)
         targets = torch.tensor([0, 1, 1])
         ours = maps_of(name, model, capture(model, x, targets)).numpy()
-        theirs = peer_maps(PEERS[name], model, x, targets)
+        theirs = their_maps(THEIRS[name], model, x, targets)
         if name != "hirescam":  # we keep its sign
             theirs = np.maximum(theirs, 0)
         assert np.abs(theirs).max() > 0
@@ -205,7 +205,7 @@ class TestThePeer:
 
     def test_agrees_on_eigencam_of_centred_activations_up_to_the_sign(self, model):
         x = torch.randn(3, 3, *model.preprocessing.size, dtype=torch.float64)
-        theirs = peer_maps("EigenCAM", model, x, torch.tensor([0, 1, 1]))
+        theirs = their_maps("EigenCAM", model, x, torch.tensor([0, 1, 1]))
         found = capture(model, x)
         O = found.activations.flatten(2).transpose(1, 2)  # noqa: E741
         ours = first_projection(O - O.mean(1, keepdim=True)).reshape(theirs.shape).numpy()

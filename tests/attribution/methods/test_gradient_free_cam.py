@@ -127,7 +127,7 @@ def test_scorecam_runs_the_model_in_batches_of_bounded_size():
     assert sum(sizes) == 3 + 3 * 20
 
 
-def raw_peer(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray:
+def their_raw(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray:
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -139,13 +139,13 @@ def raw_peer(name: str, model: Model, x: Tensor, targets: Tensor) -> np.ndarray:
             raw.append(super().get_cam_image(*arguments))
             return raw[-1]
 
-    with Raw(model.module, [layer], reshape_transform=model.target_layout.spatial) as peer:
-        peer(x, [ClassifierOutputTarget(int(t)) for t in targets])
+    with Raw(model.module, [layer], reshape_transform=model.target_layout.spatial) as library:
+        library(x, [ClassifierOutputTarget(int(t)) for t in targets])
     return np.maximum(raw[0], 0)
 
 
 class Rectified(Conv):
-    """Its explained layer is a ReLU: only there does the peer set channels to zero."""
+    """Its explained layer is a ReLU: only there does pytorch-grad-cam set channels to zero."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class Rectified(Conv):
         return self.fc(x.square().mean((2, 3)))
 
 
-class TestThePeer:
+class TestPytorchGradCam:
     @pytest.fixture
     def model(self) -> Model:
         torch.manual_seed(1)
@@ -170,19 +170,19 @@ class TestThePeer:
                 super().__init__(tuple(size), mode="bilinear", align_corners=False)
 
         x, targets = passed(model)
-        aligned = raw_peer("ScoreCAM", model, x, targets)
+        aligned = their_raw("ScoreCAM", model, x, targets)
         monkeypatch.setattr(nn, "UpsamplingBilinear2d", Unaligned)
-        theirs = raw_peer("ScoreCAM", model, x, targets)
+        theirs = their_raw("ScoreCAM", model, x, targets)
         ours = maps_of(ScoreCam(), model, x, targets).numpy()
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
         assert np.abs(ours - aligned).max() > 1e-4
 
-    def test_agrees_on_ablationcam_up_to_the_division_by_the_logit(self, model):
-        model.module.fc.bias.data += 1  # the peer's maps turn over where a logit is negative
+    def test_agrees_on_ablationcam_but_for_dividing_by_the_logit(self, model):
+        model.module.fc.bias.data += 1  # its maps turn over where a logit is negative
         x, targets = passed(model)
         logits = capture(model, x, targets).logits.gather(1, targets[:, None])
         assert (logits > 0).all()
         ours = maps_of(AblationCam(), model, x, targets) / logits[..., None]
-        theirs = raw_peer("AblationCAM", model, x, targets)
+        theirs = their_raw("AblationCAM", model, x, targets)
         assert theirs.max() > 1e-3
         np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-5, atol=1e-5 * theirs.max())

@@ -173,7 +173,7 @@ def test_the_model_comes_back_as_it_was(name):
     before.check(model.module)
 
 
-def test_two_classes_of_opposite_logits_share_nothing():
+def test_two_classes_of_opposite_logits_have_nothing_in_common():
     model = NETS["class token"]()
     head = model.module.head
     with torch.no_grad():

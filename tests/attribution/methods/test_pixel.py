@@ -119,7 +119,7 @@ class TestCaptum:
 
 class TestWhatTheyPromise:
     @pytest.mark.parametrize("name", ["integrated-gradients", "deeplift"])
-    def test_shares_add_up_to_the_logits_change(self, name):
+    def test_attributions_add_up_to_the_logits_change(self, name):
         model = NETS["conv"]()
         x, targets = passed(model)
         change = at_target(model, x, targets) - at_target(model, torch.zeros_like(x), targets)
@@ -198,7 +198,7 @@ class TestDeepLift:
         change = at_target(model, x, targets) - at_target(model, torch.zeros_like(x), targets)
         torch.testing.assert_close(found, change)
 
-    def test_works_on_torchvisions_resnet_that_shares_its_relu(self):
+    def test_works_on_torchvisions_resnet_that_uses_one_relu_twice(self):
         model = wrapped(torchvision.models.resnet18(num_classes=2).eval(), (64, 64))
         METHODS["deeplift"].check(model)
 

@@ -58,7 +58,7 @@ class TestRollout:
         x = torch.randn(3, 3, *model.preprocessing.size, dtype=torch.float64)
         torch.testing.assert_close(rolled_out(model, x), slow_twin(model, x), rtol=1e-9, atol=1e-12)
 
-    def test_shares_sum_to_one_less_what_other_tokens_keep(self, name):
+    def test_fractions_sum_to_one_less_what_other_tokens_keep(self, name):
         model = NETS[name]()
         total = rolled_out(model, torch.randn(2, 3, *model.preprocessing.size)).sum((1, 2))
         assert (total <= 1 + 1e-5).all()

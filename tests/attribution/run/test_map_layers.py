@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from tests.attribution.on_disk import noise, picture
+from tests.attribution.on_disk import noise, read_pixels
 from tests.models.nets import Brightness, Conv, plain, swin, vit, wrapped
 from xattn.attribution.registry import METHODS, Method
 from xattn.attribution.run.map_layers import record_places
@@ -126,7 +126,7 @@ def test_the_run_stores_the_places_and_overlays_are_drawn_there(shifted, tmp_pat
     stored = json.loads((run.path / "run.json").read_text())
     assert stored["cells"][model.target_layer]["y"] == [0.0, 8.0]
     assert run.cells("gradcam") == SHIFTED
-    drawn = picture(run.path / "overlays/gradcam/a.png").astype(int).sum(2)
+    drawn = read_pixels(run.path / "overlays/gradcam/a.png").astype(int).sum(2)
     # The cell (1, 2) is drawn at (8, 16), the corner of its patch: it lights what is above and left
     # of the patch, and not what is below and right.
     assert drawn[6, 14] > 2 * drawn[17, 25]

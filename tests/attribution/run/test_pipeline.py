@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.attribution.on_disk import bright, picture, spot, tables
+from tests.attribution.on_disk import bright, read_pixels, spot, tables
 from tests.models.nets import CLASSES, SIZE, Brightness, Conv, Tokens, vit, wrapped
 from xattn.attribution.run.pipeline import explain
 from xattn.errors import MethodError, UsageError
@@ -40,7 +40,7 @@ class TestWhatIsWritten:
             assert run.maps(method).shape == (7, 4, 6)
             drawn = sorted((run.path / "overlays" / method).iterdir())
             assert [p.name for p in drawn] == [f"img_{i}.png" for i in range(7)]
-            assert picture(drawn[3]).shape == (43, 60, 3)
+            assert read_pixels(drawn[3]).shape == (43, 60, 3)
         assert run.settings["counts"] == {"images": 7, "done": 7, "skipped": 0}
         assert (run.path / "errors.csv").read_text() == "file,stage,error\n"
         assert run.image_path(2).read_bytes() == (images / "img_2.png").read_bytes()
@@ -50,7 +50,9 @@ class TestWhatIsWritten:
         run = explain(model, images, out=images.parent / "run", batch_size=3, overlay="none")
         for i, row in run.predictions.iterrows():
             with torch.no_grad():
-                alone = model.logits(model.preprocess(picture(images / f"img_{i}.png"))[None])[0]
+                alone = model.logits(model.preprocess(read_pixels(images / f"img_{i}.png"))[None])[
+                    0
+                ]
             found = torch.tensor([row[f"logit_{c}"] for c in CLASSES], dtype=torch.float32)
             torch.testing.assert_close(found, alone, rtol=1e-5, atol=1e-6)
 

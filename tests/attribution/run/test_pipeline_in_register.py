@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from tests.attribution.on_disk import bright, noise, picture, spot
+from tests.attribution.on_disk import bright, noise, read_pixels, spot
 from tests.models.nets import Conv, wrapped
 from xattn.attribution.run.pipeline import explain
 from xattn.images import Preprocessing
@@ -44,7 +44,7 @@ class TestRegister:
         assert values.shape == (rows, cols)
         assert (row, col) == (int(place[1] * rows), int(place[0] * cols))
 
-        drawn = picture(tmp_path / "run/overlays/gradcam/a.png").astype(int).sum(2)
+        drawn = read_pixels(tmp_path / "run/overlays/gradcam/a.png").astype(int).sum(2)
         ys, xs = np.nonzero(drawn > 0.95 * drawn.max())
         assert abs(xs.mean() + 0.5 - (left + 2)) <= 2
         assert abs(ys.mean() + 0.5 - (top + 2)) <= 2
@@ -57,7 +57,7 @@ class TestRegister:
         assert run.view(0).box == (40, 0, 80, 40)
 
     def test_each_exif_orientation_gives_the_upright_images_results(self, tmp_path):
-        upright = Image.fromarray(picture(noise(tmp_path / "upright.png", (60, 40))))
+        upright = Image.fromarray(read_pixels(noise(tmp_path / "upright.png", (60, 40))))
         (tmp_path / "images").mkdir()
         upright.save(tmp_path / "images" / "1.png")
         for orientation, turn in TURNS.items():

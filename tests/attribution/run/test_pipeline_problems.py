@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tests.attribution.on_disk import bright, noise, picture, spot, tables
+from tests.attribution.on_disk import bright, noise, read_pixels, spot, tables
 from tests.models.nets import Brightness, wrapped
 from xattn.attribution.run.pipeline import explain
 from xattn.errors import RunError, XattnError
@@ -34,7 +34,7 @@ class TestBadFiles:
     @pytest.fixture
     def folder(self, tmp_path) -> Path:
         folder = tmp_path / "images"
-        good = Image.fromarray(picture(noise(folder / "good.png")))
+        good = Image.fromarray(read_pixels(noise(folder / "good.png")))
         good.save(folder / "whole.jpg")
         data = (folder / "whole.jpg").read_bytes()
         (folder / "truncated.jpg").write_bytes(data[: len(data) // 2])
@@ -158,7 +158,7 @@ class TestBadFiles:
         Image.new("RGB", (4000, 2), (9, 9, 9)).save(tmp_path / "thin.png")
         model = bright(size=(32, 32), mode="crop")
         run = explain(model, tmp_path / "thin.png", out=tmp_path / "run")
-        assert picture(run.path / "overlays/gradcam/thin.png").shape == (1, 512, 3)
+        assert read_pixels(run.path / "overlays/gradcam/thin.png").shape == (1, 512, 3)
 
 
 class Fussy(Brightness):
@@ -188,7 +188,7 @@ class TestNumbersThatAreNone:
         spot(tmp_path / "images" / "white.png", (48, 32), (0, 0, 48, 32))
         run = explain(bright(), tmp_path / "images", out=tmp_path / "run")
         assert list(run.predictions["degenerate_gradcam"]) == ["zero", "", "constant"]
-        drawn = picture(run.path / "overlays/gradcam/black.png")
+        drawn = read_pixels(run.path / "overlays/gradcam/black.png")
         assert (drawn == drawn[..., :1]).all()
-        drawn = picture(run.path / "overlays/gradcam/spot.png")
+        drawn = read_pixels(run.path / "overlays/gradcam/spot.png")
         assert not (drawn == drawn[..., :1]).all()
