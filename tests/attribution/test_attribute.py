@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from tests.models.nets import CLASSES, SIZE, Conv, plain, vit, with_statistics, 
 from xattn.attribution.attribute import attribute, attribute_each
 from xattn.attribution.methods.attention import Attention
 from xattn.attribution.passes import capture
-from xattn.attribution.registry import METHODS, method
+from xattn.attribution.registry import METHODS, method, methods
 from xattn.errors import MethodError, UsageError
 from xattn.images import read_image
 from xattn.models import Model, wrap
@@ -221,3 +223,10 @@ def test_no_methods_need_nothing_but_the_logits(monkeypatch):
     assert maps == {}
     assert captured.activations is None
     torch.testing.assert_close(captured.logits, model.logits(x))
+
+
+@pytest.mark.parametrize("function", [attribute, methods])
+def test_the_example_of_the_docstring_is_run(function):
+    (example,) = doctest.DocTestFinder().find(function, globs={})
+    assert example.examples
+    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
