@@ -155,7 +155,7 @@ save_checkpoint("model.pt", build("tiny-cnn", 2), architecture="tiny-cnn",
 known = "data/isic_attributes.json"
 for command in (
     "synthesize --out data --n 32 --size 96x128",
-    "explain --ckpt model.pt --images data/images --method gradcam --out run",
+    "explain --ckpt model.pt --images data/images --method activation-norm --out run",
     f"feature-usage --run run --annotations {known} --detect --interventions 6 "
     "--permutations 99 --bootstrap 99",
     "report run",
@@ -206,9 +206,11 @@ def python(tree: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 class TestDroppedIn:
-    def test_the_model_is_listed(self, tree):
+    def test_the_model_and_the_method_are_listed(self, tree):
         models = json.loads(python(tree, "-m", "xattn", "models", "--json"))["architectures"]
+        methods = json.loads(python(tree, "-m", "xattn", "models", "--methods", "--json"))
         assert [row["name"] for row in models][-1] == "tiny-cnn"
+        assert [row["name"] for row in methods["methods"]][-1] == "activation-norm"
 
     def test_features_edits_and_figures_are_in_tables_report_and_folder(self, tree):
         named_images(tree / "named")
@@ -217,7 +219,7 @@ class TestDroppedIn:
         for table, column, names in (
             ("feature_usage", "feature", ("redness", "glare.detected")),
             ("interventions", "intervention", ("blur",)),
-            ("alignment", "method", ("gradcam",)),
+            ("alignment", "method", ("activation-norm",)),
         ):
             with (tree / "run" / f"{table}.csv").open(encoding="utf-8", newline="") as file:
                 found = {row[column] for row in csv.DictReader(file)}

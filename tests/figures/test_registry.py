@@ -147,11 +147,9 @@ def test_a_figure_of_another_kind_of_folder_says_so(run, comparison, tmp_path):
 
 
 def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
-    assert [p.stem for p in save_figures(bare, out=tmp_path)] == [
-        "attribution-grid",
-        "agreement-maps",
-        "attribution-models",
-    ]
+    names = [p.stem for p in save_figures(bare, out=tmp_path)]
+    assert set(names) >= {"attribution-grid", "agreement-maps", "attribution-models"}
+    assert not [name for name in names if FIGURES[name].tables]
 
 
 def test_a_figure_asked_for_by_name_says_what_it_lacks(bare, tmp_path):
