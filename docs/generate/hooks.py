@@ -49,4 +49,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         return link[0]
 
     linked = re.sub(r"\]\(([^():#\s]+\.md(?:#[^)\s]*)?)\)", target, markdown)
-    return tables.renewed(options.renewed(linked))
+    return _with_bare_bars(tables.renewed(options.renewed(linked)))
+
+
+def _with_bare_bars(markdown: str) -> str:
+    """Take the backslash from bars in the code of tables: GitHub needs it there, and hides it."""
+
+    def bare(code: re.Match[str]) -> str:
+        return code[0].replace("\\|", "|")
+
+    lines = markdown.split("\n")
+    return "\n".join(re.sub(r"`[^`]+`", bare, s) if s.startswith("|") else s for s in lines)

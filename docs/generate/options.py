@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,21 +41,34 @@ def commands() -> dict[str, click.Command]:
 def table(words: str) -> str:
     """Return the Markdown table of a command's arguments and options."""
     command = commands()[words]
-    context = click.Context(command, info_name=words)
     lines = ["| option | default | |", "|---|---|---|"]
     for parameter in command.params:
         if parameter.name not in COMMON and not getattr(parameter, "hidden", False):
-            cells = (_names(parameter, context), _default(parameter), _help(parameter))
+            cells = (_names(parameter), _default(parameter), _help(parameter))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
-def _names(parameter: click.Parameter, context: click.Context) -> str:
+def _names(parameter: click.Parameter) -> str:
     if isinstance(parameter, click.Argument):
-        return f"`{_cell(parameter.make_metavar(context))}`"
-    value = "" if parameter.is_flag else f" {parameter.make_metavar(context).strip('[]')}"
+        dots = "..." if parameter.nargs == -1 else ""
+        return f"`{_cell((parameter.metavar or parameter.human_readable_name.upper()) + dots)}`"
+    value = "" if parameter.is_flag else f" {_value(parameter)}"
     return ", ".join(f"`{_cell(name + (value if name.startswith('--') else ''))}`"
                      for name in parameter.opts)  # fmt: skip
+
+
+def _value(parameter: click.Parameter) -> str:
+    kind = parameter.type
+    if parameter.metavar:
+        return parameter.metavar
+    if isinstance(kind, click.Choice):
+        return "|".join(map(str, kind.choices))
+    if isinstance(kind, click.types.IntParamType):
+        return "N"
+    if isinstance(kind, click.types.FloatParamType):
+        return "X"
+    return kind.name.upper() if kind.name.islower() else kind.name
 
 
 def _default(parameter: click.Parameter) -> str:
@@ -88,7 +102,7 @@ def reference() -> str:
         "[every command](common.md#options-and-exit-codes).\n"
     ]
     for words, command in commands().items():
-        about = Text.from_markup((command.help or "").partition("\f")[0]).plain
+        about = inspect.cleandoc(Text.from_markup((command.help or "").partition("\f")[0]).plain)
         page = f"{words.split()[0]}.md"
         more = f"More on its page: [{page.removesuffix('.md')}]({page}).\n"
         parts.append(f"## xattn {words}\n\n{about}\n\n{table(words)}\n{more}")

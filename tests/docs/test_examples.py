@@ -10,7 +10,7 @@ import rich_click as click
 
 import xattn.cli
 from tests.docs.examples import PAGES, ROOT, all_examples, examples
-from tests.docs.workshop import copy_for, finish, furnish, names_for
+from tests.docs.workshop import copy_for, names_for
 
 EXAMPLES = all_examples()
 ELSEWHERE = {"docs/synthesize.md", "docs/extending.md"}
@@ -53,14 +53,6 @@ def test_code_on_a_page_is_well_formed(example):
         tomllib.loads(example.body)
     else:
         compile(example.body, example.place, "exec")
-
-
-@pytest.fixture(scope="session")
-def workshop(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workshop")
-    furnish(folder)
-    finish(folder)
-    return folder
 
 
 @pytest.mark.slow

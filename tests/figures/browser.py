@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ class Tab:
         about = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **about)
         self.send("Input.dispatchKeyEvent", type="keyUp", **about)
+
+    def type(self, text: str) -> None:
+        """Type a text into what has the focus."""
+        self.send("Input.insertText", text=text)
 
     def move(self, x: float, y: float) -> None:
         """Move the mouse to a place in the window, in CSS pixels."""
@@ -148,6 +153,17 @@ class Browser:
             self.buffer += piece
         message, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(message)
+
+
+def serious_problems(tab: Tab) -> list[str]:
+    """Name the serious and critical problems that axe-core finds in what is shown."""
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    tab.evaluate(f"{axe}; 0")
+    # Style sheets are not read anew: a page on disk may not, and the console would say so.
+    found: list[str] = tab.evaluate("""axe.run(document, { preload: false }).then((said) =>
+        said.violations.filter((problem) => ["serious", "critical"].includes(problem.impact))
+            .map((problem) => problem.id))""")
+    return found
 
 
 @contextmanager

@@ -82,6 +82,13 @@ def build_annotations(
             feature to exclude, is unknown.
         AnnotationError: there are no images under `root`, a table cannot be read, or a folder of
             masks holds none of an image; a label or feature has a name that tables use.
+
+    Examples:
+        A folder per class becomes an annotation file.
+
+        >>> built = xattn.build_annotations("imagefolder", "patches", "patches.json")
+        >>> len(built.images), built.labels
+        (4, ('normal', 'tumor'))
     """
     if root is None and csv is None:
         raise UsageError("Expected the folder of a data set, but got neither it nor a table (csv)")

@@ -58,9 +58,19 @@ def read_annotations(
         strict: raise on any problem.
         on_problem: called with each problem of an image that is left out.
 
+    Returns:
+        The annotations: `images` in the order of the file, `labels`, `features` by name.
+
     Raises:
         AnnotationError: the file is missing, no JSON, of another schema, or has an unknown key;
             every image has a problem; with `strict`, anything at all is wrong.
+
+    Examples:
+        >>> annotations = xattn.read_annotations("isic_attributes.json")
+        >>> annotations.labels
+        ('benign', 'malignant')
+        >>> annotations.presence("SYN_0000000", "ruler")
+        True
     """
     path = as_path(path, "an annotation file")
     file, problems = _parse(path)

@@ -82,6 +82,14 @@ def load(
         CheckpointError: the file, the architecture and the classes do not fit together; the
             message names the keys, and the architectures that would fit.
         UsageError: the architecture's name is unknown, or a class is named twice.
+
+    Examples:
+        A state dict knows neither architecture nor classes; a checkpoint of `xattn train` does.
+
+        >>> xattn.load("r18.pt", arch="resnet18", classes=["benign", "malignant"])
+        <xattn.Model resnet18, 2 classes, 224 x 224>
+        >>> xattn.load("model.pt").target_layer
+        'layer4'
     """
     as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory")
     classes = None if classes is None else class_names(classes)

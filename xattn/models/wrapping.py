@@ -44,10 +44,19 @@ def wrap(
             "logits" if there is one. Of a tensor, the index of a column.
         transform: another name of `preprocessing`.
 
+    Returns:
+        The model: `logits(batch)` of shape (n, classes), `target_layer`, `attention_layers`.
+
     Raises:
         UsageError: a class is named twice, or the transform cannot be read.
         MethodError: there are no logits in what the module returns (when first asked).
         CheckpointError: it gives another number of logits (when first asked).
+
+    Examples:
+        >>> network = torchvision.models.resnet18(num_classes=2)
+        >>> model = xattn.wrap(network, classes=["benign", "malignant"])
+        >>> model.logits(torch.zeros(3, 3, 224, 224)).shape
+        torch.Size([3, 2])
     """
     if preprocessing is not None and transform is not None:
         raise UsageError("Expected preprocessing or transform, but got both")

@@ -96,6 +96,9 @@ class TableFolder:
 class RunFolder(TableFolder):
     """A finished run on disk.
 
+    Attributes:
+        path: the folder.
+
     `predictions` row i, `maps(method)[i]` and `view(i)` are of the same image.
     """
 

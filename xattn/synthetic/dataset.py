@@ -84,6 +84,13 @@ def synthesize(
     Raises:
         UsageError: a name is unknown or a number out of its range.
         XattnError: the folder holds something else.
+
+    Examples:
+        Four images, of which benign ones alone are likely to show a colour patch.
+
+        >>> path = xattn.synthesize("four", 4, size=(64, 96), effects={"patches": -4})
+        >>> [image.id for image in xattn.read_annotations(path).images]
+        ['SYN_0000000', 'SYN_0000001', 'SYN_0000002', 'SYN_0000003']
     """
     if n < 1:
         raise UsageError(f"Expected at least 1 image, but got n={n}")

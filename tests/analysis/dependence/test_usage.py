@@ -1,5 +1,4 @@
 import dataclasses
-import doctest
 
 import numpy as np
 import pytest
@@ -172,13 +171,6 @@ def test_early_stopping_ends_where_a_slow_loop_would(feature):
 def test_early_stopping_of_several_tests_is_refused():
     with pytest.raises(UsageError, match="name one"):
         usage_test(RULER, SCORE, LABEL, early_stopping=10)
-
-
-def test_the_example_in_the_docstring_holds():
-    found = doctest.DocTestFinder().find(usage_test, globs={"np": np, "usage_test": usage_test})
-    assert sum(len(example.examples) for example in found) == 4
-    for example in found:
-        assert doctest.DocTestRunner(verbose=False).run(example).failed == 0
 
 
 def test_the_result_is_frozen():

@@ -1,11 +1,10 @@
 import json
 import time
-from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from tests.figures.browser import browser
+from tests.figures.browser import browser, serious_problems
 from tests.figures.populated import block_masks, complete_run, explained_run, scores, write_masks
 from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.numbers import with_interval
@@ -361,12 +360,3 @@ def wait(tab, condition):
     while not (held := tab.evaluate(condition)) and time.monotonic() < end:
         time.sleep(0.02)
     return held
-
-
-def serious_problems(tab):
-    """Name the serious and critical problems that axe-core finds in what is shown."""
-    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    tab.evaluate(f"{axe}; 0")
-    return tab.evaluate("""axe.run(document).then((said) => said.violations
-        .filter((problem) => ["serious", "critical"].includes(problem.impact))
-        .map((problem) => problem.id))""")

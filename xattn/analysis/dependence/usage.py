@@ -39,7 +39,8 @@ class UsageResult:
     """Outcome of one conditional independence test.
 
     Attributes:
-        feature, kind: what was tested.
+        feature: name of what was tested.
+        kind: structure, artifact, metadata, computed or control.
         test: statistic(aspect), e.g. "rank(presence)"; of several the decision, "min-p(presence)".
         n: images tested: label, prediction and feature known, and their group exchangeable.
         groups: number of groups among them.
@@ -47,12 +48,14 @@ class UsageResult:
         statistic: in [0, 1], 0 without dependence; for several tests, the least of their p-values.
         p_value: exact; NaN where nothing could be tested, for the reason in `note`.
         effect_bits: I(prediction; feature | label) in bits, its excess by chance subtracted.
-        effect_low, effect_high: 95 % bootstrap interval over groups.
+        effect_low: lower end of its 95 % bootstrap interval over groups.
+        effect_high: upper end.
         rank_effect: in [-1, 1], see `effects.rank_effect`.
         rank_effect_error: about the standard error it would have if nothing depended.
         variance_share: of the variance of the prediction's ranks within labels, what the feature
             explains; at most 1, see `variance`.
-        variance_low, variance_high: 95 % bootstrap interval over groups.
+        variance_low: lower end of its 95 % bootstrap interval over groups.
+        variance_high: upper end.
         smallest_p: the least p-value that could have come out.
         p_by_test: p-value of each statistic by itself.
         p_permuted: (1 + P,) the p-value that each permutation would have had, the observed first;
@@ -150,15 +153,20 @@ def usage_test(
         bootstrap: replicates for the intervals; 0 for none.
         seed: same seed, same result.
 
+    Returns:
+        The p-value in (0, 1], and effects with their 95 % intervals: `effect_bits` in bits per
+        image, `rank_effect` in [-1, 1], `variance_share` at most 1.
+
     Raises:
         UsageError: a test or decision is unknown, or early stopping asked for with several tests.
         ValueError: lengths differ.
 
-    >>> label = np.repeat(["benign", "malignant"], 50)
-    >>> ruler = np.tile([0, 1], 50)
-    >>> score = np.arange(100) % 7 + 2.0 * ruler
-    >>> usage_test(ruler, score, label).p_value
-    0.001
+    Examples:
+        >>> label = np.repeat(["benign", "malignant"], 50)
+        >>> ruler = np.tile([0, 1], 50)
+        >>> score = np.arange(100) % 7 + 2.0 * ruler
+        >>> xattn.usage_test(ruler, score, label).p_value
+        0.001
     """
     column = feature if isinstance(feature, Column) else as_column(feature)
     return usage_tests(

@@ -83,6 +83,11 @@ def report(
     Raises:
         RunError: there is no finished run.
         UsageError: the runs hold no common image, or one is named twice.
+
+    Examples:
+        >>> page = xattn.report("xattn-run", gallery=4)
+        >>> page.name
+        'report.html'
     """
     runs = [run] if isinstance(run, RunFolder | str | Path) else list(run)
     aligned = AlignedRuns.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])

@@ -103,10 +103,20 @@ def search(
         on_trial: called with every trial that this call has finished.
         on_problem: called with files that are left out and trials that failed.
 
+    Returns:
+        The trials, the best of them, and the best setting as a recipe (`recipe`, a path).
+
     Raises:
         XattnError: the inputs are wrong, or not one trial came to its end.
         UsageError: the recipe has no [search].
         RunError: `out` holds something else, or a search of other arguments.
+
+    Examples:
+        >>> found = xattn.search(
+        ...     "models/resnet18-ela.toml", "isic_attributes.json", "searches/ela"
+        ... )  # doctest: +SKIP
+        >>> found.best.values  # doctest: +SKIP
+        {'train.lr': 0.0007, ...}
     """
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     if epochs is not None:
