@@ -4,7 +4,7 @@
 
     model = xattn.load("model.pt")
     run = xattn.explain(model, "images/", methods=["gradcam"], out="run")
-    tables = xattn.feature_usage(run, "isic_attributes.json")
+    found = xattn.feature_usage(run, "isic_attributes.json")
 
 Importing `xattn` imports nothing heavy: each name is fetched when it is first used.
 """
@@ -22,23 +22,44 @@ if TYPE_CHECKING:
     from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.over_training import usage_over_training
+    from xattn.analysis.settings import (
+        CompareSettings,
+        EvaluateSettings,
+        OverTrainingSettings,
+        UsageSettings,
+    )
+    from xattn.analysis.usage_result import FeatureUsage
     from xattn.annotations import build_annotations, read_annotations
     from xattn.attribution.attribute import attribute
     from xattn.attribution.registry import methods
     from xattn.attribution.run.pipeline import explain
+    from xattn.attribution.run.settings import ExplainSettings
     from xattn.figures.page.report import report
+    from xattn.figures.registry import save_figures
+    from xattn.figures.tables import save_tables
+    from xattn.images.preprocessing import Preprocessing
     from xattn.models import Model, load, wrap
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
     from xattn.training.fit import train
-    from xattn.training.search.search import search
+    from xattn.training.result import TrainResult
+    from xattn.training.search.search import SearchResult, search
 
 _HOMES = {
+    "CompareSettings": "xattn.analysis.settings",
     "Comparison": "xattn.analysis.comparison.compare",
+    "EvaluateSettings": "xattn.analysis.settings",
     "Evaluation": "xattn.analysis.evaluation.evaluate",
+    "ExplainSettings": "xattn.attribution.run.settings",
+    "FeatureUsage": "xattn.analysis.usage_result",
     "Model": "xattn.models",
+    "OverTrainingSettings": "xattn.analysis.settings",
+    "Preprocessing": "xattn.images.preprocessing",
     "RunFolder": "xattn.runs",
+    "SearchResult": "xattn.training.search.search",
+    "TrainResult": "xattn.training.result",
     "UsageResult": "xattn.analysis.dependence.usage",
+    "UsageSettings": "xattn.analysis.settings",
     "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
@@ -49,6 +70,8 @@ _HOMES = {
     "methods": "xattn.attribution.registry",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.page.report",
+    "save_figures": "xattn.figures.registry",
+    "save_tables": "xattn.figures.tables",
     "search": "xattn.training.search.search",
     "synthesize": "xattn.synthetic.dataset",
     "train": "xattn.training.fit",
@@ -58,11 +81,20 @@ _HOMES = {
 }
 
 __all__ = [
+    "CompareSettings",
     "Comparison",
+    "EvaluateSettings",
     "Evaluation",
+    "ExplainSettings",
+    "FeatureUsage",
     "Model",
+    "OverTrainingSettings",
+    "Preprocessing",
     "RunFolder",
+    "SearchResult",
+    "TrainResult",
     "UsageResult",
+    "UsageSettings",
     "__version__",
     "attribute",
     "build_annotations",
@@ -74,6 +106,8 @@ __all__ = [
     "methods",
     "read_annotations",
     "report",
+    "save_figures",
+    "save_tables",
     "search",
     "synthesize",
     "train",

@@ -49,3 +49,8 @@ def kind_of(given: Any) -> str:
     name = type(given).__name__
     article = "an" if name[:1].lower() in "aeiou" or name == "ndarray" else "a"
     return f"{article} {name}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+
+
+def relative_to(path: str | Path, folder: str | Path) -> str:
+    """Name a file as seen from a folder, with forward slashes; it need not lie inside."""
+    return Path(os.path.relpath(path, folder)).as_posix()

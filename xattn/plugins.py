@@ -20,6 +20,7 @@ from xattn.errors import UsageError, XattnError, one_line
 GROUP = "xattn.plugins"
 
 _installed: list[str] = []
+_files: list[Path] = []
 
 
 def load_installed() -> list[str]:
@@ -52,6 +53,11 @@ def _load(plugin: EntryPoint) -> None:
         ) from err
 
 
+def loaded_files() -> tuple[Path, ...]:
+    """Return the files that `load_file` imported, in order."""
+    return tuple(_files)
+
+
 def load_file(path: str | Path) -> str:
     """Import a Python file that registers something, once, and return its module's name.
 
@@ -80,4 +86,5 @@ def load_file(path: str | Path) -> str:
             f"Expected {path} to be a plugin that can be imported, but got "
             f"{type(err).__name__}: {one_line(err)}"
         ) from err
+    _files.append(path.resolve())
     return name

@@ -17,7 +17,7 @@ from rich.text import Text
 from xattn.cli import app
 
 DOCS = Path(__file__).parents[1]
-COMMON = {"quiet", "as_json", "debug"}
+COMMON = {"plugins", "quiet", "as_json", "debug"}
 """What every command takes, described once in docs/README.md."""
 
 MARKED = re.compile(
@@ -98,7 +98,7 @@ def reference() -> str:
     """Return the page of all commands: what each does, and its options."""
     parts = [
         "# Commands\n\nEvery command with its options, as `xattn COMMAND --help` prints them. "
-        "`--quiet`, `--json`, `--debug` and `--help` are those of "
+        "`--plugin`, `--quiet`, `--json`, `--debug` and `--help` are those of "
         "[every command](common.md#options-and-exit-codes).\n"
     ]
     for words, command in commands().items():

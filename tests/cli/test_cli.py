@@ -95,7 +95,7 @@ def test_every_command_and_each_of_its_options_stands_in_the_docs(words, command
     page = ROOT / "docs" / f"{words[0]}.md"
     assert page.is_file(), f"docs/{words[0]}.md is missing"
     text = page.read_text(encoding="utf-8")
-    common = {"--quiet", "--json", "--debug", "--help"}  # told once, in docs/README.md
+    common = {"--plugin", "--quiet", "--json", "--debug", "--help"}  # told once, in docs/README.md
     options = {o for p in command.params for o in p.opts if o.startswith("--")} - common
     missing = {o for o in options if not re.search(rf"{re.escape(o)}\b", text)}
     assert not missing, f"docs/{words[0]}.md does not speak of {sorted(missing)}"

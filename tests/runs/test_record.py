@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 import xattn
-from xattn.runs.record import relative_to, versions
+from xattn.paths import relative_to
+from xattn.runs.record import versions
 
 
 def test_versions_are_named_in_their_order_and_a_package_that_is_not_there_is_unknown():

@@ -13,12 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xattn.attribution.run.settings import ExplainSettings
 from xattn.errors import RunError
 from xattn.images import Preprocessing
 from xattn.runs import RunFolder
 from xattn.runs.identity import IDENTITY
 from xattn.runs.writer import RunWriter
 
+OF_EXPLAIN = ExplainSettings.identity()
 SETTINGS: dict[str, Any] = {
     "checkpoint_sha256": "0" * 64,
     "classes": ["benign", "malignant"],
@@ -53,7 +55,7 @@ def do(
     **facts: Any,
 ) -> RunFolder:
     """What `explain` does, in batches of two files."""
-    writer = RunWriter.start(path, settings)
+    writer = RunWriter.start(path, settings, OF_EXPLAIN)
     todo = [file for file in files if file not in writer.files_done]
     for start in range(0, len(todo), 2):
         batch = todo[start : start + 2]
@@ -246,13 +248,13 @@ class TestASecondCall:
         again = RunWriter.start(tmp_path / "run", SETTINGS)
         assert again.ids_done == {"0": FILES[0], "1": FILES[1], "3": FILES[3]}
 
-    @pytest.mark.parametrize("key", IDENTITY)
+    @pytest.mark.parametrize("key", [*IDENTITY, *OF_EXPLAIN])
     def test_with_other_settings_is_refused_with_the_way_out(self, tmp_path, key):
-        mine = {**dict.fromkeys(IDENTITY, "mine"), **SETTINGS}
+        mine = {**dict.fromkeys([*IDENTITY, *OF_EXPLAIN], "mine"), **SETTINGS}
         before = content(do(tmp_path / "run", settings=mine).path)
         named = f"Expected {key} .*; name another folder with --out"
         with pytest.raises(RunError, match=named):
-            RunWriter.start(tmp_path / "run", {**mine, key: "other"})
+            RunWriter.start(tmp_path / "run", {**mine, key: "other"}, OF_EXPLAIN)
         assert content(tmp_path / "run") == before
 
     def test_names_all_that_differs_down_to_the_key(self, tmp_path):

@@ -21,7 +21,9 @@ from xattn.analysis.notes import counts, missing_notes
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import Labelled, decision_scores, labelled
-from xattn.analysis.stages import Clock, Settings, Steps
+from xattn.analysis.settings import UsageInputs, UsageSettings
+from xattn.analysis.stages import Clock, Steps
+from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT, verdict_table
 from xattn.errors import XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
@@ -29,9 +31,11 @@ from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
 from xattn.runs import TABLES, RunFolder
 from xattn.runs.atomic import replacing
+from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
+from xattn.settings import names
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -43,23 +47,24 @@ def feature_usage(
     run: RunFolder | str | Path,
     annotations: Annotations | str | Path,
     *,
-    permutations: int = 999,
-    bootstrap: int = 1000,
-    alpha: float = 0.05,
-    seed: int = 0,
-    positive: str | Sequence[str] | None = None,
-    decision: str = "min-p",
-    cross_check: bool = False,
-    interventions: int = 100,
+    permutations: int = UsageSettings.permutations,
+    bootstrap: int = UsageSettings.bootstrap,
+    alpha: float = UsageSettings.alpha,
+    seed: int = UsageSettings.seed,
+    positive: str | Sequence[str] | None = UsageSettings.positive,
+    decision: str = UsageSettings.decision,
+    cross_check: bool = UsageSettings.cross_check,
+    interventions: int = UsageSettings.interventions,
     model: Model | None = None,
-    computed: bool = True,
-    detect: bool = False,
-    more_features: str | Path | None = None,
-    exclude: Sequence[str] = (),
-    workers: int = 2,
+    computed: bool = UsageSettings.computed,
+    detect: bool = UsageSettings.detect,
+    more_features: str | Path | None = UsageSettings.more_features,
+    exclude: str | Sequence[str] = UsageSettings.exclude,
+    workers: int | None = UsageSettings.workers,
+    settings: UsageSettings | None = None,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> dict[str, pd.DataFrame]:
+) -> FeatureUsage:
     """Measure which annotated features the model of a run uses, and how.
 
     Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, bias.csv,
@@ -76,26 +81,27 @@ def feature_usage(
         bootstrap: replicates behind each interval.
         alpha: level of `used` and of the adjusted p-values.
         seed: same seed, same tables.
-        positive: class that the score, tpr and fpr speak of; of more than two classes the one, or
-            those taken together, that are held against the rest. Default the last of two, and of
+        positive: positive class of the score, tpr and fpr; of more than two classes the one, or
+            those merged, that are held against the rest. Default the last of two, and of
             more each by itself.
         decision: how the statistics of the dependence test decide, see `usage_test`.
         cross_check: add causal-learn's KCI to the dependence tests.
         interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
             interventions.
         model: the one that made the run; default loaded from the checkpoint that the run names.
-        computed: measure shape, border, colour and skin tone from pictures and lesion masks.
+        computed: measure shape, border, colour and skin tone from images and lesion masks.
         detect: look for hair, rulers and other artifacts by image processing.
         more_features: CSV of further features: image_id, and a column each.
         exclude: features to leave out. Columns that keep the books of the data set (ids, splits,
             files, dates, how the diagnosis was made, the label in other words) are recognised and
             left out too, with a note; "none" keeps them.
-        workers: threads that read masks, measure and edit.
+        workers: threads that read masks, measure and edit; default two.
+        settings: all of these but `model` as a whole, instead of one by one.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
 
     Returns:
-        The tables by name, as they are on disk.
+        The tables, as they are on disk, and the notes.
 
     Raises:
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
@@ -103,12 +109,18 @@ def feature_usage(
         UsageError: an argument is out of range, `positive` is no class of the run, or the outputs
             are independent.
     """
-    settings = Settings(permutations, bootstrap, alpha, seed)
+    chosen = UsageSettings.of(
+        settings, permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed,
+        positive=positive, decision=decision, cross_check=cross_check,
+        interventions=interventions, computed=computed, detect=detect,
+        more_features=more_features, exclude=exclude, workers=workers,
+    )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     require_exclusive(folder, "`xattn feature-usage`")
-    spoken = Positive.of(folder.classes, positive)
+    spoken = Positive.of(folder.classes, names(chosen.positive))
     known = _read(annotations)
-    more = None if more_features is None else read_more_features(more_features)
+    own, threads = chosen.more_features, _threads(chosen.workers)
+    more = None if own is None else read_more_features(own)
     n, clock = len(folder.predictions), Clock()
     steps = Steps(progress, 3 * n)
     with clock("features"):
@@ -116,11 +128,11 @@ def feature_usage(
             folder,
             known,
             steps.part(n),
-            workers,
-            computed=computed,
-            detected=detect,
+            threads,
+            computed=chosen.computed,
+            detected=chosen.detect,
             more=more,
-            exclude=exclude,
+            exclude=names(chosen.exclude),
             on_picture=steps.part(n),
             before_writing=lambda: begin_record(folder.path / "analysis.json"),
         )
@@ -129,26 +141,24 @@ def feature_usage(
         cells = {method: folder.cells(method) for method in folder.methods}
         scored = score_masks(maps, cells, features, steps.part(n))
     with clock("alignment"):
-        tables = {"alignment": alignment_table(scored, features, folder.classes, **vars(settings))}
+        tables = {"alignment": alignment_table(scored, features, folder.classes, **chosen.testing)}
     with clock("feature_usage"):
-        battery = {"decision": find_decision(decision).name, "cross_check": cross_check}
-        tables["feature_usage"] = _usage(folder, features, spoken, {**vars(settings), **battery})
+        decided = find_decision(chosen.decision)
+        battery = {"decision": decided.name, "cross_check": chosen.cross_check}
+        tables["feature_usage"] = _usage(folder, features, spoken, {**chosen.testing, **battery})
     with clock("interventions"):
-        edited, unable = _interventions(
-            folder, features, model, spoken, interventions, settings, workers
-        )
+        edited, unable = _interventions(folder, features, model, spoken, chosen, threads)
         tables |= edited
     known_labels = labelled(folder, features.table["label"], spoken)
     for name, make in (("bias", bias_table), ("fairness", fairness_table)):
         with clock(name):
-            tables[name] = _apart(make, features, known_labels, settings)
+            tables[name] = _apart(make, features, known_labels, chosen)
     with clock("agreement"):
         known_as = features.table["label"], features.table["group"]
-        drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
-        tables["agreement"] = agreement_table(maps, cells, *known_as, **drawing)
+        tables["agreement"] = agreement_table(maps, cells, *known_as, **chosen.drawing)
     with clock("verdicts"):
         sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
-        tables["verdicts"] = verdict_table(*sides, alpha=alpha)
+        tables["verdicts"] = verdict_table(*sides, alpha=chosen.alpha)
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: presentable(table, name) for name, table in tables.items()}
@@ -163,12 +173,12 @@ def feature_usage(
     notes += more.notes(folder.predictions["image_id"].tolist()) if more else []
     facts = {
         "schema": "xattn-analysis/1",
-        **vars(settings),
+        **chosen.testing,
         **battery,
-        "tests": find_decision(decision).tests,
+        "tests": decided.tests,
         "usage_adjusted": adjusted,
         "permutations_drawn": drawn,
-        "intervention_images": interventions,
+        "intervention_images": chosen.interventions,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,
         "positive": spoken.name or None,
@@ -182,13 +192,36 @@ def feature_usage(
         "notes": notes,
         "problems": [vars(problem) for problem in features.problems],
         "timings": clock.seconds,
+        "call": _call(folder, known, model, chosen),
     }
     files = ["features.parquet", "features.json", "mask_scores.parquet"]
     end_record(folder.path / "analysis.json", facts, [f"{name}.csv" for name in tables] + files)
     if on_note is not None:
         for note in notes:
             on_note(note)
-    return tables
+    usage = tables.pop("feature_usage")
+    return FeatureUsage(
+        folder, usage=usage, positive=spoken.name, sentence=spoken.sentence, settings=chosen,
+        notes=tuple(notes), **tables,
+    )  # fmt: skip
+
+
+def _call(
+    run: RunFolder, known: Annotations, model: Model | None, settings: UsageSettings
+) -> dict[str, Any]:
+    """Return the record of a call; a model that the run itself leads to is not told."""
+    base = run.path.absolute().parent
+    inputs = UsageInputs(annotations=known.path)
+    loading = None
+    if model is not None:
+        from xattn.attribution.run.provenance import describe_loading
+
+        loading = describe_loading(model, base)
+    return record_call("feature-usage", base, loading, inputs=inputs, settings=settings)
+
+
+def _threads(workers: int | None) -> int:
+    return 2 if workers is None else max(1, workers)
 
 
 def _usage(
@@ -206,16 +239,15 @@ def _interventions(
     features: FeatureSet,
     model: Model | None,
     positive: Positive,
-    images: int,
-    settings: Settings,
+    settings: UsageSettings,
     workers: int,
 ) -> tuple[dict[str, pd.DataFrame], list[str]]:
     """Return interventions.csv and, where every class stands for itself, the same class by class;
     and a note if there are none although they were asked for."""
     by_class = positive.each and len(run.classes) > 2
-    names = ["interventions", *(["interventions_by_class"] if by_class else [])]
-    nothing = dict.fromkeys(names, pd.DataFrame())
-    if not images or not features.masked:
+    wanted = ["interventions", *(["interventions_by_class"] if by_class else [])]
+    nothing = dict.fromkeys(wanted, pd.DataFrame())
+    if not settings.interventions or not features.masked:
         return nothing, []
     from xattn.analysis.interventions.table import measure_interventions
     from xattn.attribution.run.provenance import model_of_run
@@ -224,21 +256,26 @@ def _interventions(
         model = model or model_of_run(run)
     except XattnError as err:
         return nothing, [f"No interventions: {err}"]
-    drawing = {k: v for k, v in vars(settings).items() if k != "alpha"}
     found = measure_interventions(
-        run, features, model, positive=positive, images=images, workers=workers, **drawing
-    )
-    return dict(zip(names, (found.table, found.by_class), strict=False)), []
+        run, features, model, positive=positive, images=settings.interventions, workers=workers,
+        **settings.drawing,
+    )  # fmt: skip
+    return dict(zip(wanted, (found.table, found.by_class), strict=False)), []
 
 
 def _apart(
-    make: Callable[..., pd.DataFrame], features: FeatureSet, known: Labelled, settings: Settings
+    make: Callable[..., pd.DataFrame],
+    features: FeatureSet,
+    known: Labelled,
+    settings: UsageSettings,
 ) -> pd.DataFrame:
     """Return bias.csv or fairness.csv: artifacts and groups of patients, compared."""
     if not len(known.rows):
         return pd.DataFrame()
     columns = [column.of(known.rows) for column in cohorts(features)]
-    return make(columns, known.outcomes, features.table["group"].iloc[known.rows], **vars(settings))
+    return make(
+        columns, known.outcomes, features.table["group"].iloc[known.rows], **settings.testing
+    )
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:

@@ -22,16 +22,21 @@ from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.feature_usage import presentable
 from xattn.analysis.positive import Positive
 from xattn.analysis.scored import decision_scores
-from xattn.analysis.stages import Settings
+from xattn.analysis.settings import OverTrainingSettings
 from xattn.attribution.run.pipeline import explain
+from xattn.attribution.run.provenance import describe_loading
+from xattn.attribution.run.settings import ExplainInputs
 from xattn.errors import UsageError, XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
 from xattn.models import load as load_checkpoint
+from xattn.paths import as_paths, relative_to
 from xattn.runs import RunFolder, TableFolder
+from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record, file_sha256
+from xattn.settings import names
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -62,20 +67,21 @@ def usage_over_training(
     out: str | Path,
     *,
     images: str | Path | Iterable[str | Path] | None = None,
-    methods: str | Sequence[str] = (),
-    permutations: int = 999,
-    bootstrap: int = 1000,
-    alpha: float = 0.05,
-    seed: int = 0,
-    positive: str | Sequence[str] | None = None,
-    decision: str = "min-p",
-    computed: bool = True,
-    detect: bool = False,
-    more_features: str | Path | None = None,
-    exclude: Sequence[str] = (),
+    methods: str | Sequence[str] = OverTrainingSettings.methods,
+    permutations: int = OverTrainingSettings.permutations,
+    bootstrap: int = OverTrainingSettings.bootstrap,
+    alpha: float = OverTrainingSettings.alpha,
+    seed: int = OverTrainingSettings.seed,
+    positive: str | Sequence[str] | None = OverTrainingSettings.positive,
+    decision: str = OverTrainingSettings.decision,
+    computed: bool = OverTrainingSettings.computed,
+    detect: bool = OverTrainingSettings.detect,
+    more_features: str | Path | None = OverTrainingSettings.more_features,
+    exclude: str | Sequence[str] = OverTrainingSettings.exclude,
     load: Callable[[Path], Model] | None = None,
-    batch_size: int = 16,
-    workers: int | None = None,
+    batch_size: int = OverTrainingSettings.batch_size,
+    workers: int | None = OverTrainingSettings.workers,
+    settings: OverTrainingSettings | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Test which features a model uses at each of several checkpoints of its training.
@@ -104,6 +110,7 @@ def usage_over_training(
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.
+        settings: all of these but `images` and `load` as a whole, instead of one by one.
         progress: called with (images done, images in all), over all steps.
 
     Raises:
@@ -111,24 +118,30 @@ def usage_over_training(
         XattnError: the checkpoints differ in classes or preprocessing, not all images could be
             read at every step, or nothing is labelled.
     """
-    settings = Settings(permutations, bootstrap, alpha, seed)
+    chosen = OverTrainingSettings.of(
+        settings, methods=methods, permutations=permutations, bootstrap=bootstrap, alpha=alpha,
+        seed=seed, positive=positive, decision=decision, computed=computed, detect=detect,
+        more_features=more_features, exclude=exclude, batch_size=batch_size, workers=workers,
+    )  # fmt: skip
     out, load = Path(out), load or load_checkpoint
     known = _read(annotations)
-    steps, classes = _steps(_files(checkpoints), load)
-    spoken = Positive.of(classes, positive)
+    sources = None if images is None else as_paths(images, "images", "; write it to a file first")
+    steps, classes, loading = _steps(_files(checkpoints), load, out.absolute().parent)
+    spoken = Positive.of(classes, names(chosen.positive))
+    own = chosen.more_features
     features: FeatureSet | None = None
     first: RunFolder | None = None
     parts = []
     for place, step in enumerate(steps):
         run = explain(
             load(step.path),
-            images,
-            methods=[methods] if isinstance(methods, str) else list(methods),
+            sources,
+            methods=names(chosen.methods),
             out=out / "steps" / f"{step.number:04d}",
             annotations=known,
             overlay="none",
-            batch_size=batch_size,
-            workers=workers,
+            batch_size=chosen.batch_size,
+            workers=chosen.workers,
             progress=_part(progress, place, len(steps)),
         )
         if features is None or first is None:
@@ -136,21 +149,24 @@ def usage_over_training(
             features = collect_features(
                 run,
                 known,
-                workers=workers or 2,
-                computed=computed,
-                detected=detect,
-                more=None if more_features is None else read_more_features(more_features),
-                exclude=exclude,
+                workers=chosen.workers or 2,
+                computed=chosen.computed,
+                detected=chosen.detect,
+                more=None if own is None else read_more_features(own),
+                exclude=names(chosen.exclude),
             )
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")
         _require_same(first, run)
-        parts.append(_table(run, features, step, spoken, decision, settings))
+        parts.append(_table(run, features, step, spoken, chosen))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
     begin_record(out / f"{TABLE}.json")
     TableFolder(out).write_table(TABLE, table)
-    told = {"decision": decision, "positive": spoken.name or None}
-    _write_facts(out, steps, known, {**vars(settings), **told})
+    told = {"decision": chosen.decision, "positive": spoken.name or None}
+    inputs = ExplainInputs(images=sources, annotations=known.path)
+    base = out.absolute().parent
+    call = record_call("feature-usage", base, loading, inputs=inputs, settings=chosen)
+    _write_facts(out, steps, known, {**chosen.testing, **told, "call": call})
     return table
 
 
@@ -167,10 +183,14 @@ def _files(checkpoints: Sequence[str | Path]) -> list[Path]:
 
 
 def _steps(
-    files: Sequence[Path], load: Callable[[Path], Model]
-) -> tuple[list[Step], tuple[str, ...]]:
-    """Number the checkpoints, and make sure that they can be compared; return their classes too."""
-    models = [_facts(load(file)) for file in files]
+    files: Sequence[Path], load: Callable[[Path], Model], base: Path
+) -> tuple[list[Step], tuple[str, ...], dict[str, Any]]:
+    """Number the checkpoints, and make sure that they can be compared.
+
+    Returns:
+        The steps in order, their classes, and how they were loaded, files named from `base`.
+    """
+    models = [_facts(load(file), base) for file in files]
     for file, facts in zip(files[1:], models[1:], strict=True):
         for what in ("classes", "preprocessing"):
             if facts[what] != models[0][what]:
@@ -189,10 +209,11 @@ def _steps(
         Step(int(n), file, facts["sha256"])
         for n, file, facts in zip(numbers, files, models, strict=True)
     ]
-    return sorted(steps, key=lambda step: step.number), tuple(models[0]["classes"])
+    loading = {**models[0]["loading"], "checkpoint": [relative_to(file, base) for file in files]}
+    return sorted(steps, key=lambda step: step.number), tuple(models[0]["classes"]), loading
 
 
-def _facts(model: Model) -> dict[str, Any]:
+def _facts(model: Model, base: Path) -> dict[str, Any]:
     require_exclusive(model, "`xattn feature-usage`")
     best = model.source.get("extra", {}).get("best") or {}
     return {
@@ -200,6 +221,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "preprocessing": model.preprocessing.to_dict(),
         "epoch": best.get("epoch"),
         "sha256": model.source.get("sha256", ""),
+        "loading": describe_loading(model, base),
     }
 
 
@@ -217,16 +239,15 @@ def _table(
     features: FeatureSet,
     step: Step,
     positive: Positive,
-    decision: str,
-    settings: Settings,
+    settings: OverTrainingSettings,
 ) -> pd.DataFrame:
     found = usage_table(
         measured_columns(features),
         decision_scores(run, positive),
         features.table["label"],
         features.table["group"],
-        decision=decision,
-        **vars(settings),
+        decision=settings.decision,
+        **settings.testing,
     )
     return found.assign(step=step.number, checkpoint=step.path.name)
 

@@ -1,4 +1,4 @@
-"""An analysis as a row of stages: what all are computed with, their times, their progress."""
+"""An analysis as a row of stages: their times, their progress."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from xattn.errors import UsageError
 from xattn.features.masks import Progress
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What all three tables are computed with."""
-
-    permutations: int
-    bootstrap: int
-    alpha: float
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.permutations < 1 or self.bootstrap < 1:
-            raise UsageError(
-                "Expected at least one permutation and one bootstrap replicate, but got "
-                f"{self.permutations} and {self.bootstrap}"
-            )
-        if not 0 < self.alpha < 1:
-            raise UsageError(f"Expected alpha between 0 and 1, but got {self.alpha}")
 
 
 @dataclass(frozen=True)

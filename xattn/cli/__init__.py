@@ -28,6 +28,7 @@ from xattn.cli import (
     synthesize,
     train,
 )
+from xattn.cli.options import plugin_option
 from xattn.cli.signals import Terminated, terminable
 from xattn.cli.text import visible_lines
 from xattn.errors import XattnError
@@ -48,6 +49,7 @@ click.rich_click.COMMAND_GROUPS = {
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xattn")
+@plugin_option
 def app() -> None:
     """What does a medical image classifier look at: the medicine, or the ruler in the corner?
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from xattn.cli.options import FILE, PLACE, common
+from xattn.cli.options import common
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import FILE, PLACE
 
 
 @click.group("annotations")
@@ -17,7 +18,7 @@ def command() -> None:
 
 @command.command()
 @click.argument("folder", type=PLACE, required=False)
-@click.option("--layout", help="Folder layout; by its looks otherwise.")
+@click.option("--layout", help="Folder layout; detected automatically if omitted.")
 @click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
 @click.option("--out", type=FILE, default=Path("isic_attributes.json"), show_default=True)
 @click.option(
@@ -41,8 +42,8 @@ def command() -> None:
 @click.option(
     "--group-column", multiple=True, help="Column of lesions, patients or slides, or none."
 )
-@click.option("--positive", help="Classes, by commas, to be told from all others.")
-@click.option("--names", help="Names of the others and of the positive, by a comma.")
+@click.option("--positive", help="Positive classes, comma-separated; all others are merged.")
+@click.option("--names", help="Names of the others and of the positive, comma-separated.")
 @click.option(
     "--exclude", multiple=True, metavar="NAME", help="Feature or column to leave out; repeatable."
 )

@@ -7,44 +7,26 @@ from typing import Any
 
 import rich_click as click
 
-from xattn.cli.options import PLACE, common
+from xattn.analysis.settings import CompareSettings
+from xattn.cli.from_settings import options_of, taken
+from xattn.cli.options import common
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import PLACE
+from xattn.settings import names
 
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--baseline", help="Model to compare with; default the plain convolutional one.")
-@click.option("--all-pairs", is_flag=True, help="Compare every model with every other.")
-@click.option("--split", multiple=True, help="Repeatable; default test and ood.")
-@click.option(
-    "--metric",
-    multiple=True,
-    default=("balanced_accuracy",),
-    show_default=True,
-    help="A metric of `xattn evaluate`; repeatable.",
-)
-@click.option(
-    "--rope",
-    type=click.FloatRange(0),
-    default=0.01,
-    show_default=True,
-    help="Differences up to this one count as equivalent.",
-)
-@click.option("--alpha", type=click.FloatRange(0, 1, True, True), default=0.05, show_default=True)
+@options_of(CompareSettings)
 @click.option("--out", type=PLACE, required=True, help="Folder for the tables.")
 @common
 def command(
     runs: tuple[str, ...],
-    baseline: str | None,
-    all_pairs: bool,
-    split: tuple[str, ...],
-    metric: tuple[str, ...],
-    rope: float,
-    alpha: float,
     out: Path,
     quiet: bool,
     as_json: bool,
     debug: bool,
+    **chosen: Any,
 ) -> None:
     """Compare trained models over seeds and images, and say what can be concluded.
 
@@ -53,16 +35,9 @@ def command(
     from xattn.analysis.comparison.compare import compare
 
     terminal = Terminal(quiet, as_json)
-    result = compare(
-        runs,
-        out,
-        baseline=baseline,
-        all_pairs=all_pairs,
-        split=split or None,
-        metric=metric,
-        rope=rope,
-        alpha=alpha,
-    )
+    settings = taken(CompareSettings, chosen)
+    result = compare(runs, out, settings=settings)
+    metric = names(settings.metric)
     means = result.runs[result.runs["metric"].isin(metric)].groupby(
         ["split", "metric", "model"], sort=False
     )["value"]
@@ -72,7 +47,7 @@ def command(
     )
     terminal.table(
         _side_by_side(result.pairs),
-        f"Is a another than b? ({', '.join(metric)}; interval over seeds; p-values after Holm)",
+        f"Does a differ from b? ({', '.join(metric)}; interval over seeds; p-values after Holm)",
         _FORMATS,
     )
     for sentence in result.sentences:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import rich_click as click
 
-from xattn.cli.options import PLACE, common, seed_option
+from xattn.cli.options import common, seed_option
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import PLACE
 
 
 @click.command("demo")

@@ -7,17 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from xattn.cli.options import (
-    FILE,
-    PLACE,
-    common,
-    computing,
-    model_options,
-    positive_option,
-    seed_option,
-    strict_option,
-)
+from xattn.analysis.settings import EvaluateInputs, EvaluateSettings
+from xattn.cli.from_settings import options_of, taken
+from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import PLACE
+from xattn.settings.load import LoadSettings
 
 if TYPE_CHECKING:
     from xattn.analysis.evaluation.evaluate import Evaluation
@@ -27,45 +22,26 @@ _MOST_CLASSES = 12
 
 
 @click.command("evaluate")
-@model_options(required=True)
-@click.option("--annotations", type=FILE, required=True, help="Images, labels and groups.")
-@click.option("--images", "-i", multiple=True, help="Only the images found here, by id.")
-@click.option("--splits", type=FILE, help="splits.csv; default the one beside the checkpoint.")
-@click.option("--split", multiple=True, help="val, test or ood; repeatable; default test and ood.")
-@click.option("--domain", help="Feature of the annotation file to break the results down by.")
-@click.option(
-    "--trap",
-    multiple=True,
-    metavar="FEATURE",
-    help="Artifact that is reversed in ood: its part in the loss there; repeatable, or all.",
-)
-@positive_option
-@click.option("--bootstrap", type=click.IntRange(99), default=2000, show_default=True)
+@checkpoint_option(required=True)
+@options_of(EvaluateInputs)
+@options_of(EvaluateSettings, without=("batch_size", "workers"))
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
-@seed_option
-@computing
+@options_of(LoadSettings)
+@options_of(EvaluateSettings, only=("batch_size", "workers"))
 @strict_option
 @common
 def command(
-    annotations: Path,
-    images: tuple[str, ...],
-    splits: Path | None,
-    split: tuple[str, ...],
-    domain: str | None,
-    trap: tuple[str, ...],
-    positive: tuple[str, ...],
-    bootstrap: int,
+    ckpt: Path,
     out: Path,
-    seed: int,
-    batch_size: int,
-    workers: int | None,
     strict: bool,
     quiet: bool,
     as_json: bool,
     debug: bool,
-    **model_choice: Any,
+    **chosen: Any,
 ) -> int:
-    """Measure a model on images that it was not trained on, i.d. and o.o.d. side by side.
+    """Measure a model on images that it was not trained on.
+
+    In-distribution (ID) and out-of-distribution (OOD) images stand side by side.
 
     Every number comes with a bootstrap interval over groups and its level of chance.
     """
@@ -74,23 +50,17 @@ def command(
     from xattn.annotations import read_annotations
     from xattn.cli.loading import load_model
 
+    inputs, settings = taken(EvaluateInputs, chosen), taken(EvaluateSettings, chosen)
     terminal = Terminal(quiet, as_json)
-    known = read_annotations(annotations, on_problem=terminal.problem)
+    known = read_annotations(inputs.annotations or "", on_problem=terminal.problem)
     with terminal.progress("evaluate") as progress:
         result = evaluate(
-            load_model(**model_choice),
+            load_model(ckpt, taken(LoadSettings, chosen)),
             known,
             out,
-            images=images or None,
-            splits=splits,
-            split=split or None,
-            domain=domain,
-            trap=trap,
-            positive=positive,
-            bootstrap=bootstrap,
-            seed=seed,
-            batch_size=batch_size,
-            workers=workers,
+            images=inputs.images,
+            splits=inputs.splits,
+            settings=settings,
             progress=progress,
         )
     table = result.performance
@@ -108,7 +78,9 @@ def command(
         terminal.say(sentence)
     for note in result.notes:
         terminal.say(f"Note: {note}")
-    written = "performance.csv, confusion.csv and reliability.csv" if not trap else "Tables"
+    written = (
+        "performance.csv, confusion.csv and reliability.csv" if not settings.trap else "Tables"
+    )
     terminal.say(f"{written} in {result.run.path}")
     terminal.summary(
         {
@@ -126,7 +98,7 @@ def command(
 
 
 def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:
-    """Print how well each class is told from the others, and what it is taken for."""
+    """Print sensitivity, precision and F1 of each class, and the confusion matrix."""
     from xattn.analysis.evaluation.confusion import matrix, per_class
 
     table = per_class(result.performance, result.confusion, split)

@@ -7,80 +7,35 @@ from typing import Any
 
 import rich_click as click
 
-from xattn.cli.options import (
-    FILE,
-    PLACE,
-    common,
-    computing,
-    model_options,
-    seed_option,
-    strict_option,
-)
+from xattn.analysis.settings import FaithfulnessSettings
+from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
+from xattn.cli.from_settings import options_of, taken
+from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import PLACE
+from xattn.settings.load import LoadSettings
 
 
 @click.command("explain")
-@model_options(required=True)
-@click.option(
-    "--images",
-    "-i",
-    multiple=True,
-    help="Directory (recursive), glob, file, or .txt list; repeatable.",
-)
-@click.option(
-    "--annotations", type=FILE, help="Gives labels and ids, and images if none are named."
-)
-@click.option("--method", "-m", "methods", multiple=True, help="Repeatable; see `xattn models`.")
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    help="Class to explain: predicted (default), label, a class's name or index, or all (default "
-    "of independent outputs); repeatable.",
-)
+@checkpoint_option(required=True)
+@options_of(ExplainInputs)
+@options_of(ExplainSettings, without=("batch_size", "workers"))
 @click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
-@click.option(
-    "--overlay", type=click.Choice(["png", "jpeg", "none"]), default="png", show_default=True
-)
-@click.option(
-    "--exact",
-    is_flag=True,
-    help="No faster copy of the model (equal to 1e-4), no reduced decoding of large JPEGs.",
-)
-@click.option("--amp", is_flag=True, help="Half precision where it is safe; CUDA only.")
-@click.option("--compile", "compiled", is_flag=True, help="torch.compile the trunk; CUDA only.")
 @click.option("--evaluate", is_flag=True, help="Measure whether the maps are faithful; slow.")
-@click.option(
-    "--evaluate-images",
-    type=click.IntRange(1),
-    default=50,
-    show_default=True,
-    help="Images drawn at random for it.",
-)
-@seed_option
-@computing
+@options_of(FaithfulnessSettings)
+@options_of(LoadSettings)
+@options_of(ExplainSettings, only=("batch_size", "workers"))
 @strict_option
 @common
 def command(
-    images: tuple[str, ...],
-    annotations: Path | None,
-    methods: tuple[str, ...],
-    targets: tuple[str, ...],
+    ckpt: Path,
     out: Path,
-    overlay: Any,
-    exact: bool,
-    amp: bool,
-    compiled: bool,
     evaluate: bool,
-    evaluate_images: int,
-    seed: int,
-    batch_size: int,
-    workers: int | None,
     strict: bool,
     quiet: bool,
     as_json: bool,
     debug: bool,
-    **model_choice: Any,
+    **chosen: Any,
 ) -> int:
     """Predict and explain images: maps and overlays for each, into a run folder.
 
@@ -90,31 +45,25 @@ def command(
     from xattn.cli.loading import load_model
     from xattn.errors import UsageError
 
-    if not images and annotations is None:
+    inputs, settings = taken(ExplainInputs, chosen), taken(ExplainSettings, chosen)
+    if inputs.images is None and inputs.annotations is None:
         raise UsageError("Expected --images or --annotations, but got neither")
     terminal = Terminal(quiet, as_json)
     known = None
-    if annotations is not None:
+    if inputs.annotations is not None:
         from xattn.annotations import read_annotations
 
-        known = read_annotations(annotations, on_problem=terminal.problem)
-    model = load_model(**model_choice)
+        known = read_annotations(inputs.annotations, on_problem=terminal.problem)
+    model = load_model(ckpt, taken(LoadSettings, chosen))
     notes: list[str] = []
     changes: list[str] = []
     with terminal.progress("explain") as progress:
         run = explain_images(
             model,
-            images or None,
-            methods=methods or None,
+            inputs.images,
             out=out,
-            target=targets or None,
             annotations=known,
-            batch_size=batch_size,
-            workers=workers,
-            overlay=overlay,
-            exact=exact,
-            amp=amp,
-            compiled=compiled,
+            settings=settings,
             progress=progress,
             on_note=notes.append,
             on_change=changes.append,
@@ -170,10 +119,12 @@ def command(
                 run,
                 model,
                 annotations=known,
-                images=evaluate_images,
-                seed=seed,
-                batch_size=batch_size,
-                workers=workers,
+                settings=taken(
+                    FaithfulnessSettings,
+                    chosen,
+                    batch_size=settings.batch_size,
+                    workers=settings.workers,
+                ),
                 progress=progress,
             )
         facts["faithfulness"] = found.table.to_dict("records")

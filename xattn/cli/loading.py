@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
@@ -12,55 +11,14 @@ from xattn.cli.text import visible
 
 if TYPE_CHECKING:
     from xattn.models import Model
+    from xattn.settings.load import LoadSettings
 
-Colours = tuple[float, float, float]
 
-
-def load_model(
-    ckpt: Path,
-    arch: str | None,
-    classes: str | None,
-    size: tuple[int, int] | None,
-    input_mode: str | None,
-    mean: Colours | None,
-    std: Colours | None,
-    interpolation: str | None,
-    window: Any,
-    weights: Any,
-    target_layer: str | None,
-    unsafe_pickle: bool,
-    device: str,
-    outputs: str,
-    output: str | None,
-) -> Model:
-    """Load a checkpoint as the shared options say, and tell what was guessed for it."""
+def load_model(ckpt: Path, settings: LoadSettings) -> Model:
+    """Load a checkpoint as the options say, and tell what was guessed for it."""
     from xattn.models import load
-    from xattn.models.device import resolve_device
 
-    names = [c.strip() for c in classes.split(",")] if classes else None
-    model = load(
-        ckpt,
-        arch=arch,
-        classes=names,
-        target_layer=target_layer,
-        unsafe_pickle=unsafe_pickle,
-        weights=weights,
-        size=size,
-        device=resolve_device(device),
-        outputs=outputs,
-        output=output,
-    )
-    changed = {"mean": mean, "std": std, "interpolation": interpolation, "window": window}
-    model.preprocessing = replace(
-        _changed(model.preprocessing, size, input_mode),
-        **{name: value for name, value in changed.items() if value is not None},
-    )
-    said = [name for name in ("mean", "std") if changed[name] is not None]
-    if said:
-        options = " and ".join(f"--{name}" for name in said)
-        model.source["normalisation"] = (
-            options if len(said) == 2 else f"{options}, else {model.source['normalisation']}"
-        )
+    model = load(ckpt, **vars(settings))
     _tell(model)
     return model
 
@@ -79,10 +37,3 @@ def _tell(model: Model) -> None:
             told.add(note)
             line = f"Note: {Path(model.source['path']).name}: {note}"
             click.echo(visible(line), err=True)
-
-
-def _changed(preprocessing: Any, size: tuple[int, int] | None, mode: str | None) -> Any:
-    """Apply --size and --input-mode."""
-    if size is None and mode is None:
-        return preprocessing
-    return preprocessing.at(size or preprocessing.size, mode)

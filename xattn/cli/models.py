@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from xattn.cli.options import common, model_options
+from xattn.cli.from_settings import options_of, taken
+from xattn.cli.options import checkpoint_option, common
 from xattn.cli.terminal import Terminal
+from xattn.settings.load import LoadSettings
 
 SIDE = 224
 """Side of the image, in pixels, that multiply-adds are counted for."""
@@ -70,7 +73,7 @@ def _methods_that_work(name: str) -> list[str]:
 
     module = build(name, 2).eval()
     size = Preprocessing(size=(SIDE, SIDE))
-    model = wrap(module, classes=["a", "b"], preprocessing=size, architecture=name)
+    model = wrap(module, classes=["a", "b"], preprocessing=size, arch=name)
     found = []
     for key, method in METHODS.items():
         try:
@@ -111,15 +114,16 @@ def _method_rows() -> list[dict[str, Any]]:
 
 
 @click.command("inspect")
-@model_options(required=True)
+@checkpoint_option(required=True)
+@options_of(LoadSettings, without=("device",))
 @common
-def inspect_command(quiet: bool, as_json: bool, debug: bool, **model_choice: Any) -> None:
+def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chosen: Any) -> None:
     """Show what is in a checkpoint and how it would be explained."""
     from xattn.attribution.run.provenance import describe_run
     from xattn.cli.loading import load_model
 
     terminal = Terminal(quiet, as_json)
-    model = load_model(**model_choice, device="cpu")
+    model = load_model(ckpt, taken(LoadSettings, chosen, device="cpu"))
     record = describe_run(model, [], "predicted", 1)
     source = model.source
     p = model.preprocessing

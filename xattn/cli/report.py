@@ -6,8 +6,11 @@ from pathlib import Path
 
 import rich_click as click
 
-from xattn.cli.options import PLACE, common
+from xattn.cli.from_settings import options_of
+from xattn.cli.options import common
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import PLACE
+from xattn.figures.page.settings import ReportSettings
 
 
 @click.command("report")
@@ -15,7 +18,7 @@ from xattn.cli.terminal import Terminal
 @click.option(
     "--out", type=PLACE, help="The page; default RUN/report.html, of several report.html."
 )
-@click.option("--gallery", type=click.IntRange(0), default=96, show_default=True)
+@options_of(ReportSettings)
 @common
 def report_command(
     runs: tuple[Path, ...],
@@ -39,7 +42,13 @@ def report_command(
 @click.argument("runs", nargs=-1, type=PLACE)
 @click.option("--only", multiple=True, help="Name of a figure, or tables; repeatable.")
 @click.option("--format", "formats", default="png", show_default=True, help="pdf, svg, png.")
-@click.option("--style", "venue", default="default", show_default=True, help="Whose page it fits.")
+@click.option(
+    "--style",
+    "venue",
+    default="default",
+    show_default=True,
+    help="Journal style (column width, fonts).",
+)
 @click.option("--out", type=PLACE, help="Folder; default RUN/figures and RUN/tables.")
 @common
 def figures_command(

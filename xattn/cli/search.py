@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from xattn.cli.options import FILE, PLACE, common, seed_option
+from xattn.cli.options import common, device_option, seed_option
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import FILE, PLACE
 
 if TYPE_CHECKING:
     from xattn.training.search.search import SearchResult
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 @click.option("--trials", type=click.IntRange(1), help="Trials in all; default: the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs per trial; default: the recipe's.")
 @click.option("--timeout", type=click.FloatRange(0), help="Seconds after which to stop.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-)
+@device_option
 @seed_option
 @common
 def command(

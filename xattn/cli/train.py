@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from xattn.cli.options import FILE, PLACE, common
+from xattn.cli.options import common, device_option
 from xattn.cli.terminal import Terminal
+from xattn.cli.value_types import FILE, PLACE
 
 if TYPE_CHECKING:
     from xattn.stats.weighted_metrics import Scores
@@ -27,12 +28,7 @@ if TYPE_CHECKING:
 @click.option("--splits", type=FILE, help="splits.csv of another training, to use the same.")
 @click.option("--epochs", type=click.IntRange(1), help="Default: the recipe's.")
 @click.option("--seed", type=int, help="Default: the recipe's.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
-    default="auto",
-    show_default=True,
-)
+@device_option
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many.")
 @click.option("--tensorboard", is_flag=True, help="Write OUT/logs for TensorBoard.")
 @common

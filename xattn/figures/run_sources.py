@@ -37,6 +37,16 @@ class RunSources:
         """Settings of the evaluation (evaluation.json), or {}."""
         return self._record("evaluation.json", "the record of an evaluation")
 
+    @cached_property
+    def faithfulness(self) -> dict[str, Any]:
+        """Settings of the test of the maps (faithfulness.json), or {}."""
+        return self._record("faithfulness.json", "the record of a test of maps")
+
+    @cached_property
+    def over_training(self) -> dict[str, Any]:
+        """Settings of the usage over training (usage_over_training.json), or {}."""
+        return self._record("usage_over_training.json", "the record of usage over training")
+
     def _record(self, name: str, what: str) -> dict[str, Any]:
         path = self.run.path / name
         if not path.is_file():

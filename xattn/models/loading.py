@@ -17,9 +17,9 @@ from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.checkpoints.own_format import read_preprocessing
 from xattn.models.checkpoints.records import Record, find_record, published, published_by
+from xattn.models.device import resolve_device
 from xattn.models.interface import Model, class_names
 from xattn.models.matching.candidates import suggest
-from xattn.models.matching.choose_weights import Kind
 from xattn.models.matching.fitting import Fit, fit
 from xattn.models.matching.inception import has_auxiliary
 from xattn.models.matching.one_channel import NOTE as GREY
@@ -27,6 +27,7 @@ from xattn.models.matching.one_channel import widen_module
 from xattn.models.matching.state import likely_architecture, match_state, skeleton
 from xattn.models.probing.find_outputs import check_count
 from xattn.paths import as_path
+from xattn.settings.load import Colours, Kind, LoadSettings, Mode, Window
 
 __all__ = ["load", "published"]
 
@@ -34,16 +35,21 @@ __all__ = ["load", "published"]
 def load(
     path: str | Path,
     *,
-    arch: str | None = None,
-    classes: Sequence[str] | None = None,
+    arch: str | None = LoadSettings.arch,
+    classes: Sequence[str] | None = LoadSettings.classes,
     preprocessing: Preprocessing | None = None,
-    target_layer: str | None = None,
-    unsafe_pickle: bool = False,
-    weights: Kind | None = None,
-    size: tuple[int, int] | None = None,
+    target_layer: str | None = LoadSettings.target_layer,
+    unsafe_pickle: bool = LoadSettings.unsafe_pickle,
+    weights: Kind | None = LoadSettings.weights,
+    size: tuple[int, int] | None = LoadSettings.size,
+    input_mode: Mode | None = LoadSettings.input_mode,
+    mean: Colours | None = LoadSettings.mean,
+    std: Colours | None = LoadSettings.std,
+    interpolation: str | None = LoadSettings.interpolation,
+    window: Window = LoadSettings.window,
     device: str | torch.device = "cpu",
-    outputs: str = "auto",
-    output: str | int | None = None,
+    outputs: str = LoadSettings.outputs,
+    output: str | int | None = LoadSettings.output,
 ) -> Model:
     """Load a trained classifier.
 
@@ -67,7 +73,13 @@ def load(
             averaged are taken if not given.
         size: (height, width) of the input in pixels; networks that are built for one size get
             their position embeddings resampled.
-        device: where the model goes.
+        input_mode: "squash" resamples the whole image, "crop" scales the shorter side and crops.
+        mean, std: of the normalisation, per channel, of values in [0, 1].
+        interpolation: "bilinear", "bicubic", "lanczos" or "nearest".
+        window: (low, high), what becomes black and white, of images deeper than 8 bits, or "auto".
+            This and the four before it take precedence over what the checkpoint or
+            `preprocessing` says.
+        device: where the model goes: a device of torch, or "auto".
         outputs: what the model's outputs are, "softmax" for logits of classes that exclude each
             other, "sigmoid" for logits of independent findings, "probabilities", or "auto": as
             the checkpoint says, or found by probing. One logit has two classes, the negative
@@ -93,6 +105,13 @@ def load(
     """
     as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory")
     classes = None if classes is None else class_names(classes)
+    where = resolve_device("auto") if device == "auto" else torch.device(device)
+    asked = LoadSettings(
+        arch=arch, classes=classes, target_layer=target_layer, unsafe_pickle=unsafe_pickle,
+        weights=weights, size=size, input_mode=input_mode, mean=mean, std=std,
+        interpolation=interpolation, window=window, outputs=outputs, output=output,
+        device="auto" if device == "auto" else where.type,
+    )  # fmt: skip
     if size is None and preprocessing is not None:
         size = preprocessing.size
     # Weights that are read under the caller's inference mode could never be differentiated.
@@ -100,25 +119,29 @@ def load(
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
         made = _make(checkpoint, _Wanted(arch, classes, weights, size, output is not None))
         made.module.eval()
-        made.module.to(device)
+        made.module.to(where)
     if preprocessing is None:
         found, normalisation = _preprocessing(checkpoint, made)
-        preprocessing = found if size is None else found.at(size)
+        found = found if size is None else found.at(size)
     else:
-        normalisation = "the call"
+        found, normalisation = preprocessing, "the call"
+    found = _as_asked(found, asked)
     source = {
         "path": str(path),
         "sha256": checkpoint.sha256,
         "format": checkpoint.format,
         "extra": checkpoint.facts.get("extra", {}),
         "weights": made.weights,
-        "normalisation": normalisation,
+        "normalisation": _normalisation(normalisation, asked),
         "notes": list(made.notes),
+        # What options of the command line can say again, and whether that is all.
+        "asked": asked,
+        "preprocessing": found if preprocessing is None else None,
     }
     return Model(
         made.module,
         made.classes,
-        preprocessing,
+        found,
         architecture=made.name,
         options=made.options,
         target_layer=target_layer,
@@ -126,6 +149,26 @@ def load(
         outputs=_said(checkpoint, made) if outputs == "auto" else outputs,
         output=output,
     )
+
+
+def _as_asked(found: Preprocessing, asked: LoadSettings) -> Preprocessing:
+    """Return how images become inputs: what was found, but for what is said otherwise."""
+    if asked.input_mode is not None:
+        found = found.at(found.size, asked.input_mode)
+    said = {
+        name: value
+        for name in ("mean", "std", "interpolation", "window")
+        if (value := getattr(asked, name)) is not None
+    }
+    return replace(found, **said)
+
+
+def _normalisation(found: str, asked: LoadSettings) -> str:
+    """Return who says what mean and standard deviation are: the call, else `found`."""
+    said = [f"--{name}" for name in ("mean", "std") if getattr(asked, name) is not None]
+    if len(said) == 2:
+        return " and ".join(said)
+    return f"{said[0]}, else {found}" if said else found
 
 
 def _said(checkpoint: Checkpoint, made: _Made) -> str:

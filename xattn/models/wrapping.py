@@ -20,7 +20,7 @@ def wrap(
     classes: Sequence[str],
     preprocessing: Preprocessing | Any | None = None,
     target_layer: str | None = None,
-    architecture: str = "custom",
+    arch: str = "custom",
     outputs: str = "auto",
     output: str | int | None = None,
     transform: Any | None = None,
@@ -37,7 +37,7 @@ def wrap(
             shorter side scaled to 256 and cropped, ImageNet mean and standard deviation, as
             torchvision evaluates.
         target_layer: path of the layer to explain; found by a probing forward if not given.
-        architecture: a name for the record.
+        arch: name of the architecture, for the record.
         outputs: "softmax" for logits of classes that exclude each other, "sigmoid" for independent
             logits, "probabilities", or "auto": found by probing, and logits are of classes.
         output: which part of what the module returns holds the logits, by key, attribute or index;
@@ -62,7 +62,7 @@ def wrap(
         raise UsageError("Expected preprocessing or transform, but got both")
     given = preprocessing if transform is None else transform
     if given is None:
-        read, source = published_by(architecture, module)
+        read, source = published_by(arch, module)
     else:
         read = to_preprocessing(given)
         source = "the call" if isinstance(given, Preprocessing) else "the transform in the call"
@@ -70,7 +70,7 @@ def wrap(
         module,
         classes,
         read,
-        architecture=architecture,
+        architecture=arch,
         target_layer=target_layer,
         source={"normalisation": source},
         outputs=outputs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,8 @@ IDENTITY = (
     "preprocessing",
     "target",
     "target_layer",
-    "exact",
-    "amp",
-    "overlay",
 )
-"""Settings that change results: the one table of them.
+"""What results of a model depend on; a command adds those of its settings that it marks so.
 
 A key that one of the two records lacks is not compared: another version wrote that record. Methods
 are not among them, for a run is added to; nor is the batch size, which changes rounding alone.
@@ -32,19 +29,22 @@ VERSIONS = ("xattn", "torch", "torchvision", "timm", "numpy", "pillow")
 """Packages that results depend on: a run is gone on with in other versions, but it is said."""
 
 
-def require_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+def require_same(
+    old: Mapping[str, Any], new: Mapping[str, Any], folder: Path, more: Sequence[str] = ()
+) -> None:
     """Make sure that a run folder can be gone on with.
 
     Args:
         old, new: its run.json, and the settings of this call.
         folder: for the message.
+        more: keys that must not differ beside those of `IDENTITY`.
 
     Raises:
-        RunError: some of the `IDENTITY` differs; each is named with both values.
+        RunError: some of them differ; each is named with both values.
     """
     found = [
         one
-        for key in IDENTITY
+        for key in (*IDENTITY, *more)
         if key in old and key in new and not (key == "overlay" and not old.get("methods"))
         for one in differences(old[key], new[key], key)
     ]
@@ -57,9 +57,10 @@ def require_same(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -
         )
 
 
-def kept(old: Mapping[str, Any]) -> dict[str, Any]:
+def kept(old: Mapping[str, Any], more: Sequence[str] = ()) -> dict[str, Any]:
     """Return the settings that a call on a run folder takes over from it."""
-    keys = [key for key in IDENTITY if key in old and (key != "overlay" or old.get("methods"))]
+    named = [key for key in (*IDENTITY, *more) if key in old]
+    keys = [key for key in named if key != "overlay" or old.get("methods")]
     return {key: old[key] for key in keys}
 
 

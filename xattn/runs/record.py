@@ -7,7 +7,6 @@ leaves what belongs together, or a record that says it is unfinished.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -37,11 +36,6 @@ def file_sha256(path: Path) -> str:
 def text_sha256(text: str) -> str:
     """Hash a text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-def relative_to(path: Path, folder: Path) -> str:
-    """Name a file as seen from a folder, with forward slashes; it need not lie inside."""
-    return Path(os.path.relpath(path, folder)).as_posix()
 
 
 def versions(*packages: str) -> dict[str, str]:

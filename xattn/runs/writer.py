@@ -57,8 +57,15 @@ class RunWriter:
     _next: int = 0
 
     @classmethod
-    def start(cls, path: str | Path, settings: Mapping[str, Any]) -> RunWriter:
+    def start(
+        cls, path: str | Path, settings: Mapping[str, Any], identity: Sequence[str] = ()
+    ) -> RunWriter:
         """Begin a run in `path`, or go on with the one that is there.
+
+        Args:
+            path: the run folder.
+            settings: of this call, as run.json stores them.
+            identity: keys that a run that is there must share, beside those of its model.
 
         Raises:
             RunError: the folder holds a run of other settings, or is no folder to write in.
@@ -68,7 +75,7 @@ class RunWriter:
             raise RunError(f"Expected a folder to write into, but got the file {path}")
         old = writer._stored_settings()
         if old is not None:
-            require_same(old, writer.settings, writer.path)
+            require_same(old, writer.settings, writer.path, identity)
         try:
             writer._progress.mkdir(parents=True, exist_ok=True)
         except OSError as err:
@@ -78,7 +85,7 @@ class RunWriter:
             write_json(writer._record, writer.settings)
         else:
             methods = list(dict.fromkeys([*old["methods"], *settings["methods"]]))
-            writer.settings = {**writer.settings, **kept(old), "methods": methods}
+            writer.settings = {**writer.settings, **kept(old, identity), "methods": methods}
         writer._take_stock()
         if old is not None:
             done = len(writer.ids_done)
@@ -183,7 +190,8 @@ class RunWriter:
         if gathered.changed or "counts" not in old:
             write_json(self._record, {**self.settings, "counts": counts, **facts})
         else:  # nothing new was done: the record of how it was done stays
-            same = {k: self.settings[k] for k in (*PLACES, "left_out") if k in self.settings}
+            told = (*PLACES, "left_out", *(["calls"] if gathered.relabelled else []))
+            same = {k: self.settings[k] for k in told if k in self.settings}
             write_json(self._record, {**old, **same, "counts": counts})
         self._drop_progress()
         return RunFolder.open(self.path)
@@ -262,6 +270,9 @@ class RunWriter:
         if "targets" in old and "targets" in self.settings:
             both = [*old["targets"], *self.settings["targets"]]
             self.settings["targets"] = list(dict.fromkeys(both))
+        if calls := self.settings.get("calls"):
+            before = list(old.get("calls", []))
+            self.settings["calls"] = before + [call for call in calls if call not in before]
         since = list(old.get("versions_since", []))
         now = self.settings.get("versions")
         if "versions" in old and now is not None:

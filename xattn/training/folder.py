@@ -10,9 +10,10 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.models import save_checkpoint
+from xattn.paths import relative_to
 from xattn.runs.atomic import write_text
 from xattn.runs.csv_text import csv_text
-from xattn.runs.record import file_sha256, relative_to, text_sha256
+from xattn.runs.record import file_sha256, text_sha256
 from xattn.runs.tables.errors import ERRORS
 from xattn.splits.balance import ALIKE_CSV
 from xattn.splits.samples import SPLITS, Failure, Split

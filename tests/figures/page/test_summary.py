@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 
 from tests.figures.populated import complete_run, explained_run, populated_run
-from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.page.performance import held_out_performance
-from xattn.figures.page.reproduce import commands
 from xattn.figures.page.summary import summarise
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
@@ -210,19 +208,6 @@ def test_notes_of_the_analysis_are_passed_on(run):
     path = run.path / "analysis.json"
     path.write_text(json.dumps({"alpha": 0.05, "notes": ["3 masks could not be used"]}))
     assert "3 masks could not be used." in said(run).caveats
-
-
-def test_the_commands_carry_the_settings_and_quote_names(tmp_path):
-    run = populated_run(tmp_path)
-    run = type(run).open(run.path.rename(tmp_path / "my run"))
-    explain, usage, report = commands(AlignedRuns.of([run]))
-    assert explain == (
-        "xattn explain --ckpt model.pt --images images --method gradcam --method attention "
-        "--target predicted --out 'my run'"
-    )
-    assert "--annotations isic_attributes.json --run 'my run'" in usage
-    assert "--permutations 999" in usage
-    assert report == "xattn report 'my run'"
 
 
 def with_columns(run, **columns):

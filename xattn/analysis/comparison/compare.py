@@ -15,11 +15,13 @@ from xattn.analysis.comparison.ranks import rank_models
 from xattn.analysis.comparison.sources import Trained, read_trained, remarks
 from xattn.analysis.comparison.testsets import SharedImages, line_up
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
+from xattn.analysis.settings import CompareSettings
 from xattn.errors import UsageError, near
 from xattn.runs.folder import ComparisonFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
 from xattn.runs.tables.comparison import COMPARISON, RANKS
+from xattn.settings import names
 
 SCHEMA = "xattn-comparison/1"
 
@@ -56,12 +58,13 @@ def compare(
     runs: Sequence[str | Path],
     out: str | Path,
     *,
-    baseline: str | None = None,
-    all_pairs: bool = False,
-    split: Sequence[str] | None = None,
-    metric: Sequence[str] = ("balanced_accuracy",),
-    rope: float = 0.01,
-    alpha: float = 0.05,
+    baseline: str | None = CompareSettings.baseline,
+    all_pairs: bool = CompareSettings.all_pairs,
+    split: Sequence[str] | None = CompareSettings.split,
+    metric: str | Sequence[str] = CompareSettings.metric,
+    rope: float = CompareSettings.rope,
+    alpha: float = CompareSettings.alpha,
+    settings: CompareSettings | None = None,
 ) -> Comparison:
     """Compare trained models over their seeds and on the same test images.
 
@@ -78,6 +81,7 @@ def compare(
         metric: metrics of `xattn evaluate` that are of all classes together.
         rope: differences up to this one are equivalent for practical purposes.
         alpha: level of the verdicts, after adjustment.
+        settings: all of these but `runs` and `out` as a whole, instead of one by one.
 
     Raises:
         UsageError: a name is unknown, a number out of range, or there are fewer than two models.
@@ -85,16 +89,16 @@ def compare(
         XattnError: runs that cannot be compared: other test images, labels or classes, or the
             same model and seed twice.
     """
-    if not (0 < alpha < 1 and rope >= 0):
-        raise UsageError(
-            f"Expected alpha in (0, 1) and rope of at least 0, but got alpha {alpha:g} and rope "
-            f"{rope:g}"
-        )
+    asked = CompareSettings.of(
+        settings, baseline=baseline, all_pairs=all_pairs, split=split, metric=metric, rope=rope,
+        alpha=alpha,
+    )  # fmt: skip
+    rope, alpha = asked.rope, asked.alpha
     found = read_trained(runs)
-    pairs = _pairs(found, baseline, all_pairs)
-    sets = line_up(found, split)
+    pairs = _pairs(found, asked.baseline, asked.all_pairs)
+    sets = line_up(found, None if asked.split is None else names(asked.split))
     values = {one.split: one.metrics() for one in sets}
-    metrics = _known_metrics(metric, values[sets[0].split])
+    metrics = _known_metrics(names(asked.metric), values[sets[0].split])
     tests = [
         run_tests(found, one, values[one.split], metrics, pair, rope)
         for one in sets
@@ -114,13 +118,14 @@ def compare(
         "schema": SCHEMA,
         "models": _models(found),
         "classes": list(found[0].classes),
-        "baseline": None if all_pairs else pairs[0][1],
+        "baseline": None if asked.all_pairs else pairs[0][1],
         "splits": {one.split: _sizes(one) for one in sets},
         "metrics": metrics,
         "rope": rope,
         "alpha": alpha,
         "sentences": list(sentences),
         "notes": list(notes),
+        "settings": asked.to_dict(),
     }
     tables = ("comparison_runs", "comparison", "ranks")
     end_record(folder.path / "comparison.json", facts, [f"{name}.csv" for name in tables])

@@ -20,14 +20,20 @@ from xattn.analysis.evaluation.trap import trap_of_predictions, trap_sentences
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.positive import Positive
-from xattn.attribution.run.pipeline import explain
-from xattn.errors import RunError, UsageError
+from xattn.analysis.settings import EvaluateInputs, EvaluateSettings
+from xattn.attribution.run.pipeline import run_explain
+from xattn.attribution.run.provenance import describe_loading
+from xattn.attribution.run.settings import ExplainSettings
+from xattn.errors import RunError
 from xattn.models.interface import Model
+from xattn.paths import as_paths
 from xattn.runs.atomic import replacing
+from xattn.runs.calls import record_call
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
 from xattn.runs.tables import tables_of_record
+from xattn.settings import names
 from xattn.splits.membership import Membership, membership
 
 if TYPE_CHECKING:
@@ -70,17 +76,19 @@ def evaluate(
     *,
     images: str | Path | Iterable[str | Path] | None = None,
     splits: str | Path | None = None,
-    split: Sequence[str] | None = None,
-    domain: str | None = None,
-    trap: Sequence[str] = (),
-    positive: str | Sequence[str] | None = None,
-    bootstrap: int = 2000,
-    seed: int = 0,
-    batch_size: int = 16,
-    workers: int | None = None,
+    split: Sequence[str] | None = EvaluateSettings.split,
+    domain: str | None = EvaluateSettings.domain,
+    trap: str | Sequence[str] = EvaluateSettings.trap,
+    positive: str | Sequence[str] | None = EvaluateSettings.positive,
+    bootstrap: int = EvaluateSettings.bootstrap,
+    seed: int = EvaluateSettings.seed,
+    batch_size: int = EvaluateSettings.batch_size,
+    workers: int | None = EvaluateSettings.workers,
+    settings: EvaluateSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Predict labelled images and say how good the predictions are, i.d. and o.o.d.
+    """Predict labelled images and say how good the predictions are, in and out of
+    distribution.
 
     Evaluated are the images that the checkpoint's own splits.csv calls test and ood, and never
     those it was trained on. Where no splits are known, or none of the images is in them, all are
@@ -105,6 +113,7 @@ def evaluate(
         seed: same seed, same tables.
         batch_size: images per forward pass.
         workers: threads for decoding.
+        settings: `split` and those after it as a whole, instead of one by one.
         progress: called with (images done, images in all).
 
     Raises:
@@ -113,31 +122,36 @@ def evaluate(
         XattnError: no labelled image is left to evaluate, or splits cannot be read.
         RunError: `out` holds a run of another checkpoint, or not one image could be done.
     """
-    wanted = wanted_splits(split)
+    asked = EvaluateSettings.of(
+        settings, split=split, domain=domain, trap=trap, positive=positive, bootstrap=bootstrap,
+        seed=seed, batch_size=batch_size, workers=workers,
+    )  # fmt: skip
+    named = None if asked.split is None else names(asked.split)
+    traps, seed = names(asked.trap), asked.seed
+    wanted = wanted_splits(named)
     require_exclusive(model, "`xattn evaluate`")
-    if bootstrap < 99:
-        raise UsageError(f"Expected a bootstrap of at least 99 replicates, but got {bootstrap}")
-    spoken = Positive.of(model.classes, positive)
+    spoken = Positive.of(model.classes, names(asked.positive))
     known = _read(annotations)
+    sources = None if images is None else as_paths(images, "images", "; write it to a file first")
     member = membership(model.source, splits)
-    chosen, of_split, notes = choose(known, images, model, member, wanted, asked=split is not None)
-    domains = domains_of(chosen, member, domain)
+    chosen, of_split, notes = choose(known, sources, model, member, wanted, asked=named is not None)
+    domains = domains_of(chosen, member, asked.domain)
     notes += [model.outputs_note] if model.outputs_note else []
 
-    before = _stored(Path(out))
-    run = explain(
-        model,
-        out=out,
+    base = Path(out).absolute().parent
+    inputs = EvaluateInputs(annotations=known.path, images=sources, splits=splits)
+    loading = describe_loading(model, base)
+    call = record_call("evaluate", base, loading, inputs=inputs, settings=asked)
+    how = ExplainSettings(
         methods=[],
-        target=before.get("target", "predicted"),
-        annotations=chosen,
+        target=_stored(Path(out)).get("target", "predicted"),
         overlay=None,
         exact=None,
         amp=None,
-        batch_size=batch_size,
-        workers=workers,
-        progress=progress,
+        batch_size=asked.batch_size,
+        workers=asked.workers,
     )
+    run = run_explain(model, None, chosen, Path(out), how, call=call, progress=progress)
     table = _with_facts(run.predictions, known, of_split, member, domains)
     _write_predictions(run, table)
     run = RunFolder.open(run.path)
@@ -147,14 +161,15 @@ def evaluate(
     unread = len(chosen.images) - len(scored)
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
-    drawing: dict[str, Any] = {"positive": spoken, "bootstrap": bootstrap, "seed": seed}
+    drawing: dict[str, Any] = {"positive": spoken, "bootstrap": asked.bootstrap, "seed": seed}
     performance = performance_table(scored, model.classes, **drawing)
     reliability = reliability_table(scored, model.classes, **drawing)
     confusion = confusion_table(scored, model.classes, **drawing)
     trapped = None
-    if trap:  # what is wrong with it must not cost the tables of an earlier call
-        how = {"bootstrap": bootstrap, "seed": seed}
-        trapped = trap_of_predictions(scored, known, trap, model.classes, **how)
+    if traps:  # what is wrong with it must not cost the tables of an earlier call
+        trapped = trap_of_predictions(
+            scored, known, traps, model.classes, bootstrap=asked.bootstrap, seed=seed
+        )
     begin_record(run.path / "evaluation.json")
     for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
@@ -173,18 +188,19 @@ def evaluate(
         "outputs": model.outputs.kind,
         "splits": None if member.file is None else member.file.name,
         "evaluated": scored["split"].value_counts().to_dict(),
-        "domain": domain,
-        "trap": list(trap),
+        "domain": asked.domain,
+        "trap": traps,
         "positive": spoken.name or None,
         "against": "" if spoken.each else spoken.sides[1 - spoken.side],
-        "bootstrap": bootstrap,
+        "bootstrap": asked.bootstrap,
         "seed": seed,
         "annotations": known.path.name,
         "sentences": list(sentences),
         "notes": notes,
+        "call": call,
     }
     written = ["performance.csv", "confusion.csv", "reliability.csv"]
-    files = [*written, *(["trap.csv"] if trap else [])]
+    files = [*written, *(["trap.csv"] if traps else [])]
     end_record(run.path / "evaluation.json", facts, files)
     against = spoken.name if spoken.against_rest else ""
     return Evaluation(

@@ -19,14 +19,16 @@ from xattn.analysis.faithfulness.road import SHARES
 from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
 from xattn.analysis.faithfulness.scores import Pictures, Scorer
 from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
+from xattn.analysis.settings import FaithfulnessSettings
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
 from xattn.attribution.run.sources import Failure, Named, Picture, decode
-from xattn.errors import RunError, UsageError
+from xattn.errors import RunError
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
+from xattn.runs.calls import record_call
 from xattn.runs.folder import RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
@@ -58,12 +60,13 @@ def faithfulness(
     model: Model | None = None,
     *,
     annotations: Annotations | None = None,
-    images: int = 50,
-    permutations: int = 999,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    batch_size: int = 16,
-    workers: int | None = None,
+    images: int = FaithfulnessSettings.images,
+    permutations: int = FaithfulnessSettings.permutations,
+    bootstrap: int = FaithfulnessSettings.bootstrap,
+    seed: int = FaithfulnessSettings.seed,
+    batch_size: int = FaithfulnessSettings.batch_size,
+    workers: int | None = FaithfulnessSettings.workers,
+    settings: FaithfulnessSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Faithfulness:
     """Measure whether the maps of a run show what the model needs.
@@ -79,33 +82,37 @@ def faithfulness(
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
         batch_size: pictures in one pass.
         workers: threads that decode; default one per core, at most 4.
+        settings: `images` and those after it as a whole, instead of one by one.
         progress: called as progress(done, total).
 
     Raises:
         UsageError: `images` is not positive.
         RunError: the run holds no maps, the model is another one, or no image can be read.
     """
-    if images < 1:
-        raise UsageError(f"Expected at least 1 image to evaluate, but got {images}")
+    asked = FaithfulnessSettings.of(
+        settings, images=images, permutations=permutations, bootstrap=bootstrap, seed=seed,
+        batch_size=batch_size, workers=workers,
+    )  # fmt: skip
+    most, seed = asked.images, asked.seed
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     if not folder.methods:
         raise RunError(f"Expected maps in {folder.path}, but the run was made without a method")
     model = model or model_of_run(folder)
     _require_maker(folder, model)
-    rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:images]
-    threads = min(4, os.cpu_count() or 1) if workers is None else workers
+    rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:most]
+    threads = min(4, os.cpu_count() or 1) if asked.workers is None else asked.workers
     rows, pictures = _read(folder, np.sort(rows), threads)
     plan = _plan_of(folder, model)
     fast = model if folder.settings.get("exact") else make_fast_copy(model)
-    scores = Scorer(model, fast, plan, pictures, batch_size, seed).run(progress)
+    scores = Scorer(model, fast, plan, pictures, asked.batch_size, seed).run(progress)
     table = faithfulness_table(
         scores,
         _groups(pictures.ids, annotations),
-        permutations=permutations,
-        bootstrap=bootstrap,
+        permutations=asked.permutations,
+        bootstrap=asked.bootstrap,
         seed=seed,
     )
-    notes = _notes(folder, len(rows), min(images, len(folder.predictions)), scores)
+    notes = _notes(folder, len(rows), min(most, len(folder.predictions)), scores)
     sentences = faithfulness_sentences(table)
     facts = {
         "schema": "xattn-faithfulness/1",
@@ -117,11 +124,12 @@ def faithfulness(
         "noisy_copies": COPIES,
         "noise": NOISE,
         "randomised_depths": DEPTHS,
-        "permutations": permutations,
-        "bootstrap": bootstrap,
+        "permutations": asked.permutations,
+        "bootstrap": asked.bootstrap,
         "seed": seed,
         "sentences": list(sentences),
         "notes": notes,
+        "call": record_call("faithfulness", folder.path.absolute().parent, settings=asked),
     }
     begin_record(folder.path / "faithfulness.json")
     folder.write_table("faithfulness", table)
@@ -146,7 +154,8 @@ def _plan_of(run: RunFolder, model: Model) -> Plan:
     known = run.predictions[["image_id", "label"]].astype(object)
     labels = {str(i): None if pd.isna(v) else str(v) for i, v in known.itertuples(index=False)}
     targets = run.settings.get("targets") or [run.settings["target"]]
-    return make_plan(model, run.methods, targets, labels)
+    # A target of one map alone (METHOD@TARGET) is none of the other methods'.
+    return make_plan(model, run.methods, targets, labels).only(run.methods)
 
 
 def _read(

@@ -5,19 +5,29 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from xattn.attribution.passes.fast_copy import make_fast_copy
-from xattn.attribution.run.batch import ENDINGS, Batch, Worker
+from xattn.attribution.run.batch import Batch, Worker
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
-from xattn.attribution.run.provenance import describe_run, relative_checkpoint
+from xattn.attribution.run.provenance import (
+    describe_loading,
+    describe_run,
+    relative_checkpoint,
+)
 from xattn.attribution.run.resume import require_same_predictions, stored_settings, what_to_do
+from xattn.attribution.run.settings import (
+    NO_METHODS,
+    ExplainInputs,
+    ExplainSettings,
+    Overlay,
+)
 from xattn.attribution.run.sources import (
     Failure,
     Named,
@@ -27,16 +37,18 @@ from xattn.attribution.run.sources import (
     list_images,
     name_images,
 )
-from xattn.errors import RunError, UsageError, near
+from xattn.errors import RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.interface import Model
-from xattn.paths import as_path, kind_of
+from xattn.paths import as_path, as_paths, kind_of
+from xattn.runs.calls import record_call
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.inputs import Stamp
 from xattn.runs.places import recorded_cells
 from xattn.runs.writer import RunWriter
+from xattn.settings import names
 from xattn.splits.membership import membership
 
 if TYPE_CHECKING:
@@ -48,16 +60,17 @@ def explain(
     model: Model,
     images: Source | None = None,
     *,
-    methods: str | Sequence[str] | None = None,
+    methods: str | Sequence[str] | None = ExplainSettings.methods,
     out: str | Path = DEFAULT_RUN,
-    target: str | int | Sequence[str | int] | None = None,
+    target: str | int | Sequence[str | int] | None = ExplainSettings.target,
     annotations: Annotations | str | Path | None = None,
-    batch_size: int = 16,
-    workers: int | None = None,
-    overlay: Literal["png", "jpeg", "none"] | None = "png",
-    exact: bool | None = False,
-    amp: bool | None = False,
-    compiled: bool = False,
+    batch_size: int = ExplainSettings.batch_size,
+    workers: int | None = ExplainSettings.workers,
+    overlay: Overlay | None = ExplainSettings.overlay,
+    exact: bool | None = ExplainSettings.exact,
+    amp: bool | None = ExplainSettings.amp,
+    compiled: bool = ExplainSettings.compiled,
+    settings: ExplainSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
     on_note: Callable[[str], None] | None = None,
     on_change: Callable[[str], None] | None = None,
@@ -75,8 +88,9 @@ def explain(
         images: a directory (recursive), a glob, a file, a `.txt` list, or several of these;
             default is the images of `annotations`.
         methods: names, see `xattn models --methods`, or `METHOD@TARGET`; default gradcam, and
-            attention for models that have attention layers; an empty list gives the predictions
-            alone. One that makes no sense for the model is left out, and run.json says why.
+            attention for models that have attention layers; "none", or an empty list, gives the
+            predictions alone. One that makes no sense for the model is left out, and run.json
+            says why.
         out: the run folder.
         target: the class to explain: "predicted" (the default), "label" (needs `annotations`), a
             class's name or its index; "all" for each class, the default where outputs are
@@ -85,12 +99,14 @@ def explain(
         annotations: gives the labels, and the ids of its images.
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
-        overlay: format of the pictures, "none" for no pictures.
+        overlay: format of the overlays, "none" for no overlays.
         exact: run the model itself instead of a faster private copy (equal to 1e-4), and decode
             far larger JPEGs in full instead of at a reduced scale (within a few grey levels).
         amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2). None,
             here and for `exact` and `overlay`, takes what the run that is there was made with.
         compiled: torch.compile the layers before the explained one, on CUDA alone.
+        settings: `methods`, `target`, `batch_size`, `workers`, `overlay`, `exact`, `amp` and
+            `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
         on_note: called with each remark on files that were left out.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
@@ -102,38 +118,61 @@ def explain(
             not one image could be done.
         XattnError: there is no image.
     """
+    chosen = ExplainSettings.of(
+        settings, methods=methods, target=target, overlay=overlay, exact=exact, amp=amp,
+        compiled=compiled, batch_size=batch_size, workers=workers,
+    )  # fmt: skip
+    return run_explain(
+        model, images, annotations, as_path(out, "a run folder"), chosen, progress=progress,
+        on_note=on_note, on_change=on_change,
+    )  # fmt: skip
+
+
+def run_explain(
+    model: Model,
+    images: Source | None,
+    annotations: Annotations | str | Path | None,
+    out: Path,
+    settings: ExplainSettings,
+    *,
+    call: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    on_change: Callable[[str], None] | None = None,
+) -> RunFolder:
+    """Do what `explain` does, for it or as part of another command.
+
+    Args:
+        model, images, annotations, out, progress, on_note, on_change: as for `explain`.
+        settings: all others of `explain`.
+        call: record of the command that this is a part of; default one of `xattn explain`.
+    """
     began = time.perf_counter()
     if not isinstance(model, Model):
         raise UsageError(
             f"Expected a model of xattn.load or xattn.wrap, but got {kind_of(model)}; such as "
             "xattn.wrap(network, classes=[...])"
         )
-    out = as_path(out, "a run folder")
     old = stored_settings(out)
-    overlay = overlay or old.get("overlay", "png")
-    exact = old.get("exact", False) if exact is None else exact
-    amp = old.get("amp", False) if amp is None else amp
-    if overlay not in ENDINGS:
-        raise UsageError(f"Unknown overlay {overlay!r}{near(overlay, ENDINGS)}")
-    if batch_size < 1:
-        raise UsageError(f"Expected a batch_size of at least 1, but got {batch_size}")
+    settings = _as_before(settings, old)
+    overlay, exact = str(settings.overlay), bool(settings.exact)
+    batch_size, workers = settings.batch_size, settings.workers
     known = _read_annotations(annotations)
-    files = list_images(images, known, on_note)
+    sources = None if images is None else as_paths(images, "images", "; write it to a file first")
+    files = list_images(sources, known, on_note)
     labels = {i.id: i.label for i in known.images} if known else {}
-    if target is None:
-        target = "predicted" if model.outputs.exclusive else "all"
-    wanted = [str(one) for one in ([target] if isinstance(target, str | int) else target)]
-    names = [*_choose_methods(model, methods), *old.get("methods", [])]
-    plan = make_plan(model, names, wanted, labels)
+    wanted = names(settings.target) or ["predicted" if model.outputs.exclusive else "all"]
+    asked = [*_choose_methods(model, settings.methods), *old.get("methods", [])]
+    plan = make_plan(model, asked, wanted, labels)
 
-    settings = describe_run(model, list(plan.jobs), wanted[0], batch_size)
-    settings["targets"] = [t.name for t in plan.targets]
-    settings["left_out"] = plan.left_out
-    settings |= record_places(model, plan)
-    settings["exact"], settings["amp"], settings["compiled"] = exact, amp, compiled
-    settings["overlay"] = overlay
-    settings["checkpoint_file"] = relative_checkpoint(model, out)
-    writer = RunWriter.start(out, settings)
+    record = describe_run(model, list(plan.jobs), wanted[0], batch_size)
+    record["targets"] = [t.name for t in plan.targets]
+    record["left_out"] = plan.left_out
+    record |= record_places(model, plan)
+    record |= {name: getattr(settings, name) for name in ("exact", "amp", "compiled", "overlay")}
+    record["checkpoint_file"] = relative_checkpoint(model, out)
+    record["calls"] = [call or _call(model, sources, known, out, settings)]
+    writer = RunWriter.start(out, record, ExplainSettings.identity())
     named = list(name_images(files, out, writer.ids_done))
     by_label = any(t.name == "label" for t in plan.targets)
     todo = what_to_do(writer, named, labels, by_label=by_label, old=old)
@@ -146,7 +185,9 @@ def explain(
     if progress:
         progress(done, total)
     # Made for this run alone: a model may be trained on between two calls.
-    engine = make_fast_copy(model, amp=amp, compiled=compiled) if todo.n and not exact else model
+    engine = model
+    if todo.n and not exact:
+        engine = make_fast_copy(model, amp=bool(settings.amp), compiled=settings.compiled)
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
     member = membership(model.source)
@@ -172,7 +213,7 @@ def explain(
 def _read(
     stamps: dict[str, Stamp], one: Named, *, preprocessing: Preprocessing, exact: bool
 ) -> Picture | Failure:
-    """Decode an image, and put down what its file was."""
+    """Decode an image, and record what its file was."""
     if not one.problem:
         with suppress(OSError):  # decoding says what is wrong with it
             stamps[one.file] = Stamp.of(one.path)
@@ -191,9 +232,34 @@ def _require_added(
     require_same_predictions(writer, rows)
 
 
-def _choose_methods(model: Model, names: str | Sequence[str] | None) -> Sequence[str]:
-    if names is not None:
-        return [names] if isinstance(names, str) else names
+def _as_before(settings: ExplainSettings, old: Mapping[str, Any]) -> ExplainSettings:
+    """Take what is left open from the run that is there, else the default."""
+    return settings.with_values(
+        **{
+            name: old.get(name, getattr(ExplainSettings, name))
+            for name in ExplainSettings.identity()
+            if getattr(settings, name) is None
+        }
+    )
+
+
+def _call(
+    model: Model,
+    sources: Sequence[str] | None,
+    known: Annotations | None,
+    out: Path,
+    settings: ExplainSettings,
+) -> dict[str, Any]:
+    """Return the record of a call of `explain`."""
+    base = out.absolute().parent
+    inputs = ExplainInputs(images=sources, annotations=None if known is None else known.path)
+    loading = describe_loading(model, base)
+    return record_call("explain", base, loading, inputs=inputs, settings=settings)
+
+
+def _choose_methods(model: Model, given: str | Sequence[str] | None) -> list[str]:
+    if given is not None:
+        return [name for name in names(given) if name != NO_METHODS]
     return ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
 
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from xattn.errors import RunError
 from xattn.models.interface import Model
+from xattn.paths import relative_to
 from xattn.runs import RunFolder
-from xattn.runs.record import relative_to, versions
+from xattn.runs.record import versions
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow")
 """What maps depend on: their versions stand in the record of a run."""
@@ -59,7 +60,31 @@ def relative_checkpoint(model: Model, out: Path) -> str | None:
     path = model.source.get("path")
     if path is None:
         return None
-    return relative_to(Path(path), out.absolute().parent)
+    return relative_to(path, out.absolute().parent)
+
+
+def describe_loading(model: Model, base: Path) -> dict[str, Any]:
+    """Return how a model was loaded, as far as options of the command line can say it again.
+
+    Args:
+        model: any.
+        base: folder that the checkpoint is named relative to.
+
+    Returns:
+        `checkpoint`, None of a model that was wrapped in memory; `options`, of `LoadSettings`;
+        `in_python`, what was said that no option says.
+    """
+    asked, path = model.source.get("asked"), model.source.get("path")
+    if asked is None or path is None:
+        return {"checkpoint": None, "options": {}, "in_python": []}
+    in_python = asked.unsaid()
+    if model.preprocessing != model.source["preprocessing"]:
+        in_python.append("preprocessing")
+    return {
+        "checkpoint": relative_to(path, base),
+        "options": asked.to_dict(base),
+        "in_python": in_python,
+    }
 
 
 def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:

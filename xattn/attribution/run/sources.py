@@ -17,7 +17,7 @@ from xattn.images.find import ImageFile, find_images
 from xattn.images.ids import printable
 from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
-from xattn.runs.record import relative_to
+from xattn.paths import relative_to
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations

@@ -22,6 +22,7 @@ from xattn.figures.page.model_card import model_card, model_name
 from xattn.figures.page.performance import Performance, held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
+from xattn.figures.page.settings import ReportSettings
 from xattn.figures.page.summary import Summary, summarise
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import DARK
@@ -31,8 +32,6 @@ from xattn.runs.guard import LOCK, reading, writing
 
 MOST_ERRORS = 200
 """Problems listed in the page; the rest stays in errors.csv."""
-TILES = 96
-"""Images shown unless another number is asked for."""
 FIRST_TILES = 30
 """Images shown before a reader asks for more."""
 
@@ -64,7 +63,10 @@ class Part:
 
 
 def report(
-    run: Run | Sequence[Run], *, out: str | Path | None = None, gallery: int = TILES
+    run: Run | Sequence[Run],
+    *,
+    out: str | Path | None = None,
+    gallery: int = ReportSettings.gallery,
 ) -> Path:
     """Write the report of a run, or of several side by side: one HTML file, nothing beside it.
 
@@ -99,19 +101,19 @@ def report(
     ):
         for one in aligned.runs:
             one.require_whole()
-        content = _content(aligned, gallery, target)
+        content = _content(aligned, ReportSettings(gallery), target)
         page = _environment().get_template("report.html.j2").render(content)
         with replacing(target) as scratch:
             scratch.write_text(page, encoding="utf-8")
     return target
 
 
-def _content(aligned: AlignedRuns, n: int, target: Path) -> dict[str, Any]:
+def _content(aligned: AlignedRuns, settings: ReportSettings, target: Path) -> dict[str, Any]:
     """Gather all that the template shows."""
     parts = [_part(*pair) for pair in zip(aligned.sources, aligned.names, strict=True)]
     sections = make_sections(aligned)
     taken = sum(panel.size for section in sections for panel in section.panels)
-    gallery = make_gallery(aligned, n, min(MOST_THUMBNAILS, _MOST_SHOWN - taken))
+    gallery = make_gallery(aligned, settings.gallery, min(MOST_THUMBNAILS, _MOST_SHOWN - taken))
     images = np.array([tile.image for tile in gallery.tiles], np.intp)
     positive = positive_of(aligned)
     errors, errors_total = _errors(aligned)
@@ -136,7 +138,7 @@ def _content(aligned: AlignedRuns, n: int, target: Path) -> dict[str, Any]:
         "inks": DARK,
         "errors": errors,
         "errors_total": errors_total,
-        "commands": commands(aligned),
+        "commands": commands(aligned, settings),
     }
 
 

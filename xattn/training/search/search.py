@@ -14,7 +14,8 @@ import torch
 from xattn.documents import read_json
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
-from xattn.runs.record import file_sha256, relative_to, text_sha256, versions
+from xattn.paths import relative_to
+from xattn.runs.record import file_sha256, text_sha256, versions
 from xattn.splits.assign import Images, choose_samples
 from xattn.splits.samples import Failure, Sample
 from xattn.training.dataset import Dataset, load_dataset

@@ -1,0 +1,79 @@
+"""What `explain` can be told beside the model and the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from xattn.errors import UsageError
+from xattn.settings import Settings, setting
+
+Overlay = Literal["png", "jpeg", "none"]
+
+NO_METHODS = "none"
+"""Instead of methods: predictions alone."""
+
+
+@dataclass(frozen=True)
+class ExplainInputs(Settings):
+    """What is explained.
+
+    Attributes:
+        images: as `explain` takes them.
+        annotations: the annotation file.
+    """
+
+    images: Sequence[str | Path] | None = setting(
+        None, "--images", "-i", kind="path", several=True,
+        help="Directory (recursive), glob, file, or .txt list; repeatable.",
+    )  # fmt: skip
+    annotations: str | Path | None = setting(
+        None, "--annotations", kind="file",
+        help="Gives labels and ids, and images if none are named.",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ExplainSettings(Settings):
+    """How images are predicted and explained; see `explain` for what each setting means."""
+
+    methods: str | Sequence[str] | None = setting(
+        None, "--method", "-m", several=True,
+        help="Repeatable; see `xattn models --methods`. none: predictions alone.",
+    )  # fmt: skip
+    target: str | int | Sequence[str | int] | None = setting(
+        None, "--target", several=True,
+        help="Class to explain: predicted (default), label, a class's name or index, or all "
+        "(default of independent outputs); repeatable.",
+    )  # fmt: skip
+    overlay: Overlay | None = setting(
+        "png", "--overlay", choices=("png", "jpeg", "none"), identity=True,
+        help="Format of the overlays, none for no overlays.",
+    )  # fmt: skip
+    exact: bool | None = setting(
+        False, "--exact", kind="switch", identity=True,
+        help="No faster copy of the model (equal to 1e-4), no reduced decoding of large JPEGs.",
+    )  # fmt: skip
+    amp: bool | None = setting(
+        False, "--amp", kind="switch", identity=True,
+        help="Half precision where it is safe; CUDA only.",
+    )  # fmt: skip
+    compiled: bool = setting(
+        False, "--compile", kind="switch", help="torch.compile the trunk; CUDA only."
+    )
+    batch_size: int = setting(
+        16, "--batch-size", kind="integer", low=1, help="Images per forward pass."
+    )
+    workers: int | None = setting(
+        None, "--workers", kind="integer", low=0, recorded=False,
+        help="Threads for decoding and overlays; default one per core, at most 4.",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.methods == ():
+            object.__setattr__(self, "methods", (NO_METHODS,))
+        if self.batch_size < 1:
+            raise UsageError(f"Expected a batch_size of at least 1, but got {self.batch_size}")

@@ -1,0 +1,125 @@
+"""What `xattn feature-usage` prints: the parts of its tables that answer its questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xattn.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from xattn.analysis.usage_result import FeatureUsage
+
+MOST_ROWS = 40
+"""Rows of gaps that are printed; all are in the CSV files."""
+
+
+def show_over_training(terminal: Terminal, table: pd.DataFrame, out: Path) -> None:
+    """Print where each feature came out as used, and how its effect began and ended."""
+    import pandas as pd
+
+    rows = []
+    for (feature, kind, test), part in table.groupby(["feature", "kind", "test"], sort=False):
+        used = part.loc[part["used"].astype(bool), "step"]
+        rows.append(
+            {
+                "feature": feature,
+                "kind": kind,
+                "test": test,
+                "used": f"{len(used)} of {len(part)}",
+                "first used": str(used.min()) if len(used) else "-",
+                "bits at first": part["effect_bits"].iloc[0],
+                "bits at last": part["effect_bits"].iloc[-1],
+            }
+        )
+    terminal.table(pd.DataFrame(rows), "At which steps does the prediction depend on the feature?")
+    terminal.say(f"usage_over_training.csv in {out}; as a figure: xattn figures {out}")
+    terminal.summary({"out": str(out), "usage_over_training": table.to_dict("records")})
+
+
+def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:
+    """Put what is used first, and the largest effects first of each."""
+    effect = usage["rank_effect"].astype(float).abs().fillna(-1.0)
+    order = usage.assign(_used=usage["used"].astype(bool), _effect=effect)
+    return usage.loc[order.sort_values(["_used", "_effect"], ascending=False, kind="stable").index]
+
+
+def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
+    """Print the part of the tables that answers the question."""
+    alignment, alpha = found.alignment, found.settings.alpha
+    shown = ["method", "feature", "n", "lift", "lift_low", "lift_high", "chance_lift", "p_adjusted"]
+    terminal.table(
+        alignment.loc[alignment["label"] == "all", shown],
+        "Do the maps fall on the features? (lift 1: as much as their area; chance_lift: on other "
+        "images' masks)",
+    )
+    usage = found.usage
+    shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
+    terminal.table(
+        _by_effect(usage)[shown],
+        f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
+    )
+    edits = found.interventions
+    shown = ["feature", "intervention", "n", "delta_logit", "control_delta_logit", "flip_rate"]
+    shown += ["control_flip_rate", "p_adjusted"]
+    terminal.table(
+        edits[shown],
+        "What happens to the log odds when the feature is removed or inserted? (control: the same "
+        "edit where it is not)",
+    )
+    if found.interventions_by_class is not None:
+        changed = edits[edits["changes"].notna() | edits["control_changes"].notna()]
+        terminal.table(
+            changed[["feature", "intervention", "n", "changes", "control_changes"]],
+            "Which decisions change, and how many?",
+        )
+    _show_apart(
+        terminal,
+        found.bias,
+        "gap",
+        ["metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"],
+        "Is the model better or worse where the artifact is, or on images of the group?",
+        alpha,
+        always="balanced_accuracy",
+    )
+    _show_apart(
+        terminal,
+        found.fairness,
+        "value",
+        ["metric", "categories", "value", "low", "high", "chance", "p_adjusted"],
+        "How far are rates of two groups apart, at most? (chance: of groups drawn at random)",
+        alpha,
+        always="equalized_odds_difference",
+    )
+    agreement = found.agreement
+    shown = ["method_a", "method_b", "n", "rank_correlation", "chance_rank_correlation"]
+    shown += ["overlap", "chance_overlap", "p_adjusted"]
+    terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
+    terminal.table(found.verdicts[["feature", "kind", "verdict"]], "What follows")
+
+
+def _show_apart(
+    terminal: Terminal,
+    table: pd.DataFrame,
+    value: str,
+    shown: list[str],
+    title: str,
+    alpha: float,
+    always: str,
+) -> None:
+    """Print what sets groups apart: significant rows first, then one row a feature; the features
+    without any number are named in a line."""
+    from xattn.analysis.groups.found import found_first, too_few
+
+    ordered = found_first(table, value, alpha)
+    significant = ordered["p_adjusted"] < alpha
+    kept = ordered[significant | (ordered["metric"] == always)]
+    if len(kept) or not len(table):
+        terminal.table(kept[["feature", *shown]][:MOST_ROWS], title)
+    if len(kept) > MOST_ROWS:
+        hidden = int(significant[kept.index[MOST_ROWS:]].sum())
+        terminal.say(f"{len(kept) - MOST_ROWS} more rows, {hidden} of them significant")
+    if line := too_few(table, value):
+        terminal.say(line)
