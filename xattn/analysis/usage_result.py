@@ -30,7 +30,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
         verdicts: one row per feature: what follows.
         interventions_by_class: with more than two classes, what edits do to each class's score;
             None where there is no such table.
-        positive: class that the score and the rates speak of, "" if each stands for itself.
+        positive: positive class of the score and the rates, "" if each stands for itself.
         sentence: what is held against what, where a choice of classes changes every number; or "".
         settings: what all this was measured with.
         notes: what could not be measured, and what must be known to read the tables.

@@ -1,4 +1,4 @@
-"""Options that several commands share, each written once."""
+"""Options of several commands, each written once."""
 
 from __future__ import annotations
 

@@ -11,7 +11,8 @@ from xattn.errors import UsageError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.records import published_by
 from xattn.models.checkpoints.transforms import to_preprocessing
-from xattn.models.interface import Model
+from xattn.models.interface import Model, class_names
+from xattn.settings.load import LoadSettings
 
 
 def wrap(
@@ -66,13 +67,17 @@ def wrap(
     else:
         read = to_preprocessing(given)
         source = "the call" if isinstance(given, Preprocessing) else "the transform in the call"
+    asked = LoadSettings(
+        arch=None if arch == "custom" else arch, classes=class_names(classes),
+        target_layer=target_layer, outputs=outputs, output=output,
+    )  # fmt: skip
     return Model(
         module,
         classes,
         read,
         architecture=arch,
         target_layer=target_layer,
-        source={"normalisation": source},
+        source={"normalisation": source, "asked": asked},
         outputs=outputs,
         output=output,
     )

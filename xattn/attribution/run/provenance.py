@@ -16,6 +16,7 @@ from xattn.models.interface import Model
 from xattn.paths import relative_to
 from xattn.runs import RunFolder
 from xattn.runs.record import versions
+from xattn.settings.load import LoadSettings
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow")
 """What maps depend on: their versions stand in the record of a run."""
@@ -74,14 +75,12 @@ def describe_loading(model: Model, base: Path) -> dict[str, Any]:
         `checkpoint`, None of a model that was wrapped in memory; `options`, of `LoadSettings`;
         `in_python`, what was said that no option says.
     """
-    asked, path = model.source.get("asked"), model.source.get("path")
-    if asked is None or path is None:
-        return {"checkpoint": None, "options": {}, "in_python": []}
-    in_python = asked.unsaid()
-    if model.preprocessing != model.source["preprocessing"]:
+    asked = model.source.get("asked", LoadSettings())
+    path, in_python = model.source.get("path"), asked.unsaid()
+    if path is not None and model.preprocessing != model.source["preprocessing"]:
         in_python.append("preprocessing")
     return {
-        "checkpoint": relative_to(path, base),
+        "checkpoint": None if path is None else relative_to(path, base),
         "options": asked.to_dict(base),
         "in_python": in_python,
     }
