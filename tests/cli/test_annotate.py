@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import xattn.cli
-from tests.annotations.downloads import picture, table
+from tests.annotations.downloads import image, table
 from xattn.annotations import read_annotations
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for i, name in enumerate(("MEL/a.png", "NV/b.png", "BCC/c.png")):
-        picture(tmp_path / "data" / name, i)
+        image(tmp_path / "data" / name, i)
     return tmp_path / "data"
 
 
