@@ -13,6 +13,12 @@ import xattn.cli
 from xattn.runs.calls import record_call
 
 
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test loads is none of the others'."""
+    monkeypatch.setattr("xattn.plugins._files", [])
+
+
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
     path = tmp_path / "my lab's.py"

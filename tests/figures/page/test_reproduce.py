@@ -81,6 +81,12 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
 """For each option another value than its default."""
 
 
+@pytest.fixture(autouse=True)
+def no_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test loads is none of the others'."""
+    monkeypatch.setattr("xattn.plugins._files", [])
+
+
 @pytest.mark.parametrize("kind", OTHER)
 def test_every_option_has_another_value_here(kind) -> None:
     options = {name for name, option in kind.options().items() if option.flags}
