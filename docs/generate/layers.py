@@ -1,4 +1,4 @@
-"""The picture and the table of docs/architecture.md, from the import contract in pyproject.toml.
+"""The figure and the table of docs/architecture.md, from the import contract in pyproject.toml.
 
 `python docs/generate/layers.py` writes both anew; a test compares them.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
-PICTURE = ROOT / "docs" / "images" / "architecture.svg"
+FIGURE = ROOT / "docs" / "images" / "architecture.svg"
 MARKED = re.compile(r"(<!-- packages -->\n)(.*?)(<!-- end of packages -->)", re.DOTALL)
 
 _WIDTH, _ROW, _GAP = 880, 72, 10
@@ -34,7 +34,7 @@ def summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0].rstrip(".")
 
 
-def picture() -> str:
+def figure() -> str:
     """Return the drawing: a row a layer, a box a package; imports go down."""
     rows = layers()
     height = len(rows) * (_ROW + _GAP) + _GAP
@@ -96,5 +96,5 @@ def renewed(markdown: str) -> str:
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(picture(), encoding="utf-8")
+    FIGURE.write_text(figure(), encoding="utf-8")
     PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -21,9 +21,9 @@ def layers(monkeypatch):
     return layers
 
 
-def test_picture_and_table_are_those_of_the_contract(layers):
+def test_figure_and_table_are_those_of_the_contract(layers):
     way_out = "run `python docs/generate/layers.py`"
-    assert layers.PICTURE.read_text(encoding="utf-8") == layers.picture(), way_out
+    assert layers.FIGURE.read_text(encoding="utf-8") == layers.figure(), way_out
     assert layers.renewed(PAGE) == PAGE, way_out
 
 

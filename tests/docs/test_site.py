@@ -67,7 +67,7 @@ def test_the_search_finds_a_word_without_a_server(site, chromium):
         assert tab.complaints == []
 
 
-def test_no_page_loads_a_font_script_or_picture_from_elsewhere(site):
+def test_no_page_loads_a_font_script_or_image_from_elsewhere(site):
     for page in site.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         assert 'src="http' not in text, page.name

@@ -24,7 +24,7 @@ FINISHED = {
     "docs/report.md": ["xattn-run", "resnet18", "resnet18-ga"],
     "docs/figures.md": ["xattn-run", "run-a", "run-b", "runs/resnet18", "runs/resnet18-ga"],
 }
-"""Pages that speak of runs that are there already, and how they call them."""
+"""Pages that take finished runs for given, and what they call them."""
 
 
 def furnish(folder: Path, images: int = 12) -> None:
@@ -73,7 +73,7 @@ def finish(folder: Path) -> None:
 
 
 def copy_for(page: str, workshop: Path, to: Path) -> None:
-    """Give a page its own copy of the workshop, with the finished runs that it speaks of."""
+    """Give a page its own copy of the workshop, with the finished runs that it takes for given."""
     ignored = shutil.ignore_patterns("finished")
     shutil.copytree(workshop, to, symlinks=True, ignore=ignored, dirs_exist_ok=True)
     for name in FINISHED.get(page, []):
