@@ -1,56 +1,52 @@
-import itertools
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from xattn.stats.paired import auc_influence, delong, mcnemar, sign_flip_p
+from xattn.stats.paired import auc_influence, clustered_mcnemar, delong, exact_mcnemar_p
 
 
-def hits(n, seeds=1, share=0.75, seed=0):
-    return np.random.default_rng(seed).random((seeds, n)) < share
+def hits(n, seeds=1, fraction=0.75, seed=0):
+    return np.random.default_rng(seed).random((seeds, n)) < fraction
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_with_one_seed_and_no_groups_it_is_mcnemars_exact_test(seed):
-    a, b = hits(200, share=0.8, seed=seed), hits(200, share=0.7, seed=seed + 100)
+    a, b = hits(200, fraction=0.8, seed=seed), hits(200, fraction=0.7, seed=seed + 100)
     table = [[(a & b).sum(), (a & ~b).sum()], [(~a & b).sum(), (~a & ~b).sum()]]
-    got = mcnemar(a, b, np.arange(200))
+    got = clustered_mcnemar(a, b, np.arange(200))
     assert got.p_value == pytest.approx(statsmodels_mcnemar(table, exact=True).pvalue, abs=1e-12)
     assert got.difference == pytest.approx(a.mean() - b.mean())
     assert got.effect == pytest.approx(table[0][1] / table[1][0])
 
 
-@settings(deadline=None, max_examples=60)
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=10))
-def test_the_share_of_sign_patterns_is_that_of_counting_them(scores):
-    sums = [abs(np.dot(scores, signs)) for signs in itertools.product([-1, 1], repeat=len(scores))]
-    expected = np.mean(np.array(sums) >= abs(sum(scores)))
-    assert sign_flip_p(np.array(scores)) == pytest.approx(expected, abs=1e-11)
+def test_of_independent_images_it_is_the_binomial_test_of_what_differs():
+    first = np.array([True] * 9 + [False] * 3)
+    second = np.array([True] * 2 + [False] * 9 + [True])
+    assert exact_mcnemar_p(first, second) == pytest.approx(binomtest(1, 8).pvalue)
+    assert np.isnan(exact_mcnemar_p(first[:0], first[:0]))
 
 
 def test_groups_are_exchanged_whole():
     """Four groups of three images, one model right on all: 2 of 16 patterns, not of 4096."""
     a, b = np.ones((1, 12), bool), np.zeros((1, 12), bool)
-    assert mcnemar(a, b, np.repeat(np.arange(4), 3)).p_value == pytest.approx(2 / 16)
-    assert mcnemar(a, b, np.arange(12)).p_value == pytest.approx(2 / 4096)
+    assert clustered_mcnemar(a, b, np.repeat(np.arange(4), 3)).p_value == pytest.approx(2 / 16)
+    assert clustered_mcnemar(a, b, np.arange(12)).p_value == pytest.approx(2 / 4096)
 
 
 def test_seeds_are_averaged():
     a, b = hits(100, 3), hits(100, 2, seed=1)
-    got = mcnemar(a, b, np.arange(100))
+    got = clustered_mcnemar(a, b, np.arange(100))
     assert got.difference == pytest.approx(a.mean() - b.mean())
     assert got.low < got.difference < got.high
-    doubled = mcnemar(np.repeat(a, 2, axis=0), np.repeat(b, 2, axis=0), np.arange(100))
+    doubled = clustered_mcnemar(np.repeat(a, 2, axis=0), np.repeat(b, 2, axis=0), np.arange(100))
     assert doubled.p_value == pytest.approx(got.p_value, abs=1e-11)
 
 
 def test_models_that_are_right_on_the_same_images_do_not_differ():
     a = hits(50)
-    assert mcnemar(a, a, np.arange(50)).p_value == 1.0
+    assert clustered_mcnemar(a, a, np.arange(50)).p_value == 1.0
 
 
 def slow_delong(x, y):

@@ -1,4 +1,4 @@
-"""Tests on the same test images: are these trained networks right on different shares of them?
+"""Tests on the same test images: are these trained networks right on different ones of them?
 
 They speak of the networks that were trained, not of their architectures: two seeds of one
 architecture may differ significantly. Quantities are means over a model's seeds, so that with one
@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from xattn.stats.two_samples import NAN, Outcome
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-Z_95 = float(stats.norm.isf(0.025))
+from xattn.stats.arrays import Codes, Floats
+from xattn.stats.intervals import Z_95
+from xattn.stats.sign_flip import exact_sign_flip_p
+from xattn.stats.two_samples import NAN, DifferenceTest
 
 
-def mcnemar(hit_a: NDArray[np.bool_], hit_b: NDArray[np.bool_], group: NDArray[np.intp]) -> Outcome:
+def clustered_mcnemar(
+    hit_a: NDArray[np.bool_], hit_b: NDArray[np.bool_], group: Codes
+) -> DifferenceTest:
     """Return McNemar's exact test (1947) of equal accuracy, for seeds and groups.
 
     With one network on each side and no groups: of the images that one gets right and the other
     wrong, half should fall to each side. In general every group has a score, the sum over its
-    images of the difference of the shares of seeds that are right; exchanging the two models
-    within a group turns its sign, and the p-value is the exact share of all sign patterns with as
-    large a sum. The interval is normal, with the groups' variance. The effect is the odds ratio:
+    images of the difference of the fractions of seeds that are right; exchanging the two models
+    within a group turns its sign, and the p-value is the exact fraction of all sign patterns with
+    as large a sum. The interval is normal, with the groups' variance. The effect is the odds ratio:
     (a right, b wrong) / (b right, a wrong), in pairs of seeds.
 
     Args:
@@ -41,44 +41,38 @@ def mcnemar(hit_a: NDArray[np.bool_], hit_b: NDArray[np.bool_], group: NDArray[n
     error = _clustered_error(score / scale, group)
     won = float((hit_a.mean(axis=0) * (1 - hit_b.mean(axis=0))).sum())
     lost = float((hit_b.mean(axis=0) * (1 - hit_a.mean(axis=0))).sum())
-    return Outcome(
+    return DifferenceTest(
         difference,
         difference - Z_95 * error,
         difference + Z_95 * error,
         float(of_group.sum() / scale),
-        sign_flip_p(of_group),
+        exact_sign_flip_p(of_group),
         n,
         won / lost if lost else NAN,
     )
 
 
-def sign_flip_p(scores: Ints) -> float:
-    """Return the share of all 2^n sign patterns whose sum is at least as far from 0.
+def exact_mcnemar_p(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Return the exact p-value of McNemar's test (1947) of two yes/no outcomes of the same images.
 
-    Exact: the sum's distribution on the whole numbers is the inverse Fourier transform of the
-    product of cosines. Accurate to 1e-12, below which p is given as 1e-12.
+    Takes images as independent; `clustered_mcnemar` is for groups and seeds.
 
     Args:
-        scores: (n,) whole numbers.
+        first, second: (n,) the outcomes.
+
+    Returns:
+        The two-sided p-value; NaN of no images.
     """
-    size, times = np.unique(np.abs(scores[scores != 0]), return_counts=True)
-    if not len(size):
-        return 1.0
-    divisor = int(np.gcd.reduce(size))
-    size, observed = size // divisor, abs(int(scores.sum())) // divisor
-    reach = int((size * times).sum())
-    points = 2 * reach + 1
-    angle = 2 * np.pi * np.arange(reach + 1) / points
-    wave = np.ones(reach + 1)
-    for value, count in zip(size, times, strict=True):
-        wave *= np.cos(angle * value) ** int(count)
-    share = np.fft.irfft(wave, points)  # of the sums 0, 1, ..., reach, -reach, ..., -1
-    p = share[observed : reach + 1].sum() * (2 if observed else 1)
-    p = 1.0 if not observed else p
-    return float(min(1.0, max(p, 1e-12)))
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    if not len(first):
+        return NAN
+    table = np.zeros((2, 2), dtype=int)
+    np.add.at(table, (first.astype(int), second.astype(int)), 1)
+    return float(mcnemar(table, exact=True).pvalue)
 
 
-def _clustered_error(values: Floats, group: NDArray[np.intp]) -> float:
+def _clustered_error(values: Floats, group: Codes) -> float:
     """Return the standard error of the mean of values (n,), groups being independent."""
     centred = np.bincount(group, values - values.mean())
     k = len(centred)
@@ -86,7 +80,7 @@ def _clustered_error(values: Floats, group: NDArray[np.intp]) -> float:
 
 
 def auc_influence(
-    scores: Floats, positive: NDArray[np.bool_], group: NDArray[np.intp]
+    scores: Floats, positive: NDArray[np.bool_], group: Codes
 ) -> tuple[Floats, Floats]:
     """Return the AUC of each model, and what each group adds to its error: (R,), (R, groups).
 
@@ -103,7 +97,7 @@ def auc_influence(
     m, n = len(inside), len(outside)
     among_all = stats.rankdata(scores, axis=1)
     among_own = [stats.rankdata(scores[:, rows], axis=1) for rows in (inside, outside)]
-    above = (among_all[:, inside] - among_own[0]) / n  # share of negatives below each positive
+    above = (among_all[:, inside] - among_own[0]) / n  # fraction of negatives below each positive
     below = 1 - (among_all[:, outside] - among_own[1]) / m
     auc = above.mean(axis=1)
     influence = np.empty_like(among_all)
@@ -118,7 +112,7 @@ def auc_influence(
 
 def delong(
     auc_a: Floats, auc_b: Floats, influence_a: Floats, influence_b: Floats, n: int
-) -> Outcome:
+) -> DifferenceTest:
     """Return DeLong's test of equal AUC, of the means over each model's seeds.
 
     Args:
@@ -130,11 +124,11 @@ def delong(
     error = float(np.linalg.norm(influence_a.mean(axis=0) - influence_b.mean(axis=0)))
     if not error > 1e-12:
         same = abs(difference) < 1e-12 and not np.isnan(error)
-        return Outcome(
+        return DifferenceTest(
             difference, statistic=0.0 if same else NAN, p_value=1.0 if same else NAN, n=n
         )
     z = difference / error
-    return Outcome(
+    return DifferenceTest(
         difference,
         difference - Z_95 * error,
         difference + Z_95 * error,

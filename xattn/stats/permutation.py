@@ -4,7 +4,7 @@
       │  ╲      │          Within a label nothing but chance decides which image has which
       │   label │          feature value, so any reshuffling there is as likely as the one seen.
       ▼  ╱   ▼  ?          Images of one group (lesion, patient, slide) are alike, so groups move
-    prediction             as wholes and only to places where a group of the same make-up was.
+    prediction             as wholes and only to places where a group of the same composition was.
 
 A test that compares the observed statistic with the same statistic on such permutations holds
 its level exactly, in samples of any size and for any distribution (Berrett et al., JRSS-B 2020,
@@ -26,7 +26,7 @@ from xattn.stats.codes import codes, group_codes
 
 @dataclass(frozen=True)
 class Stratum:
-    """Groups of one make-up, which can stand in for each other.
+    """Groups of one composition, which can stand in for each other.
 
     Attributes:
         composition: label -> how many images of it each of these groups holds.

@@ -12,23 +12,22 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial.legendre import leggauss
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import gammaln, ndtr
 
-Floats = NDArray[np.float64]
+from xattn.stats.arrays import Floats
 
 NAN = float("nan")
 POWER = 0.8
 
 _NODES, _WEIGHTS = (0.5 * part for part in leggauss(200))
 _NODES = _NODES + 0.5
-"""Nodes and weights of an integral over (0, 1), the share of a distribution."""
+"""Nodes and weights of an integral over (0, 1), the quantile level of a distribution."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DifferenceTest:
     """What one test says of a difference a - b.
 
     Attributes:
@@ -97,7 +96,7 @@ def _variance(values: Floats) -> float:
     return float(np.var(values, ddof=1))
 
 
-def welch(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
+def welch(a: Floats, b: Floats, level: float = 0.95) -> DifferenceTest:
     """Return Welch's t test (1947) of the means, which needs no equal spread.
 
     The effect is Hedges' g (1981), the difference in pooled standard deviations, corrected for
@@ -110,14 +109,14 @@ def welch(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
     """
     n, difference = len(a) + len(b), float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
-        return Outcome(difference, n=n)
+        return DifferenceTest(difference, n=n)
     spread = Spread.of(a, b)
     if spread.error == 0:
-        return Outcome(difference, difference, difference, n=n)
+        return DifferenceTest(difference, difference, difference, n=n)
     t = difference / spread.error
     half = float(stats.t.isf((1 - level) / 2, spread.df)) * spread.error
     p = 2 * float(stats.t.sf(abs(t), spread.df))
-    return Outcome(
+    return DifferenceTest(
         difference, difference - half, difference + half, t, p, n, *hedges_g(a, b, level)
     )
 
@@ -132,16 +131,16 @@ def hedges_g(a: Floats, b: Floats, level: float = 0.95) -> tuple[float, float, f
     t = float(np.mean(a) - np.mean(b)) / (pooled**0.5 * scale)
     correction = float(np.exp(gammaln(df / 2) - gammaln((df - 1) / 2))) / (df / 2) ** 0.5
     tail = (1 - level) / 2
-    low, high = (_noncentrality(t, df, share) for share in (1 - tail, tail))
+    low, high = (_noncentrality(t, df, fraction) for fraction in (1 - tail, tail))
     g, low, high = (float(correction * scale * value) for value in (t, low, high))
     return g, low, high
 
 
-def _noncentrality(t: float, df: int, share: float) -> float:
-    """Return the noncentrality under which a share of all t lies below this one."""
+def _noncentrality(t: float, df: int, fraction: float) -> float:
+    """Return the noncentrality under which a fraction of all t lies below this one."""
     reach = 2 * abs(t) + 20
     at = np.array([t])
-    return float(brentq(lambda d: noncentral_t(at, df, d)[0] - share, -reach, reach))
+    return float(brentq(lambda d: noncentral_t(at, df, d)[0] - fraction, -reach, reach))
 
 
 def noncentral_t(t: Floats, df: float, shift: float) -> Floats:
@@ -149,8 +148,8 @@ def noncentral_t(t: Floats, df: float, shift: float) -> Floats:
 
     The mean over the chi distribution of the normal one; scipy's own is NaN at many places.
     """
-    share: Floats = ndtr(t[:, None] * _spread(df) - shift) @ _WEIGHTS
-    return share
+    fraction: Floats = ndtr(t[:, None] * _spread(df) - shift) @ _WEIGHTS
+    return fraction
 
 
 @lru_cache(maxsize=256)
@@ -160,7 +159,7 @@ def _spread(df: float) -> Floats:
     return values
 
 
-def wilcoxon(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
+def wilcoxon(a: Floats, b: Floats, level: float = 0.95) -> DifferenceTest:
     """Return Wilcoxon's signed rank test (1945) of pairs, exact without ties or zeros.
 
     The difference is the median of the pairs' averages (Hodges and Lehmann 1963), its interval
@@ -176,17 +175,19 @@ def wilcoxon(a: Floats, b: Floats, level: float = 0.95) -> Outcome:
     i, j = np.triu_indices(n)
     walsh = np.sort((each[i] + each[j]) / 2)
     if n < 2:
-        return Outcome(float(np.median(walsh)) if n else NAN, n=n)
+        return DifferenceTest(float(np.median(walsh)) if n else NAN, n=n)
     low, high = _walsh_interval(walsh, n, level)
     moved = each[each != 0]
     if not len(moved):
-        return Outcome(0.0, low, high, 0.0, 1.0, n, 0.0)
+        return DifferenceTest(0.0, low, high, 0.0, 1.0, n, 0.0)
     tied = len(np.unique(np.abs(moved))) < len(moved)
     result = stats.wilcoxon(moved, method="asymptotic" if tied and n > 25 else _method(tied, n))
     ranks = stats.rankdata(np.abs(moved))
     effect = float((ranks * np.sign(moved)).sum() / ranks.sum())
     middle = float(np.median(walsh))
-    return Outcome(middle, low, high, float(result.statistic), float(result.pvalue), n, effect)
+    return DifferenceTest(
+        middle, low, high, float(result.statistic), float(result.pvalue), n, effect
+    )
 
 
 def _method(tied: bool, n: int) -> str | stats.PermutationMethod:
@@ -240,20 +241,20 @@ def belief(a: Floats, b: Floats, rope: float, level: float = 0.95) -> Belief | N
     (mean_a, error_a, df_a), (mean_b, error_b, df_b) = parts
     mean = mean_a + error_a * stats.t.ppf(_NODES, df_a)
 
-    def share_below(limit: float) -> float:
+    def fraction_below(limit: float) -> float:
         return float(stats.t.sf((mean - limit - mean_b) / error_b, df_b) @ _WEIGHTS)
 
     middle, reach = mean_a - mean_b, error_a + error_b
     tail = (1 - level) / 2
-    low, high = (_solve(share_below, share, middle, reach) for share in (tail, 1 - tail))
-    below, not_above = share_below(-rope), share_below(rope)
+    low, high = (_solve(fraction_below, fraction, middle, reach) for fraction in (tail, 1 - tail))
+    below, not_above = fraction_below(-rope), fraction_below(rope)
     return Belief(low, high, 1 - not_above, not_above - below, below)
 
 
 def _solve(
-    share_below: Callable[[float], float], share: float, middle: float, reach: float
+    fraction_below: Callable[[float], float], fraction: float, middle: float, reach: float
 ) -> float:
     step = 4 * reach
-    while not share_below(middle - step) < share < share_below(middle + step):
+    while not fraction_below(middle - step) < fraction < fraction_below(middle + step):
         step *= 4
-    return float(brentq(lambda x: share_below(x) - share, middle - step, middle + step))
+    return float(brentq(lambda x: fraction_below(x) - fraction, middle - step, middle + step))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from xattn.stats.arrays import Floats
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -35,10 +35,10 @@ class Scores:
         n: number of images.
         groups: number of groups that were resampled.
         chance: balanced accuracy of guessing; that of AUC is 0.5.
-        balanced_accuracy: mean over classes of the share that was predicted right, [0, 1].
+        balanced_accuracy: mean over classes of the fraction that was predicted right, [0, 1].
         auc: area under the ROC curve, [0, 1]; with more than two classes the mean of each class
             against the rest.
-        sensitivity: class -> share of its images that was predicted as it.
+        sensitivity: class -> fraction of its images that was predicted as it.
     """
 
     n: int
@@ -100,7 +100,7 @@ def score(
 
 
 def sensitivities(logits: Floats, labels: NDArray[np.intp], weights: Floats) -> Floats:
-    """Return the share (b, classes) of each class's weight that is predicted right.
+    """Return the fraction (b, classes) of each class's weight that is predicted right.
 
     Args:
         logits: (n, classes).
@@ -110,8 +110,8 @@ def sensitivities(logits: Floats, labels: NDArray[np.intp], weights: Floats) -> 
     is_class = np.eye(logits.shape[1])[labels]  # (n, classes)
     right = is_class * (logits.argmax(1) == labels)[:, None]
     with np.errstate(invalid="ignore"):
-        share: Floats = (weights @ right) / (weights @ is_class)
-    return share
+        fraction: Floats = (weights @ right) / (weights @ is_class)
+    return fraction
 
 
 def auc(logits: Floats, labels: NDArray[np.intp], weights: Floats) -> Floats:

@@ -12,7 +12,7 @@ from xattn.analysis.comparison.ranks import rank_models
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.comparison.testsets import SharedImages
 from xattn.stats.codes import group_codes
-from xattn.stats.paired import delong, mcnemar
+from xattn.stats.paired import clustered_mcnemar, delong
 from xattn.stats.two_samples import Spread, belief, welch, wilcoxon
 
 pytestmark = pytest.mark.slow
@@ -117,7 +117,7 @@ def image_tests(seen, seeds, group=None):
     own = SharedImages(seen.split, seen.logits, seen.truth, group, seen.classes)
     auc, influence = own.areas
     return {
-        "mcnemar": mcnemar(own.hits[:seeds], own.hits[seeds:], group),
+        "mcnemar": clustered_mcnemar(own.hits[:seeds], own.hits[seeds:], group),
         "delong": delong(
             auc[:seeds], auc[seeds:], influence[:seeds], influence[seeds:], len(own.truth)
         ),

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
-from xattn.stats.two_samples import Belief, Outcome
+from xattn.stats.two_samples import Belief, DifferenceTest
 
-NOTHING = Outcome(0.01, p_value=0.5)
+NOTHING = DifferenceTest(0.01, p_value=0.5)
 FINDING = Finding(
     a="new", b="old", split="test", metric="balanced_accuracy", seeds=(5, 5),
-    welch=Outcome(0.02, -0.01, 0.05, 1.5, 0.2), p_adjusted=0.2, smallest=0.04,
+    welch=DifferenceTest(0.02, -0.01, 0.05, 1.5, 0.2), p_adjusted=0.2, smallest=0.04,
     belief=Belief(-0.01, 0.05, 0.6, 0.3, 0.1), rope=0.01,
     over_images={"mcnemar": (NOTHING, 0.5), "delong": (NOTHING, 0.6)}, alpha=0.05,
 )  # fmt: skip
@@ -51,9 +51,9 @@ def test_the_posterior_decides_from_95_percent(shares, lower, expected):
         ({"belief": Belief(-0.005, 0.005, 0.01, 0.98, 0.01)}, "equivalent for practical purposes"),
         ({"seeds": (1, 1)}, "one seed each cannot tell"),
         ({"seeds": (1, 3)}, "1 and 3 seeds cannot tell"),
-        ({"welch": Outcome(0.02, 0.02, 0.02)}, "the seeds of each are all alike"),
-        ({"welch": Outcome(0.0, -0.1, 0.1, 0.0, 1.0)}, "differs by less than 0.001"),
-        ({"welch": Outcome(-0.02, -0.1, 0.1, -1.0, 0.4)}, "balanced accuracy is 0.020 lower"),
+        ({"welch": DifferenceTest(0.02, 0.02, 0.02)}, "the seeds of each are all alike"),
+        ({"welch": DifferenceTest(0.0, -0.1, 0.1, 0.0, 1.0)}, "differs by less than 0.001"),
+        ({"welch": DifferenceTest(-0.02, -0.1, 0.1, -1.0, 0.4)}, "accuracy is 0.020 lower"),
         ({}, "do not differ for certain (McNemar p 0.500 and DeLong p 0.600)"),
     ],
 )  # fmt: skip
@@ -71,5 +71,5 @@ def test_the_sentence_says_what_can_be_concluded(change, words):
 )
 def test_the_images_speak_of_the_trained_networks(accuracy, auc, words):
     tests = {"mcnemar": accuracy, "delong": auc}
-    told = {name: (Outcome(d, p_value=p), p) for name, (d, p) in tests.items()}
+    told = {name: (DifferenceTest(d, p_value=p), p) for name, (d, p) in tests.items()}
     assert words in sentence(replace(FINDING, over_images=told))

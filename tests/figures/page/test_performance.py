@@ -1,9 +1,12 @@
-import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.proportion import proportion_confint
 
-from xattn.figures.page.performance import performance, wilson
+from xattn.figures.page.performance import (
+    COUNTED_SINGLY,
+    OVER_GROUPS,
+    as_evaluated,
+    performance,
+)
 
 CLASSES = ["benign", "malignant"]
 
@@ -11,14 +14,6 @@ CLASSES = ["benign", "malignant"]
 def predictions(*cells: tuple[str | None, str, int]) -> pd.DataFrame:
     rows = [(label, predicted) for label, predicted, n in cells for _ in range(n)]
     return pd.DataFrame(rows, columns=["label", "predicted"])
-
-
-@pytest.mark.parametrize(("hits", "n"), [(0, 10), (3, 10), (10, 10), (519, 2594)])
-def test_wilson_agrees_with_statsmodels(hits, n):
-    low, high = proportion_confint(hits, n, method="wilson")
-    rate = wilson(hits, n)
-    assert rate.value == hits / n
-    assert (rate.low, rate.high) == pytest.approx((low, high))
 
 
 def test_balanced_accuracy_is_the_mean_recall_whatever_the_class_sizes():
@@ -54,17 +49,41 @@ def test_without_two_labelled_classes_there_is_no_performance(table):
     assert performance(table, CLASSES) is None
 
 
-@pytest.mark.slow
-def test_the_interval_covers_the_truth_in_about_95_of_100_samples():
-    rng, recalls, sizes, repeats = np.random.default_rng(0), (0.95, 0.7), (300, 40), 400
-    covered = 0
-    for _ in range(repeats):
-        hits = [rng.binomial(n, p) for n, p in zip(sizes, recalls, strict=True)]
-        cells = [
-            ("benign", "benign", hits[0]), ("benign", "malignant", sizes[0] - hits[0]),
-            ("malignant", "malignant", hits[1]), ("malignant", "benign", sizes[1] - hits[1]),
-        ]  # fmt: skip
-        rate = performance(predictions(*cells), CLASSES).balanced_accuracy
-        covered += rate.low <= np.mean(recalls) <= rate.high
-    # Binomial(400, 0.95): 4.5 standard deviations to either side.
-    assert abs(covered / repeats - 0.95) < 0.05
+def evaluated(split="test", n=110, sensitivities=(0.9, 0.5), balanced=0.7):
+    """performance.csv of two classes, with limits that no closed form would give."""
+    rows = [("balanced_accuracy", "all", balanced)]
+    rows += [("sensitivity", c, v) for c, v in zip(CLASSES, sensitivities, strict=True)]
+    facts = {"split": split, "domain": "all", "n": n, "low": 0.11, "high": 0.99}
+    return pd.DataFrame([{"metric": m, "class": c, "value": v, **facts} for m, c, v in rows])
+
+
+SCORED = predictions(
+    ("benign", "benign", 90), ("benign", "malignant", 10),
+    ("malignant", "malignant", 5), ("malignant", "benign", 5),
+)  # fmt: skip
+
+
+def test_one_number_has_one_interval_that_of_the_evaluation():
+    scores = as_evaluated(performance(SCORED, CLASSES), evaluated())
+    rates = (scores.balanced_accuracy, *scores.recall.values())
+    assert {(r.low, r.high) for r in rates} == {(0.11, 0.99)}
+    assert [r.value for r in rates] == pytest.approx([0.7, 0.9, 0.5])
+    assert scores.intervals == OVER_GROUPS
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        None,
+        evaluated(n=109),
+        evaluated(balanced=0.71),
+        evaluated(sensitivities=(0.8, 0.6)),
+        evaluated(split="ood-test"),
+        evaluated()[:2],
+    ],
+    ids=["none", "other images", "other value", "other recalls", "a gap", "a class is missing"],
+)
+def test_an_evaluation_of_other_images_leaves_the_interval_as_it_is(table):
+    scores = performance(SCORED, CLASSES)
+    assert as_evaluated(scores, table) == scores
+    assert scores.intervals == COUNTED_SINGLY

@@ -15,8 +15,8 @@ from xattn.analysis.comparison.testsets import SharedImages
 from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.stats.adjust import holm
-from xattn.stats.paired import delong, mcnemar
-from xattn.stats.two_samples import NAN, Belief, Outcome, Spread, belief, welch, wilcoxon
+from xattn.stats.paired import clustered_mcnemar, delong
+from xattn.stats.two_samples import NAN, Belief, DifferenceTest, Spread, belief, welch, wilcoxon
 
 OVER_IMAGES = {"mcnemar": "accuracy", "delong": "auc"}
 """Tests on the same images, and the metric that each is about."""
@@ -38,7 +38,7 @@ class PairTests:
     split: str
     seeds: tuple[int, int]
     over_seeds: Mapping[str, SeedTests]
-    over_images: Mapping[str, Outcome]
+    over_images: Mapping[str, DifferenceTest]
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Give the rows of comparison.csv, without what needs all pairs."""
@@ -56,15 +56,15 @@ class PairTests:
 class SeedTests:
     """The tests over seeds of one metric; None where there are too few seeds."""
 
-    welch: Outcome
-    wilcoxon: Outcome | None
+    welch: DifferenceTest
+    wilcoxon: DifferenceTest | None
     spread: Spread | None
     belief: Belief | None
 
     def believed(self, metric: str) -> dict[str, Any]:
         """Return the columns of the Bayesian row."""
         lower, held = metric in LOWER_IS_BETTER, self.belief
-        outcome = Outcome(self.welch.difference, n=self.welch.n)
+        outcome = DifferenceTest(self.welch.difference, n=self.welch.n)
         said = {"verdict": verdict_of_belief(held, lower)}
         if held is None:
             return {**vars(outcome), **said}
@@ -95,7 +95,7 @@ def run_tests(
     shared = _shared_seeds(found, of_a, of_b)
     auc, influence = tested.areas
     over_images = {
-        "mcnemar": mcnemar(tested.hits[of_a], tested.hits[of_b], tested.group),
+        "mcnemar": clustered_mcnemar(tested.hits[of_a], tested.hits[of_b], tested.group),
         "delong": delong(auc[of_a], auc[of_b], influence[of_a], influence[of_b], len(tested.truth)),
     }
     over_seeds = {}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from xattn.stats.two_samples import Belief, Outcome
+from xattn.stats.two_samples import Belief, DifferenceTest
 
 SURE = 0.95
 """Probability from which the posterior decides."""
@@ -37,12 +37,12 @@ class Finding:
     split: str
     metric: str
     seeds: tuple[int, int]
-    welch: Outcome
+    welch: DifferenceTest
     p_adjusted: float
     smallest: float
     belief: Belief | None
     rope: float
-    over_images: Mapping[str, tuple[Outcome, float]]
+    over_images: Mapping[str, tuple[DifferenceTest, float]]
     alpha: float
     lower_is_better: bool = False
 

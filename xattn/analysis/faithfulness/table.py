@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from xattn.analysis.faithfulness.controls import CONTROLS, EDGES, RANDOM
 from xattn.analysis.faithfulness.scores import FAITHFULNESS, HIGHER_IS_BETTER, SANITY
-from xattn.analysis.interventions.outcome import sign_flip_p
 from xattn.stats.adjust import enough_permutations, holm
 from xattn.stats.codes import group_codes
 from xattn.stats.resampling import mean_interval
+from xattn.stats.sign_flip import sampled_sign_flip_p
 
 ALPHA = 0.05
 _SHORT = {RANDOM: "random", EDGES: "edges"}
@@ -84,7 +84,7 @@ def _against(
         short = _SHORT[name]
         row[short] = float(control[both].mean()) if both.any() else np.nan
         difference = (values - control)[both]
-        row[f"p_{short}"] = sign_flip_p(difference, group[both], permutations, seed)
+        row[f"p_{short}"] = sampled_sign_flip_p(difference, group[both], permutations, seed)
     return row
 
 

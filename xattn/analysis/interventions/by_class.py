@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.outcome import settled, sign_flip_p
+from xattn.analysis.interventions.outcome import settled
 from xattn.analysis.positive import Positive
 from xattn.stats.codes import group_codes
 from xattn.stats.resampling import mean_interval
+from xattn.stats.sign_flip import sampled_sign_flip_p
 
 Logits = NDArray[np.float64]
 Classes = NDArray[np.intp]
@@ -75,7 +76,7 @@ class Answers:
                 **_with_interval("delta", change, number, bootstrap, seed),
                 "control_delta_logit": _mean(elsewhere),
                 **_with_interval("excess", excess, number[paired], bootstrap, seed),
-                "p_value": sign_flip_p(excess, number[paired], permutations, seed),
+                "p_value": sampled_sign_flip_p(excess, number[paired], permutations, seed),
                 **dict(zip(("gained", "lost"), _moved(*said, i), strict=True)),
                 **dict(zip(("control_gained", "control_lost"), _moved(*beside, i), strict=True)),
             }

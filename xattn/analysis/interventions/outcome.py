@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.stats.adjust import upper_p
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import group_codes
+from xattn.stats.paired import exact_mcnemar_p
 from xattn.stats.resampling import mean_interval
-
-Array = NDArray[np.float64]
+from xattn.stats.sign_flip import sampled_sign_flip_p
 
 ROUNDING = 1e-6
 """A change that is no larger, relative to the scores, is none: float32 carries 7 digits."""
 
 
-def settled(changes: Array, scores: Array) -> Array:
+def settled(changes: Floats, scores: Floats) -> Floats:
     """Set changes to 0 that are nothing but rounding, whose sign would count as a tie broken."""
     size = max(1.0, float(np.nanmax(np.abs(scores), initial=0.0)))
-    result: Array = np.where(np.abs(changes) <= ROUNDING * size, 0.0, changes)
+    result: Floats = np.where(np.abs(changes) <= ROUNDING * size, 0.0, changes)
     return result
 
 
@@ -37,10 +37,10 @@ class Scores:
         groups: (n,) of any kind; images of one group count as dependent.
     """
 
-    before: Array
-    after: Array
-    control: Array
-    compared: Array
+    before: Floats
+    after: Floats
+    control: Floats
+    compared: Floats
     flipped: NDArray[np.bool_]
     control_flipped: NDArray[np.bool_]
     borrowed: NDArray[np.bool_]
@@ -79,50 +79,12 @@ class Scores:
             "excess_logit": _mean(excess),
             "excess_low": excess_low,
             "excess_high": excess_high,
-            "p_value": sign_flip_p(excess, number, permutations, seed),
-            "p_mcnemar": mcnemar_p(self.flipped[paired], self.control_flipped[paired]),
+            "p_value": sampled_sign_flip_p(excess, number, permutations, seed),
+            "p_mcnemar": exact_mcnemar_p(self.flipped[paired], self.control_flipped[paired]),
         }
 
-    def _interval(self, values: Array, bootstrap: int, seed: int) -> tuple[float, float]:
+    def _interval(self, values: Floats, bootstrap: int, seed: int) -> tuple[float, float]:
         return mean_interval(values, group_codes(self.groups, len(values)), bootstrap, seed)
-
-
-def sign_flip_p(
-    difference: Array, group: NDArray[np.intp], permutations: int = 999, seed: int = 0
-) -> float:
-    """Return the two-sided p-value of a mean of 0, the signs of whole groups being exchangeable.
-
-    Exact under the null that each group's differences are as likely with the opposite sign
-    (Fisher's randomisation test). NaN below two groups.
-
-    Args:
-        difference: (n,).
-        group: (n,) numbers.
-        permutations: sign patterns drawn; p is at least 1 / (1 + permutations).
-        seed: same seed, same p.
-    """
-    _, number = np.unique(group, return_inverse=True)
-    groups = int(number.max()) + 1 if len(number) else 0
-    if groups < 2 or not np.any(difference):
-        return np.nan if groups < 2 else 1.0
-    sums = np.bincount(number.reshape(-1), difference)
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], (permutations, groups))
-    means = np.abs(np.concatenate([[sums.sum()], signs @ sums]))
-    return float(upper_p(means))
-
-
-def mcnemar_p(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """Return the exact McNemar p-value of two yes/no outcomes (n,) of the same images; NaN of none.
-
-    Takes images as independent.
-    """
-    from statsmodels.stats.contingency_tables import mcnemar
-
-    if not len(first):
-        return np.nan
-    table = np.zeros((2, 2), dtype=int)
-    np.add.at(table, (first.astype(int), second.astype(int)), 1)
-    return float(mcnemar(table, exact=True).pvalue)
 
 
 def _mean(values: NDArray[Any]) -> float:

@@ -18,11 +18,12 @@ from xattn.figures.numbers import (
     readable,
     with_interval,
 )
-from xattn.figures.page.performance import Performance, Rate
+from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding, Item
 from xattn.figures.page.verdict_words import verdict_findings
 from xattn.runs.tables.names import METRICS
+from xattn.stats.intervals import Rate
 
 _MOST_NAMED = 5  # features with their numbers
 _MOST_CLASSES_SAID = 3  # in one sentence
@@ -56,18 +57,19 @@ def _performance(scores: Performance | None) -> Iterator[Finding]:
         f"balanced accuracy is {rate(scores.balanced_accuracy)}, where guessing gives "
         f"{fixed(scores.chance)}"
     )
-    how = "95 % (Wilson's, combined over classes)"
     if len(scores.recall) <= _MOST_CLASSES_SAID:
         each = [f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()]
         yield Finding(
-            f"{over} the model recognises {listed(each)}; {balanced}. Intervals are {how}."
+            f"{over} the model recognises {listed(each)}; {balanced}. Intervals are "
+            f"{scores.intervals}."
         )
         return
     items = [
         Item(readable(c), f"{_percent(r)} of {count(r.n, 'image')}")
         for c, r in scores.recall.items()
     ]
-    yield Finding(f"{over} {balanced}; intervals are {how}. The model recognises:", tuple(items))
+    says = f"{over} {balanced}; intervals are {scores.intervals}. The model recognises:"
+    yield Finding(says, tuple(items))
 
 
 def _looked_at(tables: Tables) -> Iterator[Finding]:

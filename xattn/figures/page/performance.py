@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from xattn.splits.samples import HELD_OUT
+from xattn.stats.intervals import Rate, mean_of_rates, wilson
 
-Z_95 = 1.959963984540054
-"""Quantile of the normal distribution for two-sided 95 % intervals."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A fraction of images and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-    n: int
+COUNTED_SINGLY = "95 % (Wilson's, combined over classes; each image counted as independent)"
+OVER_GROUPS = "95 % (bootstrap over groups, as in performance.csv)"
+"""Where intervals come from."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +27,7 @@ class Performance:
         chance: balanced accuracy of a guess.
         confusion: counts, a row per label, a column per predicted class.
         held_out: whether these are only images that are known to have had no part in the training.
+        intervals: where they come from, in words.
     """
 
     n: int
@@ -43,22 +36,13 @@ class Performance:
     chance: float
     confusion: pd.DataFrame
     held_out: bool = False
-
-
-def wilson(hits: int, n: int) -> Rate:
-    """Return a fraction with Wilson's 95 % interval (Wilson 1927), which holds near 0 and 1 too."""
-    p = hits / n
-    middle = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2))
-    return Rate(p, max(0.0, middle - half), min(1.0, middle + half), n)
+    intervals: str = COUNTED_SINGLY
 
 
 def performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | None:
     """Compare `predicted` with `label` over the images that have one.
 
-    The interval of balanced accuracy combines the Wilson limits of the recalls, which are
-    independent, by the method of variance estimates recovery (Zou & Donner, Statistics in
-    Medicine 2008). It counts every image as independent.
+    Intervals are closed forms (`wilson`, `mean_of_rates`) that count every image as independent.
 
     Args:
         predictions: columns label and predicted.
@@ -76,12 +60,45 @@ def performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | 
     counts = confusion.to_numpy(np.int64)
     hits = {c: int(counts[i, classes.index(c)]) for i, c in enumerate(present)}
     recall = {c: wilson(hits[c], int(counts[i].sum())) for i, c in enumerate(present)}
-    rates, k = list(recall.values()), len(recall)
-    mean = sum(r.value for r in rates) / k
-    below = math.sqrt(sum((r.value - r.low) ** 2 for r in rates)) / k
-    above = math.sqrt(sum((r.high - r.value) ** 2 for r in rates)) / k
-    balanced = Rate(mean, max(0.0, mean - below), min(1.0, mean + above), len(known))
-    return Performance(len(known), recall, balanced, 1 / k, confusion)
+    balanced = mean_of_rates(list(recall.values()))
+    return Performance(len(known), recall, balanced, 1 / len(recall), confusion)
+
+
+def as_evaluated(scores: Performance, table: pd.DataFrame | None) -> Performance:
+    """Take the intervals of performance.csv where it has the same numbers, so that both agree.
+
+    Its bootstrap over groups is the better founded: images of one lesion or patient are no
+    independent evidence. Closed forms stand where nothing was evaluated, or other images were.
+
+    Args:
+        scores: of the run's predictions.
+        table: performance.csv; None if it was not written.
+    """
+    if table is None:
+        return scores
+    table = table[(table["domain"] == "all") & (table["split"] != "ood-test")]
+    for _, own in table.groupby("split", sort=False):
+        rows = own.set_index(["metric", own["class"].astype(str)])
+        keys = [("sensitivity", name) for name in scores.recall]
+        if not {("balanced_accuracy", "all"), *keys} <= set(rows.index):
+            continue
+        balanced = rows.loc[("balanced_accuracy", "all")]
+        same = [balanced["value"], *(rows.loc[key]["value"] for key in keys)]
+        mine = [scores.balanced_accuracy.value, *(r.value for r in scores.recall.values())]
+        if balanced["n"] == scores.n and np.allclose(same, mine, rtol=0, atol=1e-5):
+            recall = {
+                name: _with_limits(rate, rows.loc[("sensitivity", name)])
+                for name, rate in scores.recall.items()
+            }
+            balanced_accuracy = _with_limits(scores.balanced_accuracy, balanced)
+            return replace(
+                scores, recall=recall, balanced_accuracy=balanced_accuracy, intervals=OVER_GROUPS
+            )
+    return scores
+
+
+def _with_limits(rate: Rate, row: pd.Series[Any]) -> Rate:
+    return replace(rate, low=float(row["low"]), high=float(row["high"]))
 
 
 def held_out_performance(predictions: pd.DataFrame, classes: list[str]) -> Performance | None:

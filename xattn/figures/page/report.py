@@ -19,7 +19,7 @@ from xattn.figures.page.gallery import MOST_BYTES as MOST_THUMBNAILS
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.listing import make_listing, positive_of, said_of
 from xattn.figures.page.model_card import model_card, model_name
-from xattn.figures.page.performance import Performance, held_out_performance
+from xattn.figures.page.performance import Performance, as_evaluated, held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
 from xattn.figures.page.settings import ReportSettings
@@ -145,6 +145,7 @@ def _content(aligned: AlignedRuns, settings: ReportSettings, target: Path) -> di
 def _part(sources: RunSources, name: str) -> Part:
     run = sources.run
     scores = held_out_performance(run.predictions.assign(label=sources.labels), run.classes)
+    scores = scores and as_evaluated(scores, sources.table("performance"))
     defects = {method: count_defects(run, method) for method in run.methods}
     return Part(
         name,

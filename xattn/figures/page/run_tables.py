@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from xattn.figures.numbers import fixed, with_interval
-from xattn.figures.page.performance import Rate
 from xattn.figures.paper.alignment import ALL_LABELS
 from xattn.figures.run_sources import RunSources
+from xattn.stats.intervals import Rate
 
 
 class Tables:
