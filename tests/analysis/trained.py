@@ -123,7 +123,7 @@ def fabricate_study(
 ) -> list[Path]:
     """Write one training per architecture and seed; skills vary over seeds with `spread`.
 
-    On o.o.d. images every network is 0.5 less able.
+    On OOD images every network is 0.5 less able.
     """
     rng = np.random.default_rng(seed)
     images = make_images(rng, sizes or {"test": 400, "ood": 400}, per_group)

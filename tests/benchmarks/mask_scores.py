@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.benchmarks.harness import Table, interleave
-from xattn.analysis.alignment.scores import RankedMaps, on_grid, positive_share
+from xattn.analysis.alignment.scores import RankedMaps, on_grid, positive_fraction
 from xattn.images import Cells
 
 N, SIDE = 64, 128
@@ -25,7 +25,7 @@ def mask_score_table() -> Table:
     cells = Cells.spread((SIDE, SIDE), (SIDE, SIDE))
 
     def ours() -> object:
-        mass = (positive_share(maps, cells) * on_grid(masks, cells)).sum(axis=1)
+        mass = (positive_fraction(maps, cells) * on_grid(masks, cells)).sum(axis=1)
         return mass, RankedMaps.of(maps).against(masks)
 
     with warnings.catch_warnings():

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from xattn.runs.tables.names import METHODS
+
 MINUS = "\N{MINUS SIGN}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 NOT_KNOWN = "\N{EN DASH}"
@@ -129,6 +131,17 @@ def named(value: str, words: Mapping[str, str]) -> str:
     if not bracket or kind not in words:
         return readable(value)
     return f"{words[kind]} for {readable(name.removesuffix(']'))}"
+
+
+def method_name(method: str) -> str:
+    """Name an attribution method as papers do, with its target where it has one.
+
+    >>> method_name("gradcam"), method_name("attention"), method_name("gradcam@nv")
+    ('Grad-CAM', 'attention', 'Grad-CAM for nv')
+    """
+    name, at, target = method.partition("@")
+    known = METHODS.get(name, readable(name))
+    return f"{known} for {readable(target)}" if at else known
 
 
 def text_of(cell: Any) -> str:

@@ -13,7 +13,7 @@ from xattn.analysis.alignment.scores import (
     RankedMaps,
     degenerate,
     on_grid,
-    positive_share,
+    positive_fraction,
 )
 from xattn.images import Cells
 from xattn.images.cells import upsample
@@ -126,7 +126,7 @@ def test_all_scores_agree_with_quantus_on_maps_without_ties():
     pixels = Cells.spread((24, 32), (24, 32))
     theirs = quantus_scores(maps, masks, TOP)
     ours = RankedMaps.of(maps).against(masks)
-    mass = (positive_share(maps, pixels) * on_grid(masks, pixels)).sum(axis=1)
+    mass = (positive_fraction(maps, pixels) * on_grid(masks, pixels)).sum(axis=1)
     assert mass == pytest.approx(theirs["mass"], abs=1e-6)
     assert mass == pytest.approx(theirs["localisation"], abs=1e-6)
     for name in ("pointing", "auc", "rank_accuracy", "topk"):
@@ -140,7 +140,7 @@ def test_mass_through_the_maps_grid_equals_the_mass_of_the_upsampled_map():
     cells = Cells.spread((7, 5), (32, 48))
     positive = upsample(np.maximum(maps, 0), cells)
     slow = (positive * masks).sum(axis=(1, 2)) / positive.sum(axis=(1, 2))
-    fast = positive_share(maps, cells) @ on_grid(masks, cells).T
+    fast = positive_fraction(maps, cells) @ on_grid(masks, cells).T
     assert np.diag(fast) == pytest.approx(slow, abs=1e-6)
     other = (positive[0] * masks[3]).sum() / positive[0].sum()
     assert fast[0, 3] == pytest.approx(other, abs=1e-6)
@@ -149,10 +149,10 @@ def test_mass_through_the_maps_grid_equals_the_mass_of_the_upsampled_map():
 def test_a_mask_of_everything_holds_all_mass_and_an_empty_one_none():
     maps = np.random.default_rng(2).normal(size=(3, 4, 4)).astype(np.float32)
     cells = Cells.spread((4, 4), (16, 16))
-    share = positive_share(maps, cells)
+    fraction = positive_fraction(maps, cells)
     everything = on_grid(np.ones((3, 16, 16), bool), cells)
-    assert (share * everything).sum(axis=1) == pytest.approx(1)
-    assert (share * on_grid(np.zeros((3, 16, 16), bool), cells)).sum() == 0
+    assert (fraction * everything).sum(axis=1) == pytest.approx(1)
+    assert (fraction * on_grid(np.zeros((3, 16, 16), bool), cells)).sum() == 0
 
 
 def test_upsampling_equals_torch():
@@ -226,7 +226,7 @@ def test_maps_that_cannot_be_scored_are_told_from_those_that_can(fill, expected)
     maps = np.random.default_rng(6).normal(size=(1, 4, 4)).astype(np.float32)
     filled = fill(maps).astype(np.float32)
     assert degenerate(filled).tolist() == [expected]
-    assert np.isnan(positive_share(filled, Cells.spread((4, 4), (8, 8)))).all() == expected
+    assert np.isnan(positive_fraction(filled, Cells.spread((4, 4), (8, 8)))).all() == expected
 
 
 GRIDS = [((7, 5), (20, 28)), ((1, 1), (9, 6)), ((1, 4), (12, 16)), ((12, 16), (12, 16))]
@@ -256,7 +256,7 @@ def test_mass_by_the_adjoint_equals_brute_force_wherever_the_cells_lie(way, grid
         assert dots[i] == pytest.approx([shown[mask].sum() for mask in masks], rel=1e-6)
         if grid == (1, 1):  # constant, which ranks nothing
             continue
-        mass = positive_share(maps, cells)[i] @ on_grid(masks, cells).T
+        mass = positive_fraction(maps, cells)[i] @ on_grid(masks, cells).T
         assert mass == pytest.approx([shown[m].sum() / shown.sum() for m in masks], rel=1e-6)
 
 
@@ -273,7 +273,7 @@ def test_the_bright_cell_points_where_it_looks_and_not_where_its_share_of_the_vi
     found = {}
     for name, lie in (("true", cells), ("spread", Cells.spread((4, 4), (64, 64)))):
         ranked = RankedMaps.of(upsample(values, lie)).against(mask)
-        mass = (positive_share(values, lie) * on_grid(mask, lie)).sum()
+        mass = (positive_fraction(values, lie) * on_grid(mask, lie)).sum()
         found[name] = float(ranked.pointing[0]), float(mass)
     assert found["spread"][0] == 0
     assert found["true"][1] > 2 * found["spread"][1]

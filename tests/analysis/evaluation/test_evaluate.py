@@ -121,7 +121,7 @@ def test_sentences_name_the_level_of_chance_and_the_gap(evaluated):
 def test_validation_images_have_to_be_asked_for_and_come_with_a_note(model, study, tmp_path):
     got = evaluate(model, study, tmp_path / "run", split=["val"])
     assert set(got.performance["split"]) == {"val"}
-    assert any("flatter" in note for note in got.notes)
+    assert any("model selection" in note for note in got.notes)
 
 
 @pytest.mark.parametrize(("name", "message"), [("train", "remembers"), ("tset", "'test'")])

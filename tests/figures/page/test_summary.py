@@ -77,16 +77,16 @@ def test_every_number_comes_with_chance_and_interval(run):
 
 
 def test_facts_name_the_feature_and_count_the_controls(run):
-    assert facts(run)["Most looked at"].value == "patches"
+    assert facts(run)["Highest attribution"].value == "patches"
     assert facts(run)["Features used"].value == "1 of 4"
     assert "1 of 1 controls unused" in facts(run)["Features used"].note
 
 
 def test_a_lift_that_chance_explains_is_no_finding(run):
     run.write_table("alignment", run.table("alignment").assign(p_adjusted=0.3))
-    assert facts(run)["Most looked at"].value == "none for certain"
+    assert facts(run)["Highest attribution"].value == "none significant"
     findings = " ".join(map(str, said(run).findings))
-    assert "neither exceeds chance nor is below it on any of 4 features" in findings
+    assert "attribution does not differ from chance on any of 4 features" in findings
 
 
 def test_a_map_that_keeps_off_a_feature_is_said_to(run):
@@ -94,7 +94,9 @@ def test_a_map_that_keeps_off_a_feature_is_said_to(run):
     ruler = table["feature"] == "ruler"
     table.loc[ruler, ["lift", "lift_low", "lift_high", "p_adjusted"]] = [0.4, 0.3, 0.5, 0.01]
     run.write_table("alignment", table)
-    assert "is below chance on ruler (lift 0.40" in " ".join(map(str, said(run).findings))
+    assert "attribution is below chance on ruler (lift 0.40" in " ".join(
+        map(str, said(run).findings)
+    )
 
 
 def test_significant_gaps_are_named_with_the_class_they_are_of_the_largest_first(run):
@@ -304,7 +306,13 @@ def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
     )
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.4, "The control held:"), (0.001, "Warning:")])
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (0.4, "The negative control is not significant:"),
+        (0.001, "Warning: a negative control is significant:"),
+    ],
+)
 def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
     judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
     assert any(
@@ -314,11 +322,11 @@ def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
 
 def test_agreement_is_measured_against_maps_of_other_images(judged):
     findings = " ".join(map(str, said(judged).findings))
-    assert "gradcam and attention agree more than with maps of other images" in findings
-    assert "rank correlation 0.41 [0.30, 0.52], with those 0.22" in findings
+    assert "attention maps of one image agree more than maps of different images" in findings
+    assert "rank correlation 0.41 [0.30, 0.52], chance 0.22" in findings
 
 
 def test_the_widest_gap_of_groups_stands_beside_random_groups(judged):
     findings = " ".join(map(str, said(judged).findings))
     assert "2 differ significantly, the most by" in findings
-    assert "0.310 [0.220, 0.400]; random groups 0.08" in findings
+    assert "0.310 [0.220, 0.400]; groups assigned at random 0.08" in findings

@@ -51,7 +51,7 @@ def agreement_table(
         permutations, bootstrap, seed: of p-values and intervals.
 
     Columns: method_a, method_b, n; rank_correlation (Spearman over pixels, mean over images) with
-    low, high and chance_rank_correlation; overlap (share of the top tenth of pixels in common)
+    low, high and chance_rank_correlation; overlap (fraction of the top tenth of pixels in common)
     with low, high and chance_overlap (0.1 for unrelated maps without habits); p_value (of the
     rank correlation, two-sided) and p_adjusted (Holm).
     """

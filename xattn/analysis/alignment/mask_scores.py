@@ -13,7 +13,7 @@ from xattn.analysis.alignment.scores import (
     RankedMaps,
     degenerate,
     on_grid,
-    positive_share,
+    positive_fraction,
 )
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
@@ -64,7 +64,8 @@ class ScoredMethod:
 
     Attributes:
         name: of the method.
-        positive: (n, h * w) maps as shares (`scores.positive_share`); (1, h * w) for the control.
+        positive: (n, h * w) maps as fractions (`scores.positive_fraction`); (1, h * w) for the
+            control.
         features: only those that at least one image shows.
     """
 
@@ -111,7 +112,7 @@ def score_masks(
     height, width = features.masks(features.masked[0]).shape[1:]
     methods = {**maps, CENTRE_PRIOR: centre_prior()}
     places = {**cells, CENTRE_PRIOR: Cells.spread((_PRIOR_GRID, _PRIOR_GRID), (height, width))}
-    positive = {name: positive_share(m, places[name]) for name, m in methods.items()}
+    positive = {name: positive_fraction(m, places[name]) for name, m in methods.items()}
     pieces: dict[str, dict[str, list[MaskScores]]] = {name: {} for name in methods}
     n = len(features.table)
     for rows, masks in _chunks(features, n, height * width):
@@ -177,9 +178,9 @@ def _score(
         mine = np.zeros_like(shown) if len(maps) == 1 else shown
         ranks = ranked.against(mask)
         grid = on_grid(mask[shown], cells)
-        share = positive[mine]
+        fraction = positive[mine]
         columns = [
-            (share * grid).sum(axis=1),
+            (fraction * grid).sum(axis=1),
             mask[shown].mean(axis=(1, 2)),
             *(getattr(ranks, score)[shown] for score in SCORES[2:]),
         ]
@@ -187,13 +188,13 @@ def _score(
         scores[np.ix_(bad[mine], np.array(SCORES) != "area")] = np.nan
         lesion = np.full((len(shown), 4), np.nan)
         if name != LESION and LESION in masks:
-            lesion = _within(share, mask[shown], masks[LESION][shown], cells)
+            lesion = _within(fraction, mask[shown], masks[LESION][shown], cells)
         result[name] = MaskScores(shown, scores, grid, lesion)
     return result
 
 
 def _within(
-    share: Array,
+    fraction: Array,
     mask: NDArray[np.bool_],
     lesion: NDArray[np.bool_],
     cells: Cells,
@@ -201,9 +202,9 @@ def _within(
     """Return `MaskScores.lesion`."""
     both = mask & lesion
     columns = [
-        (share * on_grid(both, cells)).sum(axis=1),
+        (fraction * on_grid(both, cells)).sum(axis=1),
         both.mean(axis=(1, 2)),
-        (share * on_grid(lesion, cells)).sum(axis=1),
+        (fraction * on_grid(lesion, cells)).sum(axis=1),
         lesion.mean(axis=(1, 2)),
     ]
     result = np.stack(columns, axis=1)

@@ -2,12 +2,12 @@
 
 | score         | is                                                          | by chance |
 |---------------|-------------------------------------------------------------|-----------|
-| mass          | share of the positive attribution inside the mask           | area      |
-| lift          | mass / area, area being the mask's share of the pixels      | 1         |
+| mass          | fraction of the positive attribution inside the mask           | area      |
+| lift          | mass / area, area being the mask's fraction of the pixels      | 1         |
 | pointing      | 1 if the highest pixel is inside the mask, else 0           | area      |
 | auc           | chance that a pixel inside ranks above one outside          | 1/2       |
-| rank_accuracy | share inside among as many top pixels as the mask has       | area      |
-| topk          | share inside among the top tenth of all pixels              | area      |
+| rank_accuracy | fraction inside among as many top pixels as the mask has       | area      |
+| topk          | fraction inside among the top tenth of all pixels              | area      |
 
 "By chance" is for a map that knows nothing; maps and masks that both prefer the centre score
 higher, which is why `alignment` compares with the masks of other images.
@@ -71,18 +71,18 @@ def on_grid(masks: NDArray[np.bool_], cells: Cells) -> NDArray[np.float64]:
     return (rows.T @ (masks @ columns)).reshape(len(masks), -1)
 
 
-def positive_share(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float64]:
+def positive_fraction(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.float64]:
     """Scale the positive part of maps (n, h, w) so that they sum to 1 over the view's pixels.
 
     Negative values are cut at the map's own resolution, before upsampling. Returns float64
-    (n, h * w); `positive_share @ on_grid.T` is the mass of each map in each mask of `cells.size`.
-    Rows of degenerate maps are NaN.
+    (n, h * w); `positive_fraction @ on_grid.T` is the mass of each map in each mask of
+    `cells.size`. Rows of degenerate maps are NaN.
     """
     positive = np.clip(maps, 0, None).astype(np.float64).reshape(len(maps), -1)
     everything = on_grid(np.ones((1, *cells.size), dtype=bool), cells)
     total = np.where(degenerate(maps), np.nan, positive @ everything[0])
-    shares: NDArray[np.float64] = positive / total[:, None]
-    return shares
+    fractions: NDArray[np.float64] = positive / total[:, None]
+    return fractions
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class RankedMaps:
 
         Args:
             masks: (n, H, W). With a single ranked map, every mask is held against that one.
-            top: share of all pixels that `topk` looks at; at least one pixel is.
+            top: fraction of all pixels that `topk` looks at; at least one pixel is.
         """
         n, pixels = len(masks), self.rank.shape[1]
         inside = np.flatnonzero(masks)  # few: the work below grows with the masks' areas only
@@ -132,8 +132,8 @@ class RankedMaps:
         size = np.bincount(image, minlength=n).astype(np.float64)
         full = np.where(size > 0, size, np.nan)
 
-        def share(k: NDArray[np.float64]) -> NDArray[np.float64]:
-            """Expected share inside the mask among the k highest pixels."""
+        def fraction(k: NDArray[np.float64]) -> NDArray[np.float64]:
+            """Expected fraction inside the mask among the k highest pixels."""
             last = np.maximum(k, 1).astype(np.intp) - 1
             level, first = self.ordered[row, last], self.first[row, last]
             run = level - 1 - 2 * first  # ties with the k-th pixel, itself included
@@ -144,8 +144,8 @@ class RankedMaps:
         rank_sum = np.bincount(image, rank, minlength=n) / 2
         outside = np.where(size < pixels, pixels - full, np.nan)
         return RankScores(
-            pointing=share(np.ones(n)),
+            pointing=fraction(np.ones(n)),
             auc=1 - (rank_sum - size * (size + 1) / 2) / (full * outside),
-            rank_accuracy=share(np.maximum(size, 1)),
-            topk=share(np.full(n, max(1.0, round(top * pixels)))),
+            rank_accuracy=fraction(np.maximum(size, 1)),
+            topk=fraction(np.full(n, max(1.0, round(top * pixels)))),
         )

@@ -226,7 +226,7 @@ def paired_sums(
     """Return the total mass of maps in the masks each permutation gives them.
 
     Args:
-        positive: (k, h * w) maps as shares.
+        positive: (k, h * w) maps as fractions.
         grid: (k, h * w) masks on the grid.
         index: (P, k) which mask each map meets.
         label: (k,) numbers from 0.

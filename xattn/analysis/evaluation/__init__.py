@@ -1,1 +1,1 @@
-"""How good a model is on images that had no part in its training, i.d. and o.o.d."""
+"""How good a model is on images not used for training, in and out of distribution."""

@@ -93,7 +93,7 @@ def choose(
         if {"val", "test"} & set(kept.values()):
             notes += [f"In the training, {line}" for line in member.unlike]
         if "val" in wanted:
-            notes.append("The checkpoint was chosen by its validation images: they flatter it")
+            notes.append("Images of val were used for model selection: their results are too good")
     elif asked:
         reason = member.caveat or f"none of the images is in {member.file}"
         raise XattnError(f"Expected splits to choose {' and '.join(wanted)} from, but {reason}")

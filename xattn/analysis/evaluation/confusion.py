@@ -22,7 +22,7 @@ def confusion_rows(
     """Give a row for each label and predicted class: how many images of the label went there.
 
     `value` is their fraction of the label's images with its 95 % interval (bootstrap over groups),
-    `chance` that of all images: what the same predictions, dealt out at random, come to.
+    `chance` that of all images: what the same predictions, assigned to images at random, come to.
     """
     k, n = len(said.classes), len(said.truth)
     group = group_codes(groups, n)

@@ -142,10 +142,10 @@ class Predictions:
     def chance(self, seed: int = 0) -> Floats:
         """Return what each metric is without any knowledge of the image, (metrics,).
 
-        Sensitivity, specificity, precision and F1: the same predictions, dealt out to images at
-        random. Average precision: share of the class. Brier score and log loss: always giving the
-        classes' frequencies as probabilities. Calibration errors: a calibrated model, on as many
-        images.
+        Sensitivity, specificity, precision and F1: the same predictions, assigned to images at
+        random. Average precision: fraction of the class. Brier score and log loss: always giving
+        the classes' frequencies as probabilities. Calibration errors: a calibrated model, on
+        as many images.
         """
         said = np.bincount(self.predicted, minlength=len(self.classes)) / max(1, len(self.truth))
         q, k = self.frequencies, len(self.classes)

@@ -19,7 +19,7 @@ from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_inte
 Floats = NDArray[np.float64]
 
 GAP = "ood-test"
-"""In place of a split: the metric o.o.d. minus the same i.d."""
+"""In place of a split: the metric out of distribution minus the same in distribution."""
 
 _BLOCK = 2**20
 

@@ -18,7 +18,7 @@ CONTROLS = (RANDOM, EDGES)
 
 
 def uniform(ids: Sequence[str], shape: tuple[int, ...], seed: int, *names: str) -> Tensor:
-    """Draw numbers in [0, 1) for each image, whatever its company: float64 (n, *shape)."""
+    """Draw float64 (n, *shape) in [0, 1), for each image whatever the rest of the batch."""
     drawn = [generator_for(seed, id_, *names).random(shape) for id_ in ids]
     return torch.from_numpy(np.stack(drawn))
 
@@ -29,7 +29,7 @@ def random_maps(ids: Sequence[str], grid: tuple[int, int], seed: int, draw: str 
 
 
 def edge_maps(inputs: Tensor, cells: Cells) -> Tensor:
-    """Return how strong the picture's edges are at each cell of a map.
+    """Return how strong the image's edges are at each cell of a map.
 
     Args:
         inputs: (n, 3, height, width), normalised or not.

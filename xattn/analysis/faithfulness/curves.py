@@ -16,7 +16,7 @@ from xattn.models.interface import Model
 STEPS = 16
 """Equal parts in which the pixels go."""
 BLUR = 1 / 20
-"""Standard deviation of the blur that insertion begins with, as a share of the shorter side."""
+"""Standard deviation of the blur that insertion begins with, as a fraction of the shorter side."""
 
 
 def confidence(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
@@ -49,9 +49,9 @@ def pixel_ranks(maps: Tensor, cells: Cells, ties: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places)
 
 
-def gone(ranks: Tensor, share: float, size: tuple[int, int]) -> Tensor:
-    """Mark the most relevant share of pixels: booleans (n, 1, height, width)."""
-    first = ranks < round(share * ranks.shape[1])
+def gone(ranks: Tensor, fraction: float, size: tuple[int, int]) -> Tensor:
+    """Mark the most relevant fraction of pixels: booleans (n, 1, height, width)."""
+    first = ranks < round(fraction * ranks.shape[1])
     return first.reshape(len(ranks), 1, *size)
 
 

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from xattn.analysis.faithfulness.curves import BLUR, STEPS
-from xattn.analysis.faithfulness.road import SHARES
+from xattn.analysis.faithfulness.road import FRACTIONS
 from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
-from xattn.analysis.faithfulness.scores import Pictures, Scorer
+from xattn.analysis.faithfulness.scores import ScoredImages, Scorer
 from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
 from xattn.analysis.settings import FaithfulnessSettings
 from xattn.attribution.passes.fast_copy import make_fast_copy
@@ -80,7 +80,7 @@ def faithfulness(
         annotations: give the groups of images that depend on each other.
         images: so many of the run's, drawn at random, or all if there are fewer.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
-        batch_size: pictures in one pass.
+        batch_size: images in one pass.
         workers: threads that decode; default one per core, at most 4.
         settings: `images` and those after it as a whole, instead of one by one.
         progress: called as progress(done, total).
@@ -101,13 +101,13 @@ def faithfulness(
     _require_maker(folder, model)
     rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:most]
     threads = min(4, os.cpu_count() or 1) if asked.workers is None else asked.workers
-    rows, pictures = _read(folder, np.sort(rows), threads)
+    rows, chosen = _read(folder, np.sort(rows), threads)
     plan = _plan_of(folder, model)
     fast = model if folder.settings.get("exact") else make_fast_copy(model)
-    scores = Scorer(model, fast, plan, pictures, asked.batch_size, seed).run(progress)
+    scores = Scorer(model, fast, plan, chosen, asked.batch_size, seed).run(progress)
     table = faithfulness_table(
         scores,
-        _groups(pictures.ids, annotations),
+        _groups(chosen.ids, annotations),
         permutations=asked.permutations,
         bootstrap=asked.bootstrap,
         seed=seed,
@@ -120,7 +120,7 @@ def faithfulness(
         "of": len(folder.predictions),
         "steps": STEPS,
         "blur": BLUR,
-        "road_shares": list(SHARES),
+        "road_shares": list(FRACTIONS),
         "noisy_copies": COPIES,
         "noise": NOISE,
         "randomised_depths": DEPTHS,
@@ -160,7 +160,7 @@ def _plan_of(run: RunFolder, model: Model) -> Plan:
 
 def _read(
     run: RunFolder, rows: NDArray[np.intp], workers: int
-) -> tuple[NDArray[np.intp], Pictures]:
+) -> tuple[NDArray[np.intp], ScoredImages]:
     """Decode images as the run did; one that has gone since is left out."""
     ids = [str(i) for i in run.predictions["image_id"].iloc[rows]]
     files = [str(f) for f in run.predictions["file"].iloc[rows]]
@@ -179,7 +179,7 @@ def _read(
     pixels = np.stack([p.pixels for p in decoded if isinstance(p, Picture)])
     maps = {m: torch.from_numpy(run.maps(m)[kept].astype(np.float64)) for m in run.methods}
     cells = {m: run.cells(m) for m in run.methods}
-    return kept, Pictures(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps, cells)
+    return kept, ScoredImages(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps, cells)
 
 
 def _groups(ids: tuple[str, ...], annotations: Annotations | None) -> NDArray[np.object_] | None:

@@ -2,7 +2,7 @@
 
 Source: Rong et al. 2022, arXiv:2202.00449. A missing pixel is the weighted mean of its eight
 neighbours, missing ones included: a system of linear equations. It is symmetric and positive, so
-conjugate gradients solve it, for all images at once; they begin with the solution on a picture of
+conjugate gradients solve it, for all images at once; they begin with the solution on an image of
 half the size.
 """
 
@@ -18,7 +18,7 @@ from xattn.analysis.faithfulness.controls import uniform
 from xattn.analysis.faithfulness.curves import confidence, gone
 from xattn.models.interface import Model
 
-SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Shares of the pixels that are taken away; scores are means over them."""
 NOISE = 0.01
 """Standard deviation of the noise on drawn pixels, in units of the normalised input."""
@@ -49,8 +49,8 @@ def road(
     found = []
     for order in (ranks, ranks.shape[1] - 1 - ranks):
         each = []
-        for share in SHARES:
-            holes = gone(order, share, size)
+        for fraction in FRACTIONS:
+            holes = gone(order, fraction, size)
             without = torch.where(holes, impute(inputs, holes) + noise, inputs)
             each.append(confidence(model, without, targets))
         found.append(torch.stack(each).mean(dim=0))
@@ -77,7 +77,7 @@ def impute(images: Tensor, holes: Tensor, tolerance: float = TOLERANCE) -> Tenso
 
 
 def _halved_solution(known: Tensor, holes: Tensor, tolerance: float) -> Tensor:
-    """Solve on a picture of half the size, for a first guess."""
+    """Solve on an image of half the size, for a first guess."""
     if min(known.shape[2:]) < 2 * _SMALLEST:
         return torch.zeros_like(known)
     there = F.avg_pool2d((~holes).to(known), 2, ceil_mode=True)
@@ -101,7 +101,7 @@ def _solved(known: Tensor, holes: Tensor, start: Tensor, tolerance: float) -> Te
     direction = residual.clone()
     size = _dot(residual, residual)
     for _ in range(_MOST_ITERATIONS):
-        # Each picture goes on for as long as it needs itself, whatever its company.
+        # Each image goes on for as long as it needs, whatever the rest of the batch.
         going = residual.abs().amax(dim=(1, 2, 3), keepdim=True) > tolerance
         if not going.any():
             break

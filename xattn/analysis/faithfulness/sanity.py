@@ -1,4 +1,4 @@
-"""Whether a map hangs on the model, and not on noise in the picture.
+"""Whether a map hangs on the model, and not on noise in the image.
 
 Sources: Yeh et al. 2019, arXiv:1901.09392 (sensitivity); Adebayo et al. 2018, arXiv:1810.03292
 (randomisation of the model, from the logits down).
@@ -22,7 +22,7 @@ from xattn.attribution.run.plan import Plan
 from xattn.models.interface import Model
 
 COPIES = 4
-"""Noisy copies of each picture."""
+"""Noisy copies of each image."""
 NOISE = 5
 """Standard deviation of their noise, in grey levels of 255."""
 DEPTHS = {"head": 0.0, "third": 1 / 3, "two_thirds": 2 / 3, "all": 1.0}
@@ -99,18 +99,18 @@ def randomised_models(
 
     Args:
         model: stays as it is.
-        batches: gives the pictures, for the statistics.
+        batches: gives the images, for the statistics.
         seed: same seed, same copies.
 
     Yields:
         A depth of `DEPTHS` and the copy; nothing if the model cannot be copied.
     """
     layers = _weighted_layers(model)
-    for depth, share in DEPTHS.items():
+    for depth, fraction in DEPTHS.items():
         copied = private_copy(model)
         if copied is None:
             return
-        for place, name in enumerate(layers[: max(1, math.ceil(share * len(layers)))]):
+        for place, name in enumerate(layers[: max(1, math.ceil(fraction * len(layers)))]):
             _shuffle(copied.module.get_submodule(name), seed, place)
         _refresh_statistics(copied, batches)
         yield depth, copied
@@ -159,7 +159,7 @@ def _refresh_statistics(model: Model, batches: Callable[[], Iterator[Tensor]]) -
             part.momentum = None  # the plain average over batches
             part.training = True
         for inputs in batches():
-            # Batch norm of a single value has no statistics: a small picture is shown twice.
+            # Batch norm of a single value has no statistics: a small image is shown twice.
             model.module(torch.cat([inputs, inputs]) if len(inputs) == 1 else inputs)
     for part, momentum in zip(norms, before, strict=True):
         part.momentum = momentum

@@ -36,7 +36,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ScoredImages:
     """Some images of a run as the model sees them.
 
     Attributes:
@@ -75,12 +75,12 @@ class Scorer:
     """Scores the maps of one run, batch by batch."""
 
     def __init__(
-        self, model: Model, fast: Model, plan: Plan, pictures: Pictures, size: int, seed: int
+        self, model: Model, fast: Model, plan: Plan, images: ScoredImages, size: int, seed: int
     ) -> None:
         """`fast` predicts as `model` does; maps for the sanity checks are made with it too."""
         self.model, self.fast, self.plan = model, fast, plan
-        self.pictures, self.size, self.seed = pictures, size, seed
-        self.methods = [Judged(n, i, pictures.cells[n]) for n, (_, i) in plan.jobs.items()]
+        self.images, self.size, self.seed = images, size, seed
+        self.methods = [Judged(n, i, images.cells[n]) for n, (_, i) in plan.jobs.items()]
         # By what the table calls them: cells of two layers may lie alike.
         alike = {(j.target, j.cells.grid, j.cells.ends): (j.target, j.cells) for j in self.methods}
         places = alike.values()
@@ -89,7 +89,7 @@ class Scorer:
 
     def run(self, progress: Progress | None = None) -> pd.DataFrame:
         """Return one row per image and map: image_id, method, target, grid, cells and scores."""
-        batches = list(self.pictures.batches(self.size))
+        batches = list(self.images.batches(self.size))
         total = len(batches) * (1 + len(DEPTHS))
         done = 0
         for part in batches:
@@ -109,10 +109,10 @@ class Scorer:
         return self._table()
 
     def _inputs(self, part: slice) -> Tensor:
-        return self.model.normalise(self.pictures.pixels[part].to(self.model.device))
+        return self.model.normalise(self.images.pixels[part].to(self.model.device))
 
     def _all_inputs(self) -> Iterator[Tensor]:
-        yield from (self._inputs(part) for part in self.pictures.batches(self.size))
+        yield from (self._inputs(part) for part in self.images.batches(self.size))
 
     def _targets(self, part: slice, inputs: Tensor) -> list[Tensor]:
         """Return the explained class of each image, for each target."""
@@ -122,7 +122,7 @@ class Scorer:
             torch.tensor(
                 [
                     int(p) if (w := target.rule(id_)) is None else w
-                    for id_, p in zip(self.pictures.ids[part], predicted, strict=True)
+                    for id_, p in zip(self.images.ids[part], predicted, strict=True)
                 ],
                 device=inputs.device,
             )
@@ -130,7 +130,7 @@ class Scorer:
         ]
 
     def _faithfulness(self, part: slice) -> None:
-        inputs, ids = self._inputs(part), self.pictures.ids[part]
+        inputs, ids = self._inputs(part), self.images.ids[part]
         targets, size = self._targets(part, inputs), (inputs.shape[2], inputs.shape[3])
         ties = uniform(ids, (size[0] * size[1],), self.seed, "ties")
         blank, blur = torch.zeros_like(inputs), blurred(inputs)
@@ -156,10 +156,10 @@ class Scorer:
             return random_maps(ids, judged.cells.grid, self.seed, draw)
         if judged.method == EDGES:
             return edge_maps(inputs, judged.cells)
-        return self.pictures.maps[judged.method][part]
+        return self.images.maps[judged.method][part]
 
     def _sensitivity(self, part: slice) -> None:
-        inputs, ids = self._inputs(part), self.pictures.ids[part]
+        inputs, ids = self._inputs(part), self.images.ids[part]
         targets = self._targets(part, inputs)
         changes: dict[Judged, list[Tensor]] = {}
         for draw, changed in enumerate(noisy(self.model, inputs, ids, self.seed)):
@@ -174,7 +174,7 @@ class Scorer:
             self._note(judged, "sensitivity", torch.stack(values).mean(dim=0))
 
     def _similarity(self, part: slice, depth: str, model: Model) -> None:
-        inputs, ids = self._inputs(part), self.pictures.ids[part]
+        inputs, ids = self._inputs(part), self.images.ids[part]
         maps = make_maps(model, self.plan, inputs, self._targets(part, inputs))
         for judged in [*self.methods, *self.controls]:
             before = self._maps_of(judged, part, inputs, ids)
@@ -188,11 +188,11 @@ class Scorer:
 
     def _table(self) -> pd.DataFrame:
         """Put the scores together; a score that could not be made is NaN throughout."""
-        missing = [np.full(len(self.pictures.ids), np.nan)]
+        missing = [np.full(len(self.images.ids), np.nan)]
         frames = [
             pd.DataFrame(
                 {
-                    "image_id": self.pictures.ids,
+                    "image_id": self.images.ids,
                     "method": judged.method,
                     "target": self.plan.targets[judged.target].name,
                     "grid": "{}x{}".format(*judged.cells.grid),

@@ -8,7 +8,7 @@
 |-------------------------------|---------------------------------------------------------|------|
 | equalized_odds_difference     | largest gap of tpr or fpr between two groups            | 0    |
 | equalized_odds_ratio          | least ratio of tpr or fpr of two groups                 | 1    |
-| demographic_parity_difference | largest gap of the share predicted positive             | 0    |
+| demographic_parity_difference | largest gap of the fraction predicted positive          | 0    |
 
 As fairlearn defines them (Bird et al. 2020), which computes the values of two classes; with more,
 each class against the rest, over the groups that have enough images of it, the largest gap of all.

@@ -19,7 +19,7 @@ Logits = NDArray[np.float64]
 Classes = NDArray[np.intp]
 
 BEFORE, AFTER, CONTROL, COMPARED = range(4)
-"""Where the pictures of a trial lie: before and after its edit, after and before the control's."""
+"""Where the images of a trial lie: before and after its edit, after and before the control's."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Answers:
 
     @property
     def said(self) -> Classes:
-        """Side that each picture was decided for, (n, 4); 0 where there is no control."""
+        """Side that each image was decided for, (n, 4); 0 where there is no control."""
         best = np.nan_to_num(self.logits, nan=-np.inf).argmax(axis=2)
         return np.asarray(self.positive.side_of[best], dtype=np.intp)
 

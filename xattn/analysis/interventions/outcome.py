@@ -33,7 +33,7 @@ class Scores:
         before, after: (n,) decision scores.
         control, compared: (n,) after and before the control's edit; `control` NaN without one.
         flipped, control_flipped: (n,) whether the predicted class changed.
-        borrowed: (n,) whether another image lent itself to the control.
+        borrowed: (n,) whether the control edits another image.
         groups: (n,) of any kind; images of one group count as dependent.
     """
 

@@ -1,4 +1,4 @@
-"""Edited pictures through the model, in batches."""
+"""Edited images through the model, in batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_trials(
     positive: Positive,
     batch_size: int,
 ) -> tuple[Scores, Answers]:
-    """Score pictures before and after an edit, and after its control.
+    """Score images before and after an edit, and after its control.
 
     All go through the model in one batch, so that nothing but the edit differs.
 
@@ -66,12 +66,12 @@ def _logits(model: Model, batch: list[Trial]) -> Logits:
     Before, after, of the control, and of what it was before.
     """
     edits = [(trial.before, trial.edited) for trial in batch]
-    pictures = [p for b, e in edits for p in (b, e.treated, e.control, e.compared)]
-    given = [p is not None for p in pictures]
-    stack = torch.from_numpy(np.stack(list(_given(pictures))))
+    images = [p for b, e in edits for p in (b, e.treated, e.control, e.compared)]
+    given = [p is not None for p in images]
+    stack = torch.from_numpy(np.stack(list(_given(images))))
     with torch.inference_mode():
         found = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
-    every = np.full((len(pictures), found.shape[1]), np.nan)
+    every = np.full((len(images), found.shape[1]), np.nan)
     every[given] = found
     logits = every.reshape(len(batch), 4, -1)
     own = [trial.edited.compared is None for trial in batch]
@@ -79,8 +79,8 @@ def _logits(model: Model, batch: list[Trial]) -> Logits:
     return logits
 
 
-def _given(pictures: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:
-    return (picture for picture in pictures if picture is not None)
+def _given(images: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:
+    return (image for image in images if image is not None)
 
 
 def log_odds(logits: Logits, positive: Positive) -> Logits:

@@ -28,7 +28,7 @@ from xattn.stats.seeds import generator_for
 
 _ATTEMPTS = 3
 _SMALLEST, _LARGEST = 0.001, 0.5
-"""Share of the view that a feature must cover to be lent to another image."""
+"""Fraction of the view that a feature must cover to be pasted into another image."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def measure_interventions(
     """Edit the features of a run's images, and ask the model again.
 
     Scores are log odds: of the positive classes, or, where every class stands for itself, of the
-    class that was predicted before. Pictures are edited in the model's view, at its own size. A
+    class that was predicted before. Images are edited in the model's view, at its own size. A
     row named `control-patch` inpaints a patch of plain skin against another one and must show
     nothing.
 
@@ -74,7 +74,7 @@ def measure_interventions(
         images: at most so many a row, drawn at random among those with room for a control. Up
             to three times as many are tried.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
-        batch_size: edited pictures in one pass.
+        batch_size: edited images in one pass.
         workers: threads that read and edit.
         progress: called as progress(done, total) over rows of the table.
     """

@@ -13,6 +13,7 @@ from xattn.figures.numbers import (
     count,
     fixed,
     listed,
+    method_name,
     named,
     p_phrase,
     readable,
@@ -60,7 +61,7 @@ def _performance(scores: Performance | None) -> Iterator[Finding]:
     if len(scores.recall) <= _MOST_CLASSES_SAID:
         each = [f"{_percent(r)} of {readable(c)} images" for c, r in scores.recall.items()]
         yield Finding(
-            f"{over} the model recognises {listed(each)}; {balanced}. Intervals are "
+            f"{over} the model predicts {listed(each)} correctly; {balanced}. Intervals are "
             f"{scores.intervals}."
         )
         return
@@ -68,7 +69,7 @@ def _performance(scores: Performance | None) -> Iterator[Finding]:
         Item(readable(c), f"{_percent(r)} of {count(r.n, 'image')}")
         for c, r in scores.recall.items()
     ]
-    says = f"{over} {balanced}; intervals are {scores.intervals}. The model recognises:"
+    says = f"{over} {balanced}; intervals are {scores.intervals}. Predicted correctly:"
     yield Finding(says, tuple(items))
 
 
@@ -79,18 +80,23 @@ def _looked_at(tables: Tables) -> Iterator[Finding]:
         rows = tables.ranked(method)
         if rows.empty:
             continue
+        name = _capital(method_name(method))
         above, below = tables.apart_from_chance(method)
         if len(above):
-            yield _placed(f"Attribution of {method} exceeds chance on", above)
+            yield _placed(f"{name} attribution exceeds chance on", above)
         if len(below):
-            yield _placed(f"Attribution of {method} is below chance on", below.iloc[::-1])
+            yield _placed(f"{name} attribution is below chance on", below.iloc[::-1])
         if above.empty and below.empty:
             which = "the one feature" if len(rows) == 1 else f"any of {len(rows)} features"
             yield _placed(
-                f"Attribution of {method} neither exceeds chance nor is below it on {which}; the "
-                "largest lift over chance is on",
+                f"{name} attribution does not differ from chance on {which}; the largest lift "
+                "over chance is on",
                 rows[:1],
             )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _placed(says: str, rows: pd.DataFrame) -> Finding:
@@ -131,7 +137,7 @@ def _used(tables: Tables) -> Iterator[str]:
 
 
 def _failed_controls(tables: Tables) -> Iterator[str]:
-    """Warn of controls that came out as used."""
+    """Warn of negative controls that are significant."""
     if tables.usage is None:
         return
     failed = features(used_rows(tables.usage, controls=True), controls=True)
@@ -149,12 +155,12 @@ def _control_edits(tables: Tables) -> Iterator[str]:
     for _, row in table[(table["kind"] == "control") & table["p_value"].notna()].iterrows():
         low, high = float(row["excess_low"]), float(row["excess_high"])
         moved = with_interval(float(row["excess_logit"]), low, high)
-        control = f"editing a patch of plain skin against another one moved the logit by {moved}"
+        control = f"editing a patch of plain skin against another one moves the logit by {moved}"
         p = p_phrase(float(row["p_value"]))
         if row["p_value"] < tables.sources.alpha:
-            yield f"Warning: {control} ({p}), where nothing should happen."
+            yield f"Warning: a negative control is significant: {control} ({p})."
         else:
-            yield f"The control held: {control} ({p}), where nothing should happen."
+            yield f"The negative control is not significant: {control} ({p})."
 
 
 def _agreeing(tables: Tables) -> Iterator[str]:
@@ -172,9 +178,10 @@ def _agreeing(tables: Tables) -> Iterator[str]:
         shown = row["p_adjusted"] < tables.sources.alpha
         more = "more" if row["rank_correlation"] > chance else "less"
         side = f"agree {more} than" if shown else "do not agree more or less than"
+        methods = f"{_capital(method_name(row['method_a']))} and {method_name(row['method_b'])}"
         yield (
-            f"The maps of {row['method_a']} and {row['method_b']} {side} with maps of other "
-            f"images: rank correlation {value}, with those {fixed(chance)} (adjusted {p})."
+            f"{methods} maps of one image {side} maps of different images: rank correlation "
+            f"{value}, chance {fixed(chance)} (adjusted {p})."
         )
 
 
@@ -250,6 +257,6 @@ def _unfair(tables: Tables) -> Iterator[str]:
     yield (
         f"Equalised odds between the groups of {count(len(rows), 'feature')}: "
         f"{f'{len(found)} {differ} significantly, the most by ' if len(found) else held}"
-        f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; random "
-        f"groups {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
+        f"{readable(str(top['feature']))} (largest gap of TPR or FPR {value}; groups assigned "
+        f"at random {fixed(float(top['chance']))}; adjusted {p_phrase(float(top['p_adjusted']))})."
     )

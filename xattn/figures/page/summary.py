@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xattn.figures.numbers import count, fixed, listed, readable
+from xattn.figures.numbers import count, fixed, listed, method_name, readable
 from xattn.figures.page.caveats import caveats
 from xattn.figures.page.findings import findings
 from xattn.figures.page.performance import Performance
@@ -37,13 +37,13 @@ def summarise(sources: RunSources, scores: Performance | None, defects: dict[str
     """Say what the run's tables say.
 
     Args:
-        evidence: of the run.
+        sources: of the run.
         scores: performance, or None where labels are missing.
         defects: method -> number of maps without positive attribution.
     """
     tables = Tables(sources)
     facts = [_images(sources), *_performance_fact(scores)]
-    facts += [*_looked_at_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
+    facts += [*_attribution_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
     return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
 
 
@@ -65,19 +65,19 @@ def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
         yield Fact("Balanced accuracy", rate(scores.balanced_accuracy), note)
 
 
-def _looked_at_fact(tables: Tables) -> Iterator[Fact]:
+def _attribution_fact(tables: Tables) -> Iterator[Fact]:
     if tables.alignment is None or not tables.sources.run.methods:
         return
     method = tables.sources.run.methods[0]
     above, _ = tables.apart_from_chance(method)
     if len(above):
         top = above.iloc[0]
-        note = f"by {method}: lift {lift(top)}{chance_of(top)}"
-        yield Fact("Most looked at", readable(str(top["feature"])), note)
+        note = f"{method_name(method)}: lift {lift(top)}{chance_of(top)}"
+        yield Fact("Highest attribution", readable(str(top["feature"])), note)
     else:
         alpha = tables.sources.alpha
-        note = f"no lift of {method} is above chance (adjusted p < {alpha:g})"
-        yield Fact("Most looked at", "none for certain", note)
+        note = f"no lift of {method_name(method)} is above chance (adjusted p < {alpha:g})"
+        yield Fact("Highest attribution", "none significant", note)
 
 
 def _used_fact(tables: Tables) -> Iterator[Fact]:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from xattn.analysis.alignment.agreement_ranking import (
+    RankedImages,
+    method_pairs,
+    rank_by_agreement,
+)
 from xattn.figures import style
 from xattn.figures.drawing.grid import (
     Grid,
@@ -25,7 +30,6 @@ from xattn.figures.numbers import (
     shortened,
     text_of,
 )
-from xattn.figures.paper.agreement_examples import Compared, compare_methods, pairs
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
@@ -33,7 +37,7 @@ from xattn.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from xattn.figures.paper.agreement_examples import Example
+    from xattn.analysis.alignment.agreement_ranking import RankedExample
 
 MOST_PAIRS = 3
 """Pairs of methods that fit a page."""
@@ -58,7 +62,7 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
         NothingToDrawError: there are less than two methods, or no image has maps to compare.
     """
     sources = RunSources(run)
-    every = pairs(run.methods)
+    every = method_pairs(run.methods)
     if not every:
         raise NothingToDrawError(
             f"Expected maps of two methods or more in {run.path}, but got {listed(run.methods)}"
@@ -100,21 +104,21 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
 
 def _first_comparable(
     run: RunFolder, every: list[tuple[str, str]], label: pd.Series[str]
-) -> list[Compared]:
-    found: list[Compared] = []
+) -> list[RankedImages]:
+    found: list[RankedImages] = []
     for pair in every:
         if len(found) == MOST_PAIRS:
             break
-        compared = compare_methods(run, pair, label)
+        compared = rank_by_agreement(run, pair, label)
         found += [compared] if compared.used else []
     return found
 
 
-def _agreement(example: Example) -> str:
+def _agreement(example: RankedExample) -> str:
     return f"{example.place}: {fixed(example.correlation)}"
 
 
-def _facts(run: RunFolder, example: Example, label: pd.Series[str]) -> list[str]:
+def _facts(run: RunFolder, example: RankedExample, label: pd.Series[str]) -> list[str]:
     image = run.predictions.iloc[example.row]
     said = text_of(image["predicted"])
     known = str(label.iloc[example.row])
@@ -126,7 +130,7 @@ def _facts(run: RunFolder, example: Example, label: pd.Series[str]) -> list[str]
     ]
 
 
-def _title(fig: Figure, grid: Grid, row: int, pair: Compared) -> None:
+def _title(fig: Figure, grid: Grid, row: int, pair: RankedImages) -> None:
     """Write over a group how many images it speaks for, and how their maps agree in all."""
     a, b = (shortened(readable(method), 18) for method in pair.methods)
     number = fixed(np.nanmean(pair.correlations).item())

@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+METHODS = {
+    "gradcam": "Grad-CAM",
+    "gradcam++": "Grad-CAM++",
+    "hirescam": "HiResCAM",
+    "xgradcam": "XGrad-CAM",
+    "layercam": "LayerCAM",
+    "eigencam": "Eigen-CAM",
+    "scorecam": "Score-CAM",
+    "ablationcam": "Ablation-CAM",
+    "lrp": "LRP",
+}
+"""Attribution methods that have a name of their own; others are called as on the command line."""
+
 METRICS = {
     "balanced_accuracy": "balanced accuracy",
     "tpr": "sensitivity (TPR)",

@@ -1,4 +1,4 @@
-"""Images at which two methods agree most, middling and least: chosen by a rule, by nobody's hand.
+"""Images ranked by how far two methods' maps agree: most, median and least, chosen by a rule.
 
 Agreement is Spearman's rank correlation of the two maps over their pixels, the measure of Adebayo
 et al., "Sanity Checks for Saliency Maps" (NeurIPS 2018), and the one of agreement.csv, at the same
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from xattn.analysis.alignment.agreement import at_common_places, standardised_ranks
 from xattn.analysis.alignment.scores import degenerate
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import codes
 
 if TYPE_CHECKING:
@@ -30,11 +31,9 @@ if TYPE_CHECKING:
 FIRST_PAIR = ("gradcam", "attention")
 _BLOCK = 1024  # images read and ranked at once
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Example:
+class RankedExample:
     """One image that stands for a place in the order.
 
     Attributes:
@@ -52,20 +51,21 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Compared:
+class RankedImages:
     """Two methods compared image by image.
 
     Attributes:
         methods: their names.
         correlations: (n,) of each image, NaN where a map is flat or defective.
-        chance: mean over the images compared of what `Example.chance` is for one; NaN if unknown.
+        chance: mean over the images compared of what `RankedExample.chance` is for one; NaN if
+            unknown.
         examples: at most three, agreeing most first; fewer of fewer images, none of none.
     """
 
     methods: tuple[str, str]
-    correlations: Array
+    correlations: Floats
     chance: float
-    examples: list[Example]
+    examples: list[RankedExample]
 
     @property
     def used(self) -> int:
@@ -73,7 +73,7 @@ class Compared:
         return int(np.isfinite(self.correlations).sum())
 
 
-def pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
+def method_pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
     """Return every pair of methods, Grad-CAM with attention first, the others in their order."""
     found = list(combinations(methods, 2))
     first = next((pair for pair in found if set(pair) == set(FIRST_PAIR)), None)
@@ -82,19 +82,28 @@ def pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
     return [FIRST_PAIR, *(pair for pair in found if pair != first)]
 
 
-def compare_methods(run: RunFolder, methods: tuple[str, str], label: pd.Series[Any]) -> Compared:
+def rank_by_agreement(
+    run: RunFolder, methods: tuple[str, str], label: pd.Series[Any]
+) -> RankedImages:
     """Compare the maps of two methods of a run, and choose the examples.
 
     Left out are images with a map that is constant, has no positive part, or holds NaN or
-    infinity: it cannot be drawn. Of equal correlations the earlier image comes first, and of an
+    infinity: it cannot be shown. Of equal correlations the earlier image comes first, and of an
     even number of images the lower median is meant.
 
     Args:
+        run: its maps are read.
+        methods: two of the run's.
         label: of each image (n,), "" where unknown, which is one more label.
+
+    Returns:
+        The correlations of all images, -1 to 1, their chance level, and the examples.
+
+    Source: the correlation is that of Adebayo et al. 2018; the choice of examples is our own.
     """
     number, names = codes(label)
     correlations = np.full(len(number), np.nan)
-    sums: list[Array] = []  # of the standardised ranks of each label's maps, by method
+    sums: list[Floats] = []  # of the standardised ranks of each label's maps, by method
     for start in range(0, len(number), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(number)))
         kept, ranks = _ranks(run, methods, rows)
@@ -110,7 +119,7 @@ def compare_methods(run: RunFolder, methods: tuple[str, str], label: pd.Series[A
     order = np.flatnonzero(known)
     order = order[np.argsort(-correlations[order], kind="stable")]
     if not len(order):
-        return Compared(methods, correlations, np.nan, [])
+        return RankedImages(methods, correlations, np.nan, [])
     # A sum over all pairs of a label less its own pairs: no map need meet another one by one.
     others = np.where(size > 1, size - 1, np.nan)
     by_label = (np.einsum("ij,ij->i", *sums) - own) / others
@@ -126,13 +135,13 @@ def compare_methods(run: RunFolder, methods: tuple[str, str], label: pd.Series[A
         _, (one, _) = _ranks(run, methods, np.array([row]))
         with_all = float(one[0] @ sums[1][number[row]])
         value = float(correlations[row])
-        examples.append(Example(row, words, value, (with_all - value) / others[number[row]]))
-    return Compared(methods, correlations, chance, examples)
+        examples.append(RankedExample(row, words, value, (with_all - value) / others[number[row]]))
+    return RankedImages(methods, correlations, chance, examples)
 
 
 def _ranks(
     run: RunFolder, methods: tuple[str, str], rows: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], list[Array]]:
+) -> tuple[NDArray[np.intp], list[Floats]]:
     """Rank the pixels of both maps of some images, standardised, as agreement.csv does.
 
     Returns:
