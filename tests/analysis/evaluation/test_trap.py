@@ -7,7 +7,9 @@ from PIL import Image
 from scipy.stats.contingency import association
 
 from tests.analysis import simulate_groups as simulate
-from xattn.analysis.evaluation.trap import Side, trap_of_predictions, trap_sentences, trap_table
+from xattn.analysis.evaluation.trap import Side, trap_table
+from xattn.analysis.evaluation.trap_sentences import trap_sentences
+from xattn.analysis.evaluation.trap_sides import trap_of_predictions
 from xattn.analysis.groups.rates import Outcomes, weighted_auc
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import UsageError, XattnError

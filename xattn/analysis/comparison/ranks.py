@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from xattn.stats.adjust import upper_p
-
-Floats = NDArray[np.float64]
+from xattn.stats.arrays import Floats
 
 PERMUTATIONS = 4999
 

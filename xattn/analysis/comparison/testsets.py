@@ -14,11 +14,10 @@ from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.evaluation.metrics import ALL, Predictions
 from xattn.errors import UsageError, XattnError, near
 from xattn.splits.samples import HELD_OUT
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import group_codes, positions
 from xattn.stats.paired import auc_influence
 from xattn.stats.weighted_metrics import margin
-
-Floats = NDArray[np.float64]
 
 EVERY = "all"
 """In place of a split where the runs know of none."""

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from xattn.stats.arrays import Floats
 
 BINS = 15
 """As in Guo et al. 2017 (arXiv:1706.04599)."""

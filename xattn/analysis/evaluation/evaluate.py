@@ -16,7 +16,8 @@ from xattn.analysis.evaluation.table import (
     performance_table,
     reliability_table,
 )
-from xattn.analysis.evaluation.trap import trap_of_predictions, trap_sentences
+from xattn.analysis.evaluation.trap_sentences import trap_sentences
+from xattn.analysis.evaluation.trap_sides import trap_of_predictions
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.positive import Positive

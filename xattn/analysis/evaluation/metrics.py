@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.evaluation.calibration import Binned, calibration_error, equal_mass, equal_width
+from xattn.stats.arrays import Floats
 from xattn.stats.weighted_metrics import auc_of, margin
-
-Floats = NDArray[np.float64]
 
 ALL = "all"
 """In place of a class: the metric is of all classes together."""

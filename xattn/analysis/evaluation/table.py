@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from xattn.analysis.evaluation.confusion import confusion_rows
 from xattn.analysis.evaluation.metrics import ALL, PLUG_IN_BIAS, Predictions
+from xattn.analysis.evaluation.parts import as_predictions, domains_and_splits, whole_splits
+from xattn.analysis.evaluation.reliability import reliability_rows
 from xattn.analysis.positive import Positive
-from xattn.stats.codes import group_codes, positions
+from xattn.stats.arrays import Floats
+from xattn.stats.codes import group_codes
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
-
-Floats = NDArray[np.float64]
 
 GAP = "ood-test"
 """In place of a split: the metric out of distribution minus the same in distribution."""
@@ -129,7 +130,7 @@ def performance_table(
     spoken = positive or Positive.of(classes)
     sets = [
         _measure(part, split, domain, spoken, bootstrap, number)
-        for split, domain, part, number in _parts(predictions, seed)
+        for split, domain, part, number in domains_and_splits(predictions, seed)
     ]
     test = next((m for m in sets if (m.split, m.domain) == ("test", ALL)), None)
     if test is not None:
@@ -138,87 +139,53 @@ def performance_table(
 
 
 def reliability_table(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    positive: Positive | None = None,
-    bootstrap: int = 2000,
-    seed: int = 0,
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[Options]
 ) -> pd.DataFrame:
-    """Return reliability.csv: accuracy against confidence, one row per split and bin.
-
-    low and high are the 95 % interval of the accuracy (bootstrap over groups); expected_low and
-    expected_high hold 95 % of the accuracies that a calibrated model would show in that bin.
-    Empty bins are left out.
+    """Return reliability.csv: one row per split, kind of bins and bin; see `reliability_rows`.
 
     Args:
-        predictions, classes, positive, bootstrap, seed: as for `performance_table`.
+        predictions, classes: as for `performance_table`.
+        options: as of `performance_table`.
     """
-    spoken = positive or Positive.of(classes)
-    return pd.DataFrame(
-        row
-        for split, part, number in _splits(predictions, seed)
-        for row in _reliability(part, split, spoken, bootstrap, number)
-    )
+    return _of_splits(reliability_rows, predictions, classes, **options)
 
 
 def confusion_table(
-    predictions: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    positive: Positive | None = None,
-    bootstrap: int = 2000,
-    seed: int = 0,
+    predictions: pd.DataFrame, classes: Sequence[str], **options: Unpack[Options]
 ) -> pd.DataFrame:
     """Return confusion.csv: one row per split, label and predicted class; see `confusion_rows`.
 
     Args:
-        predictions, classes, positive, bootstrap, seed: as for `performance_table`.
+        predictions, classes: as for `performance_table`.
+        options: as of `performance_table`.
     """
+    return _of_splits(confusion_rows, predictions, classes, **options)
+
+
+class Options(TypedDict, total=False):
+    """What the tables of an evaluation may be told, see `performance_table`."""
+
+    positive: Positive | None
+    bootstrap: int
+    seed: int
+
+
+def _of_splits(
+    rows: Callable[[Predictions, pd.Series[Any], str, int, int], Iterator[dict[str, Any]]],
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    positive: Positive | None = None,
+    bootstrap: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Gather the rows of each split as a whole."""
     spoken = positive or Positive.of(classes)
     return pd.DataFrame(
         row
-        for split, part, number in _splits(predictions, seed)
-        for row in confusion_rows(
-            as_predictions(part, spoken), part["group"], split, bootstrap, number
-        )
+        for split, part, number in whole_splits(predictions, seed)
+        for row in rows(as_predictions(part, spoken), part["group"], split, bootstrap, number)
     )
-
-
-def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
-    """Read the columns label and logit_<class>.
-
-    Of a class against the rest, the decision stays the model's: whether the class of the largest
-    logit is a positive one.
-    """
-    classes = positive.classes
-    logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
-    truth = positions(part["label"], list(classes))
-    if not positive.against_rest:
-        return Predictions(logits, truth, classes, positive=max(0, positive.side))
-    odds, side_of = positive.log_odds(logits), positive.side_of
-    both = np.stack([np.zeros_like(odds), odds], axis=1)
-    said = side_of[logits.argmax(axis=1)]
-    return Predictions(both, side_of[truth], positive.sides, said, positive.side)
-
-
-def _parts(predictions: pd.DataFrame, seed: int) -> Iterator[tuple[str, str, pd.DataFrame, int]]:
-    """Give every split, whole and by domain, and a seed for each."""
-    parts = []
-    for split in map(str, dict.fromkeys(predictions["split"])):
-        part = predictions[predictions["split"] == split]
-        parts.append((split, ALL, part))
-        for domain in sorted(set(part["domain"].dropna()) - {""}):
-            parts.append((split, str(domain), part[part["domain"] == domain]))
-    for i, one in enumerate(parts):
-        yield *one, int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
-
-
-def _splits(predictions: pd.DataFrame, seed: int) -> Iterator[tuple[str, pd.DataFrame, int]]:
-    """Give every split as a whole, with the seed it has among `_parts`."""
-    for split, domain, part, number in _parts(predictions, seed):
-        if domain == ALL:
-            yield split, part, number
 
 
 def _measure(
@@ -243,43 +210,3 @@ def _measure(
     values = said.weighted(np.ones((1, n)))[0]
     chance, fine = said.chance(seed), said.calibrated(seed)
     return Measured(split, domain, n, groups, names, values, replicates, chance, fine)
-
-
-def _reliability(
-    part: pd.DataFrame, split: str, positive: Positive, bootstrap: int, seed: int
-) -> Iterator[dict[str, Any]]:
-    said = as_predictions(part, positive)
-    group = group_codes(part["group"], len(part))
-    enough = int(group.max()) + 1 >= FEWEST_GROUPS
-    weights = group_weights(group, len(part), bootstrap if enough else 1, seed)
-    kinds = {"ece": "equal width", "ece_adaptive": "equal mass"}
-    for name, binned in said.binned.items():
-        member = binned.member.astype(np.float32)
-        with np.errstate(invalid="ignore"):
-            drawn = (weights @ (member * binned.hit[:, None])) / (weights @ member)
-        # A bin that some replicates left empty still has an interval, from the others.
-        low, high = (np.full(member.shape[1], np.nan),) * 2
-        filled = ~np.isnan(drawn).all(axis=0)
-        if enough:
-            low, high = low.copy(), high.copy()
-            low[filled], high[filled] = np.nanquantile(drawn[:, filled], [0.025, 0.975], axis=0)
-        expected = binned.expected(seed)
-        count = binned.member.sum(axis=0)
-        for b in np.flatnonzero(count):
-            inside = binned.member[:, b]
-            band = np.quantile(expected[:, b], [0.025, 0.975])
-            yield {
-                "split": split,
-                "domain": ALL,
-                "bins": kinds[name],
-                "bin": int(b),
-                "n": int(count[b]),
-                "confidence": float(binned.confidence[inside].mean()),
-                "accuracy": float(binned.hit[inside].mean()),
-                "low": float(low[b]),
-                "high": float(high[b]),
-                "expected_low": float(band[0]),
-                "expected_high": float(band[1]),
-                "from": float(binned.edges[b]),
-                "to": float(binned.edges[b + 1]),
-            }

@@ -19,21 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from xattn.analysis.groups.rates import Outcomes, Weights
-from xattn.errors import XattnError
-from xattn.splits.trap import presences
-from xattn.stats.codes import group_codes, positions
+from xattn.analysis.groups.rates import Outcomes
+from xattn.stats.arrays import Floats, SampleWeights
+from xattn.stats.codes import group_codes
 from xattn.stats.columns import Column
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
-
-if TYPE_CHECKING:
-    from xattn.annotations import Annotations
 
 METRICS = ("balanced_accuracy", "auc")
 ALL = "all"
@@ -45,8 +41,6 @@ FEWEST_ALIKE = 5
 """Images of each class that a stratum needs on either side; others are left out of its row."""
 
 _BLOCK = 2**18
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -67,77 +61,6 @@ class Side:
     def of(cls, outcomes: Outcomes, groups: ArrayLike | None, columns: Sequence[Column]) -> Side:
         """Read groups of any kind."""
         return cls(outcomes, group_codes(groups, len(outcomes.truth)), tuple(columns))
-
-
-def trap_of_predictions(
-    predictions: pd.DataFrame,
-    annotations: Annotations,
-    features: Sequence[str],
-    classes: Sequence[str],
-    *,
-    bootstrap: int = 2000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return trap.csv of predicted images: `ood` is the reversed side, `test` (or `val`) the other.
-
-    Args:
-        predictions: image_id, split, group, label (one of the classes), predicted, logit_<class>.
-        annotations: say which images show the features.
-        features: artifacts or structures; "all" for every artifact of which there are images with
-            and without.
-        classes: in the order of the logits; the last is the positive one of two, of more none is.
-        bootstrap, seed: see `trap_table`.
-
-    Raises:
-        UsageError: a feature is unknown.
-        XattnError: a side has no images, or a feature does not vary.
-    """
-    there = set(predictions["split"])
-    first = "test" if "test" in there else "val"
-    if not {first, "ood"} <= there:
-        raise XattnError(
-            "Expected images of the splits ood and test (or val) to compare, but got "
-            f"{', '.join(sorted(there)) or 'none'}; add --split val --split ood, or make such "
-            "splits with `xattn annotations split --trap`"
-        )
-    both = predictions[predictions["split"].isin([first, "ood"])]
-    names = _artifacts(annotations, both) if list(features) == [ALL] else list(features)
-    flags = presences(annotations, list(both["image_id"]), names)
-    sides = []
-    for split in (first, "ood"):
-        inside = (both["split"] == split).to_numpy()
-        part = both[inside]
-        columns = [
-            Column(name, "artifact", "presence", flags[inside, i]) for i, name in enumerate(names)
-        ]
-        sides.append(Side.of(_outcomes(part, list(classes)), part["group"], columns))
-    return trap_table(*sides, bootstrap=bootstrap, seed=seed)
-
-
-def _artifacts(annotations: Annotations, predictions: pd.DataFrame) -> list[str]:
-    names = [name for name, f in annotations.features.items() if str(f.kind) == "artifact"]
-    ids = list(predictions["image_id"])
-    seen = {name: {annotations.presence(one, name) for one in ids} for name in names}
-    found = [name for name in names if {True, False} <= seen[name]]
-    if not found:
-        raise XattnError(
-            f"Expected images with and without an artifact in {annotations.path}, but got none"
-        )
-    return found
-
-
-def _outcomes(part: pd.DataFrame, classes: list[str]) -> Outcomes:
-    logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
-    scores = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    if len(classes) == 2:  # the difference separates what probabilities round to 0 or 1
-        scores = logits - logits[:, ::-1]
-    return Outcomes(
-        positions(part["label"], classes),
-        positions(part["predicted"], classes),
-        scores,
-        classes,
-        len(classes) - 1,
-    )
 
 
 def trap_table(
@@ -203,7 +126,7 @@ def _rows(
     sides: tuple[Side, Side],
     strata: tuple[NDArray[np.intp], NDArray[np.intp]],
     chosen: Sequence[int],
-    weights: Sequence[Weights] | None,
+    weights: Sequence[SampleWeights] | None,
 ) -> Iterator[dict[str, Any]]:
     kept = [np.flatnonzero(code >= 0) for code in strata]
     pooled = np.bincount(np.concatenate([c[k] for c, k in zip(strata, kept, strict=True)]))
@@ -239,8 +162,8 @@ def _rows(
 
 
 def _both(
-    outcomes: Outcomes, stratum: NDArray[np.intp], pooled: NDArray[np.intp], weights: Weights
-) -> tuple[Array, Array]:
+    outcomes: Outcomes, stratum: NDArray[np.intp], pooled: NDArray[np.intp], weights: SampleWeights
+) -> tuple[Floats, Floats]:
     """Return balanced accuracy and AUC, as they are and among images alike: (K, 2) each."""
     if not len(stratum):
         nothing = np.full((len(weights), len(METRICS)), np.nan)
@@ -258,14 +181,14 @@ def _both(
     return plain, alike
 
 
-def _weighted(outcomes: Outcomes, weights: Weights) -> Array:
+def _weighted(outcomes: Outcomes, weights: SampleWeights) -> Floats:
     """Return all metrics under each weighting, block by block."""
     size = max(1, _BLOCK // max(1, weights.shape[1]))
     parts = [outcomes.weighted(weights[k : k + size]) for k in range(0, len(weights), size)]
     return np.concatenate(parts)
 
 
-def _with_interval(what: str, values: Array) -> dict[str, float]:
+def _with_interval(what: str, values: Floats) -> dict[str, float]:
     low, high = np.nan, np.nan
     if len(values) > 1:
         low, high = (float(end) for end in percentile_interval(values[1:]))
@@ -293,36 +216,3 @@ def _correlation(side: Side, chosen: Sequence[int]) -> float:
 def _seed(seed: int, side: int) -> int:
     """Make a seed a side, the same every time."""
     return int(np.random.SeedSequence([seed, side]).generate_state(1)[0])
-
-
-def trap_sentences(table: pd.DataFrame) -> list[str]:
-    """Say what the table says of balanced accuracy, one sentence a correction."""
-    rows = table[table["metric"] == "balanced_accuracy"].set_index("alike_in")
-    said = []
-    for name, row in rows.iterrows():
-        if np.isnan(row["drop"]):
-            said.append(f"Too few images alike in {name} on both sides to compare.")
-            continue
-        drop = _shown(row, "drop")
-        if name == NOTHING:
-            said.append(
-                f"Balanced accuracy is {row['amplified']:.3f} where artifacts and label go "
-                f"together, {row['reversed']:.3f} where they are reversed: a drop of {drop}."
-            )
-        else:
-            features = "all of them" if name == ALL else name
-            if np.isnan(row["explained"]):
-                explained = (
-                    "what they explain cannot be told, for only images with them, or only those "
-                    "without, are enough on both sides"
-                )
-            else:
-                explained = f"{_shown(row, 'explained')} less"
-            said.append(f"Among images alike in {features} the drop is {drop}: {explained}.")
-    return said
-
-
-def _shown(row: pd.Series[Any], what: str) -> str:
-    low, high = row[f"{what}_low"], row[f"{what}_high"]
-    interval = "" if np.isnan(low) else f" ({low:.3f} to {high:.3f})"
-    return f"{row[what]:.3f}{interval}"

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.groups.rates import Outcomes
+from xattn.stats.arrays import Floats
 from xattn.stats.paired import auc_influence, delong
-
-Array = NDArray[np.float64]
 
 
 def delong_p(
@@ -50,7 +49,7 @@ def delong_p(
 
 def _area(
     outcomes: Outcomes, group: NDArray[np.intp], groups: int, ranked: Sequence[int]
-) -> tuple[Array, Array] | None:
+) -> tuple[Floats, Floats] | None:
     """Return the AUC (1,) and what every group adds to its error (1, groups)."""
     areas, influences = [], []
     for i in ranked:

@@ -24,8 +24,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.groups.auc_gap import delong_p
-from xattn.analysis.groups.rates import Outcomes, Weights
+from xattn.analysis.groups.rates import Outcomes
 from xattn.stats.adjust import enough_permutations, holm, two_sided_p
+from xattn.stats.arrays import Floats, SampleWeights
 from xattn.stats.codes import group_codes
 from xattn.stats.columns import Column
 from xattn.stats.permutation import Permutations, within_label_permutations
@@ -38,8 +39,6 @@ MEANS = ("balanced_accuracy", "auc")
 """Metrics that are means over classes where there are more than two."""
 
 _BLOCK = 2**18
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +160,13 @@ class _Images:
         )
 
     @cached_property
-    def weights(self) -> Weights | None:
+    def weights(self) -> SampleWeights | None:
         """Bootstrap weights (K, n); None if there are too few groups."""
         if len(np.unique(self.group)) < FEWEST_GROUPS or self.bootstrap < 1:
             return None
         return group_weights(self.group, len(self.group), self.bootstrap, self.seed)
 
-    def interval(self, present: Weights, means_over: list[int]) -> tuple[Array, Array]:
+    def interval(self, present: SampleWeights, means_over: list[int]) -> tuple[Floats, Floats]:
         if self.weights is None:
             nothing = np.full(len(self.outcomes.metrics()), np.nan)
             return nothing, nothing
@@ -180,7 +179,7 @@ class _Images:
             )
         )
 
-    def p_values(self, present: Weights, means_over: list[int]) -> Array:
+    def p_values(self, present: SampleWeights, means_over: list[int]) -> Floats:
         kept = np.flatnonzero(self.drawn.kept)
         own, index = present[kept], self.drawn.of_kept()
         parts = (own[index[some]] for some in _cut(*index.shape))
@@ -266,7 +265,9 @@ def _cases(cases: NDArray[np.intp], metric: str, needs: list[int]) -> NDArray[np
     return fewest
 
 
-def _gaps(outcomes: Outcomes, blocks: Iterable[tuple[Weights, Weights]], over: list[int]) -> Array:
+def _gaps(
+    outcomes: Outcomes, blocks: Iterable[tuple[SampleWeights, SampleWeights]], over: list[int]
+) -> Floats:
     """Return the gaps (K, metrics) of K weightings, given block by block.
 
     Args:

@@ -28,8 +28,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.groups.bias import FEWEST_IMAGES
-from xattn.analysis.groups.rates import Outcomes, Weights
+from xattn.analysis.groups.rates import Outcomes
 from xattn.stats.adjust import enough_permutations, holm, upper_p
+from xattn.stats.arrays import Floats, SampleWeights
 from xattn.stats.codes import group_codes
 from xattn.stats.columns import Column
 from xattn.stats.permutation import within_label_permutations
@@ -40,8 +41,6 @@ METRICS = ("equalized_odds_difference", "equalized_odds_ratio", "demographic_par
 _BLOCK = 2**18
 _EVEN = np.array([0.0, 1.0, 0.0])
 """What each metric is where groups are treated alike."""
-
-Array = NDArray[np.float64]
 
 
 def fairness_table(
@@ -136,7 +135,7 @@ class _Compared:
         )
 
     @property
-    def counted(self) -> Weights:
+    def counted(self) -> SampleWeights:
         """What is summed over images, (n, 4 x classes asked for): of the class, not of it, and
         how many of each are predicted to be of it."""
         asked = list(self.asked)
@@ -145,9 +144,9 @@ class _Compared:
         parts = [of_class, ~of_class, of_class & said, ~of_class & said]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def values(self) -> Array:
+    def values(self) -> Floats:
         """Return the metrics, (3,): those of two classes by fairlearn."""
-        own: Array = self._apart(np.ones((1, len(self.member)), np.float32))[0]
+        own: Floats = self._apart(np.ones((1, len(self.member)), np.float32))[0]
         if not self.outcomes.binary:
             return own
         from fairlearn import metrics
@@ -159,15 +158,15 @@ class _Compared:
         }
         theirs = np.array([getattr(metrics, name)(**said) for name in METRICS], dtype=np.float64)
         # A rate that is 0 in every group has no ratio there.
-        result: Array = np.where(np.isnan(theirs), own, theirs)
+        result: Floats = np.where(np.isnan(theirs), own, theirs)
         return result
 
-    def drawn(self, bootstrap: int, seed: int) -> Array:
+    def drawn(self, bootstrap: int, seed: int) -> Floats:
         """Return the metrics under bootstrap weights, (K, 3)."""
         weights = group_weights(self.group, len(self.group), bootstrap, seed)
         return np.concatenate([self._apart(weights[s]) for s in _cut(*weights.shape)])
 
-    def permuted(self, given_label: bool, permutations: int, seed: int) -> Array:
+    def permuted(self, given_label: bool, permutations: int, seed: int) -> Floats:
         """Return the metrics of permuted groups of patients, the observed ones first."""
         label = self.outcomes.within
         condition = label if given_label else np.zeros_like(label)
@@ -180,10 +179,10 @@ class _Compared:
             found.append(apart(np.stack(sums, axis=1), self.enough))
         return np.concatenate(found)
 
-    def _apart(self, weights: Weights) -> Array:
+    def _apart(self, weights: SampleWeights) -> Floats:
         return apart(self._sums_of(weights), self.enough)
 
-    def _sums_of(self, weights: Weights) -> NDArray[np.float32]:
+    def _sums_of(self, weights: SampleWeights) -> NDArray[np.float32]:
         """Return sums over weighted images, (K, groups, 4 x classes)."""
         counted = self.counted
         parts = [counted * (self.member == i)[:, None] for i in range(len(self.names))]
@@ -191,7 +190,7 @@ class _Compared:
         return sums.reshape(len(weights), len(self.names), -1)
 
 
-def apart(sums: NDArray[np.floating], enough: NDArray[np.bool_] | None = None) -> Array:
+def apart(sums: NDArray[np.floating], enough: NDArray[np.bool_] | None = None) -> Floats:
     """Return the metrics from counts: (K, 3).
 
     Args:
@@ -211,12 +210,12 @@ def apart(sums: NDArray[np.floating], enough: NDArray[np.bool_] | None = None) -
     return np.stack([(high - low).max(axis=1), ratio.min(axis=1), parity], axis=1)
 
 
-def _ends(values: Array, where: NDArray[np.bool_] | None) -> tuple[Array, Array]:
+def _ends(values: Floats, where: NDArray[np.bool_] | None) -> tuple[Floats, Floats]:
     """Return the least and the largest of some groups, (K, columns), of (K, groups, columns)."""
     if where is None:
         return values.min(axis=1), values.max(axis=1)
-    least: Array = np.where(where, values, np.inf).min(axis=1)
-    largest: Array = np.where(where, values, -np.inf).max(axis=1)
+    least: Floats = np.where(where, values, np.inf).min(axis=1)
+    largest: Floats = np.where(where, values, -np.inf).max(axis=1)
     return least, largest
 
 
@@ -246,7 +245,7 @@ def _rows(
         }
 
 
-def _against_chance(compared: _Compared, permutations: int, seed: int) -> tuple[Array, Array]:
+def _against_chance(compared: _Compared, permutations: int, seed: int) -> tuple[Floats, Floats]:
     """Return what each metric is by chance, and its p-value."""
     odds = compared.permuted(True, permutations, seed)[:, :2]
     parity = compared.permuted(False, permutations, seed)[:, 2:]
@@ -255,7 +254,7 @@ def _against_chance(compared: _Compared, permutations: int, seed: int) -> tuple[
     return every.mean(axis=0), upper_p(every * signs)
 
 
-def _interval(values: Array, replicates: Array, p: Array) -> tuple[Array, Array]:
+def _interval(values: Floats, replicates: Floats, p: Floats) -> tuple[Floats, Floats]:
     """Return the union of the percentile and the basic bootstrap interval, ratios on a log scale.
 
     Where groups are treated almost alike the percentile interval lies too far from even, where

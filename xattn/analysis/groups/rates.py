@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Weights = NDArray[np.float32]
+from xattn.stats.arrays import Floats, SampleWeights
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Outcomes:
 
     truth: NDArray[np.intp]
     predicted: NDArray[np.intp]
-    scores: Array
+    scores: Floats
     classes: list[str]
     positive: int
     label: NDArray[np.intp] | None = None
@@ -91,7 +90,7 @@ class Outcomes:
             label=None if self.label is None else self.label[rows],
         )
 
-    def weighted(self, weights: Weights, means_over: Sequence[int] | None = None) -> Array:
+    def weighted(self, weights: SampleWeights, means_over: Sequence[int] | None = None) -> Floats:
         """Return all metrics, in the order of `metrics`, under each weighting.
 
         Args:
@@ -120,7 +119,7 @@ class Outcomes:
         return np.stack([*columns, np.mean(areas, axis=0) if areas else nothing], axis=1)
 
 
-def weighted_auc(weights: Weights, positive: NDArray[np.bool_], score: Array) -> Array:
+def weighted_auc(weights: SampleWeights, positive: NDArray[np.bool_], score: Floats) -> Floats:
     """Return the area under the ROC curve under each weighting, ties counting half: (K,).
 
     Args:
@@ -139,10 +138,10 @@ def weighted_auc(weights: Weights, positive: NDArray[np.bool_], score: Array) ->
     mine = weights[:, inside]
     won = np.einsum("kp,kp->k", mine, below[:, first] + below[:, last], dtype=np.float64) / 2
     pairs = mine.sum(axis=1, dtype=np.float64) * below[:, -1]
-    area: Array = won / _or_nan(pairs)
+    area: Floats = won / _or_nan(pairs)
     return area
 
 
-def _or_nan(values: Array) -> Array:
+def _or_nan(values: Floats) -> Floats:
     """Return values with NaN in place of 0: what rests on nothing is not a number."""
     return np.where(values > 0, values, np.nan)
