@@ -13,7 +13,11 @@ from xattn.runs.places import spread_note
 
 
 def counts(features: FeatureSet) -> dict[str, Any]:
-    """Return how many images, labels, groups and masks there are."""
+    """Return how many images, labels, groups and masks there are.
+
+    Args:
+        features: of the run.
+    """
     table = features.table
     return {
         "images": len(table),
@@ -27,7 +31,15 @@ def counts(features: FeatureSet) -> dict[str, Any]:
 
 
 def notes(run: RunFolder, features: FeatureSet) -> list[str]:
-    """Say what could not be measured, and why; one line each."""
+    """Say what could not be measured, and why; one line each.
+
+    Args:
+        run: a finished run.
+        features: of it.
+
+    Returns:
+        Notes, one line each.
+    """
     table, found = features.table, []
     if assumed := run.settings.get("readout", {}).get("note"):
         found.append(str(assumed))
@@ -68,7 +80,14 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
 
 
 def missing_notes(usage: pd.DataFrame) -> list[str]:
-    """Say of which features it is used whether they are known at all, one line a pattern."""
+    """Say of which features it is used whether they are known at all, one line a pattern.
+
+    Args:
+        usage: feature_usage.csv.
+
+    Returns:
+        Notes, one line a pattern.
+    """
     if usage.empty:
         return []
     rows = usage[usage["test"].str.endswith("(missing)") & usage["used"].astype(bool)]

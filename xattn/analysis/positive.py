@@ -36,6 +36,9 @@ class Positive:
             named: a class, or several that are taken together, also joined by commas. Without any:
                 the last of two classes, and none of more.
 
+        Returns:
+            Which classes are told apart from which.
+
         Raises:
             UsageError: one is no class of the model, or no class is left beside them.
         """
@@ -102,7 +105,11 @@ class Positive:
         return np.array([int(name in self.members) for name in self.classes], dtype=np.intp)
 
     def log_odds(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the log odds of the positive classes (...) from logits (..., classes)."""
+        """Return the log odds of the positive classes (...) from logits (..., classes).
+
+        Args:
+            logits: (..., classes).
+        """
         inside = np.isin(self.classes, self.members)
         odds: NDArray[np.float64] = np.logaddexp.reduce(
             logits[..., inside], axis=-1

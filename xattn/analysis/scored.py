@@ -71,6 +71,9 @@ def labelled(run: RunFolder, labels: pd.Series[Any], positive: Positive) -> Labe
         run: with predictions.
         labels: of its images, missing where unknown.
         positive: which classes are told apart.
+
+    Returns:
+        The images with a label, and what was predicted of them.
     """
     rows = np.flatnonzero(labels.isin(run.classes))
     label, table = labels.iloc[rows], run.predictions.iloc[rows]

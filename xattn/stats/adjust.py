@@ -19,6 +19,9 @@ def upper_p(statistics: NDArray[np.floating]) -> Floats:
 
     Sums of the same terms in another order differ in their last digits; such ties are counted as
     ties, which keeps the test exact and a statistic that cannot vary at p = 1.
+
+    Returns:
+        (...), each in [1 / (1 + P), 1]; NaN where a statistic is NaN.
     """
     values = np.asarray(statistics, dtype=np.float64)
     slack = 1e-9 * np.abs(values).max(axis=0)
@@ -31,6 +34,12 @@ def two_sided_p(statistics: NDArray[np.floating]) -> Floats:
 
     The mean includes the observed statistic: all rows are then treated alike, so the test stays
     exact, and its smallest p-value is 1 / (1 + P) and not twice that.
+
+    Args:
+        statistics: (1 + P, ...), the observed ones first, those under permutation after.
+
+    Returns:
+        (...), each in [1 / (1 + P), 1]; NaN where a statistic is NaN.
     """
     values = np.asarray(statistics, dtype=np.float64)
     slack = 1e-9 * np.abs(values).max(axis=0)
@@ -154,5 +163,10 @@ def enough_permutations(asked: int, tests: int, alpha: float) -> int:
 
     With P permutations the least p-value is 1 / (1 + P); times the number of tests it is kept to
     alpha / 4, or Holm's adjustment could find nothing, however strong the effect.
+
+    Args:
+        asked: permutations asked for.
+        tests: p-values of the table.
+        alpha: level after adjustment, in (0, 1).
     """
     return max(asked, math.ceil(4 * tests / alpha) - 1)

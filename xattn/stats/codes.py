@@ -12,13 +12,22 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def codes(values: ArrayLike) -> tuple[NDArray[np.intp], NDArray[Any]]:
-    """Return (codes (n,), names (k,)): names[codes] are the values; -1 where one is missing."""
+    """Return (codes (n,), names (k,)): names[codes] are the values; -1 where one is missing.
+
+    Args:
+        values: (n,) of any kind.
+    """
     found, names = pd.factorize(pd.Series(values), sort=True)
     return np.asarray(found, dtype=np.intp), np.asarray(names)
 
 
 def positions(values: pd.Series[Any], names: Sequence[str]) -> NDArray[np.intp]:
-    """Return the place of each value among the names, -1 where it is missing or another."""
+    """Return the place of each value among the names, -1 where it is missing or another.
+
+    Args:
+        values: (n,).
+        names: in their order.
+    """
     return np.asarray(pd.Index(list(names)).get_indexer(pd.Index(values)), dtype=np.intp)
 
 
@@ -26,6 +35,10 @@ def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
     """Return the group number of each of n rows, 0 to the number of groups - 1.
 
     A row whose group is missing is a group of its own, as is every row if `groups` is None.
+
+    Args:
+        groups: (n,) values of any kind, or None.
+        n: number of rows.
 
     Raises:
         ValueError: there are not n of them.
@@ -41,6 +54,10 @@ def group_codes(groups: ArrayLike | None, n: int) -> NDArray[np.intp]:
 
 
 def label_slices(label: NDArray[np.intp]) -> list[slice]:
-    """Return the rows of each label, for labels (n,) in ascending order."""
+    """Return the rows of each label, for labels (n,) in ascending order.
+
+    Args:
+        label: (n,) numbers, ascending.
+    """
     bounds = [*np.flatnonzero(np.diff(label, prepend=-1)).tolist(), len(label)]
     return [slice(a, b) for a, b in pairwise(bounds)]

@@ -38,7 +38,11 @@ class Column:
         return np.asarray(~missing.any(axis=1))
 
     def of(self, rows: NDArray[np.intp]) -> Column:
-        """Return some of the images."""
+        """Return some of the images.
+
+        Args:
+            rows: (k,) which.
+        """
         return replace(self, values=self.values[rows])
 
     @property
@@ -54,6 +58,15 @@ def as_column(
 
     Missing values (None, NaN, NA) stay missing; infinities count as missing. The aspect, if not
     given, is presence for yes/no values and else value.
+
+    Args:
+        values: (n,) of any kind, or (n, d) numbers.
+        feature: its name.
+        kind: structure, artifact, metadata, computed or control.
+        aspect: what of it was measured.
+
+    Returns:
+        The column, values as float64.
     """
     if isinstance(values, pd.DataFrame) or np.ndim(values) == 2:
         several = np.asarray(values, dtype=np.float64)

@@ -32,6 +32,11 @@ def clustered_mcnemar(
     Args:
         hit_a, hit_b: (seeds of a, n), (seeds of b, n) whether the prediction is right.
         group: (n,) numbers from 0.
+
+    Returns:
+        The test, difference in accuracy, -1 to 1.
+
+    Source: McNemar, Psychometrika 1947.
     """
     n, scale = hit_a.shape[1], len(hit_a) * len(hit_b)
     score = len(hit_b) * hit_a.sum(axis=0, dtype=np.int64)
@@ -119,6 +124,11 @@ def delong(
         auc_a, auc_b: (seeds,).
         influence_a, influence_b: (seeds, groups), from `auc_influence`.
         n: images.
+
+    Returns:
+        The test, difference in AUC, -1 to 1; NaN where there is no variance.
+
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 1988; Obuchowski, Biometrics 1997.
     """
     difference = float(auc_a.mean() - auc_b.mean())
     error = float(np.linalg.norm(influence_a.mean(axis=0) - influence_b.mean(axis=0)))

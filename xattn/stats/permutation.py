@@ -94,8 +94,13 @@ def within_label_permutations(
         n_permutations: how many to draw, P.
         seed: same seed, same permutations.
 
+    Returns:
+        The permutations, int32 (1 + P, n), the identity first.
+
     Raises:
         ValueError: lengths differ or a label is missing.
+
+    Source: Berrett et al., Journal of the Royal Statistical Society B 2020.
     """
     label_codes, names = codes(label)
     if (label_codes < 0).any():

@@ -17,6 +17,14 @@ def group_weights(
     """Return how often each row is drawn in each replicate: (replicates, n).
 
     A replicate draws as many groups as there are, with replacement, and all rows of each.
+
+    Args:
+        groups: (n,) values of any kind; missing ones stand alone. None: every row does.
+        n: number of rows.
+        replicates: how many.
+        seed: same seed, same weights.
+
+    Source: Efron and Tibshirani 1993; whole groups, Davison and Hinkley 1997, 3.8.
     """
     number = group_codes(groups, n)
     n_groups = int(number.max()) + 1 if n else 0
@@ -35,6 +43,12 @@ def percentile_interval(
 
     Replicates that are NaN (a cell was empty in that draw) are left out; where they are more than
     a twentieth, both ends are NaN.
+
+    Args:
+        replicates: (replicates, ...).
+        level: of the interval, in (0, 1).
+
+    Source: Efron and Tibshirani 1993, chapter 13.
     """
     values = np.asarray(replicates, dtype=np.float64)
     missing = np.isnan(values).mean(axis=0) > 0.05

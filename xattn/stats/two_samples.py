@@ -62,7 +62,11 @@ class Spread:
 
     @classmethod
     def of(cls, a: Floats, b: Floats) -> Spread:
-        """Take it from the values of two models, at least two each."""
+        """Take it from the values of two models, at least two each.
+
+        Args:
+            a, b: the metric of each seed.
+        """
         parts = np.array([_variance(a) / len(a), _variance(b) / len(b)])
         total = float(parts.sum())
         if total == 0:
@@ -74,6 +78,10 @@ class Spread:
 
         Solves P(|T| > t_crit) = power for the noncentrality of Student's t (the spread taken as
         if it were known exactly). 0 if there is no spread.
+
+        Args:
+            alpha: level of the test.
+            power: probability of finding the difference.
         """
         if self.error == 0:
             return 0.0
@@ -106,6 +114,11 @@ def welch(a: Floats, b: Floats, level: float = 0.95) -> DifferenceTest:
     Args:
         a, b: the metric of each seed.
         level: of the intervals.
+
+    Returns:
+        The test, difference in units of the metric.
+
+    Source: Welch, Biometrika 1947.
     """
     n, difference = len(a) + len(b), float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2:
@@ -122,7 +135,14 @@ def welch(a: Floats, b: Floats, level: float = 0.95) -> DifferenceTest:
 
 
 def hedges_g(a: Floats, b: Floats, level: float = 0.95) -> tuple[float, float, float]:
-    """Return Hedges' g and its interval; NaN where there is no spread."""
+    """Return Hedges' g and its interval; NaN where there is no spread.
+
+    Args:
+        a, b: the metric of each seed, at least two each.
+        level: of the interval.
+
+    Source: Hedges, Journal of Educational Statistics 1981.
+    """
     df = len(a) + len(b) - 2
     pooled = ((len(a) - 1) * _variance(a) + (len(b) - 1) * _variance(b)) / df
     if pooled <= 0:
@@ -147,6 +167,11 @@ def noncentral_t(t: Floats, df: float, shift: float) -> Floats:
     """Return the distribution function of Student's noncentral t at t (k,).
 
     The mean over the chi distribution of the normal one; scipy's own is NaN at many places.
+
+    Args:
+        t: (k,).
+        df: degrees of freedom.
+        shift: noncentrality.
     """
     fraction: Floats = ndtr(t[:, None] * _spread(df) - shift) @ _WEIGHTS
     return fraction
@@ -169,6 +194,11 @@ def wilcoxon(a: Floats, b: Floats, level: float = 0.95) -> DifferenceTest:
     Args:
         a, b: (n,) the metric of the same seeds.
         level: of the interval.
+
+    Returns:
+        The test, difference in units of the metric.
+
+    Source: Wilcoxon, Biometrics Bulletin 1945; Hodges and Lehmann 1963.
     """
     n = len(a)
     each = np.asarray(a, float) - np.asarray(b, float)
@@ -234,6 +264,13 @@ def belief(a: Floats, b: Floats, rope: float, level: float = 0.95) -> Belief | N
 
     Returns:
         None with fewer than two values on a side, or where one has no spread.
+
+    Args:
+        a, b: the metric of each seed.
+        rope: half-width of the region of practical equivalence.
+        level: of the credible interval.
+
+    Source: Box and Tiao 1973, 2.5.
     """
     if min(len(a), len(b)) < 2 or not _variance(a) or not _variance(b):
         return None

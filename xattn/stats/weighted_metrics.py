@@ -79,6 +79,9 @@ def score(
         groups: (n,), what is resampled.
         seed: of the bootstrap.
         resamples: how many.
+
+    Returns:
+        Each score with its 95 % percentile interval.
     """
     one = np.ones((1, len(labels)))
     hits = sensitivities(logits, labels, one)[0]
@@ -134,13 +137,27 @@ def auc(logits: Floats, labels: NDArray[np.intp], weights: Floats) -> Floats:
 
 
 def margin(logits: Floats, c: int) -> Floats:
-    """Return a class's logit minus the log-sum-exp of the others, (n,): its log-odds."""
+    """Return a class's logit minus the log-sum-exp of the others, (n,): its log-odds.
+
+    Args:
+        logits: (n, classes).
+        c: number of the class.
+    """
     others = np.delete(logits, c, axis=1)
     return np.asarray(logits[:, c] - np.logaddexp.reduce(others, axis=1))
 
 
 def auc_of(values: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
-    """Return the area under the ROC curve (b,) of values (n,) under weights (b, n)."""
+    """Return the area under the ROC curve (b,) of values (n,) under weights (b, n).
+
+    Args:
+        values: (n,), large means positive.
+        positive: (n,).
+        weights: (b, n), not negative.
+
+    Returns:
+        (b,), each in [0, 1]; NaN where one side has no weight.
+    """
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order], prepend=-np.inf))  # of runs of equal values
     ranked = weights[:, order]

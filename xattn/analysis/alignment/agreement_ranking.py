@@ -74,7 +74,11 @@ class RankedImages:
 
 
 def method_pairs(methods: Sequence[str]) -> list[tuple[str, str]]:
-    """Return every pair of methods, Grad-CAM with attention first, the others in their order."""
+    """Return every pair of methods, Grad-CAM with attention first, the others in their order.
+
+    Args:
+        methods: names.
+    """
     found = list(combinations(methods, 2))
     first = next((pair for pair in found if set(pair) == set(FIRST_PAIR)), None)
     if first is None:

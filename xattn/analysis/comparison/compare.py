@@ -83,6 +83,9 @@ def compare(
         alpha: level of the verdicts, after adjustment.
         settings: all of these but `runs` and `out` as a whole, instead of one by one.
 
+    Returns:
+        The tables, as they are in the folder, with sentences and notes.
+
     Raises:
         UsageError: a name is unknown, a number out of range, or there are fewer than two models.
         RunError: a folder is no finished training or run.

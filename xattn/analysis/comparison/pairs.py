@@ -62,7 +62,11 @@ class SeedTests:
     belief: Belief | None
 
     def believed(self, metric: str) -> dict[str, Any]:
-        """Return the columns of the Bayesian row."""
+        """Return the columns of the Bayesian row.
+
+        Args:
+            metric: its name, which says whether lower is better.
+        """
         lower, held = metric in LOWER_IS_BETTER, self.belief
         outcome = DifferenceTest(self.welch.difference, n=self.welch.n)
         said = {"verdict": verdict_of_belief(held, lower)}
@@ -90,6 +94,9 @@ def run_tests(
         metrics: columns that are tested over seeds.
         pair: the two models.
         rope: half-width of the region of practical equivalence.
+
+    Returns:
+        The tests over seeds and over images.
     """
     of_a, of_b = (np.flatnonzero([one.model == m for one in found]) for m in pair)
     shared = _shared_seeds(found, of_a, of_b)

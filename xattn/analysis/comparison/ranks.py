@@ -43,6 +43,11 @@ def rank_models(values: Floats, alpha: float, seed: int = 0) -> Ranks:
         values: (blocks, models), at least 2 x 3, large is good.
         alpha: level of the critical difference.
         seed: of the exchanges.
+
+    Returns:
+        Mean ranks (models,), 1 is best, Friedman's test, and Nemenyi's critical difference.
+
+    Source: Friedman 1937; Demšar, Journal of Machine Learning Research 2006.
     """
     blocks, k = values.shape
     ranks = stats.rankdata(-values, axis=1)

@@ -144,7 +144,14 @@ def _named_apart(found: list[Trained]) -> list[Trained]:
 
 
 def remarks(found: Sequence[Trained]) -> list[str]:
-    """Say what about the trainings makes their comparison doubtful."""
+    """Say what about the trainings makes their comparison doubtful.
+
+    Args:
+        found: the networks.
+
+    Returns:
+        Notes, one line each.
+    """
     notes = []
     for model in dict.fromkeys(one.model for one in found):
         recipes = [_without_seed(one.recipe) for one in found if one.model == model]

@@ -87,6 +87,9 @@ def line_up(found: Sequence[Trained], asked: Sequence[str] | None) -> list[Share
         asked: splits; default test and ood, as far as all networks have them, or all images if no
             network knows of splits.
 
+    Returns:
+        One per split, in the order asked for.
+
     Raises:
         UsageError: a split is asked for that a network has no image of.
         XattnError: the networks were not tested on the same images, or with the same labels, or a

@@ -48,7 +48,14 @@ class Finding:
 
 
 def verdict(difference: float, p_adjusted: float, alpha: float, lower_is_better: bool) -> str:
-    """Return better or worse (a than b), undecided, or untestable."""
+    """Return better or worse (a than b), undecided, or untestable.
+
+    Args:
+        difference: a minus b, in units of the metric.
+        p_adjusted: NaN where nothing could be tested.
+        alpha: level.
+        lower_is_better: of the metric.
+    """
     if math.isnan(p_adjusted):
         return "untestable"
     if p_adjusted >= alpha or difference == 0:
@@ -57,7 +64,12 @@ def verdict(difference: float, p_adjusted: float, alpha: float, lower_is_better:
 
 
 def verdict_of_belief(belief: Belief | None, lower_is_better: bool) -> str:
-    """Return better, worse, equivalent, undecided, or untestable."""
+    """Return better, worse, equivalent, undecided, or untestable.
+
+    Args:
+        belief: posterior of a minus b, None where there is none.
+        lower_is_better: of the metric.
+    """
     if belief is None:
         return "untestable"
     if belief.within >= SURE:
@@ -68,7 +80,14 @@ def verdict_of_belief(belief: Belief | None, lower_is_better: bool) -> str:
 
 
 def sentence(finding: Finding) -> str:
-    """Say what the seeds tell of the architectures, then what the images tell of the networks."""
+    """Say what the seeds tell of the architectures, then what the images tell of the networks.
+
+    Args:
+        finding: what is known of one pair.
+
+    Returns:
+        One sentence.
+    """
     f = finding
     d = f.welch.difference
     size = f"is {abs(d):.3f} {'higher' if d > 0 else 'lower'}"

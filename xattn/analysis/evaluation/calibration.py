@@ -57,6 +57,9 @@ class Binned:
 
         Hits are drawn from the confidences (consistency resampling, Broecker and Smith 2007), as
         if images were independent. Empty bins are NaN.
+
+        Args:
+            seed: same seed, same draws.
         """
         rng = np.random.default_rng(seed)
         drawn = rng.random((DRAWS, len(self.confidence)), dtype=np.float32) < self.confidence
@@ -68,6 +71,9 @@ class Binned:
         """Return calibration errors (draws,) that a calibrated model would show on these images.
 
         They are not 0: bins of few images are off by chance.
+
+        Args:
+            seed: same seed, same draws.
         """
         n = self.member.sum(axis=0)
         mean = self.member.T @ self.confidence / np.maximum(n, 1)
@@ -76,7 +82,16 @@ class Binned:
 
 
 def equal_width(confidence: Floats, hit: NDArray[np.bool_], bins: int = BINS) -> Binned:
-    """Bin by confidence, [0, 1] cut into equal parts; most bins of a binary model are empty."""
+    """Bin by confidence, [0, 1] cut into equal parts; most bins of a binary model are empty.
+
+    Args:
+        confidence: (n,) probability of the predicted class.
+        hit: (n,) whether the prediction is right.
+        bins: how many.
+
+    Returns:
+        The images in their bins.
+    """
     return Binned(confidence, hit, np.linspace(0, 1, bins + 1))
 
 
@@ -84,6 +99,14 @@ def equal_mass(confidence: Floats, hit: NDArray[np.bool_], bins: int = BINS) -> 
     """Bin by confidence so that every bin holds as many images (Nguyen and O'Connor 2015).
 
     Ties may leave fewer bins; so do few images, for a bin has at least ten.
+
+    Args:
+        confidence: (n,) probability of the predicted class.
+        hit: (n,) whether the prediction is right.
+        bins: how many at most.
+
+    Returns:
+        The images in their bins.
     """
     bins = max(1, min(bins, len(confidence) // 10))
     inner = np.unique(np.quantile(confidence, np.linspace(0, 1, bins + 1)[1:-1]))

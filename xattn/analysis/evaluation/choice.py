@@ -27,6 +27,9 @@ UNKNOWN = "all"
 def wanted_splits(split: Sequence[str] | None) -> tuple[str, ...]:
     """Return the splits that were asked for, default test and ood.
 
+    Args:
+        split: names; None for the default.
+
     Raises:
         UsageError: one is unknown, or was trained on.
     """

@@ -23,6 +23,13 @@ def confusion_rows(
 
     `value` is their fraction of the label's images with its 95 % interval (bootstrap over groups),
     `chance` that of all images: what the same predictions, assigned to images at random, come to.
+
+    Args:
+        said: predictions of n images.
+        groups: (n,), missing ones stand alone.
+        split: its name.
+        bootstrap: replicates.
+        seed: same seed, same rows.
     """
     k, n = len(said.classes), len(said.truth)
     group = group_codes(groups, n)
@@ -63,7 +70,12 @@ def _drawn(
 
 
 def matrix(confusion: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Return the counts of a split: a row a label, a column a predicted class."""
+    """Return the counts of a split: a row a label, a column a predicted class.
+
+    Args:
+        confusion: the table.
+        split: which one.
+    """
     own = confusion[confusion["split"] == split]
     names = list(dict.fromkeys(own["label"]))
     table = own.set_index(["label", "predicted"])["n"].unstack()  # noqa: PD010  # nothing to sum

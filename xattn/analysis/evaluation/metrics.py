@@ -28,7 +28,11 @@ PLUG_IN_BIAS = frozenset({"ece", "ece_adaptive"})
 
 
 def by_guessing(classes: int) -> dict[str, float]:
-    """Return the level of chance of the metrics that have the same one on any images."""
+    """Return the level of chance of the metrics that have the same one on any images.
+
+    Args:
+        classes: how many.
+    """
     return {"balanced_accuracy": 1 / classes, "auc": 0.5}
 
 
@@ -145,6 +149,9 @@ class Predictions:
         random. Average precision: fraction of the class. Brier score and log loss: always giving
         the classes' frequencies as probabilities. Calibration errors: a calibrated model, on
         as many images.
+
+        Args:
+            seed: of what a calibrated model would show.
         """
         said = np.bincount(self.predicted, minlength=len(self.classes)) / max(1, len(self.truth))
         q, k = self.frequencies, len(self.classes)
@@ -163,6 +170,12 @@ class Predictions:
         """Say which metrics are errors that a calibrated model might show as well, (metrics,).
 
         True for a calibration error below the 97.5 % quantile of what such a model shows.
+
+        Args:
+            seed: of what a calibrated model would show.
+
+        Returns:
+            (metrics,) booleans.
         """
         errors = self.weighted(np.ones((1, len(self.truth))))[0]
         limits = {

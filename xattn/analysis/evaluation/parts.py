@@ -17,6 +17,13 @@ def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
 
     Of a class against the rest, the decision stays the model's: whether the class of the largest
     logit is a positive one.
+
+    Args:
+        part: rows of the predictions.
+        positive: which classes are told apart.
+
+    Returns:
+        Logits, labels and decisions of these rows.
     """
     classes = positive.classes
     logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
@@ -32,7 +39,12 @@ def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
 def domains_and_splits(
     predictions: pd.DataFrame, seed: int
 ) -> Iterator[tuple[str, str, pd.DataFrame, int]]:
-    """Give every split, whole and by domain, and a seed for each."""
+    """Give every split, whole and by domain, and a seed for each.
+
+    Args:
+        predictions: columns split and domain.
+        seed: of all.
+    """
     parts = []
     for split in map(str, dict.fromkeys(predictions["split"])):
         part = predictions[predictions["split"] == split]
@@ -44,7 +56,12 @@ def domains_and_splits(
 
 
 def whole_splits(predictions: pd.DataFrame, seed: int) -> Iterator[tuple[str, pd.DataFrame, int]]:
-    """Give every split as a whole, with the seed it has among `domains_and_splits`."""
+    """Give every split as a whole, with the seed it has among `domains_and_splits`.
+
+    Args:
+        predictions: columns split and domain.
+        seed: of all.
+    """
     for split, domain, part, number in domains_and_splits(predictions, seed):
         if domain == ALL:
             yield split, part, number

@@ -22,6 +22,15 @@ def reliability_rows(
 
     `low` and `high` are the 95 % interval of the accuracy (bootstrap over groups); `expected_low`
     and `expected_high` hold 95 % of the accuracies that a calibrated model would show in that bin.
+
+    Args:
+        said: predictions of n images.
+        groups: (n,), missing ones stand alone.
+        split: its name.
+        bootstrap: replicates.
+        seed: same seed, same rows.
+
+    Source: Guo et al. 2017; Broecker and Smith 2007 for what a calibrated model would show.
     """
     n = len(said.truth)
     group = group_codes(groups, n)

@@ -59,7 +59,16 @@ class Side:
 
     @classmethod
     def of(cls, outcomes: Outcomes, groups: ArrayLike | None, columns: Sequence[Column]) -> Side:
-        """Read groups of any kind."""
+        """Read groups of any kind.
+
+        Args:
+            outcomes: of n images.
+            groups: (n,) of any kind; None: every image stands alone.
+            columns: presence of each feature.
+
+        Returns:
+            The side.
+        """
         return cls(outcomes, group_codes(groups, len(outcomes.truth)), tuple(columns))
 
 
@@ -83,6 +92,11 @@ def trap_table(
         reversed_: the trap. Shares no group with the other side.
         bootstrap: replicates.
         seed: same seed, same table.
+
+    Returns:
+        A row per correction and metric; metrics in [0, 1].
+
+    Source: direct standardisation; AUC adjusted for covariates, Janes and Pepe, Biometrika 2009.
     """
     names = [column.feature for column in amplified.columns]
     sides = (amplified, reversed_)

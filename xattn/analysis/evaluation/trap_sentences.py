@@ -11,7 +11,14 @@ from xattn.analysis.evaluation.trap import ALL, NOTHING
 
 
 def trap_sentences(table: pd.DataFrame) -> list[str]:
-    """Say what the table says of balanced accuracy, one sentence a correction."""
+    """Say what the table says of balanced accuracy, one sentence a correction.
+
+    Args:
+        table: trap.csv.
+
+    Returns:
+        One sentence a row.
+    """
     rows = table[table["metric"] == "balanced_accuracy"].set_index("alike_in")
     said = []
     for name, row in rows.iterrows():

@@ -38,6 +38,9 @@ def trap_of_predictions(
         classes: in the order of the logits; the last is the positive one of two, of more none is.
         bootstrap, seed: see `trap_table`.
 
+    Returns:
+        trap.csv, see `trap_table`.
+
     Raises:
         UsageError: a feature is unknown.
         XattnError: a side has no images, or a feature does not vary.

@@ -19,7 +19,15 @@ ROUNDING = 1e-6
 
 
 def settled(changes: Floats, scores: Floats) -> Floats:
-    """Set changes to 0 that are nothing but rounding, whose sign would count as a tie broken."""
+    """Set changes to 0 that are nothing but rounding, whose sign would count as a tie broken.
+
+    Args:
+        changes: (n,) of a score.
+        scores: (n,) the scores themselves.
+
+    Returns:
+        (n,) changes, those within `ROUNDING` of the largest score exactly 0.
+    """
     size = max(1.0, float(np.nanmax(np.abs(scores), initial=0.0)))
     result: Floats = np.where(np.abs(changes) <= ROUNDING * size, 0.0, changes)
     return result
@@ -53,6 +61,11 @@ class Scores:
         the two is called the control is chance, so their difference may change its sign, group by
         group (two-sided, on the mean). `p_mcnemar` asks the same of the flips (exact McNemar).
         Both use the images that have a control.
+
+        Args:
+            permutations: sign patterns behind `p_value`.
+            bootstrap: replicates behind each interval.
+            seed: same seed, same row.
         """
         change = settled(self.after - self.before, self.before)
         control_change = settled(self.control - self.compared, self.before)

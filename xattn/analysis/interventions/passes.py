@@ -36,6 +36,9 @@ def run_trials(
         groups: of every row of the run.
         positive: the classes that the scores speak of, see `log_odds`.
         batch_size: trials in a pass.
+
+    Returns:
+        Scores, in units of the logit, and the answers of each class.
     """
     coming = iter(trials)
     parts, rows, borrowed = [], [], []

@@ -114,7 +114,12 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_spread(run: RunFolder, features: FeatureSet, positive: Positive) -> float:
-    """Return the standard deviation of the run's log odds within labels: the scale of a change."""
+    """Return the standard deviation of the run's log odds within labels: the scale of a change.
+
+    Args:
+        run, features: the run and its labels.
+        positive: class whose log odds the score is.
+    """
     columns = [f"logit_{name}" for name in run.classes]
     logits = run.predictions[columns].to_numpy(dtype=np.float64)[:, None]
     scores = pd.Series(log_odds(logits, positive)[:, 0])
