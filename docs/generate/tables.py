@@ -10,7 +10,7 @@ import re
 from itertools import groupby
 from pathlib import Path
 
-from xattn.runs.tables import TABLES, Column, Table
+from xattn.runs.tables import TABLES, Field, Table
 
 DOCS = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def columns(table: Table) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _what(column: Column) -> tuple[str, ...]:
+def _what(column: Field) -> tuple[str, ...]:
     return (column.meaning, column.unit, column.range, column.chance)
 
 

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
+from xattn.analysis.comparison.verdicts import PairFinding, sentence, verdict, verdict_of_belief
 from xattn.stats.two_samples import Belief, DifferenceTest
 
 NOTHING = DifferenceTest(0.01, p_value=0.5)
-FINDING = Finding(
+FINDING = PairFinding(
     a="new", b="old", split="test", metric="balanced_accuracy", seeds=(5, 5),
     welch=DifferenceTest(0.02, -0.01, 0.05, 1.5, 0.2), p_adjusted=0.2, smallest=0.04,
     belief=Belief(-0.01, 0.05, 0.6, 0.3, 0.1), rope=0.01,

@@ -9,7 +9,7 @@ import pytest
 from tests.figures.populated import populated_run
 from xattn.figures.page.report import report
 from xattn.figures.tables import save_tables
-from xattn.runs.tables import TABLES, Column, Printed, Section, Table, declare
+from xattn.runs.tables import TABLES, Field, Printed, Section, Table, declare
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def declared():
             "sharpness",
             about="One row per method: how sharp its maps are.",
             columns=(
-                Column("method", "attribution method", "text"),
-                Column("sharpness", "mean gradient of the maps", unit="per cell", chance="0.2"),
-                Column("p_adjusted", "against shuffled maps", "p"),
+                Field("method", "attribution method", "text"),
+                Field("sharpness", "mean gradient of the maps", unit="per cell", chance="0.2"),
+                Field("p_adjusted", "against shuffled maps", "p"),
             ),
             section=Section("How sharp the maps are", "Sharpness", "Mean gradient of each map."),
             printed=Printed("Sharpness of the maps of {of}.", ("method",), ("sharpness",)),

@@ -3,8 +3,8 @@ import pytest
 from xattn.errors import UsageError
 from xattn.runs.tables import (
     TABLES,
-    Column,
     Each,
+    Field,
     Interval,
     Number,
     PValue,
@@ -40,7 +40,7 @@ def test_what_is_shown_and_printed_are_columns_of_the_table(name):
 
 def test_columns_are_shown_by_their_formats_unless_a_table_says_otherwise():
     formats = ("text", "count", "number", "p", "flag")
-    table = Table("made", "", tuple(Column(f"a_{f}", "", f) for f in formats))
+    table = Table("made", "", tuple(Field(f"a_{f}", "", f) for f in formats))
     assert table.for_people() == (
         Text("a text", "a_text"),
         Number("a count", "a_count", 0),

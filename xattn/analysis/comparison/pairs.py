@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from xattn.analysis.comparison.sources import Trained
 from xattn.analysis.comparison.testsets import SharedImages
-from xattn.analysis.comparison.verdicts import Finding, sentence, verdict, verdict_of_belief
+from xattn.analysis.comparison.verdicts import PairFinding, sentence, verdict, verdict_of_belief
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.stats.adjust import holm
 from xattn.stats.paired import clustered_mcnemar, delong
@@ -159,7 +159,7 @@ def _tell(
             # The level of Holm's first step, so that the promise holds in the whole table.
             level = alpha / max(1, tested)
             least = NAN if own.spread is None else own.spread.smallest(level)
-            finding = Finding(
+            finding = PairFinding(
                 *pair, metric, one.seeds, own.welch, float(p[(*pair, "welch", metric)]), least,
                 own.belief, rope, images, alpha, metric in LOWER_IS_BETTER,
             )  # fmt: skip

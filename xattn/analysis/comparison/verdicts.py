@@ -16,7 +16,7 @@ _MEASURED_BY = {"mcnemar": "accuracy", "delong": "AUC"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class PairFinding:
     """What is known of one pair on one split, for one metric.
 
     Attributes:
@@ -79,7 +79,7 @@ def verdict_of_belief(belief: Belief | None, lower_is_better: bool) -> str:
     return "better" if (belief.above >= SURE) != lower_is_better else "worse"
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: PairFinding) -> str:
     """Say what the seeds tell of the architectures, then what the images tell of the networks.
 
     Args:
@@ -97,7 +97,7 @@ def sentence(finding: Finding) -> str:
     return f"{start} {size}{_of_seeds(f)}; {_of_images(f)}."
 
 
-def _of_seeds(f: Finding) -> str:
+def _of_seeds(f: PairFinding) -> str:
     if min(f.seeds) < 2:
         return (
             f", but {_seeds(f)} cannot tell whether that is the architecture's doing or the "
@@ -128,14 +128,14 @@ def _of_seeds(f: Finding) -> str:
     )
 
 
-def _size(f: Finding) -> str:
+def _size(f: PairFinding) -> str:
     if f.belief is None or not f.rope:
         return ""
     more = max(f.belief.above, f.belief.below)
     return f", by more than {f.rope:g} with probability {more:.2f}"
 
 
-def _of_images(f: Finding) -> str:
+def _of_images(f: PairFinding) -> str:
     told = " and ".join(f"{_TESTS[t]} p {_p(p)}" for t, (_, p) in f.over_images.items())
     sure = {t: o.difference > 0 for t, (o, p) in f.over_images.items() if p < f.alpha}
     ways = set(sure.values())
@@ -148,7 +148,7 @@ def _of_images(f: Finding) -> str:
     return f"on these images the trained networks of {name} lead in {where} ({told})"
 
 
-def _seeds(f: Finding) -> str:
+def _seeds(f: PairFinding) -> str:
     a, b = f.seeds
     if a == b:
         return "one seed each" if a == 1 else f"{a} seeds each"

@@ -90,13 +90,6 @@ def greyed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.repeat(np.rint(160 + grey * 0.3).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def hatched(height: int, width: int, period: int = 12) -> NDArray[np.uint8]:
-    """Return grey diagonal stripes (height, width, 3): what stands where a map has a defect."""
-    diagonal = np.add.outer(np.arange(height), np.arange(width)) % period
-    grey = np.where(diagonal < period // 4, 120, 200).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
 def blank(height: int, width: int) -> NDArray[np.uint8]:
     """Return plain grey (height, width, 3): what stands where an image file cannot be read."""
     return np.full((height, width, 3), 190, np.uint8)

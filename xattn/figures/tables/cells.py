@@ -73,7 +73,7 @@ class Sheet:
 
 
 Row = Mapping[str, Any]
-Column = tuple[Head, Callable[[Row], Cell]]
+SheetColumn = tuple[Head, Callable[[Row], Cell]]
 
 
 @dataclass(frozen=True)

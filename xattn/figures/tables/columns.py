@@ -12,9 +12,9 @@ from xattn.figures.numbers import NOT_KNOWN, decimals, fixed, named, p_value, wi
 from xattn.figures.tables.cells import (
     Basis,
     Cell,
-    Column,
     Head,
     Row,
+    SheetColumn,
     missing,
     plain,
     sortable,
@@ -22,7 +22,7 @@ from xattn.figures.tables.cells import (
 from xattn.runs.tables import Each, Interval, Number, PValue, Shown, Table, Text, Used
 
 
-def shown_columns(declared: Table, table: pd.DataFrame, tests: Basis) -> list[Column]:
+def shown_columns(declared: Table, table: pd.DataFrame, tests: Basis) -> list[SheetColumn]:
     """Return the columns of a table that people see, as far as the table has them.
 
     Args:
@@ -59,7 +59,7 @@ def _wanted(shown: Shown, table: pd.DataFrame) -> bool:
     return not isinstance(shown, Text) or shown.when(table)
 
 
-def _column(shown: Shown, tests: Basis) -> Column:
+def _column(shown: Shown, tests: Basis) -> SheetColumn:
     match shown:
         case Text():
             return _text(shown)
@@ -74,7 +74,7 @@ def _column(shown: Shown, tests: Basis) -> Column:
     raise TypeError(f"Expected a kind of column that can be shown, but got {shown!r}")
 
 
-def _text(shown: Text) -> Column:
+def _text(shown: Text) -> SheetColumn:
     def cell(row: Row) -> Cell:
         value = "" if missing(row[shown.column]) else str(row[shown.column])
         said = value if shown.verbatim else named(value, shown.words)
@@ -89,7 +89,7 @@ def _text(shown: Text) -> Column:
     return Head(shown.title, numeric=False, printed=shown.on_paper), cell
 
 
-def _number(shown: Number, tests: Basis) -> Column:
+def _number(shown: Number, tests: Basis) -> SheetColumn:
     def cell(row: Row) -> Cell:
         value = float(row[shown.column])
         parts = {shown.column: plain(value, shown.places)} | _p_part(row, shown.marked_by)
@@ -99,7 +99,7 @@ def _number(shown: Number, tests: Basis) -> Column:
     return Head(shown.title, shown.note, printed=shown.on_paper), cell
 
 
-def interval(shown: Interval, tests: Basis) -> Column:
+def interval(shown: Interval, tests: Basis) -> SheetColumn:
     """Make a column of numbers with intervals, rounded to them.
 
     Args:
@@ -118,7 +118,7 @@ def interval(shown: Interval, tests: Basis) -> Column:
     return Head(shown.title, shown.note, printed=shown.on_paper), cell
 
 
-def _p(shown: PValue, tests: Basis) -> Column:
+def _p(shown: PValue, tests: Basis) -> SheetColumn:
     """Make a column of p-values; those of `p_value` at the floor are shown as bounds."""
     key = shown.column
 
@@ -129,7 +129,7 @@ def _p(shown: PValue, tests: Basis) -> Column:
     return Head(shown.title, shown.note, printed=shown.on_paper), cell
 
 
-def _used(shown: Used) -> Column:
+def _used(shown: Used) -> SheetColumn:
     key = shown.column
 
     def cell(row: Row) -> Cell:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 
 from xattn.analysis.groups.found import found_first, too_few
-from xattn.figures.tables.cells import Basis, Column, Row, Sheet
+from xattn.figures.tables.cells import Basis, Row, Sheet, SheetColumn
 from xattn.figures.tables.columns import shown_columns
 from xattn.runs.tables import TABLES
 
@@ -73,7 +73,7 @@ def whole_sheet(name: str, table: pd.DataFrame, tests: Basis) -> Sheet:
     return sheet_of(name, table, shown_columns(TABLES.find(name), table, tests))
 
 
-def sheet_of(name: str, table: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
+def sheet_of(name: str, table: pd.DataFrame, columns: Sequence[SheetColumn]) -> Sheet:
     """Make a sheet of these columns."""
     records: list[Row] = [{str(k): v for k, v in r.items()} for r in table.to_dict("records")]
     rows = [[cell(record) for _, cell in columns] for record in records]

@@ -3,15 +3,15 @@
 The CSV writer, the documentation, the report and the tables of papers all read the declarations.
 A new table is a file in this package:
 
-    from xattn.runs.tables import Column, Section, Table, declare
+    from xattn.runs.tables import Field, Section, Table, declare
 
     declare(
         Table(
             "sharpness",
             about="One row per method: how sharp its maps are.",
             columns=(
-                Column("method", "attribution method", "text"),
-                Column("sharpness", "mean gradient of the maps", unit="per pixel"),
+                Field("method", "attribution method", "text"),
+                Field("sharpness", "mean gradient of the maps", unit="per pixel"),
             ),
             section=Section("How sharp the maps are", "Sharpness", "Mean gradient of each map."),
             printed=Printed("Sharpness of the maps of {of}.", ("method",), ("sharpness",)),
@@ -24,7 +24,7 @@ An analysis then writes it with `RunFolder.write_table("sharpness", table)`.
 from xattn.registry import Registry
 from xattn.runs.tables.layout import Printed, Section
 from xattn.runs.tables.shown import Each, Interval, Number, PValue, Shown, Text, Used
-from xattn.runs.tables.table import Column, Source, Table
+from xattn.runs.tables.table import Field, Source, Table
 
 TABLES: Registry[Table] = Registry(
     "table",
@@ -68,8 +68,8 @@ def records() -> dict[str, str]:
 
 __all__ = [
     "TABLES",
-    "Column",
     "Each",
+    "Field",
     "Interval",
     "Number",
     "PValue",

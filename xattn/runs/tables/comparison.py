@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xattn.runs.tables import Column, Interval, Number, Printed, PValue, Table, Text, declare
+from xattn.runs.tables import Field, Interval, Number, Printed, PValue, Table, Text, declare
 from xattn.runs.tables.names import METRICS, SPLITS
 from xattn.runs.tables.sources import COMPARE
 
@@ -26,13 +26,13 @@ COMPARISON_RUNS = declare(
         about="One row per network, split and metric: every metric, whichever are tested.",
         source=COMPARE,
         columns=(
-            Column("model", "its name", "text"),
-            Column("seed", "of the training", "count"),
-            Column("split", "`test`, `ood`, `val` or `all`", "text"),
-            Column("metric", "see `xattn evaluate`", "text"),
-            Column("value", "of the metric"),
+            Field("model", "its name", "text"),
+            Field("seed", "of the training", "count"),
+            Field("split", "`test`, `ood`, `val` or `all`", "text"),
+            Field("metric", "see `xattn evaluate`", "text"),
+            Field("value", "of the metric"),
         ),
-        sometimes=(Column("run", "name of the run's folder", "text"),),
+        sometimes=(Field("run", "name of the run's folder", "text"),),
     )
 )
 
@@ -42,30 +42,30 @@ COMPARISON = declare(
         about="One row per pair of models, test, split and metric.",
         source=COMPARE,
         columns=(
-            Column("a", "the models; differences are a - b", "text"),
-            Column("b", "the models; differences are a - b", "text"),
-            Column("test", "`welch`, `wilcoxon`, `bayes`, `mcnemar` or `delong`", "text"),
-            Column("split", "`test`, `ood`, `val` or `all`", "text"),
-            Column("metric", "`mcnemar` is about `accuracy`, `delong` about `auc`", "text"),
-            Column("difference", _DIFFERENCE, chance="0"),
-            Column("low", _DIFFERENCE, chance="0"),
-            Column("high", _DIFFERENCE, chance="0"),
-            Column("statistic", "of the test"),
-            Column("p_value", "two-sided; empty where nothing can be tested", "p"),
-            Column("p_adjusted", "Holm within each kind of test", "p"),
-            Column("n", "seeds (of both models), pairs of seeds, or images", "count"),
-            Column("effect", _EFFECT, chance="0; an odds ratio 1"),
-            Column("effect_low", _EFFECT, chance="0; an odds ratio 1"),
-            Column("effect_high", _EFFECT, chance="0; an odds ratio 1"),
-            Column("verdict", "of a: `better`, `worse`, `undecided`, `equivalent` (bayes), "
-                   "`untestable`", "text"),
-            Column("conclusion", "the pair's sentence on this split", "text"),
+            Field("a", "the models; differences are a - b", "text"),
+            Field("b", "the models; differences are a - b", "text"),
+            Field("test", "`welch`, `wilcoxon`, `bayes`, `mcnemar` or `delong`", "text"),
+            Field("split", "`test`, `ood`, `val` or `all`", "text"),
+            Field("metric", "`mcnemar` is about `accuracy`, `delong` about `auc`", "text"),
+            Field("difference", _DIFFERENCE, chance="0"),
+            Field("low", _DIFFERENCE, chance="0"),
+            Field("high", _DIFFERENCE, chance="0"),
+            Field("statistic", "of the test"),
+            Field("p_value", "two-sided; empty where nothing can be tested", "p"),
+            Field("p_adjusted", "Holm within each kind of test", "p"),
+            Field("n", "seeds (of both models), pairs of seeds, or images", "count"),
+            Field("effect", _EFFECT, chance="0; an odds ratio 1"),
+            Field("effect_low", _EFFECT, chance="0; an odds ratio 1"),
+            Field("effect_high", _EFFECT, chance="0; an odds ratio 1"),
+            Field("verdict", "of a: `better`, `worse`, `undecided`, `equivalent` (bayes), "
+                  "`untestable`", "text"),
+            Field("conclusion", "the pair's sentence on this split", "text"),
         ),
         sometimes=(
-            Column("p_better", _POSTERIOR, range="0 to 1"),
-            Column("p_equivalent", _POSTERIOR, range="0 to 1"),
-            Column("p_worse", _POSTERIOR, range="0 to 1"),
-            Column("smallest", "difference that this number of seeds finds with 80 % power"),
+            Field("p_better", _POSTERIOR, range="0 to 1"),
+            Field("p_equivalent", _POSTERIOR, range="0 to 1"),
+            Field("p_worse", _POSTERIOR, range="0 to 1"),
+            Field("smallest", "difference that this number of seeds finds with 80 % power"),
         ),
         shown=(
             Text("model", "a", verbatim=True),
@@ -94,14 +94,14 @@ RANKS = declare(
         "seeds that all share.",
         source=COMPARE,
         columns=(
-            Column("split", "`test`, `ood`, `val` or `all`", "text"),
-            Column("metric", "by which the models are ranked", "text"),
-            Column("model", "its name", "text"),
-            Column("rank", "mean over seeds; 1 is best", range="1 to the number of models"),
-            Column("blocks", "seeds that all models share", "count"),
-            Column("statistic", "Friedman's"),
-            Column("p_value", "from 4,999 exchanges of the models within seeds", "p"),
-            Column("critical_difference", "of mean ranks, Nemenyi's"),
+            Field("split", "`test`, `ood`, `val` or `all`", "text"),
+            Field("metric", "by which the models are ranked", "text"),
+            Field("model", "its name", "text"),
+            Field("rank", "mean over seeds; 1 is best", range="1 to the number of models"),
+            Field("blocks", "seeds that all models share", "count"),
+            Field("statistic", "Friedman's"),
+            Field("p_value", "from 4,999 exchanges of the models within seeds", "p"),
+            Field("critical_difference", "of mean ranks, Nemenyi's"),
         ),
     )
 )  # fmt: skip

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from xattn.runs.tables import Column, Table, declare
+from xattn.runs.tables import Field, Table, declare
 
 ERRORS = declare(
     Table(
         "errors",
         about="One row per input that could not be used.",
         columns=(
-            Column("file", "the input", "text"),
-            Column("stage", "where it failed, such as decode or mask", "text"),
-            Column("error", "why, in one line", "text"),
+            Field("file", "the input", "text"),
+            Field("stage", "where it failed, such as decode or mask", "text"),
+            Field("error", "why, in one line", "text"),
         ),
     )
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xattn.runs.tables import Column, Source, Table, declare
+from xattn.runs.tables import Field, Source, Table, declare
 
 _VALUE = "mean score, with its 95 % interval by bootstrap over groups, or over images"
 _CONTROLS = "means of the controls on the same images"
@@ -14,24 +14,24 @@ FAITHFULNESS = declare(
         about="One row per method, target and score, the controls' own rows among them.",
         source=Source("xattn explain --evaluate", "faithfulness.json"),
         columns=(
-            Column("method", "attribution method or control", "text"),
-            Column("target", "explained class", "text"),
-            Column("grid", "of the maps", "text"),
-            Column("score", "its name", "text"),
-            Column("better", "`higher` or `lower`", "text"),
-            Column("n", "images whose map can be ranked", "count", "images"),
-            Column("value", _VALUE, chance="`random`, `edges`"),
-            Column("low", _VALUE, chance="`random`, `edges`"),
-            Column("high", _VALUE, chance="`random`, `edges`"),
-            Column("random", _CONTROLS),
-            Column("p_random", _P, "p"),
-            Column("edges", _CONTROLS),
-            Column("p_edges", _P, "p"),
-            Column("p_value", "the larger of the two, 1 where a control is ahead", "p"),
-            Column("p_adjusted", "Holm over all methods and the first four scores", "p"),
-            Column("beats_controls", "ahead of both controls, `p_adjusted` at most 0.05", "flag"),
-            Column("cells", "(row, column) of the first and the last cell", "text",
-                   "pixels of the input"),
+            Field("method", "attribution method or control", "text"),
+            Field("target", "explained class", "text"),
+            Field("grid", "of the maps", "text"),
+            Field("score", "its name", "text"),
+            Field("better", "`higher` or `lower`", "text"),
+            Field("n", "images whose map can be ranked", "count", "images"),
+            Field("value", _VALUE, chance="`random`, `edges`"),
+            Field("low", _VALUE, chance="`random`, `edges`"),
+            Field("high", _VALUE, chance="`random`, `edges`"),
+            Field("random", _CONTROLS),
+            Field("p_random", _P, "p"),
+            Field("edges", _CONTROLS),
+            Field("p_edges", _P, "p"),
+            Field("p_value", "the larger of the two, 1 where a control is ahead", "p"),
+            Field("p_adjusted", "Holm over all methods and the first four scores", "p"),
+            Field("beats_controls", "ahead of both controls, `p_adjusted` at most 0.05", "flag"),
+            Field("cells", "(row, column) of the first and the last cell", "text",
+                  "pixels of the input"),
         ),
     )
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xattn.runs.tables import (
-    Column,
+    Field,
     Interval,
     Number,
     Printed,
@@ -18,8 +18,8 @@ from xattn.runs.tables import (
 from xattn.runs.tables.sources import USAGE
 
 _INTERVAL = "95 % interval of the bits, bootstrap over groups; empty below 5 groups"
-_BITS = Column("effect_bits", "I(prediction; feature | label) per image", unit="bits", chance="0")
-_RANK_EFFECT = Column(
+_BITS = Field("effect_bits", "I(prediction; feature | label) per image", unit="bits", chance="0")
+_RANK_EFFECT = Field(
     "rank_effect",
     "yes/no: probability that an image with the feature scores above one of its label without it, "
     "minus the reverse; number: Spearman's correlation within labels; names, or more than two "
@@ -37,45 +37,45 @@ FEATURE_USAGE = declare(
         "label?",
         source=USAGE,
         columns=(
-            Column("feature", "its name", "text"),
-            Column("kind", "structure, artifact, metadata, computed, or control", "text"),
-            Column("test", "how the statistics decide, and of what: presence, area, count, value, "
-                   "or missing", "text"),
-            Column("n", "images tested: label, prediction and feature known (complete cases), and "
-                   "group exchangeable", "count", "images"),
-            Column("groups", "groups of these", "count", "groups"),
-            Column("strata_dropped", "compositions that only one group has, and which cannot be "
-                   "permuted; their images are not tested", "count"),
-            Column("statistic", "of several statistics, the least of their p-values; of one, its "
-                   "root: for `rank`, one number and one score the absolute correlation of ranks "
-                   "within labels", range="0 to 1"),
-            Column("p_value", "exact permutation p-value, at least `smallest_p`", "p"),
-            Column("p_adjusted", _ADJUSTED, "p"),
-            Column("used", "`p_adjusted` < alpha", "flag"),
+            Field("feature", "its name", "text"),
+            Field("kind", "structure, artifact, metadata, computed, or control", "text"),
+            Field("test", "how the statistics decide, and of what: presence, area, count, value, "
+                  "or missing", "text"),
+            Field("n", "images tested: label, prediction and feature known (complete cases), and "
+                  "group exchangeable", "count", "images"),
+            Field("groups", "groups of these", "count", "groups"),
+            Field("strata_dropped", "compositions that only one group has, and which cannot be "
+                  "permuted; their images are not tested", "count"),
+            Field("statistic", "of several statistics, the least of their p-values; of one, its "
+                  "root: for `rank`, one number and one score the absolute correlation of ranks "
+                  "within labels", range="0 to 1"),
+            Field("p_value", "exact permutation p-value, at least `smallest_p`", "p"),
+            Field("p_adjusted", _ADJUSTED, "p"),
+            Field("used", "`p_adjusted` < alpha", "flag"),
             _BITS,
-            Column("effect_low", _INTERVAL, unit="bits"),
-            Column("effect_high", _INTERVAL, unit="bits"),
+            Field("effect_low", _INTERVAL, unit="bits"),
+            Field("effect_high", _INTERVAL, unit="bits"),
             _RANK_EFFECT,
         ),
         more=(
-            Column("rank_effect_error", "standard error of the rank effect where nothing depends, "
-                   "roughly"),
-            Column("variance_share", "fraction of the variance of the prediction's ranks within "
-                   "labels that the feature explains (epsilon squared); numbers in up to 5 bins",
-                   range="at most 1", chance="0"),
-            Column("variance_low", _VARIANCE),
-            Column("variance_high", _VARIANCE),
-            Column("smallest_p", "the least p-value that could have come out", "p"),
-            Column("note", "why there are no numbers", "text"),
-            Column("p_holm", "the p-value adjusted by Holm's method", "p"),
-            Column("p_bh", "the p-value adjusted by Benjamini and Hochberg's method (false "
-                   "discovery rate)", "p"),
-            Column("stands_for", "features whose being known or not this row is about", "text"),
+            Field("rank_effect_error", "standard error of the rank effect where nothing depends, "
+                  "roughly"),
+            Field("variance_share", "fraction of the variance of the prediction's ranks within "
+                  "labels that the feature explains (epsilon squared); numbers in up to 5 bins",
+                  range="at most 1", chance="0"),
+            Field("variance_low", _VARIANCE),
+            Field("variance_high", _VARIANCE),
+            Field("smallest_p", "the least p-value that could have come out", "p"),
+            Field("note", "why there are no numbers", "text"),
+            Field("p_holm", "the p-value adjusted by Holm's method", "p"),
+            Field("p_bh", "the p-value adjusted by Benjamini and Hochberg's method (false "
+                  "discovery rate)", "p"),
+            Field("stands_for", "features whose being known or not this row is about", "text"),
         ),
         sometimes=(
-            Column("p_<statistic>", "p-value of each statistic by itself: `p_rank`, `p_dcor`, "
-                   "`p_hsic`, ...", "p"),
-            Column("p_kci", "with `--cross-check`: causal-learn's KCI", "p"),
+            Field("p_<statistic>", "p-value of each statistic by itself: `p_rank`, `p_dcor`, "
+                  "`p_hsic`, ...", "p"),
+            Field("p_kci", "with `--cross-check`: causal-learn's KCI", "p"),
         ),
         shown=(
             Text("feature", "feature"),
@@ -119,17 +119,17 @@ USAGE_OVER_TRAINING = declare(
             "usage_over_training.json",
         ),
         columns=(
-            Column("step", "epoch of the checkpoint, or its number", "count"),
-            Column("checkpoint", "its file", "text"),
-            Column("feature", "its name", "text"),
-            Column("kind", "structure, artifact, metadata, computed, or control", "text"),
-            Column("test", "as in feature_usage.csv", "text"),
-            Column("p_value", "exact permutation p-value", "p"),
-            Column("p_adjusted", f"{_ADJUSTED}, step by step", "p"),
-            Column("used", "`p_adjusted` < alpha", "flag"),
+            Field("step", "epoch of the checkpoint, or its number", "count"),
+            Field("checkpoint", "its file", "text"),
+            Field("feature", "its name", "text"),
+            Field("kind", "structure, artifact, metadata, computed, or control", "text"),
+            Field("test", "as in feature_usage.csv", "text"),
+            Field("p_value", "exact permutation p-value", "p"),
+            Field("p_adjusted", f"{_ADJUSTED}, step by step", "p"),
+            Field("used", "`p_adjusted` < alpha", "flag"),
             _BITS,
-            Column("effect_low", _INTERVAL, unit="bits"),
-            Column("effect_high", _INTERVAL, unit="bits"),
+            Field("effect_low", _INTERVAL, unit="bits"),
+            Field("effect_high", _INTERVAL, unit="bits"),
             _RANK_EFFECT,
         ),
     )

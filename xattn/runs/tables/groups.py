@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xattn.runs.tables import (
-    Column,
+    Field,
     Interval,
     Number,
     Printed,
@@ -38,30 +38,30 @@ BIAS = declare(
         "beside that over all others.",
         source=USAGE,
         columns=(
-            Column("feature", "artifact, or feature and category: `sex=female`", "text"),
-            Column("metric", "`balanced_accuracy`, `auc`, `tpr`, `fpr`; of more than two classes "
-                   "`tpr[NAME]`, `fpr[NAME]`", "text"),
-            Column("n_present", "images with the artifact, or of the group", "count", "images"),
-            Column("n_absent", "all other images of which the feature is known", "count", "images"),
-            Column("present", "the metric over the images with it", range="0 to 1"),
-            Column("absent", "the metric over the others", range="0 to 1"),
-            Column("gap", _GAP, range="-1 to 1", chance="0"),
-            Column("gap_low", _GAP, range="-1 to 1", chance="0"),
-            Column("gap_high", _GAP, range="-1 to 1", chance="0"),
-            Column("p_value", "presence permuted within each label, groups kept together, "
-                   "two-sided", "p"),
-            Column("p_adjusted", "Holm over all artifacts, and over all groups of patients, apart",
-                   "p"),
+            Field("feature", "artifact, or feature and category: `sex=female`", "text"),
+            Field("metric", "`balanced_accuracy`, `auc`, `tpr`, `fpr`; of more than two classes "
+                  "`tpr[NAME]`, `fpr[NAME]`", "text"),
+            Field("n_present", "images with the artifact, or of the group", "count", "images"),
+            Field("n_absent", "all other images of which the feature is known", "count", "images"),
+            Field("present", "the metric over the images with it", range="0 to 1"),
+            Field("absent", "the metric over the others", range="0 to 1"),
+            Field("gap", _GAP, range="-1 to 1", chance="0"),
+            Field("gap_low", _GAP, range="-1 to 1", chance="0"),
+            Field("gap_high", _GAP, range="-1 to 1", chance="0"),
+            Field("p_value", "presence permuted within each label, groups kept together, "
+                  "two-sided", "p"),
+            Field("p_adjusted", "Holm over all artifacts, and over all groups of patients, apart",
+                  "p"),
         ),
         more=(
-            Column("cases_present", "fewest images of a class that the metric rests on, on either "
-                   "side; below 10 there are no numbers", "count", "images"),
-            Column("cases_absent", "fewest images of a class that the metric rests on, on either "
-                   "side; below 10 there are no numbers", "count", "images"),
-            Column("p_delong", "in rows of `auc`: DeLong's test of equal areas, not adjusted", "p"),
-            Column("kind", "of the feature", "text"),
-            Column("category", "of a feature that is names", "text"),
-            Column("classes", "those that the metric is of, by semicolons", "text"),
+            Field("cases_present", "fewest images of a class that the metric rests on, on either "
+                  "side; below 10 there are no numbers", "count", "images"),
+            Field("cases_absent", "fewest images of a class that the metric rests on, on either "
+                  "side; below 10 there are no numbers", "count", "images"),
+            Field("p_delong", "in rows of `auc`: DeLong's test of equal areas, not adjusted", "p"),
+            Field("kind", "of the feature", "text"),
+            Field("category", "of a feature that is names", "text"),
+            Field("classes", "those that the metric is of, by semicolons", "text"),
         ),
         shown=(
             Text("feature", "feature"),
@@ -103,22 +103,22 @@ FAIRNESS = declare(
         "apart at most.",
         source=USAGE,
         columns=(
-            Column("feature", "its name", "text"),
-            Column("kind", "of the feature", "text"),
-            Column("metric", "`equalized_odds_difference`, `equalized_odds_ratio`, "
-                   "`demographic_parity_difference`", "text"),
-            Column("n", "images of the groups compared", "count", "images"),
-            Column("categories", "groups that were compared, by semicolons", "text"),
-            Column("value", _VALUE, range="0 to 1", chance="`chance`"),
-            Column("low", _VALUE, range="0 to 1", chance="`chance`"),
-            Column("high", _VALUE, range="0 to 1", chance="`chance`"),
-            Column("chance", "mean of the metric over groups assigned at random", range="0 to 1"),
-            Column("p_value", "permutation test, groups kept together", "p"),
-            Column("p_adjusted", "Holm over features, by metric", "p"),
+            Field("feature", "its name", "text"),
+            Field("kind", "of the feature", "text"),
+            Field("metric", "`equalized_odds_difference`, `equalized_odds_ratio`, "
+                  "`demographic_parity_difference`", "text"),
+            Field("n", "images of the groups compared", "count", "images"),
+            Field("categories", "groups that were compared, by semicolons", "text"),
+            Field("value", _VALUE, range="0 to 1", chance="`chance`"),
+            Field("low", _VALUE, range="0 to 1", chance="`chance`"),
+            Field("high", _VALUE, range="0 to 1", chance="`chance`"),
+            Field("chance", "mean of the metric over groups assigned at random", range="0 to 1"),
+            Field("p_value", "permutation test, groups kept together", "p"),
+            Field("p_adjusted", "Holm over features, by metric", "p"),
         ),
         more=(
-            Column("left_out", "groups with fewer than 10 images of a class", "text"),
-            Column("classes", "those that the groups were compared on", "text"),
+            Field("left_out", "groups with fewer than 10 images of a class", "text"),
+            Field("classes", "those that the groups were compared on", "text"),
         ),
         shown=(
             Text("feature", "feature"),

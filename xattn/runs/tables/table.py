@@ -18,7 +18,7 @@ _PLACES = 3
 
 
 @dataclass(frozen=True)
-class Column:
+class Field:
     """A column of a CSV file.
 
     Attributes:
@@ -82,9 +82,9 @@ class Table:
 
     name: str
     about: str
-    columns: tuple[Column, ...]
-    more: tuple[Column, ...] = ()
-    sometimes: tuple[Column, ...] = ()
+    columns: tuple[Field, ...]
+    more: tuple[Field, ...] = ()
+    sometimes: tuple[Field, ...] = ()
     source: Source | None = None
     shown: tuple[Shown | Each, ...] = ()
     section: Section | None = None
@@ -112,7 +112,7 @@ class Table:
         return self.shown or tuple(map(_plainly, self.columns))
 
 
-def _plainly(column: Column) -> Shown:
+def _plainly(column: Field) -> Shown:
     title = column.name.replace("_", " ")
     if column.format == "p":
         return PValue(title, column.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from xattn.runs.tables import Column, Interval, Number, Printed, Section, Table, Text, declare
+from xattn.runs.tables import Field, Interval, Number, Printed, Section, Table, Text, declare
 from xattn.runs.tables.names import METRICS
 from xattn.runs.tables.sources import EVALUATE
 
@@ -31,19 +31,19 @@ TRAP = declare(
         "as in training, and where they go against it.",
         source=replace(EVALUATE, option="--trap all"),
         columns=(
-            Column("alike_in", "`nothing`: as it is; a feature: among images alike in it; `all`: "
-                   "alike in every feature named", "text"),
-            Column("metric", "`balanced_accuracy` or `auc`", "text"),
-            Column("n_amplified", "images compared on either side", "count", "images"),
-            Column("n_reversed", "images compared on either side", "count", "images"),
-            Column("correlation_amplified", _CORRELATION, range="-1 to 1", chance="0"),
-            Column("correlation_reversed", _CORRELATION, range="-1 to 1", chance="0"),
-            *(Column(f"amplified{end}", _AMPLIFIED, range="0 to 1")
+            Field("alike_in", "`nothing`: as it is; a feature: among images alike in it; `all`: "
+                  "alike in every feature named", "text"),
+            Field("metric", "`balanced_accuracy` or `auc`", "text"),
+            Field("n_amplified", "images compared on either side", "count", "images"),
+            Field("n_reversed", "images compared on either side", "count", "images"),
+            Field("correlation_amplified", _CORRELATION, range="-1 to 1", chance="0"),
+            Field("correlation_reversed", _CORRELATION, range="-1 to 1", chance="0"),
+            *(Field(f"amplified{end}", _AMPLIFIED, range="0 to 1")
               for end in ("", "_low", "_high")),
-            *(Column(f"reversed{end}", _REVERSED, range="0 to 1") for end in ("", "_low", "_high")),
-            *(Column(f"drop{end}", _DROP, range="-1 to 1", chance="0")
+            *(Field(f"reversed{end}", _REVERSED, range="0 to 1") for end in ("", "_low", "_high")),
+            *(Field(f"drop{end}", _DROP, range="-1 to 1", chance="0")
               for end in ("", "_low", "_high")),
-            *(Column(f"explained{end}", _EXPLAINED, range="-1 to 1", chance="0")
+            *(Field(f"explained{end}", _EXPLAINED, range="-1 to 1", chance="0")
               for end in ("", "_low", "_high")),
         ),
         shown=(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from xattn.runs.tables import (
-    Column,
     Each,
+    Field,
     Interval,
     Number,
     Printed,
@@ -44,32 +44,32 @@ VERDICT_TABLE = declare(
         "method's lift over chance, and what follows.",
         source=USAGE,
         columns=(
-            Column("feature", "its name", "text"),
-            Column("kind", "structure, artifact, metadata, or computed", "text"),
-            Column("verdict", "the first rule that holds", "text"),
-            Column("test", "dependence test of least p-value", "text"),
-            Column("p_adjusted", "of that test", "p"),
-            Column("used", "`p_adjusted` < alpha", "flag"),
-            Column("rank_effect", "of that test", range="-1 to 1", chance="0"),
-            Column("detectable_effect", "rank effect that would have been found in four of five "
-                   "cases", range="0 to 1"),
-            Column("intervention", "edit of least p-value", "text"),
-            Column("excess_logit", _EXCESS, unit="logit", chance="0"),
-            Column("excess_low", _EXCESS, unit="logit", chance="0"),
-            Column("excess_high", _EXCESS, unit="logit", chance="0"),
-            Column("flip_rate", "fraction of images whose predicted class the edit changes",
-                   range="0 to 1", chance="`control_flip_rate`"),
-            Column("control_flip_rate", "the same of the control", range="0 to 1"),
-            Column("intervention_p", "adjusted p-value of the edit", "p"),
+            Field("feature", "its name", "text"),
+            Field("kind", "structure, artifact, metadata, or computed", "text"),
+            Field("verdict", "the first rule that holds", "text"),
+            Field("test", "dependence test of least p-value", "text"),
+            Field("p_adjusted", "of that test", "p"),
+            Field("used", "`p_adjusted` < alpha", "flag"),
+            Field("rank_effect", "of that test", range="-1 to 1", chance="0"),
+            Field("detectable_effect", "rank effect that would have been found in four of five "
+                  "cases", range="0 to 1"),
+            Field("intervention", "edit of least p-value", "text"),
+            Field("excess_logit", _EXCESS, unit="logit", chance="0"),
+            Field("excess_low", _EXCESS, unit="logit", chance="0"),
+            Field("excess_high", _EXCESS, unit="logit", chance="0"),
+            Field("flip_rate", "fraction of images whose predicted class the edit changes",
+                  range="0 to 1", chance="`control_flip_rate`"),
+            Field("control_flip_rate", "the same of the control", range="0 to 1"),
+            Field("intervention_p", "adjusted p-value of the edit", "p"),
         ),
         more=(
-            Column("n", "images behind the dependence test", "count", "images"),
-            Column("effect_bits", "of the dependence test", unit="bits", chance="0"),
+            Field("n", "images behind the dependence test", "count", "images"),
+            Field("effect_bits", "of the dependence test", unit="bits", chance="0"),
         ),
         sometimes=(
-            Column("lift_over_chance_<method>", "lift of a method's maps over that on masks of "
-                   "other images", chance="1"),
-            Column("lift_p_<method>", "adjusted p-value of that lift", "p"),
+            Field("lift_over_chance_<method>", "lift of a method's maps over that on masks of "
+                  "other images", chance="1"),
+            Field("lift_p_<method>", "adjusted p-value of that lift", "p"),
         ),
         shown=(
             Text("feature", "feature"),
