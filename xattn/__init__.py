@@ -18,7 +18,8 @@ from xattn._version import __version__
 
 if TYPE_CHECKING:
     from xattn.analysis.comparison.compare import Comparison, compare
-    from xattn.analysis.dependence.usage import UsageResult, usage_test
+    from xattn.analysis.dependence.result import UsageResult
+    from xattn.analysis.dependence.usage import usage_test
     from xattn.analysis.evaluation.evaluate import Evaluation, evaluate
     from xattn.analysis.feature_usage import feature_usage
     from xattn.analysis.over_training import usage_over_training
@@ -58,7 +59,7 @@ _HOMES = {
     "RunFolder": "xattn.runs",
     "SearchResult": "xattn.training.search.search",
     "TrainResult": "xattn.training.result",
-    "UsageResult": "xattn.analysis.dependence.usage",
+    "UsageResult": "xattn.analysis.dependence.result",
     "UsageSettings": "xattn.analysis.settings",
     "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",

@@ -147,7 +147,7 @@ def report(rows: pd.DataFrame) -> str:
         f"{n} models, {int(rows['images'].median())} images each; balanced accuracy on the "
         f"validation images {rows['accuracy'].min():.2f} to {rows['accuracy'].max():.2f}.",
         "",
-        "| of the models | share |",
+        "| of the models | fraction |",
         "|---|---|",
         f"| the used artifact is found dependent | {rows['used_found'].mean():.2f} |",
         f"| its verdict: {CHANGES} | {(rows['used_verdict'] == CHANGES).mean():.2f} |",

@@ -36,7 +36,7 @@ Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None"]
 def band(alpha: float, repetitions: int, checks: int = 1) -> tuple[float, float]:
     """Rates of rejection that `checks` tests of exact level all keep to in 99 of 100 simulations.
 
-    The share of misses is divided by the number of checks (Bonferroni).
+    The fraction of misses is divided by the number of checks (Bonferroni).
     """
     tail = 0.005 / checks
     low, high = binom.ppf([tail, 1 - tail], repetitions, alpha) / repetitions
@@ -279,7 +279,7 @@ def centred(rng: np.random.Generator, n: int, spread: float) -> np.ndarray:
 def aligned_sample(
     rng: np.random.Generator, n: int, knows: float, grouped: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Maps as shares, masks, labels, groups; a map knows its own mask with weight `knows`.
+    """Maps as fractions, masks, labels, groups; a map knows its own mask with weight `knows`.
 
     Both are centred, more so in one label: the centre bias alone gives a lift of about 2.
     """
@@ -305,14 +305,14 @@ def alignment_rates(
     """Share of repetitions in which alignment is claimed: by permutation, and by lift > 1."""
     exact, naive, lifts = [], [], []
     for seed in range(repetitions):
-        share, mask, label, group = aligned_sample(
+        fraction, mask, label, group = aligned_sample(
             np.random.default_rng([seed, n]), n, knows, grouped
         )
         drawn = within_label_permutations(label, group, 199, seed)
         kept = drawn.kept
-        sums = paired_sums(share[kept], mask[kept], drawn.of_kept(), label[kept], 2)
+        sums = paired_sums(fraction[kept], mask[kept], drawn.of_kept(), label[kept], 2)
         exact.append(two_sided_p(sums)[-1])
-        own = np.stack([(share * mask).sum(axis=1), mask.mean(axis=1)])
+        own = np.stack([(fraction * mask).sum(axis=1), mask.mean(axis=1)])
         weighted = group_weights(group, n, 199, seed) @ own.T
         low, _ = percentile_interval(weighted[:, 0] / weighted[:, 1])
         naive.append(low > 1)
@@ -326,12 +326,12 @@ def alignment_rates(
 
 def lift_coverage(repetitions: int, n: int) -> float:
     """Share of repetitions whose 95 % interval of lift holds the value of a huge sample."""
-    share, mask, _, _ = aligned_sample(np.random.default_rng(0), 50_000, 0.2)
-    truth = (share * mask).sum() / mask.mean(axis=1).sum()
+    fraction, mask, _, _ = aligned_sample(np.random.default_rng(0), 50_000, 0.2)
+    truth = (fraction * mask).sum() / mask.mean(axis=1).sum()
     held = 0
     for seed in range(repetitions):
-        share, mask, _, group = aligned_sample(np.random.default_rng([seed, n, 1]), n, 0.2, True)
-        own = np.stack([(share * mask).sum(axis=1), mask.mean(axis=1)])
+        fraction, mask, _, group = aligned_sample(np.random.default_rng([seed, n, 1]), n, 0.2, True)
+        own = np.stack([(fraction * mask).sum(axis=1), mask.mean(axis=1)])
         weighted = group_weights(group, n, 499, seed) @ own.T
         low, high = percentile_interval(weighted[:, 0] / weighted[:, 1])
         held += low <= truth <= high
@@ -408,7 +408,7 @@ def _report(repetitions: int) -> Iterator[str]:
         bits = bits_coverage(repetitions // 2, 1200, shift)
         mean = f"{bits['mean']:.4f} (s.e. {bits['standard error']:.4f})"
         yield f"| {shift} | {bits['truth']:.4f} | {mean} | {bits['covered']:.3f} |"
-    yield "\n## Alignment: share of repetitions in which alignment is claimed, n = 60\n"
+    yield "\n## Alignment: fraction of repetitions in which alignment is claimed, n = 60\n"
     yield "| map | lift | permutation p <= .05 | interval of lift above 1 |"
     yield "|---|---|---|---|"
     for name, knows, grouped in (

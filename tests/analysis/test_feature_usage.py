@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.analysis.annotated import plant
-from tests.analysis.pictures import PATCH, pictures, sees
+from tests.analysis.painted import PATCH, painted_run, sees
 from tests.fabricate import fabricate_run
 from xattn.analysis.feature_usage import feature_usage
 from xattn.analysis.positive import Positive
@@ -85,7 +85,7 @@ BY_METHOD = ("lift_over_chance_", "lift_p_", "p_rank", "p_dcor", "p_hsic")
 
 
 def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path):
-    pictured = pictures(tmp_path / "root", 12)
+    pictured = painted_run(tmp_path / "root", 12)
     edited = feature_usage(
         pictured.run, pictured.annotations, model=sees(PATCH), interventions=6, **QUICK
     )
@@ -117,7 +117,7 @@ def test_without_its_checkpoint_a_run_gets_no_interventions_and_is_told_why(plan
 
 
 def test_with_a_model_all_kinds_of_evidence_stand_together(tmp_path):
-    made = pictures(tmp_path / "root", 80)
+    made = painted_run(tmp_path / "root", 80)
     tables = feature_usage(made.run, made.annotations, model=sees(PATCH), interventions=15, **QUICK)
     verdicts = tables["verdicts"].set_index("feature")
     assert verdicts.loc["patch", "verdict"] == CHANGES

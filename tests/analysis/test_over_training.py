@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from torch import nn
 
 import xattn
-from tests.analysis.pictures import DOT, PATCH, SIDE, Sees, pictures
+from tests.analysis.painted import DOT, PATCH, SIDE, Sees, painted_run
 from xattn.analysis import over_training
 from xattn.analysis.feature_usage import feature_usage
 from xattn.analysis.over_training import usage_over_training
@@ -49,7 +49,7 @@ def at_epoch(model, epoch):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return pictures(tmp_path_factory.mktemp("pictures"), 60)
+    return painted_run(tmp_path_factory.mktemp("pictures"), 60)
 
 
 @pytest.fixture

@@ -101,10 +101,10 @@ def test_the_chance_level_is_the_mean_over_other_images_masks(prepared):
     label = features.table["label"].to_numpy()[one.rows]
     drawn = within_label_permutations(label, None, 40, seed=0)
     code = (label == "malignant").astype(np.intp)
-    share = scored[0].positive_of(one.rows)
-    fast = paired_sums(share, one.grid, drawn.of_kept(), code, 2)
+    fraction = scored[0].positive_of(one.rows)
+    fast = paired_sums(fraction, one.grid, drawn.of_kept(), code, 2)
     for p, order in enumerate(drawn.of_kept()):
-        mass = np.array([share[i] @ one.grid[order[i]] for i in range(len(order))])
+        mass = np.array([fraction[i] @ one.grid[order[i]] for i in range(len(order))])
         expected = [mass[code == 0].sum(), mass[code == 1].sum(), mass.sum()]
         assert fast[p] == pytest.approx(expected)
 

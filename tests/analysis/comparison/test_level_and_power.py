@@ -159,9 +159,9 @@ def test_mcnemar_has_the_power_of_its_exact_distribution():
     discordant = np.arange(n + 1)
     # Given the number of discordant images, those won are binomial: p < 0.05 in both tails.
     cut = np.array([_largest_rejected(k) for k in discordant])
-    share = won / (won + lost)
-    tails = stats.binom.cdf(cut, discordant, share)
-    tails += stats.binom.sf(discordant - cut - 1, discordant, share)
+    fraction = won / (won + lost)
+    tails = stats.binom.cdf(cut, discordant, fraction)
+    tails += stats.binom.sf(discordant - cut - 1, discordant, fraction)
     power = float((stats.binom.pmf(discordant, n, won + lost) * tails).sum())
     rate = image_rates(skills, 1, 1, REPETITIONS)["mcnemar"]
     low, high = band(power, REPETITIONS)

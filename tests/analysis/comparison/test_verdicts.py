@@ -29,7 +29,7 @@ def test_a_verdict_follows_sign_level_and_sense_of_the_metric(difference, p, low
 
 
 @pytest.mark.parametrize(
-    ("shares", "lower", "expected"),
+    ("probabilities", "lower", "expected"),
     [
         ((0.96, 0.03, 0.01), False, "better"),
         ((0.96, 0.03, 0.01), True, "worse"),
@@ -37,8 +37,8 @@ def test_a_verdict_follows_sign_level_and_sense_of_the_metric(difference, p, low
         ((0.6, 0.3, 0.1), False, "undecided"),
     ],
 )
-def test_the_posterior_decides_from_95_percent(shares, lower, expected):
-    assert verdict_of_belief(Belief(0, 0, *shares), lower) == expected
+def test_the_posterior_decides_from_95_percent(probabilities, lower, expected):
+    assert verdict_of_belief(Belief(0, 0, *probabilities), lower) == expected
 
 
 @pytest.mark.parametrize(

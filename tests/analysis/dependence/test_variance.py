@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.dependence.variance import variance_share
+from xattn.analysis.dependence.variance import explained_variance
 from xattn.stats.resampling import group_weights
 
 LABEL = np.repeat([0, 1], [300, 100])
@@ -27,23 +27,23 @@ def test_the_share_is_the_epsilon_squared_of_an_analysis_of_variance():
     rng = np.random.default_rng(0)
     feature = rng.integers(0, 4, 400)
     y = rng.normal(size=400) + 0.5 * feature + 3 * LABEL
-    found = variance_share([feature], y, LABEL, None)
-    assert found.share[0] == pytest.approx(slow_epsilon_squared(feature, y, LABEL))
+    found = explained_variance([feature], y, LABEL, None)
+    assert found.fraction[0] == pytest.approx(slow_epsilon_squared(feature, y, LABEL))
     assert np.isnan(found.low[0])
 
 
 def test_a_feature_that_settles_the_prediction_explains_all_and_one_that_does_not_nothing():
     rng = np.random.default_rng(1)
     feature = rng.integers(0, 2, 400)
-    assert variance_share([feature], feature + 5.0 * LABEL, LABEL, None).share[0] == pytest.approx(
-        1
-    )
+    assert explained_variance([feature], feature + 5.0 * LABEL, LABEL, None).fraction[
+        0
+    ] == pytest.approx(1)
     noise = [
-        variance_share([rng.integers(0, 5, 400)], rng.normal(size=400), LABEL, None).share[0]
+        explained_variance([rng.integers(0, 5, 400)], rng.normal(size=400), LABEL, None).fraction[0]
         for _ in range(300)
     ]
     assert abs(np.mean(noise)) < 4 * np.std(noise) / np.sqrt(300)
-    assert np.isnan(variance_share([feature], 5.0 * LABEL, LABEL, None).share[0])
+    assert np.isnan(explained_variance([feature], 5.0 * LABEL, LABEL, None).fraction[0])
 
 
 def test_the_interval_covers():
@@ -54,6 +54,6 @@ def test_the_interval_covers():
         feature = rng.integers(0, 2, 200)[np.arange(400) // 2]
         y = (rng.normal(size=200)[np.arange(400) // 2] + rng.normal(size=400)) / np.sqrt(2)
         weights = group_weights(np.arange(400) // 2, 400, 199, seed)
-        found = variance_share([feature], y + feature, LABEL, weights)
+        found = explained_variance([feature], y + feature, LABEL, weights)
         held += found.low[0] <= 0.2 <= found.high[0]
     assert held / 200 > 0.89

@@ -131,7 +131,7 @@ def test_ties_are_passed_at_once():
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_chance_is_what_a_model_without_knowledge_reaches(n_classes):
-    """Labels dealt out anew: every metric comes to its level of chance on average."""
+    """Labels permuted: every metric comes to its level of chance on average."""
     said = draw(n_classes, n=400)
     rng = np.random.default_rng(0)
     guessed = np.mean(

@@ -63,10 +63,10 @@ def test_values_are_those_of_a_slow_obvious_twin():
     sides = simulate.trap_sides(np.random.default_rng(1), 400, 0.8)
     found = trap_table(*sides, bootstrap=0).set_index(["alike_in", "metric"])
     present = [side.columns[0].values > 0 for side in sides]
-    share = np.concatenate(present).mean()
+    fraction = np.concatenate(present).mean()
     for name, side, ruler in zip(("amplified", "reversed"), sides, present, strict=True):
         said, accuracy, area = side.outcomes, 0.0, 0.0
-        for with_it, weight in ((True, share), (False, 1 - share)):
+        for with_it, weight in ((True, fraction), (False, 1 - fraction)):
             inside = ruler == with_it
             hits = [
                 (said.predicted == c)[inside & (said.truth == c)].mean() for c in (0, 1)

@@ -39,15 +39,15 @@ def test_ties_go_in_any_order_but_that_of_memory():
 
 
 def slow_auc(model, start, end, ranks, target, steps):
-    """One image, one picture after another, as in the paper's figure 2."""
+    """One image after another, as in the paper's figure 2."""
     pixels = ranks.numel()
     order = ranks.argsort()
     curve = []
     for k in range(steps + 1):
-        picture = start.clone().flatten(1)
+        image = start.clone().flatten(1)
         first = order[: round(k / steps * pixels)]
-        picture[:, first] = end.flatten(1)[:, first]
-        logits = model.module(picture.reshape(1, *start.shape)).double()
+        image[:, first] = end.flatten(1)[:, first]
+        logits = model.module(image.reshape(1, *start.shape)).double()
         curve.append(logits.softmax(1)[0, target].item())
     return np.trapezoid(curve, dx=1 / steps)
 
@@ -68,10 +68,10 @@ def test_the_area_equals_its_definition(steps):
 
 
 def test_the_blur_is_opencvs():
-    picture = torch.rand(1, 3, 40, 60)
+    image = torch.rand(1, 3, 40, 60)
     sigma = BLUR * 40
     side = 2 * round(3 * sigma) + 1
     expected = cv2.GaussianBlur(
-        picture[0].permute(1, 2, 0).numpy(), (side, side), sigma, borderType=cv2.BORDER_REPLICATE
+        image[0].permute(1, 2, 0).numpy(), (side, side), sigma, borderType=cv2.BORDER_REPLICATE
     )
-    np.testing.assert_allclose(blurred(picture)[0].permute(1, 2, 0), expected, atol=1e-5)
+    np.testing.assert_allclose(blurred(image)[0].permute(1, 2, 0), expected, atol=1e-5)

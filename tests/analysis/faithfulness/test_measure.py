@@ -1,4 +1,4 @@
-"""`explain --evaluate` on pictures of which it is known what the model needs."""
+"""`explain --evaluate` on images of which it is known what the model needs."""
 
 from __future__ import annotations
 

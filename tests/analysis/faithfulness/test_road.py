@@ -27,10 +27,10 @@ def smooth(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> torch
 
 
 @pytest.mark.parametrize("size", [(16, 16), (37, 50)])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_holes_are_filled_as_by_the_peer(size, share):
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
+def test_holes_are_filled_as_by_the_peer(size, fraction):
     images, maps = smooth(2, 3, size).double(), smooth(2, 1, size, seed=1)
-    edge = maps.flatten(1).quantile(1 - share, dim=1)[:, None, None, None]
+    edge = maps.flatten(1).quantile(1 - fraction, dim=1)[:, None, None, None]
     holes = maps >= edge
     found = impute(images, holes, tolerance=1e-9)
     for image, hole, filled in zip(images, holes, found, strict=True):
@@ -38,7 +38,7 @@ def test_holes_are_filled_as_by_the_peer(size, share):
         torch.testing.assert_close(filled.float(), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_pixels_that_are_there_stay_and_a_flat_picture_stays_flat():
+def test_pixels_that_are_there_stay_and_a_flat_image_stays_flat():
     images = torch.full((1, 3, 20, 24), 0.7)
     holes = smooth(1, 1, (20, 24)) > 0
     found = impute(smooth(1, 3, (20, 24)), holes)
@@ -67,9 +67,9 @@ def test_scores_equal_the_peers(monkeypatch):
         found, (RemoveMostRelevantFirst, RemoveLeastRelevantFirst), strict=True
     ):
         theirs = [
-            PerturbationConfidenceMetric(remove(100 * (1 - share), NoisyLinearImputer(0)))(
+            PerturbationConfidenceMetric(remove(100 * (1 - fraction), NoisyLinearImputer(0)))(
                 inputs, maps.numpy(), wanted, model.module, return_diff=False
             )
-            for share in SHARES
+            for fraction in SHARES
         ]
         np.testing.assert_allclose(ours.numpy(), np.mean(theirs, axis=0), atol=1e-3)

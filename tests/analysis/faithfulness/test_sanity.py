@@ -67,7 +67,7 @@ NETS = {
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_layers_go_from_the_logits_to_the_picture_and_the_users_model_stays(name):
+def test_layers_go_from_the_logits_to_the_image_and_the_users_model_stays(name):
     make, size = NETS[name]
     model = wrapped(make(), size)
     unsettle(model.module)
@@ -115,9 +115,9 @@ def test_maps_are_those_of_explain_for_the_given_classes():
 
 
 def test_controls_know_the_edges_or_nothing():
-    picture = torch.zeros(1, 3, 32, 32)
-    picture[..., 16:] = 1
-    edges = edge_maps(picture, Cells.spread((4, 4), (32, 32)))[0]
+    image = torch.zeros(1, 3, 32, 32)
+    image[..., 16:] = 1
+    edges = edge_maps(image, Cells.spread((4, 4), (32, 32)))[0]
     assert (edges[:, 1:3] > 0).all()
     assert (edges[:, [0, 3]] == 0).all()
     a, b = random_maps(("a", "b"), (4, 4), seed=0), random_maps(("b",), (4, 4), seed=0)
@@ -129,9 +129,9 @@ def test_controls_know_the_edges_or_nothing():
 @pytest.mark.parametrize("grid", [(4, 6), (1, 1), (5, 7)])
 def test_edges_of_a_cell_are_those_of_the_pixels_nearest_to_it(way, grid):
     cells = placed(grid, (32, 48))[way]
-    picture = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    found = edge_maps(picture, cells)[0].numpy()
-    fine = edge_maps(picture, Cells.spread((32, 48), (32, 48)))[0].numpy()
+    image = torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    found = edge_maps(image, cells)[0].numpy()
+    fine = edge_maps(image, Cells.spread((32, 48), (32, 48)))[0].numpy()
 
     def own(centres: tuple[float, ...], pixels: int, cell: int) -> np.ndarray:
         # A pixel that reaches over the middle between two cells belongs to both.
@@ -149,7 +149,7 @@ def test_edges_of_a_cell_are_those_of_the_pixels_nearest_to_it(way, grid):
 
 @pytest.mark.parametrize("grid", [(4, 6), (5, 7), (1, 1), (32, 48)])
 def test_edges_of_cells_spread_evenly_are_pooled_as_torch_pools(grid):
-    picture = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
-    fine = edge_maps(picture, Cells.spread((32, 48), (32, 48)))
+    image = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    fine = edge_maps(image, Cells.spread((32, 48), (32, 48)))
     pooled = torch.nn.functional.adaptive_avg_pool2d(fine[:, None], grid)[:, 0]
-    torch.testing.assert_close(edge_maps(picture, Cells.spread(grid, (32, 48))), pooled)
+    torch.testing.assert_close(edge_maps(image, Cells.spread(grid, (32, 48))), pooled)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.analysis.pictures import DOT, PATCH, SKIN, pictures, sees
+from tests.analysis.painted import DOT, PATCH, SKIN, painted_run, sees
 from xattn.analysis.interventions.editor import CONTROL
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.interventions.table import measure_interventions
@@ -14,7 +14,7 @@ QUICK["positive"] = Positive.of(["benign", "malignant"])
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return pictures(tmp_path_factory.mktemp("pictures") / "root")
+    return painted_run(tmp_path_factory.mktemp("pictures") / "root")
 
 
 def table(made, model, **changes):
@@ -97,7 +97,7 @@ def test_a_feature_that_no_image_shows_is_said_so(made):
 
 
 def test_a_picture_that_is_gone_is_left_out(made, tmp_path_factory):
-    other = pictures(tmp_path_factory.mktemp("gone") / "root", 30)
+    other = painted_run(tmp_path_factory.mktemp("gone") / "root", 30)
     for path in sorted((other.run.path.parent / "images").glob("*.png"))[::2]:
         path.unlink()
     found = measure_interventions(other.run, other.features, sees(PATCH), **QUICK).table

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.analysis.pictures import Pictures, pictures
+from tests.analysis.painted import PaintedRun, painted_run
 from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.notes import notes
 from xattn.annotations import read_annotations
@@ -16,11 +16,11 @@ from xattn.features.feature_set import FeatureSet, collect_features
 
 
 @pytest.fixture
-def made(tmp_path) -> Pictures:
-    return pictures(tmp_path, 8)
+def made(tmp_path) -> PaintedRun:
+    return painted_run(tmp_path, 8)
 
 
-def change(made: Pictures, edit):
+def change(made: PaintedRun, edit):
     """Edit the annotation file as JSON and read it again."""
     content = json.loads(made.annotations.path.read_text())
     edit(content)

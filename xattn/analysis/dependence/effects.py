@@ -12,20 +12,19 @@ from xattn.analysis.dependence.cross_products import (
 )
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
 from xattn.analysis.dependence.statistics.rank import rank_embedding
+from xattn.stats.arrays import Floats
 from xattn.stats.columns import Column
-
-Array = NDArray[np.float64]
 
 _RANK = CrossProducts("rank", "", rank_embedding, per_label=False)
 
 
-def ranked(prediction: Array, label: NDArray[np.intp]) -> Array:
+def ranked(prediction: Floats, label: NDArray[np.intp]) -> Floats:
     """Return the centred ranks (n, q) of predictions (n, q) within labels."""
     return prediction_embedding(_RANK, prediction, label)
 
 
 def rank_effect(
-    column: Column, rows: NDArray[np.intp], target: Array, label: NDArray[np.intp]
+    column: Column, rows: NDArray[np.intp], target: Floats, label: NDArray[np.intp]
 ) -> float:
     """Return how much the prediction's rank within its label goes with the feature, in [-1, 1].
 
@@ -52,7 +51,7 @@ def rank_effect(
     return float(r[0, 0]) if r.size == 1 else float(np.nanmax(np.abs(r)))
 
 
-def _rank_biserial(values: Array, ranks: Array, label: NDArray[np.intp]) -> float:
+def _rank_biserial(values: Floats, ranks: Floats, label: NDArray[np.intp]) -> float:
     present = values == values.max()
     n = np.bincount(label)
     with_it = np.bincount(label, present, minlength=len(n))
@@ -86,7 +85,7 @@ def rank_effect_error(
     return float(wider / np.sqrt(precision)) if precision > 0 else float("nan")
 
 
-def main_direction(prediction: Array, label: NDArray[np.intp]) -> Array:
+def main_direction(prediction: Floats, label: NDArray[np.intp]) -> Floats:
     """Return the direction (n,) in which predictions (n, q) of one label differ most.
 
     The first principal component of the within-label ranks; a single column is returned as it is.
@@ -95,5 +94,5 @@ def main_direction(prediction: Array, label: NDArray[np.intp]) -> Array:
         return prediction[:, 0]
     ranks = centred_within(ranks_within(prediction, label), label)
     _, _, directions = np.linalg.svd(ranks, full_matrices=False)
-    main: Array = ranks @ directions[0]
+    main: Floats = ranks @ directions[0]
     return main

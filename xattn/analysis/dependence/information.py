@@ -19,12 +19,10 @@ from scipy.special import xlogy
 
 from xattn.analysis.dependence.effects import main_direction
 from xattn.analysis.dependence.ranks import ranks_within
+from xattn.stats.arrays import Codes, Floats
 from xattn.stats.codes import label_slices
 from xattn.stats.columns import Column
 from xattn.stats.resampling import percentile_interval
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 MOST_BINS = 5
 _PER_CELL = 20
@@ -34,9 +32,9 @@ _PER_CELL = 20
 class Information:
     """Bits per image for each feature: estimate and 95 % interval, each (features,)."""
 
-    bits: Array
-    low: Array
-    high: Array
+    bits: Floats
+    low: Floats
+    high: Floats
 
 
 def feature_bins(column: Column, rows: Codes, label: Codes) -> Codes:
@@ -53,7 +51,7 @@ def feature_bins(column: Column, rows: Codes, label: Codes) -> Codes:
     return quantile_bins(values, label)
 
 
-def quantile_bins(values: Array, label: Codes) -> Codes:
+def quantile_bins(values: Floats, label: Codes) -> Codes:
     """Cut values (n,) into bins of equal size within each label; ties stay together.
 
     A label of n images gets as many bins as leave 20 images a cell of the bins x bins table,
@@ -97,7 +95,7 @@ def conditional_information(
 
 def _permuted_bits(
     features: Sequence[Codes], prediction: Codes, label: Codes, index: NDArray[np.int32]
-) -> Array:
+) -> Floats:
     """Return the plug-in information under each permutation: (P, features)."""
     total = np.zeros((len(index), len(features)))
     begins = np.cumsum([0, *(int(f.max()) + 1 for f in features)])
@@ -112,13 +110,13 @@ def _permuted_bits(
         )
         for i, (a, b) in enumerate(pairwise(begins)):
             total[:, i] += _nats(counts[:, :, a:b])
-    bits: Array = total / (len(label) * np.log(2))
+    bits: Floats = total / (len(label) * np.log(2))
     return bits
 
 
 def _weighted_bits(
     features: Sequence[Codes], prediction: Codes, label: Codes, weights: NDArray[np.float32]
-) -> Array:
+) -> Floats:
     """Return the plug-in information of each bootstrap replicate: (B, features)."""
     total = np.zeros((len(weights), len(features)))
     n_bins = int(prediction.max()) + 1
@@ -127,15 +125,15 @@ def _weighted_bits(
             kinds = int(feature.max()) + 1
             cells = _indicators(prediction[rows] * kinds + feature[rows], n_bins * kinds)
             total[:, i] += _nats((weights[:, rows] @ cells).reshape(-1, n_bins, kinds))
-    bits: Array = total / (weights.sum(axis=1, keepdims=True) * np.log(2))
+    bits: Floats = total / (weights.sum(axis=1, keepdims=True) * np.log(2))
     return bits
 
 
-def _nats(counts: NDArray[np.floating]) -> Array:
+def _nats(counts: NDArray[np.floating]) -> Floats:
     """Return n * I(row; column) in nats of tables of counts (..., rows, columns)."""
     cells = counts.astype(np.float64)
     rows, columns, total = cells.sum(axis=-1), cells.sum(axis=-2), cells.sum(axis=(-2, -1))
-    nats: Array = (
+    nats: Floats = (
         xlogy(cells, cells).sum(axis=(-2, -1))
         - xlogy(rows, rows).sum(axis=-1)
         - xlogy(columns, columns).sum(axis=-1)

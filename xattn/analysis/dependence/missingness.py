@@ -15,9 +15,9 @@ _MOST_NAMED = 3
 def missingness(columns: Sequence[Column]) -> tuple[list[Column], dict[int, tuple[str, ...]]]:
     """Return yes/no columns of where values are missing, one for each pattern that occurs.
 
-    Features that are missing in the same images share one, which is called after all of them. A
-    pattern that a yes/no feature has itself, such as `lesion_cut` of the computed features that a
-    cut lesion has not, is that feature's: it gets no column.
+    Features that are missing in the same images have one test together, called after all of
+    them. A pattern that a yes/no feature has itself, such as `lesion_cut` of the computed features
+    that a cut lesion has not, is that feature's: it gets no column.
 
     Args:
         columns: the features.

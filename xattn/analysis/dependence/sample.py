@@ -23,7 +23,8 @@ from xattn.analysis.dependence.information import (
 )
 from xattn.analysis.dependence.ranks import ranks_within
 from xattn.analysis.dependence.registry import Statistic
-from xattn.analysis.dependence.variance import variance_share
+from xattn.analysis.dependence.variance import explained_variance
+from xattn.stats.arrays import Floats
 from xattn.stats.columns import Column
 from xattn.stats.permutation import Stratum, within_label_permutations
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights
@@ -31,11 +32,9 @@ from xattn.stats.resampling import FEWEST_GROUPS, group_weights
 _EXCESS_PERMUTATIONS = 200
 _FIRST_LOOK = 64
 
-Array = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
-class Sample:
+class UsageSample:
     """Images with a label, a prediction and a value of every feature, sorted by label.
 
     Attributes:
@@ -48,7 +47,7 @@ class Sample:
     """
 
     rows: NDArray[np.intp]
-    prediction: Array
+    prediction: Floats
     label: NDArray[np.intp]
     group: NDArray[np.intp]
     index: NDArray[np.int32]
@@ -59,13 +58,13 @@ class Sample:
     def of(
         cls,
         rows: NDArray[np.intp],
-        prediction: Array,
+        prediction: Floats,
         label: NDArray[np.intp],
         names: NDArray[Any],
         group: NDArray[np.intp],
         permutations: int,
         seed: int,
-    ) -> Sample:
+    ) -> UsageSample:
         """Draw permutations of some rows of a table, and keep what they can move."""
         rows = rows[np.argsort(label[rows], kind="stable")]
         drawn = within_label_permutations(names[label[rows]], group[rows], permutations, seed)
@@ -93,7 +92,7 @@ class Sample:
 
     def sequential(
         self, measure: Statistic, columns: Sequence[Column], enough: int
-    ) -> tuple[Array, Array]:
+    ) -> tuple[Floats, Floats]:
         """Return statistics and p-values (features,), drawing no more than is needed to tell.
 
         A feature is done when `enough` permutations have reached its statistic; then
@@ -119,7 +118,7 @@ class Sample:
         return seen, p
 
     def effects(self, columns: Sequence[Column], bootstrap: int, seed: int) -> list[dict[str, Any]]:
-        """Return the effect sizes of each feature: bits, share of variance, rank effect."""
+        """Return the effect sizes of each feature: bits, fraction of variance, rank effect."""
         weights = None
         if self.groups >= FEWEST_GROUPS and bootstrap > 0:
             weights = group_weights(self.group, len(self.rows), bootstrap, seed)
@@ -130,7 +129,7 @@ class Sample:
             bins, quantile_bins(main, self.label), self.label, few, weights
         )
         target = ranked(self.prediction, self.label)
-        share = variance_share(bins, ranks_within(main, self.label), self.label, weights)
+        explained = explained_variance(bins, ranks_within(main, self.label), self.label, weights)
         return [
             {
                 "effect_bits": float(bits.bits[i]),
@@ -138,14 +137,14 @@ class Sample:
                 "effect_high": float(bits.high[i]),
                 "rank_effect": rank_effect(column, self.rows, target, self.label),
                 "rank_effect_error": rank_effect_error(column, self.rows, self.label, self.groups),
-                "variance_share": float(share.share[i]),
-                "variance_low": float(share.low[i]),
-                "variance_high": float(share.high[i]),
+                "variance_share": float(explained.fraction[i]),
+                "variance_low": float(explained.low[i]),
+                "variance_high": float(explained.high[i]),
             }
             for i, column in enumerate(columns)
         ]
 
     def _values(
         self, measure: Statistic, columns: Sequence[Column], index: NDArray[np.int32]
-    ) -> Array:
+    ) -> Floats:
         return measure.permuted(columns, self.rows, self.prediction, self.label, index)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.kci import kci_p_values
 from xattn.analysis.dependence.missingness import missingness
-from xattn.analysis.dependence.usage import UsageResult, usage_tests
+from xattn.analysis.dependence.result import UsageResult
+from xattn.analysis.dependence.usage import usage_tests
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.stats.adjust import (
     benjamini_hochberg,
@@ -42,8 +43,8 @@ def usage_table(
 ) -> pd.DataFrame:
     """Return feature_usage.csv: one row per feature and aspect, the two controls last.
 
-    `test` is decision(aspect) or statistic(aspect), the aspect being presence (yes/no), area (share
-    of the pixels), count, value, or missing (whether the value is known at all: tested wherever
+    `test` is decision(aspect) or statistic(aspect), the aspect being presence (yes/no), area (as
+    a fraction of the pixels), count, value, or missing (whether the value is known at all: tested wherever
     it is for some images and not for others; once for all features that are missing in the same
     images, which `stands_for` names). `p_adjusted` is adjusted over all rows by Westfall
     and Young's method on the permutations that all share, `used` says p_adjusted < alpha; Holm's

@@ -15,113 +15,21 @@ The p-value comes from permuting predictions within each label, groups kept toge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
 from xattn.analysis.dependence.registry import Statistic
-from xattn.analysis.dependence.sample import Sample
+from xattn.analysis.dependence.result import UsageResult
+from xattn.analysis.dependence.sample import UsageSample
 from xattn.errors import UsageError
-from xattn.notebook import facts_html
 from xattn.stats.adjust import permuted_p
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import codes, group_codes
 from xattn.stats.columns import Column, as_column
-from xattn.stats.permutation import Stratum
-
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class UsageResult:
-    """Outcome of one conditional independence test.
-
-    Attributes:
-        feature: name of what was tested.
-        kind: structure, artifact, metadata, computed or control.
-        test: statistic(aspect), e.g. "rank(presence)"; of several the decision, "min-p(presence)".
-        n: images tested: label, prediction and feature known, and their group exchangeable.
-        groups: number of groups among them.
-        strata_dropped: groups whose make-up no other group shares, which cannot be permuted.
-        statistic: in [0, 1], 0 without dependence; for several tests, the least of their p-values.
-        p_value: exact; NaN where nothing could be tested, for the reason in `note`.
-        effect_bits: I(prediction; feature | label) in bits, its excess by chance subtracted.
-        effect_low: lower end of its 95 % bootstrap interval over groups.
-        effect_high: upper end.
-        rank_effect: in [-1, 1], see `effects.rank_effect`.
-        rank_effect_error: about the standard error it would have if nothing depended.
-        variance_share: of the variance of the prediction's ranks within labels, what the feature
-            explains; at most 1, see `variance`.
-        variance_low: lower end of its 95 % bootstrap interval over groups.
-        variance_high: upper end.
-        smallest_p: the least p-value that could have come out.
-        p_by_test: p-value of each statistic by itself.
-        p_permuted: (1 + P,) the p-value that each permutation would have had, the observed first;
-            NaN if there are none or the drawing stopped early.
-        note: why there is no result, else empty.
-    """
-
-    feature: str
-    kind: str
-    test: str
-    n: int
-    groups: int
-    strata_dropped: tuple[Stratum, ...]
-    statistic: float
-    p_value: float
-    effect_bits: float
-    effect_low: float
-    effect_high: float
-    rank_effect: float
-    rank_effect_error: float
-    variance_share: float
-    variance_low: float
-    variance_high: float
-    smallest_p: float
-    p_by_test: dict[str, float] = field(default_factory=dict)
-    p_permuted: Array = field(default_factory=lambda: np.full(1, np.nan), repr=False, compare=False)
-    note: str = ""
-
-    def to_row(self) -> dict[str, Any]:
-        """Return the row for feature_usage.csv, all but what needs the whole table."""
-        left_out = ("p_by_test", "p_permuted")
-        row = {name: value for name, value in vars(self).items() if name not in left_out}
-        return {**row, "strata_dropped": len(self.strata_dropped), "note": self.note or None}
-
-    @property
-    def verdict(self) -> str:
-        """What this one test says at the level of 0.05; of several, their p-values are adjusted."""
-        if np.isnan(self.p_value):
-            return f"not tested: {self.note}"
-        if self.p_value < 0.05:
-            return "the prediction depends on it given the label (p < 0.05, this test alone)"
-        return "no dependence given the label was shown (p >= 0.05, this test alone)"
-
-    def _repr_html_(self) -> str:
-        about = {
-            "verdict": self.verdict,
-            "test": f"{self.test}, {self.n:,} images of {self.groups:,} groups",
-        }
-        if np.isnan(self.p_value):
-            return facts_html(f"Usage of {self.feature}", about)
-        share = f"{self.variance_share:.3f} ({self.variance_low:.3f} to {self.variance_high:.3f})"
-        bits = f"{self.effect_bits:.3g} bits (95 % interval {self.effect_low:.3g} to "
-        bits += f"{self.effect_high:.3g}; by chance 0)"
-        by_test = {f"p of {name}": f"{p:.3g}" for name, p in self.p_by_test.items()}
-        return facts_html(
-            f"Usage of {self.feature}",
-            {
-                **about,
-                "p": f"{self.p_value:.3g} (at least {self.smallest_p:.3g})",
-                **(by_test if len(by_test) > 1 else {}),
-                "statistic": f"{self.statistic:.3g}",
-                "effect": bits,
-                "rank effect": f"{self.rank_effect:.3f} (-1 to 1; by chance 0)",
-                "share of variance": share,
-            },
-        )
 
 
 def usage_test(
@@ -215,7 +123,7 @@ def usage_tests(
     results: dict[int, UsageResult] = {}
     for mine in patterns.values():
         rows = np.flatnonzero(known & columns[mine[0]].known)
-        sample = Sample.of(rows, scores, label_code, names, group, permutations, seed)
+        sample = UsageSample.of(rows, scores, label_code, names, group, permutations, seed)
         found = battery.test(sample, [columns[i] for i in mine], bootstrap, seed)
         results |= dict(zip(mine, found, strict=True))
     return [results[i] for i in range(len(columns))]
@@ -241,7 +149,7 @@ class _Battery:
         return cls(tuple(find_statistic(name) for name in names), decision, early)
 
     def test(
-        self, sample: Sample, columns: Sequence[Column], bootstrap: int, seed: int
+        self, sample: UsageSample, columns: Sequence[Column], bootstrap: int, seed: int
     ) -> list[UsageResult]:
         """Test features known for all these images."""
         if not len(sample.rows):
@@ -259,7 +167,7 @@ class _Battery:
             for i, (column, outcome) in enumerate(zip(columns, outcomes, strict=True))
         ]
 
-    def _all(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    def _all(self, sample: UsageSample, columns: Sequence[Column]) -> list[dict[str, Any]]:
         """Return statistic and p-values of each feature; nothing for one that never varies."""
         combine = find_decision(self.decision).combine
         values = sample.permuted(self.measures, columns)
@@ -280,7 +188,7 @@ class _Battery:
             )
         return found
 
-    def _early(self, sample: Sample, columns: Sequence[Column]) -> list[dict[str, Any]]:
+    def _early(self, sample: UsageSample, columns: Sequence[Column]) -> list[dict[str, Any]]:
         assert self.early_stopping is not None
         seen, p = sample.sequential(self.measures[0], columns, self.early_stopping)
         return [
@@ -294,10 +202,10 @@ class _Battery:
             for value, mine in zip(seen, p, strict=True)
         ]
 
-    def _named(self, values: Sequence[float] | Array) -> dict[str, float]:
+    def _named(self, values: Sequence[float] | Floats) -> dict[str, float]:
         return {m.name: float(p) for m, p in zip(self.measures, values, strict=True)}
 
-    def _facts(self, sample: Sample, column: Column) -> dict[str, Any]:
+    def _facts(self, sample: UsageSample, column: Column) -> dict[str, Any]:
         name = self.measures[0].name if len(self.measures) == 1 else self.decision
         return {
             "feature": column.feature,
@@ -309,7 +217,7 @@ class _Battery:
             "smallest_p": sample.smallest_p,
         }
 
-    def _nothing(self, sample: Sample, column: Column, note: str) -> UsageResult:
+    def _nothing(self, sample: UsageSample, column: Column, note: str) -> UsageResult:
         return UsageResult(**self._facts(sample, column), **_NO_NUMBERS, note=note)
 
 
@@ -330,7 +238,7 @@ _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
 )
 
 
-def _scores(prediction: ArrayLike) -> Array:
+def _scores(prediction: ArrayLike) -> Floats:
     """Return predictions as (n, q); of two probabilities one says all."""
     scores = np.asarray(prediction, dtype=np.float64)
     if scores.ndim == 1:

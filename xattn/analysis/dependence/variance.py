@@ -1,10 +1,10 @@
-"""How much is used: the share of the prediction's variance within labels that a feature explains.
+"""How much is used: fraction of the prediction's variance within labels that a feature explains.
 
 The analysis of variance's eta squared, with labels as strata and the feature's bins as treatments,
 less what bins explain by chance (epsilon squared, Kelley 1935): 0 on average without dependence,
 1 if the feature settles the prediction within every label. It is taken of the prediction's ranks
 within labels, so that logits and probabilities give the same. Numbers are cut into the bins that
-`information` counts in, so the share is a lower bound for them.
+`information` counts in, so the fraction is a lower bound for them.
 """
 
 from __future__ import annotations
@@ -15,48 +15,48 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.stats.arrays import Codes, Floats
 from xattn.stats.resampling import percentile_interval
-
-Array = NDArray[np.float64]
-Codes = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class VarianceShare:
+class ExplainedVariance:
     """Share explained by each feature: estimate and 95 % interval, each (features,)."""
 
-    share: Array
-    low: Array
-    high: Array
+    fraction: Floats
+    low: Floats
+    high: Floats
 
 
-def variance_share(
+def explained_variance(
     features: Sequence[Codes],
-    prediction: Array,
+    prediction: Floats,
     label: Codes,
     weights: NDArray[np.float32] | None,
-) -> VarianceShare:
-    """Estimate the share of within-label variance of the prediction that features explain.
+) -> ExplainedVariance:
+    """Estimate the fraction of within-label variance of the prediction that features explain.
 
     The interval is the basic bootstrap one about the replicates' own mean, as for the bits.
 
     Args:
         features: bins (n,) of each feature.
-        prediction: (n,), ranks within labels for a share that no monotone change moves.
+        prediction: (n,), ranks within labels for a fraction that no monotone change moves.
         label: (n,) numbers.
         weights: (B, n) bootstrap weights, or None for no interval (NaN).
     """
     once = np.ones((1, len(label)))
-    share = _shares(features, prediction, label, once)[0]
+    fraction = _fractions(features, prediction, label, once)[0]
     if weights is None:
         nothing = np.full(len(features), np.nan)
-        return VarianceShare(share, nothing, nothing)
-    replicates = _shares(features, prediction, label, weights.astype(np.float64))
+        return ExplainedVariance(fraction, nothing, nothing)
+    replicates = _fractions(features, prediction, label, weights.astype(np.float64))
     low, high = percentile_interval(replicates - replicates.mean(axis=0))
-    return VarianceShare(share, share - high, share - low)
+    return ExplainedVariance(fraction, fraction - high, fraction - low)
 
 
-def _shares(features: Sequence[Codes], prediction: Array, label: Codes, weights: Array) -> Array:
+def _fractions(
+    features: Sequence[Codes], prediction: Floats, label: Codes, weights: Floats
+) -> Floats:
     """Return epsilon squared of each feature under each row of weights, (B, features)."""
     # About the label's mean, sums of squares lose no digits.
     mean = np.bincount(label, prediction) / np.maximum(np.bincount(label), 1)
@@ -71,14 +71,14 @@ def _shares(features: Sequence[Codes], prediction: Array, label: Codes, weights:
     ends = np.cumsum([part.shape[1] for part in parts])[:-1]
     squares, *sums = np.split(weights @ np.concatenate(parts, axis=1), ends, axis=1)
     n = weights.sum(axis=1)
-    shares = [
-        _share(squares[:, 0], count, total, in_label, n)
+    fractions = [
+        _fraction(squares[:, 0], count, total, in_label, n)
         for count, total, in_label in zip(sums[::2], sums[1::2], of_cell, strict=True)
     ]
-    return np.stack(shares, axis=1)
+    return np.stack(fractions, axis=1)
 
 
-def _share(squares: Array, count: Array, total: Array, in_label: Array, n: Array) -> Array:
+def _fraction(squares: Floats, count: Floats, total: Floats, in_label: Floats, n: Floats) -> Floats:
     """Return epsilon squared, (B,); NaN where nothing varies.
 
     Args:
@@ -94,10 +94,10 @@ def _share(squares: Array, count: Array, total: Array, in_label: Array, n: Array
     left = np.maximum(n - groups, 1)
     tiny = 1e-12 * np.maximum(squares, np.finfo(np.float64).tiny)
     unexplained = (within - between) / np.where(within > tiny, within, np.nan)
-    share: Array = 1 - unexplained * (n - labels) / left
-    return share
+    fraction: Floats = 1 - unexplained * (n - labels) / left
+    return fraction
 
 
-def _squared_over(total: Array, count: Array) -> Array:
-    result: Array = np.square(total) / np.where(count > 0, count, 1)
+def _squared_over(total: Floats, count: Floats) -> Floats:
+    result: Floats = np.square(total) / np.where(count > 0, count, 1)
     return result

@@ -1,4 +1,4 @@
-"""A run of pictures with green patches, red dots and a lesion, and models that see one of them."""
+"""A run of images with green patches, red dots and a lesion, and models that see one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SKIN, LESION, PATCH, DOT = (210, 160, 140), (120, 80, 60), (60, 200, 80), (200, 
 
 
 class Sees(nn.Module):
-    """Logits (0, strength * share of pixels of one colour - offset); colours in 0 to 1."""
+    """Logits (0, strength * fraction of pixels of one colour - offset); colours in 0 to 1."""
 
     def __init__(self, colour: tuple[int, int, int], strength: float = 40.0) -> None:
         super().__init__()
@@ -32,8 +32,8 @@ class Sees(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         distance = (x - self.colour[:, None, None]).square().sum(1)
-        share = torch.exp(-distance / 0.02).mean((1, 2))
-        return torch.stack([torch.zeros_like(share), self.strength * share - 0.5], 1)
+        fraction = torch.exp(-distance / 0.02).mean((1, 2))
+        return torch.stack([torch.zeros_like(fraction), self.strength * fraction - 0.5], 1)
 
 
 def sees(colour: tuple[int, int, int], strength: float = 40.0) -> Model:
@@ -42,13 +42,13 @@ def sees(colour: tuple[int, int, int], strength: float = 40.0) -> Model:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class PaintedRun:
     run: RunFolder
     annotations: Annotations
     features: FeatureSet
 
 
-def pictures(root: Path, n: int = 60, seed: int = 0, model: Model | None = None) -> Pictures:
+def painted_run(root: Path, n: int = 60, seed: int = 0, model: Model | None = None) -> PaintedRun:
     """Half the images have a green patch beside the lesion, half red dots inside it."""
     rng = np.random.default_rng(seed)
     rows, cols = np.mgrid[:SIDE, :SIDE]
@@ -64,13 +64,13 @@ def pictures(root: Path, n: int = 60, seed: int = 0, model: Model | None = None)
             "patch": (abs(rows - top - 4) < 5) & (abs(cols - left - 4) < 5) & patch[i],
             "dots": (np.hypot(rows - rng.integers(18, 30), cols - 18) < 3) & dots[i],
         }
-        picture = np.empty((SIDE, SIDE, 3))
-        picture[:] = SKIN
-        picture[lesion] = LESION
-        picture[masks["patch"]] = PATCH
-        picture[masks["dots"]] = DOT
-        picture = np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
-        stack.append(picture)
+        pixels = np.empty((SIDE, SIDE, 3))
+        pixels[:] = SKIN
+        pixels[lesion] = LESION
+        pixels[masks["patch"]] = PATCH
+        pixels[masks["dots"]] = DOT
+        pixels = np.clip(pixels + rng.normal(0, 4, pixels.shape), 0, 255).astype(np.uint8)
+        stack.append(pixels)
         name = f"img_{i:04d}"
         paths = {f: root / "masks" / f"{name}_{f}.png" for f in ("patch", "dots", "lesion")}
         for feature, path in paths.items():
@@ -96,8 +96,8 @@ def pictures(root: Path, n: int = 60, seed: int = 0, model: Model | None = None)
         image_size=(SIDE, SIDE),
         input_size=(SIDE, SIDE),
     )
-    for one, picture in zip(annotated, stack, strict=True):
-        Image.fromarray(picture).save(one.file)
+    for one, pixels in zip(annotated, stack, strict=True):
+        Image.fromarray(pixels).save(one.file)
     path = write_annotations(
         root / "annotations.json",
         annotated,
@@ -105,4 +105,4 @@ def pictures(root: Path, n: int = 60, seed: int = 0, model: Model | None = None)
         features={"patch": "artifact", "dots": "structure"},
     )
     known = read_annotations(path)
-    return Pictures(run, known, collect_features(run, known))
+    return PaintedRun(run, known, collect_features(run, known))
