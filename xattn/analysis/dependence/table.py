@@ -44,9 +44,9 @@ def usage_table(
     """Return feature_usage.csv: one row per feature and aspect, the two controls last.
 
     `test` is decision(aspect) or statistic(aspect), the aspect being presence (yes/no), area (as
-    a fraction of the pixels), count, value, or missing (whether the value is known at all: tested wherever
-    it is for some images and not for others; once for all features that are missing in the same
-    images, which `stands_for` names). `p_adjusted` is adjusted over all rows by Westfall
+    a fraction of the pixels), count, value, or missing (whether the value is known at all: tested
+    wherever it is for some images and not for others; once for all features that are missing in
+    the same images, which `stands_for` names). `p_adjusted` is adjusted over all rows by Westfall
     and Young's method on the permutations that all share, `used` says p_adjusted < alpha; Holm's
     `p_holm` and the false discovery rate's `p_bh` stand beside it. Under a decision by majority or
     early stopping, which leave no permutations to share, `p_adjusted` is Holm's.
