@@ -147,6 +147,13 @@ def at_common_places(
 
     Where the cells of both lie alike, at their centres. Else at the centres of equal parts of the
     view, along each side as many as the finer map has cells; in any case at most 28.
+
+    Args:
+        maps: of the two methods, (n, h, w) each.
+        cells: where their cells lie.
+
+    Returns:
+        The values of either at the same places, (n, places) each.
     """
     finest = (max(c.grid[axis] for c in cells) for axis in (0, 1))
     rows, columns = (min(_FINEST, n) for n in finest)
@@ -159,7 +166,14 @@ def at_common_places(
 
 
 def standardised_ranks(values: Array) -> Array:
-    """Rank each row (n, pixels), centred and of length 1: products are Spearman's correlations."""
+    """Rank each row (n, pixels), centred and of length 1: products are Spearman's correlations.
+
+    Args:
+        values: (n, places), none of them constant.
+
+    Returns:
+        (n, places), each row of mean 0 and length 1.
+    """
     ranks = rankdata(values, axis=1)
     centred = ranks - ranks.mean(axis=1, keepdims=True)
     unit: Array = centred / np.linalg.norm(centred, axis=1, keepdims=True)

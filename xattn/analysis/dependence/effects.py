@@ -19,7 +19,12 @@ _RANK = CrossProducts("rank", "", rank_embedding, per_label=False)
 
 
 def ranked(prediction: Floats, label: NDArray[np.intp]) -> Floats:
-    """Return the centred ranks (n, q) of predictions (n, q) within labels."""
+    """Return the centred ranks (n, q) of predictions (n, q) within labels.
+
+    Args:
+        prediction: (n, q) scores.
+        label: (n,) numbers.
+    """
     return prediction_embedding(_RANK, prediction, label)
 
 
@@ -40,6 +45,8 @@ def rank_effect(
         rows: (n,) which of its values.
         target: (n, q), the predictions' ranks as `ranked` returns them, for all features once.
         label: (n,) numbers.
+
+    Source: van Elteren 1960 for the weights; Glass 1966 for the rank-biserial correlation.
     """
     feature = feature_embedding(_RANK, column, rows, label)
     cross = feature.T @ target
@@ -89,6 +96,10 @@ def main_direction(prediction: Floats, label: NDArray[np.intp]) -> Floats:
     """Return the direction (n,) in which predictions (n, q) of one label differ most.
 
     The first principal component of the within-label ranks; a single column is returned as it is.
+
+    Args:
+        prediction: (n, q) scores.
+        label: (n,) numbers.
     """
     if prediction.shape[1] == 1:
         return prediction[:, 0]

@@ -41,6 +41,11 @@ def feature_bins(column: Column, rows: Codes, label: Codes) -> Codes:
     """Return the bin of some rows: the categories there are, else within-label quantiles.
 
     Of a feature of several numbers, quantiles along the direction in which it varies most.
+
+    Args:
+        column: the feature.
+        rows: (k,) which of its values.
+        label: (k,) numbers of their labels.
     """
     values = column.values[rows]
     if values.ndim == 2:
@@ -56,6 +61,13 @@ def quantile_bins(values: Floats, label: Codes) -> Codes:
 
     A label of n images gets as many bins as leave 20 images a cell of the bins x bins table,
     at least 2 and at most 5.
+
+    Args:
+        values: (n,).
+        label: (n,) numbers.
+
+    Returns:
+        (n,) numbers of bins, from 0 within each label.
     """
     sizes = np.bincount(label)
     bins = np.clip(np.sqrt(sizes / _PER_CELL).astype(np.intp), 2, MOST_BINS)[label]
@@ -80,6 +92,11 @@ def conditional_information(
         label: (n,) numbers, ascending.
         index: (P, n) permutations within label, to estimate the excess.
         weights: (B, n) bootstrap weights, or None for no interval (NaN).
+
+    Returns:
+        Bits per image, each (features,); 0 on average without dependence.
+
+    Source: the plug-in estimate, its bias after Miller 1955, here by permutation.
     """
     n = len(label)
     identity = np.arange(n, dtype=np.int32)[None]

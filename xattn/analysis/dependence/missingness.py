@@ -54,6 +54,12 @@ def together(names: Sequence[str]) -> str:
 
     >>> together(["age"]), together(["age", "sex", "site", "dataset"])
     ('age', 'age, sex and 2 more')
+
+    Args:
+        names: of the features.
+
+    Returns:
+        One text.
     """
     if len(names) <= _MOST_NAMED:
         return ", ".join(names)

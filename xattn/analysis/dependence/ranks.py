@@ -33,7 +33,15 @@ def ranks_within(values: NDArray[np.floating], label: NDArray[np.intp]) -> NDArr
 
 
 def centred_within(values: NDArray[np.floating], label: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Subtract each label's mean from values (n, k); what is constant becomes exactly 0."""
+    """Subtract each label's mean from values (n, k); what is constant becomes exactly 0.
+
+    Args:
+        values: (n, k).
+        label: (n,) numbers.
+
+    Returns:
+        (n, k).
+    """
     counts = np.maximum(np.bincount(label), 1)
     sums = np.zeros((len(counts), values.shape[1]))
     np.add.at(sums, label, values)

@@ -65,7 +65,20 @@ class UsageSample:
         permutations: int,
         seed: int,
     ) -> UsageSample:
-        """Draw permutations of some rows of a table, and keep what they can move."""
+        """Draw permutations of some rows of a table, and keep what they can move.
+
+        Args:
+            rows: (k,) of the table.
+            prediction: (N, q) scores of all rows.
+            label: (N,) numbers.
+            names: of the labels.
+            group: (N,) numbers.
+            permutations: how many to draw.
+            seed: same seed, same permutations.
+
+        Returns:
+            The rows that can be permuted, sorted by label.
+        """
         rows = rows[np.argsort(label[rows], kind="stable")]
         drawn = within_label_permutations(names[label[rows]], group[rows], permutations, seed)
         kept = rows[drawn.kept]
@@ -87,7 +100,12 @@ class UsageSample:
     def permuted(
         self, measures: Sequence[Statistic], columns: Sequence[Column]
     ) -> NDArray[np.float64]:
-        """Return statistics, observed and permuted: (1 + P, features, measures)."""
+        """Return statistics, observed and permuted: (1 + P, features, measures).
+
+        Args:
+            measures: statistics.
+            columns: features known for all these images.
+        """
         return np.stack([self._values(m, columns, self.index) for m in measures], axis=2)
 
     def sequential(
@@ -98,6 +116,11 @@ class UsageSample:
         A feature is done when `enough` permutations have reached its statistic; then
         p = enough / permutations drawn, else (1 + reached) / (1 + all). As exact as drawing all
         (Besag and Clifford 1991, Biometrika 78, section 3).
+
+        Args:
+            measure: a statistic.
+            columns: features known for all these images.
+            enough: permutations that must reach the statistic.
         """
         seen = self._values(measure, columns, self.index[:1])[0]
         reached = np.zeros(len(columns), dtype=np.intp)
@@ -118,7 +141,13 @@ class UsageSample:
         return seen, p
 
     def effects(self, columns: Sequence[Column], bootstrap: int, seed: int) -> list[dict[str, Any]]:
-        """Return the effect sizes of each feature: bits, fraction of variance, rank effect."""
+        """Return the effect sizes of each feature: bits, fraction of variance, rank effect.
+
+        Args:
+            columns: features known for all these images.
+            bootstrap: replicates for intervals; 0 for none.
+            seed: same seed, same intervals.
+        """
         weights = None
         if self.groups >= FEWEST_GROUPS and bootstrap > 0:
             weights = group_weights(self.group, len(self.rows), bootstrap, seed)

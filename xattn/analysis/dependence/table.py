@@ -122,7 +122,12 @@ def _together(results: Sequence[UsageResult]) -> NDArray[np.float64]:
 
 
 def negative_controls(label: ArrayLike, seed: int) -> list[Column]:
-    """Return two columns that are noise: one blind, one whose distribution follows the label."""
+    """Return two columns that are noise: one blind, one whose distribution follows the label.
+
+    Args:
+        label: (n,) of any kind.
+        seed: same seed, same columns.
+    """
     label_code, names = codes(label)
     rng = np.random.default_rng([seed, 1])
     noise = rng.standard_normal(len(label_code))
@@ -139,6 +144,9 @@ def measured_columns(features: FeatureSet) -> list[Column]:
 
     The lesion is in every image, so only its area is. Counts of at most one say no more than
     presence.
+
+    Args:
+        features: of the run.
     """
     found = []
     for name, kind in features.kinds.items():

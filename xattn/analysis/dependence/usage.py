@@ -65,6 +65,8 @@ def usage_test(
         The p-value in (0, 1], and effects with their 95 % intervals: `effect_bits` in bits per
         image, `rank_effect` in [-1, 1], `variance_share` at most 1.
 
+    Source: Reimers, Runge and Denzler, ECCV 2020.
+
     Raises:
         UsageError: a test or decision is unknown, or early stopping asked for with several tests.
         ValueError: lengths differ.
@@ -106,7 +108,17 @@ def usage_tests(
 ) -> list[UsageResult]:
     """Test several features; those known for the same images share permutations and products.
 
-    Arguments as `usage_test`. Returns one result per column, in order.
+    Args:
+        columns: the features, of n images each.
+        prediction, label, groups: (n,), see `usage_test`.
+        tests, decision, permutations, early_stopping, bootstrap, seed: see `usage_test`.
+
+    Returns:
+        One result per column, in order.
+
+    Raises:
+        UsageError: a test or decision is unknown, or early stopping asked for with several tests.
+        ValueError: lengths differ.
     """
     battery = _Battery.of(tests, decision, early_stopping)
     scores = _scores(prediction)

@@ -43,6 +43,12 @@ def explained_variance(
         prediction: (n,), ranks within labels for a fraction that no monotone change moves.
         label: (n,) numbers.
         weights: (B, n) bootstrap weights, or None for no interval (NaN).
+
+    Returns:
+        Epsilon squared of each feature with its interval, (features,): at most 1, 0 on average
+        without dependence.
+
+    Source: Kelley, Proceedings of the National Academy of Sciences 1935.
     """
     once = np.ones((1, len(label)))
     fraction = _fractions(features, prediction, label, once)[0]

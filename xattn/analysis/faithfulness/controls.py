@@ -18,13 +18,29 @@ CONTROLS = (RANDOM, EDGES)
 
 
 def uniform(ids: Sequence[str], shape: tuple[int, ...], seed: int, *names: str) -> Tensor:
-    """Draw float64 (n, *shape) in [0, 1), for each image whatever the rest of the batch."""
+    """Draw float64 (n, *shape) in [0, 1), for each image whatever the rest of the batch.
+
+    Args:
+        ids: of the n images.
+        shape: of the numbers of each.
+        seed, names: other ones give other numbers.
+
+    Returns:
+        float64 (n, *shape), on the CPU.
+    """
     drawn = [generator_for(seed, id_, *names).random(shape) for id_ in ids]
     return torch.from_numpy(np.stack(drawn))
 
 
 def random_maps(ids: Sequence[str], grid: tuple[int, int], seed: int, draw: str = "") -> Tensor:
-    """Return uniform random maps, (n, h, w); another `draw` gives others."""
+    """Return uniform random maps, (n, h, w); another `draw` gives others.
+
+    Args:
+        ids: of the n images.
+        grid: (h, w).
+        seed: of all draws.
+        draw: name of this one.
+    """
     return uniform(ids, grid, seed, RANDOM, draw)
 
 

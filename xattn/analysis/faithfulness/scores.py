@@ -52,7 +52,14 @@ class ScoredImages:
     cells: Mapping[str, Cells]
 
     def batches(self, size: int) -> Iterator[slice]:
-        """Cut into slices of at most `size` images."""
+        """Cut into slices of at most `size` images.
+
+        Args:
+            size: images in a slice.
+
+        Returns:
+            Slices that cover all images.
+        """
         yield from (slice(i, i + size) for i in range(0, len(self.ids), size))
 
 
@@ -88,7 +95,11 @@ class Scorer:
         self.values: dict[tuple[Judged, str], list[Any]] = {}
 
     def run(self, progress: Progress | None = None) -> pd.DataFrame:
-        """Return one row per image and map: image_id, method, target, grid, cells and scores."""
+        """Return one row per image and map: image_id, method, target, grid, cells and scores.
+
+        Args:
+            progress: called as progress(done, total).
+        """
         batches = list(self.images.batches(self.size))
         total = len(batches) * (1 + len(DEPTHS))
         done = 0

@@ -106,7 +106,11 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def faithfulness_sentences(table: pd.DataFrame) -> tuple[str, ...]:
-    """Return one sentence per method: whether it beats its controls, and where it does not."""
+    """Return one sentence per method: whether it beats its controls, and where it does not.
+
+    Args:
+        table: faithfulness.csv.
+    """
     said = []
     for method, part in table[~table["method"].isin(CONTROLS)].groupby("method", sort=False):
         rows = part.set_index("score")

@@ -65,6 +65,9 @@ def contrasts(column: Column) -> list[Contrast]:
 
     Presence (a value above 0) against absence; of a nominal feature each category that occurs
     against all others, and of two the first alone, since the second says the same.
+
+    Args:
+        column: the feature, of n images.
     """
     if column.categories is None:
         present = column.known & (np.nan_to_num(column.values) > 0)
@@ -106,6 +109,11 @@ def bias_table(
         bootstrap: replicates for intervals.
         alpha: level that the adjusted p-values are meant for.
         seed: same seed, same table.
+
+    Returns:
+        bias.csv; metrics in [0, 1], gaps in [-1, 1].
+
+    Source: equalised odds, Hardt, Price and Srebro 2016.
     """
     group = group_codes(groups, len(outcomes.truth))
     compared = [contrast for column in columns for contrast in contrasts(column)]

@@ -29,6 +29,9 @@ def cohorts(features: FeatureSet) -> list[Column]:
     These are the artifacts (detected ones as yes/no); metadata and computed features that are
     names (at most 20) or yes/no, both of which must occur if it was computed; age in bands, called
     `age_band`; and the skin's ITA in bands, called `skin_tone_band`.
+
+    Args:
+        features: of the run.
     """
     found = []
     for name, kind in features.kinds.items():
@@ -55,7 +58,14 @@ def _occurs(column: Column) -> bool:
 
 
 def detected(column: Column) -> Column:
-    """Turn the scores of a detector into yes or no."""
+    """Turn the scores of a detector into yes or no.
+
+    Args:
+        column: scores in [0, 1].
+
+    Returns:
+        1 where the score is at least `PRESENT`, else 0; unknown stays unknown.
+    """
     present = np.where(column.known, column.values >= PRESENT, np.nan)
     return Column(column.feature, column.kind, "presence", present)
 
@@ -65,18 +75,38 @@ def is_age(name: str) -> bool:
 
     >>> [is_age(n) for n in ("age", "age_approx", "Age at diagnosis", "stage", "agenesis")]
     [True, True, True, False, False]
+
+    Args:
+        name: of the feature.
+
+    Returns:
+        Whether it is one.
     """
     return name.lower().replace("_", " ").replace("-", " ").split(" ")[0] == "age"
 
 
 def age_bands(column: Column) -> Column:
-    """Cut ages in years into 0-29, 30-49, 50-69 and 70+; unknown stays unknown."""
+    """Cut ages in years into 0-29, 30-49, 50-69 and 70+; unknown stays unknown.
+
+    Args:
+        column: ages in years.
+
+    Returns:
+        A column of names.
+    """
     band = np.searchsorted(list(AGE_BANDS.values()), column.values, side="right")
     return _banded(column, np.minimum(band, len(AGE_BANDS) - 1), tuple(AGE_BANDS))
 
 
 def tone_bands(column: Column) -> Column:
-    """Cut angles (degrees, ITA) into the bands of `xattn.features.computed.skin_tone`."""
+    """Cut angles (degrees, ITA) into the bands of `xattn.features.computed.skin_tone`.
+
+    Args:
+        column: individual typology angles, in degrees.
+
+    Returns:
+        A column of names.
+    """
     from xattn.features.computed.skin_tone import TONES, tone_band
 
     names = tone_band(column.values)

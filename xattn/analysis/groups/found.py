@@ -22,7 +22,14 @@ def found_first(table: pd.DataFrame, value: str, alpha: float) -> pd.DataFrame:
 
 
 def without_numbers(table: pd.DataFrame, value: str) -> list[str]:
-    """Name the features that have no number in any row, in the table's order."""
+    """Name the features that have no number in any row, in the table's order.
+
+    Args:
+        table, value: as for `found_first`.
+
+    Returns:
+        Their names.
+    """
     known = set(table.loc[table[value].notna(), "feature"])
     return [str(name) for name in table["feature"].unique() if name not in known]
 
@@ -33,6 +40,9 @@ def too_few(table: pd.DataFrame, value: str, most: int = 12) -> str:
     Args:
         table, value: as for `found_first`.
         most: so many are named, of more their number.
+
+    Returns:
+        One line.
     """
     names = without_numbers(table, value)
     if not names:

@@ -81,7 +81,11 @@ class Outcomes:
         }
 
     def subset(self, rows: NDArray[np.intp]) -> Outcomes:
-        """Return some of the images."""
+        """Return some of the images.
+
+        Args:
+            rows: (k,) which.
+        """
         return replace(
             self,
             truth=self.truth[rows],
