@@ -18,11 +18,11 @@ from scipy.stats import rankdata
 
 from xattn.images.cells import Cells, interpolation
 from xattn.stats.adjust import holm, two_sided_p
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import codes, group_codes
 from xattn.stats.permutation import within_label_permutations
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
-Array = NDArray[np.float64]
 TOP = 0.1
 MOST_IMAGES = 2000
 _FINEST = 28
@@ -142,7 +142,7 @@ def _usable(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def at_common_places(
     maps: tuple[NDArray[np.float32], NDArray[np.float32]], cells: tuple[Cells, Cells]
-) -> tuple[Array, Array]:
+) -> tuple[Floats, Floats]:
     """Read maps (n, h, w) of two methods at the same places of the view: (n, places) each.
 
     Where the cells of both lie alike, at their centres. Else at the centres of equal parts of the
@@ -165,7 +165,7 @@ def at_common_places(
     return first, second
 
 
-def standardised_ranks(values: Array) -> Array:
+def standardised_ranks(values: Floats) -> Floats:
     """Rank each row (n, pixels), centred and of length 1: products are Spearman's correlations.
 
     Args:
@@ -176,17 +176,17 @@ def standardised_ranks(values: Array) -> Array:
     """
     ranks = rankdata(values, axis=1)
     centred = ranks - ranks.mean(axis=1, keepdims=True)
-    unit: Array = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    unit: Floats = centred / np.linalg.norm(centred, axis=1, keepdims=True)
     return unit
 
 
-def _read_at(maps: NDArray[np.float32], cells: Cells, common: Cells) -> Array:
+def _read_at(maps: NDArray[np.float32], cells: Cells, common: Cells) -> Floats:
     """Bring maps (n, h, w) from their cells to others and flatten: (n, places)."""
     rows, columns = _reading(cells.y, common.y), _reading(cells.x, common.x)
     return np.asarray(rows @ maps.astype(np.float64) @ columns.T).reshape(len(maps), -1)
 
 
-def _reading(centres: tuple[float, ...], places: tuple[float, ...]) -> Array:
+def _reading(centres: tuple[float, ...], places: tuple[float, ...]) -> Floats:
     """Return (places, cells): interpolation, or of finer cells its adjoint as a weighted mean."""
     between = interpolation(centres, np.array(places))
     if len(places) >= len(centres):
@@ -197,7 +197,7 @@ def _reading(centres: tuple[float, ...], places: tuple[float, ...]) -> Array:
     return np.where(total > 0, back / np.where(total > 0, total, 1), between)
 
 
-def _top(values: Array) -> Array:
+def _top(values: Floats) -> Floats:
     """Mark the top tenth of pixels of each row; ties at the edge share what is left."""
     k = max(1, round(TOP * values.shape[1]))
     edge = np.partition(values, -k, axis=1)[:, -k, None]
@@ -206,7 +206,7 @@ def _top(values: Array) -> Array:
     return np.asarray(above + tied * left, dtype=np.float64)
 
 
-def _interval(values: Array, weights: NDArray[np.float32] | None) -> tuple[float, float]:
+def _interval(values: Floats, weights: NDArray[np.float32] | None) -> tuple[float, float]:
     if weights is None:
         return np.nan, np.nan
     low, high = percentile_interval((weights @ values) / weights.sum(axis=1))

@@ -26,6 +26,7 @@ from xattn.analysis.alignment.mask_scores import CENTRE_PRIOR, SCORES, MaskScore
 from xattn.features.feature_set import FeatureSet
 from xattn.features.masks import Progress
 from xattn.stats.adjust import enough_permutations, holm, two_sided_p
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import group_codes, positions
 from xattn.stats.permutation import within_label_permutations
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
@@ -34,8 +35,6 @@ ALL_LABELS = "all"
 """Label of the rows over all images."""
 
 _GATHER = 2**22
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -49,9 +48,9 @@ class Chance:
         n: number of these images.
     """
 
-    p_value: Array
-    lift: Array
-    lift_tested: Array
+    p_value: Floats
+    lift: Floats
+    lift_tested: Floats
     n: NDArray[np.intp]
 
 
@@ -210,19 +209,19 @@ class _Subset:
         counts = self._by_label(label, np.ones(len(kept))).astype(np.intp)
         return Chance(p, lift[1:].mean(axis=0), lift[0], counts)
 
-    def _by_label(self, label: NDArray[np.intp], values: Array) -> Array:
+    def _by_label(self, label: NDArray[np.intp], values: Floats) -> Floats:
         """Return sums per label, and over all in the last place."""
         sums = np.bincount(label, values, minlength=self.n_labels)[: self.n_labels]
         return np.append(sums, values.sum())
 
 
 def paired_sums(
-    positive: Array,
-    grid: Array,
+    positive: Floats,
+    grid: Floats,
     index: NDArray[np.int32],
     label: NDArray[np.intp],
     n_labels: int,
-) -> Array:
+) -> Floats:
     """Return the total mass of maps in the masks each permutation gives them.
 
     Args:
@@ -260,7 +259,7 @@ def _against_chance(chance: Chance, label: int) -> dict[str, Any]:
     }
 
 
-def _nan_mean(values: Array) -> list[float]:
+def _nan_mean(values: Floats) -> list[float]:
     """Return the mean of each column over what is not NaN; NaN for a column of none."""
     counted = ~np.isnan(values)
     n = counted.sum(axis=0)
@@ -268,7 +267,7 @@ def _nan_mean(values: Array) -> list[float]:
     return [float(s / c) if c else np.nan for s, c in zip(sums, n, strict=True)]
 
 
-def _lift_in_lesion(lesion: Array) -> float:
+def _lift_in_lesion(lesion: Floats) -> float:
     mass, area, mass_all, area_all = lesion[~np.isnan(lesion).any(axis=1)].sum(axis=0)
     if not (area > 0 and mass_all > 0):
         return np.nan
