@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,26 +79,26 @@ def as_evaluated(scores: Performance, table: pd.DataFrame | None) -> Performance
         return scores
     table = table[(table["domain"] == "all") & (table["split"] != "ood-test")]
     for _, own in table.groupby("split", sort=False):
-        rows = own.set_index(["metric", own["class"].astype(str)])
-        keys = [("sensitivity", name) for name in scores.recall]
-        if not {("balanced_accuracy", "all"), *keys} <= set(rows.index):
+        rows = {(str(row["metric"]), str(row["class"])): row for row in own.to_dict("records")}
+        balanced = rows.get(("balanced_accuracy", "all"))
+        recalls = {name: rows.get(("sensitivity", name)) for name in scores.recall}
+        if balanced is None or None in recalls.values() or balanced["n"] != scores.n:
             continue
-        balanced = rows.loc[("balanced_accuracy", "all")]
-        same = [balanced["value"], *(rows.loc[key]["value"] for key in keys)]
-        mine = [scores.balanced_accuracy.value, *(r.value for r in scores.recall.values())]
-        if balanced["n"] == scores.n and np.allclose(same, mine, rtol=0, atol=1e-5):
-            recall = {
-                name: _with_limits(rate, rows.loc[("sensitivity", name)])
-                for name, rate in scores.recall.items()
-            }
-            balanced_accuracy = _with_limits(scores.balanced_accuracy, balanced)
+        theirs = [balanced["value"], *(row["value"] for row in recalls.values() if row)]
+        ours = [scores.balanced_accuracy.value, *(r.value for r in scores.recall.values())]
+        if np.allclose(theirs, ours, rtol=0, atol=1e-5):
             return replace(
-                scores, recall=recall, balanced_accuracy=balanced_accuracy, intervals=OVER_GROUPS
+                scores,
+                recall={
+                    c: _with_limits(scores.recall[c], row) for c, row in recalls.items() if row
+                },
+                balanced_accuracy=_with_limits(scores.balanced_accuracy, balanced),
+                intervals=OVER_GROUPS,
             )
     return scores
 
 
-def _with_limits(rate: Rate, row: pd.Series[Any]) -> Rate:
+def _with_limits(rate: Rate, row: Mapping[Hashable, Any]) -> Rate:
     return replace(rate, low=float(row["low"]), high=float(row["high"]))
 
 
