@@ -83,13 +83,13 @@ class TestAsAPlugin:
         assert values["redness"] > 10
 
     def test_a_detector_looks(self, plugin):
-        from xattn.features.detected import Picture, detect
+        from xattn.features.detected import FramedImage, detect
 
         plugin("glare")
         pixels = np.full((64, 64, 3), 150, np.uint8)
-        before = detect(Picture(pixels), ["glare"])["glare"].score
+        before = detect(FramedImage(pixels), ["glare"])["glare"].score
         pixels[:20] = 255
-        assert detect(Picture(pixels.copy()), ["glare"])["glare"].score > before
+        assert detect(FramedImage(pixels.copy()), ["glare"])["glare"].score > before
 
     def test_a_statistic_finds_what_goes_with_the_score_and_can_decide_alone(self, plugin):
         plugin("median")

@@ -49,7 +49,7 @@ def at_epoch(model, epoch):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return painted_run(tmp_path_factory.mktemp("pictures"), 60)
+    return painted_run(tmp_path_factory.mktemp("painted"), 60)
 
 
 @pytest.fixture

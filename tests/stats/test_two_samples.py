@@ -138,8 +138,8 @@ def test_the_posterior_equals_a_sample_of_it(n, m):
     drawn = a.mean() + stats.sem(a) * rng.standard_t(n - 1, 400_000)
     drawn -= b.mean() + stats.sem(b) * rng.standard_t(m - 1, 400_000)
     got = belief(a, b, 0.01)
-    shares = [(drawn > 0.01).mean(), (abs(drawn) <= 0.01).mean(), (drawn < -0.01).mean()]
-    assert [got.above, got.within, got.below] == pytest.approx(shares, abs=4e-3)
+    fractions = [(drawn > 0.01).mean(), (abs(drawn) <= 0.01).mean(), (drawn < -0.01).mean()]
+    assert [got.above, got.within, got.below] == pytest.approx(fractions, abs=4e-3)
     assert got.above + got.within + got.below == pytest.approx(1)
     width = got.high - got.low
     assert [got.low, got.high] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=width / 40)

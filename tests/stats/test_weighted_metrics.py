@@ -26,9 +26,9 @@ def test_scores_equal_scikit_learns(classes: int):
     one = np.ones((1, len(labels)))
     prob = softmax(logits)
 
-    shares = sensitivities(logits, labels, one)[0]
-    assert shares == pytest.approx(recall_score(labels, logits.argmax(1), average=None))
-    assert shares.mean() == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+    fractions = sensitivities(logits, labels, one)[0]
+    assert fractions == pytest.approx(recall_score(labels, logits.argmax(1), average=None))
+    assert fractions.mean() == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
     # Ties of logit differences survive rounding in both.
     reference = prob[:, 1].round(12) if classes == 2 else prob.round(12)
     assert auc(logits, labels, one)[0] == pytest.approx(

@@ -133,7 +133,7 @@ def feature_usage(
             detected=chosen.detect,
             more=more,
             exclude=names(chosen.exclude),
-            on_picture=steps.part(n),
+            on_image=steps.part(n),
             before_writing=lambda: begin_record(folder.path / "analysis.json"),
         )
     with clock("mask_scores"):

@@ -4,7 +4,7 @@
 the annotation file nor the masks again:
 
     features.parquet  image_id, label, group, and per feature <name> (its value, or presence as
-                      0/1), <name>.area (share of the view's pixels), <name>.count (connected
+                      0/1), <name>.area (fraction of the view's pixels), <name>.count (connected
                       parts), <name>.masked (was a mask given?); computed features, and scores
                       of detectors as <name>.detected; row i is row i of predictions.parquet
     features.json     kind of each feature, which have masks, size of the view, and where computed
@@ -32,7 +32,7 @@ from xattn.annotations.records import LESION as LESION
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.features.bookkeeping import KEEP_ALL, bookkeeping
-from xattn.features.computed.collect import DETECTED, measure_pictures
+from xattn.features.computed.collect import DETECTED, measure_images
 from xattn.features.computed.registry import COMPUTED_FEATURES
 from xattn.features.detected import DETECTORS
 from xattn.features.masks import (
@@ -144,7 +144,7 @@ def collect_features(
     detected: bool = False,
     more: MoreFeatures | None = None,
     exclude: Sequence[str] = (),
-    on_picture: Progress | None = None,
+    on_image: Progress | None = None,
     before_writing: Callable[[], None] | None = None,
 ) -> FeatureSet:
     """Join a run with an annotation file, bring all masks into its view, write both down.
@@ -162,7 +162,7 @@ def collect_features(
         more: a table of further features, taken as metadata.
         exclude: features that are left out. Metadata that keeps the books (ids, splits, files:
             see `bookkeeping`) is left out too, unless this names "none".
-        on_picture: called after every picture that was measured.
+        on_image: called after every image that was measured.
         before_writing: called once the arguments are found to be right.
 
     Raises:
@@ -185,12 +185,12 @@ def collect_features(
     with replacing_folder(run.path / "masks.zarr") as scratch:
         areas, counts, problems, outside = reading.write(scratch, progress, workers)
     table = _table(predictions, annotations, known, areas, counts)
-    seen = measure_pictures(
+    seen = measure_images(
         run,
         annotations,
         computed=computed,
         detected=detected,
-        progress=on_picture,
+        progress=on_image,
         workers=workers,
     )
     table = table.assign(**seen.columns)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 SampleWeights = NDArray[np.float32]
 """How often each row counts, such as in bootstrap replicates."""
 Codes = NDArray[np.intp]

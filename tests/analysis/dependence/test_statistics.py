@@ -144,8 +144,8 @@ def test_shared_neighbours_are_counted_edge_by_edge():
             for j in near_v:
                 far = abs(u[j] - u[i])
                 tied = np.isclose(d, last).sum()
-                share = (10 - (d < last - 1e-9).sum()) / tied
-                both += 1 if far < last - 1e-9 else share if np.isclose(far, last) else 0
+                fraction = (10 - (d < last - 1e-9).sum()) / tied
+                both += 1 if far < last - 1e-9 else fraction if np.isclose(far, last) else 0
                 all_edges += 1
     assert observed("nearest-neighbour", x, y) == pytest.approx(both / all_edges, rel=0.02)
 

@@ -18,9 +18,9 @@ MASK[10:16, 12:20] = True
 
 
 def test_inpainting_takes_a_patch_away_and_touches_nothing_else():
-    picture = FLAT.copy()
-    picture[MASK] = (0, 255, 0)
-    result = inpainted(picture, MASK)
+    image = FLAT.copy()
+    image[MASK] = (0, 255, 0)
+    result = inpainted(image, MASK)
     assert np.abs(result.astype(int) - FLAT).max() <= 2
     noisy = RNG.integers(0, 256, FLAT.shape, dtype=np.uint8)
     away = ~widened(MASK)
@@ -37,8 +37,8 @@ def test_pasting_brings_the_donors_pixels_inside_and_keeps_the_rest():
     result = pasted(FLAT, donor, MASK)
     assert (result[MASK] < 50).all()
     assert (result[~widened(MASK, 6)] == 150).all()
-    rim = widened(MASK, 2) & ~MASK
-    assert ((result[rim] > 20) & (result[rim] < 150)).any()  # blended, not cut
+    border = widened(MASK, 2) & ~MASK
+    assert ((result[border] > 20) & (result[border] < 150)).any()  # blended, not cut
     assert FLAT.min() == 150
 
 

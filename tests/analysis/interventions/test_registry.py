@@ -1,4 +1,4 @@
-"""Edits and their controls, on pictures of one colour."""
+"""Edits and their controls, on images of one colour."""
 
 import numpy as np
 import pytest
@@ -16,21 +16,21 @@ DOT[4:9, 4:9] = True
 
 
 def case(mask, **changes):
-    picture = np.where(mask[..., None], np.uint8(0), GREY)
-    given = {"picture": picture, "mask": mask, "lesion": None, "skin": ~mask, "inside": False}
+    image = np.where(mask[..., None], np.uint8(0), GREY)
+    given = {"image": image, "mask": mask, "lesion": None, "skin": ~mask, "inside": False}
     return Case(**{**given, "rng": np.random.default_rng(0), **changes})
 
 
-def test_removal_is_compared_with_a_patch_elsewhere_in_the_same_picture_if_it_fits():
-    edited = remove(case(DOT, stranger=lambda: pytest.fail("there is room")))
+def test_removal_is_compared_with_a_patch_elsewhere_in_the_same_image_if_it_fits():
+    edited = remove(case(DOT, reference=lambda: pytest.fail("there is room")))
     assert not edited.borrowed
     assert edited.compared is None
     assert (edited.control[DOT] == 0).all()  # the feature is still there
     assert (edited.treated[DOT] > 100).all()
 
 
-def test_removal_without_room_is_compared_with_the_same_patch_of_another_picture():
-    edited = remove(case(RING, stranger=lambda: LIGHT))
+def test_removal_without_room_is_compared_with_the_same_patch_of_another_image():
+    edited = remove(case(RING, reference=lambda: LIGHT))
     assert edited.borrowed
     assert edited.compared is LIGHT
     assert (
@@ -39,17 +39,17 @@ def test_removal_without_room_is_compared_with_the_same_patch_of_another_picture
     assert (edited.treated[RING] > 100).all()
 
 
-def test_insertion_without_room_is_compared_with_what_another_picture_has_there():
-    given = {"picture": GREY, "donor": DARK, "donor_skin": ~RING}
-    edited = insert(case(RING, **given, stranger=lambda: LIGHT))
+def test_insertion_without_room_is_compared_with_what_another_image_has_there():
+    given = {"image": GREY, "donor": DARK, "donor_skin": ~RING}
+    edited = insert(case(RING, **given, reference=lambda: LIGHT))
     assert edited.borrowed
-    assert edited.compared is None  # the control begins with the same picture
+    assert edited.compared is None  # the control begins with the same image
     assert (edited.treated[0] == 20).all()
     assert (edited.control[0] == 230).all()
     assert (edited.control[20, 25] == 150).all()
 
 
 @pytest.mark.parametrize("edit", [remove, insert])
-def test_without_room_and_without_another_picture_there_is_no_control(edit):
+def test_without_room_and_without_another_image_there_is_no_control(edit):
     edited = edit(case(RING, donor=DARK, donor_skin=~RING))
     assert edited.control is None

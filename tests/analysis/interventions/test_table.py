@@ -14,7 +14,7 @@ QUICK["positive"] = Positive.of(["benign", "malignant"])
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return painted_run(tmp_path_factory.mktemp("pictures") / "root")
+    return painted_run(tmp_path_factory.mktemp("images") / "root")
 
 
 def table(made, model, **changes):
@@ -96,7 +96,7 @@ def test_a_feature_that_no_image_shows_is_said_so(made):
     assert found.loc[("patch", "inpaint"), "n"] == 0
 
 
-def test_a_picture_that_is_gone_is_left_out(made, tmp_path_factory):
+def test_an_image_that_is_gone_is_left_out(made, tmp_path_factory):
     other = painted_run(tmp_path_factory.mktemp("gone") / "root", 30)
     for path in sorted((other.run.path.parent / "images").glob("*.png"))[::2]:
         path.unlink()

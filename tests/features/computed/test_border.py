@@ -12,10 +12,10 @@ def blurred(mask, sigma):
     return cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp
 
 
-@pytest.mark.parametrize(("sigma", "share"), [(0, 1.0), (1.5, 1.0), (12, 0.0), (20, 0.0)])
-def test_a_step_is_abrupt_and_a_long_ramp_is_not(sigma, share):
+@pytest.mark.parametrize(("sigma", "fraction"), [(0, 1.0), (1.5, 1.0), (12, 0.0), (20, 0.0)])
+def test_a_step_is_abrupt_and_a_long_ramp_is_not(sigma, fraction):
     mask = disc(60)
-    assert abrupt_border(Subject(blurred(mask, sigma), mask)) == share
+    assert abrupt_border(Subject(blurred(mask, sigma), mask)) == fraction
 
 
 def test_each_abrupt_eighth_counts():

@@ -10,7 +10,7 @@ from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.notes import notes
 from xattn.annotations import read_annotations
 from xattn.features.computed import COMPUTED_FEATURES
-from xattn.features.computed.collect import DETECTED, measure_pictures
+from xattn.features.computed.collect import DETECTED, measure_images
 from xattn.features.detected import DETECTORS
 from xattn.features.feature_set import FeatureSet, collect_features
 
@@ -35,7 +35,7 @@ def test_computed_features_stand_in_the_table_with_their_kind_and_their_cards(ma
     facts = json.loads((made.run.path / "features.json").read_text())
     assert facts["frame"] == 256
     assert facts["computed"] == {name: card.to_dict() for name, card in COMPUTED_FEATURES.items()}
-    # A disc of radius 11 in a picture of 48.
+    # A disc of radius 11 in an image of 48.
     assert features.table["diameter"].to_numpy() == pytest.approx(22 / 48, abs=0.03)
     assert features.table["lesion_cut"].eq(0).all()
 
@@ -54,18 +54,18 @@ def test_images_without_a_lesion_mask_or_that_are_gone_have_no_values(made):
     annotations = change(made, lambda c: c["images"][0].pop("lesion"))
     made.run.image_path(1).unlink()
     made.run.image_path(2).write_bytes(b"not an image")
-    seen = measure_pictures(made.run, annotations)
+    seen = measure_images(made.run, annotations)
     assert np.isnan(seen.columns["diameter"]).tolist() == [True] * 3 + [False] * 5
     reasons = seen.facts["unmeasured"]["diameter"]
     assert reasons == {
         "there is no lesion mask that can be used": 1,
-        "the picture cannot be read": 2,
+        "the image cannot be read": 2,
     }
 
 
 def test_without_any_lesion_mask_nothing_is_computed(made):
     annotations = change(made, lambda c: [image.pop("lesion") for image in c["images"]])
-    assert measure_pictures(made.run, annotations).columns == {}
+    assert measure_images(made.run, annotations).columns == {}
 
 
 def test_it_can_be_left_out(made):
@@ -96,14 +96,14 @@ def test_scores_of_detectors_are_artifacts_of_their_own(made):
 
 
 def test_threads_change_nothing(made):
-    alone = measure_pictures(made.run, made.annotations, detected=True, workers=0)
-    many = measure_pictures(made.run, made.annotations, detected=True, workers=3)
+    alone = measure_images(made.run, made.annotations, detected=True, workers=0)
+    many = measure_images(made.run, made.annotations, detected=True, workers=3)
     pd.testing.assert_frame_equal(pd.DataFrame(alone.columns), pd.DataFrame(many.columns))
     assert alone.facts == many.facts
 
 
 def test_artifacts_with_masks_are_kept_out_of_the_skin(made):
-    # The green patch is no skin: with its mask the tone is that of the pictures without one.
+    # The green patch is no skin: with its mask the tone is that of the images without one.
     table = FeatureSet.open(made.run).table
     with_patch = table["patch"] == 1
     assert with_patch.any()

@@ -7,7 +7,7 @@ from xattn.features.computed import Subject
 from xattn.features.computed.colour import (
     COLOURS,
     colour_asymmetry,
-    colour_shares,
+    colour_fractions,
     colour_variance,
     dermoscopic_colours,
 )
@@ -39,13 +39,13 @@ def painted(mask, *colours):
 
 @pytest.mark.parametrize("name", COLOURS)
 def test_each_of_the_six_colours_is_known_by_an_example(name):
-    shares = colour_shares(lab(EXAMPLES[name])[None], lab(SKIN))
-    assert dict(zip(COLOURS, shares, strict=True))[name] == 1
+    fractions = colour_fractions(lab(EXAMPLES[name])[None], lab(SKIN))
+    assert dict(zip(COLOURS, fractions, strict=True))[name] == 1
 
 
 def test_skin_is_none_of_the_six():
     near = np.stack([lab(np.clip(np.add(SKIN, d), 0, 255)) for d in (-6, 0, 6)])
-    assert colour_shares(near, lab(SKIN)).sum() == 0
+    assert colour_fractions(near, lab(SKIN)).sum() == 0
 
 
 def test_colours_are_counted_from_a_twentieth_of_the_lesion_on():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xattn.features.computed.frame import read_framed, whole_picture
+from xattn.features.computed.frame import read_framed, whole_image
 from xattn.images import sample_mask
 
 
@@ -25,6 +25,6 @@ def test_masks_lie_over_their_pictures(tmp_path):
     pixels = np.where(mask[..., None], 40, 220).astype(np.uint8).repeat(3, axis=2)
     Image.fromarray(pixels).save(tmp_path / "a.png")
     framed, size = read_framed(tmp_path / "a.png")
-    lesion = sample_mask(mask, whole_picture(size), size)
+    lesion = sample_mask(mask, whole_image(size), size)
     assert lesion.shape == framed.shape[:2]
     assert ((framed[..., 0] < 130) == lesion).mean() > 0.995

@@ -32,5 +32,5 @@ def test_what_cannot_be_measured_is_nan_with_a_reason():
     )
 
 
-def test_the_same_picture_gives_the_same_numbers():
+def test_the_same_image_gives_the_same_numbers():
     assert measure_all(on_skin(comma())) == measure_all(on_skin(comma()))

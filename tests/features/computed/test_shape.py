@@ -146,7 +146,7 @@ def test_a_lesion_that_reaches_the_edge_has_no_shape_but_is_known_to_be_cut():
     assert lesion_cut(cut) == 1
     assert lesion_cut(on_skin(disc())) == 0
     for name in ("shape_asymmetry", "compactness", "fractal_dimension", "diameter"):
-        with pytest.raises(UnmeasurableError, match="edge of the picture"):
+        with pytest.raises(UnmeasurableError, match="edge of the image"):
             COMPUTED_FEATURES[name](cut)
 
 

@@ -17,8 +17,8 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from xattn.features.computed import Subject, measure_all
-from xattn.features.computed.frame import read_framed, whole_picture
-from xattn.features.detected import DETECTORS, PRESENT, Detection, Picture
+from xattn.features.computed.frame import read_framed, whole_image
+from xattn.features.detected import DETECTORS, PRESENT, Detection, FramedImage
 from xattn.images import read_image, read_mask, sample_mask
 from xattn.images.prefetch import prefetch
 
@@ -74,7 +74,7 @@ def look(image: str) -> Looked:
     scores, overlap, seconds = {}, {}, {}
     for name, detector in DETECTORS.items():
         start = time.thread_time()
-        found = detector(Picture(pixels))
+        found = detector(FramedImage(pixels))
         seconds[name] = time.thread_time() - start
         scores[name] = found.score
         reference = true_mask(name, image, pixels.shape[:2])
@@ -93,7 +93,7 @@ def true_mask(name: str, image: str, shape: tuple[int, int]) -> np.ndarray | Non
     # Non-zero is the patch in the masks by hand, whatever the value. Squashed to a square.
     mask = np.asarray(read_image(path).image).any(2) if name == "patches" else read_mask(path)
     size = shape[1], shape[0]
-    return sample_mask(mask, whole_picture(size), size)
+    return sample_mask(mask, whole_image(size), size)
 
 
 def intersection_over_union(found: Detection, reference: np.ndarray) -> float:
@@ -133,7 +133,7 @@ def detector_table(index: pd.DataFrame, workers: int = 2) -> str:
 def measure_one(image: str) -> tuple[dict[str, float], float]:
     pixels, size = read_framed(DATA / "isic2018" / "images" / f"{image}.jpg")
     mask = read_mask(DATA / "isic2018" / "lesion_masks" / f"{image}_segmentation.png")
-    lesion = sample_mask(mask, whole_picture(size), size)
+    lesion = sample_mask(mask, whole_image(size), size)
     start = time.thread_time()
     values, _ = measure_all(Subject(pixels, lesion))
     return values, time.thread_time() - start

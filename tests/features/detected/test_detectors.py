@@ -1,4 +1,4 @@
-"""Detectors on pictures whose artifacts are known: drawn by hand, and by the generator."""
+"""Detectors on images whose artifacts are known: drawn by hand, and by the generator."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.features.detected.evaluate import DATA, area_under_curve, halves, interval, look
 from xattn.errors import UsageError
-from xattn.features.detected import DETECTORS, Picture, detect, find_detectors
+from xattn.features.detected import DETECTORS, FramedImage, detect, find_detectors
 from xattn.synthetic import Plan, render
 from xattn.synthetic.features import without_features
 
@@ -81,10 +81,10 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_an_artifact_drawn_on_plain_skin_is_found_where_it_is(name):
     without = plain()
-    picture = DRAWN[name](without.copy())
-    found, absent = DETECTORS[name](Picture(picture)), DETECTORS[name](Picture(without))
+    image = DRAWN[name](without.copy())
+    found, absent = DETECTORS[name](FramedImage(image)), DETECTORS[name](FramedImage(without))
     assert found.score > 0.5 > absent.score
-    drawn = (picture != without).any(axis=2)
+    drawn = (image != without).any(axis=2)
     near = cv2.dilate(drawn.astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
     assert found.mask[near].sum() > 0.8 * found.mask.sum()
     assert (found.mask & drawn).sum() > 0.4 * drawn.sum()
@@ -97,12 +97,12 @@ def test_a_ruler_is_found_at_any_angle(turn):
     middle = cv2.getRotationMatrix2D((128, 128), turn, 1)
     lying = with_ruler(cv2.resize(plain(noise=0), (256, 256)), turn=0)
     turned = cv2.warpAffine(lying, middle, (256, 256), borderValue=SKIN)
-    assert DETECTORS["ruler"](Picture(turned)).score > 0.7
-    assert DETECTORS["ruler"](Picture(square)).score < 0.2
+    assert DETECTORS["ruler"](FramedImage(turned)).score > 0.7
+    assert DETECTORS["ruler"](FramedImage(square)).score < 0.2
 
 
 def test_a_ruler_is_not_taken_for_hair_nor_hair_for_a_ruler():
-    ruler, hair = Picture(with_ruler(plain())), Picture(with_hair(plain()))
+    ruler, hair = FramedImage(with_ruler(plain())), FramedImage(with_hair(plain()))
     assert DETECTORS["hair"](hair).score > DETECTORS["hair"](ruler).score + 0.3
     assert DETECTORS["ruler"](ruler).score > DETECTORS["ruler"](hair).score + 0.3
 
@@ -117,7 +117,7 @@ def test_scores_stay_in_range_whatever_the_picture(name):
         rng.integers(0, 256, (48, 32, 3), dtype=np.uint8),
     ):
         before = pixels.copy()
-        found = DETECTORS[name](Picture(pixels))
+        found = DETECTORS[name](FramedImage(pixels))
         assert 0 <= found.score <= 1
         if found.mask is not None:
             assert found.mask.shape == pixels.shape[:2]
@@ -135,7 +135,7 @@ def test_every_detector_says_what_it_looks_for_and_after_whom(detector):
 
 def test_detectors_are_found_by_name():
     assert [d.name for d in find_detectors(["ink", "hair"])] == ["ink", "hair"]
-    assert set(detect(Picture(plain()), ["ruler"])) == {"ruler"}
+    assert set(detect(FramedImage(plain()), ["ruler"])) == {"ruler"}
     with pytest.raises(UsageError, match="did you mean 'hair'"):
         find_detectors(["hairs"])
 
@@ -153,21 +153,21 @@ LEAST = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LEAST)
-def test_what_the_generator_draws_is_told_from_the_same_picture_without_it(name):
+def test_what_the_generator_draws_is_told_from_the_same_image_without_it(name):
     plan = Plan(seed=3)
     specs = [s for s in (plan.draw(i) for i in range(150)) if name in s.present][:25]
     assert len(specs) == 25
-    scores, shares = np.empty((25, 2)), np.empty(25)
+    scores, fractions = np.empty((25, 2)), np.empty(25)
     for i, spec in enumerate(specs):
         drawn = render(spec, SIZE)
-        found = DETECTORS[name](Picture(drawn.image))
-        without = DETECTORS[name](Picture(render(without_features(spec, name), SIZE).image))
+        found = DETECTORS[name](FramedImage(drawn.image))
+        without = DETECTORS[name](FramedImage(render(without_features(spec, name), SIZE).image))
         scores[i] = found.score, without.score
-        shares[i] = (found.mask & drawn.masks[name]).sum() / max(1, found.mask.sum())
+        fractions[i] = (found.mask & drawn.masks[name]).sum() / max(1, found.mask.sum())
     assert area_under_curve(scores.ravel(), np.tile([True, False], 25)) > LEAST[name]
     assert (scores[:, 0] >= scores[:, 1] - 0.02).mean() >= 0.8
     # Masks of lines are widened by a pixel on either side, which is most of them.
-    assert np.median(shares) > (0.2 if name != "gel_bubble" else 0.05)
+    assert np.median(fractions) > (0.2 if name != "gel_bubble" else 0.05)
 
 
 def test_the_halves_do_not_meet_and_do_not_depend_on_the_order():

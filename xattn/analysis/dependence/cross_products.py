@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.dependence.ranks import centred_within, ranks_within
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import label_slices
 from xattn.stats.columns import Column
 
-Array = NDArray[np.float64]
-Embedding = Callable[[Array], Array]
+Embedding = Callable[[Floats], Floats]
 
 _PRODUCT = 2**23
 
@@ -45,10 +45,10 @@ class CrossProducts:
         self,
         columns: Sequence[Column],
         rows: NDArray[np.intp],
-        prediction: Array,
+        prediction: Floats,
         label: NDArray[np.intp],
         index: NDArray[np.int32],
-    ) -> Array:
+    ) -> Floats:
         """Return the statistic of each feature under each permutation, see `Statistic`."""
         features = [feature_embedding(self, c, rows, label) for c in columns]
         target = prediction_embedding(self, prediction, label)
@@ -57,7 +57,7 @@ class CrossProducts:
 
 def feature_embedding(
     stat: CrossProducts, column: Column, rows: NDArray[np.intp], label: NDArray[np.intp]
-) -> Array:
+) -> Floats:
     """Return A (n, K) for some rows of a feature, centred within labels.
 
     Yes/no features are described by their indicator, and nominal ones by one indicator a category
@@ -80,7 +80,9 @@ def feature_embedding(
     return centred_within(columns, label)
 
 
-def prediction_embedding(stat: CrossProducts, prediction: Array, label: NDArray[np.intp]) -> Array:
+def prediction_embedding(
+    stat: CrossProducts, prediction: Floats, label: NDArray[np.intp]
+) -> Floats:
     """Return B (n, K) for predictions (n, q): each column is embedded by itself, side by side."""
     ranks = ranks_within(prediction, label)
     columns = np.concatenate([stat.embed(u) for u in ranks.T], axis=1)
@@ -89,11 +91,11 @@ def prediction_embedding(stat: CrossProducts, prediction: Array, label: NDArray[
 
 def permuted_statistics(
     stat: CrossProducts,
-    features: Sequence[Array],
-    prediction: Array,
+    features: Sequence[Floats],
+    prediction: Floats,
     label: NDArray[np.intp],
     index: NDArray[np.int32],
-) -> Array:
+) -> Floats:
     """Return the statistic of each feature under each permutation: (P, features), in [0, 1].
 
     Args:
@@ -125,7 +127,7 @@ def permuted_statistics(
     return total / np.where(largest > 0, largest, np.nan)
 
 
-def _largest(feature: Array, prediction: Array, strata: list[slice]) -> float:
+def _largest(feature: Floats, prediction: Floats, strata: list[slice]) -> float:
     """Return the bound that Cauchy and Schwarz put on the statistic."""
     total = 0.0
     for rows in strata:

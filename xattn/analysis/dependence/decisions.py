@@ -13,16 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xattn.analysis.dependence.registry import STATISTICS, Statistic
 from xattn.errors import UsageError, near
 from xattn.stats.adjust import minimum_p, permuted_p
+from xattn.stats.arrays import Floats
 
-Array = NDArray[np.float64]
 
-
-def majority_p(values: Array) -> Array:
+def majority_p(values: Floats) -> Floats:
     """Return the p-value at which most statistics would just reject, for each row: (1 + P,).
 
     That is the median of their p-values (the upper one of an even number). No exact level follows
@@ -44,7 +42,7 @@ class Decision:
 
     name: str
     tests: tuple[str, ...]
-    combine: Callable[[Array], Array]
+    combine: Callable[[Floats], Floats]
 
 
 DECISIONS: dict[str, Decision] = {

@@ -18,8 +18,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.dependence.cross_products import Array, CrossProducts, Embedding
+from xattn.analysis.dependence.cross_products import CrossProducts, Embedding
 from xattn.registry import Registry, meaning_of
+from xattn.stats.arrays import Floats
 from xattn.stats.columns import Column
 
 
@@ -38,10 +39,10 @@ class Statistic(Protocol):
         self,
         columns: Sequence[Column],
         rows: NDArray[np.intp],
-        prediction: Array,
+        prediction: Floats,
         label: NDArray[np.intp],
         index: NDArray[np.int32],
-    ) -> Array:
+    ) -> Floats:
         """Return the statistic of each feature under each permutation: (P, features).
 
         Args:

@@ -1,4 +1,4 @@
-"""Reads pictures and masks of a run, and edits them."""
+"""Reads images and masks of a run, and edits them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Job:
         intervention: how.
         rows: all images that it could be done to, in the random order in which they are tried.
         donors: images whose feature, or whose mask's shape, can be taken.
-        strangers: images known to be without the feature.
+        references: images known to be without the feature, for controls.
     """
 
     feature: str
@@ -41,7 +41,7 @@ class Job:
     intervention: Intervention
     rows: Rows
     donors: Rows
-    strangers: Rows
+    references: Rows
 
 
 @dataclass(frozen=True)
@@ -73,45 +73,45 @@ class Editor:
 
     def _trial(self, job: Job, row: int) -> Trial | None:
         rng = generator_for(self.seed, job.feature, job.intervention.name, row)
-        picture = self._picture(row)
+        image = self._image(row)
         inserting = job.intervention.needs == "absent"
         donor = int(rng.choice(job.donors)) if inserting and len(job.donors) else None
-        if picture is None or (inserting and donor is None):
+        if image is None or (inserting and donor is None):
             return None
         case = Case(
-            picture=picture,
+            image=image,
             mask=self.mask(job.feature, row if donor is None else donor),
             lesion=self.mask(LESION, row) if LESION in self.arrays else None,
             skin=self.skin(row),
             inside=job.kind == "structure",
             rng=rng,
-            donor=None if donor is None else self._picture(donor),
+            donor=None if donor is None else self._image(donor),
             donor_skin=None if donor is None else self.skin(donor),
-            stranger=partial(self._stranger, job, row, rng),
+            reference=partial(self._reference, job, row, rng),
         )
         edited = job.intervention.edit(case)
-        return None if edited is None else Trial(row, picture, edited)
+        return None if edited is None else Trial(row, image, edited)
 
-    def _stranger(self, job: Job, row: int, rng: np.random.Generator) -> Pixels | None:
+    def _reference(self, job: Job, row: int, rng: np.random.Generator) -> Pixels | None:
         """Draw another image without the feature, but for edits of what every image has."""
-        others = job.strangers[job.strangers != row]
-        return self._picture(int(rng.choice(others))) if len(others) else None
+        others = job.references[job.references != row]
+        return self._image(int(rng.choice(others))) if len(others) else None
 
     def _control(self, job: Job, row: int) -> Trial | None:
         """Inpaint plain skin in the shape of some artifact, against the same elsewhere."""
         rng = generator_for(self.seed, CONTROL, row)
-        picture, skin = self._picture(row), self.skin(row)
+        image, skin = self._image(row), self.skin(row)
         donor = int(rng.choice(job.donors))
         shapes = [self.mask(n, donor) for n in self.blocking if n != LESION]
         shape = next((s for s in rng.permutation(np.array(shapes)) if s.any()), None)
-        if picture is None or shape is None:
+        if image is None or shape is None:
             return None
         shift = shift_to_free(shape, skin, rng)
         if shift is None:
             return None
         patch = np.asarray(moved(shape, shift), dtype=bool)
-        edited = remove(Case(picture, patch, None, skin, inside=False, rng=rng))
-        return None if edited is None else Trial(row, picture, edited)
+        edited = remove(Case(image, patch, None, skin, inside=False, rng=rng))
+        return None if edited is None else Trial(row, image, edited)
 
     def mask(self, feature: str, row: int) -> Mask:
         """Return one mask in the run's view."""
@@ -134,7 +134,7 @@ class Editor:
             blocked |= self.mask(name, row)
         return ~widened(blocked)
 
-    def _picture(self, row: int) -> Pixels | None:
+    def _image(self, row: int) -> Pixels | None:
         try:
             decoded = read_image(self.run.image_path(row), window=self.run.preprocessing.window)
             return np.asarray(self.run.preprocessing.pixels(decoded.image), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Edits of 8-bit pictures (height, width, 3) under masks (height, width); each makes a new one."""
+"""Edits of 8-bit images (height, width, 3) under masks (height, width); each makes a new one."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ _FEATHER = 1.0
 
 
 def widened(mask: Mask, pixels: int = _MARGIN) -> Mask:
-    """Grow a mask by some pixels: outlines drawn by hand or resized miss the feature's rim."""
+    """Grow a mask by some pixels: outlines drawn by hand or resized miss the feature's border."""
     size = 2 * pixels + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
-def inpainted(picture: Pixels, mask: Mask) -> Pixels:
+def inpainted(image: Pixels, mask: Mask) -> Pixels:
     """Fill the widened mask from what surrounds it (Telea 2004, as in OpenCV).
 
     Fills are smooth: inside a large mask the texture of skin is lost, which the control shares.
     """
     hole = widened(mask).astype(np.uint8)
     if hole.all():
-        raise ValueError("Expected some of the picture outside the mask, but it covers all")
-    return np.asarray(cv2.inpaint(picture, hole, _RADIUS, cv2.INPAINT_TELEA), dtype=np.uint8)
+        raise ValueError("Expected some of the image outside the mask, but it covers all")
+    return np.asarray(cv2.inpaint(image, hole, _RADIUS, cv2.INPAINT_TELEA), dtype=np.uint8)
 
 
-def pasted(picture: Pixels, donor: Pixels, mask: Mask) -> Pixels:
-    """Lay a donor's pixels over the picture inside the mask, its rim blended over some pixels."""
+def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
+    """Lay a donor's pixels over the image inside the mask, its border blended over some pixels."""
     weight = cv2.GaussianBlur(widened(mask, 1).astype(np.float32), (0, 0), _FEATHER)[..., None]
-    mixed = picture * (1 - weight) + donor * weight
+    mixed = image * (1 - weight) + donor * weight
     return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
-def occluded(picture: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
+def occluded(image: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
     """Paint the mask in one colour (3,), 0 to 255."""
-    result = picture.copy()
+    result = image.copy()
     result[mask] = np.rint(colour).astype(np.uint8)
     return result
 
@@ -49,16 +49,16 @@ def occluded(picture: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixel
 def shift_to_free(
     mask: Mask, free: Mask, rng: np.random.Generator, most_overlap: float = 0.05
 ) -> tuple[int, int] | None:
-    """Find where else in the picture an equal patch fits: (rows, columns) to move the mask by.
+    """Find where else in the image an equal patch fits: (rows, columns) to move the mask by.
 
     One of the places at which least of the patch lies outside `free`, at random; none if that is
-    more than `most_overlap` of it. The patch stays whole inside the picture.
+    more than `most_overlap` of it. The patch stays whole inside the image.
 
     Args:
         mask: the patch as it lies, not empty.
         free: where it may go, such as plain skin.
         rng: chooses among places that are equally good.
-        most_overlap: largest share of the patch that may lie elsewhere.
+        most_overlap: largest fraction of the patch that may lie elsewhere.
     """
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(cols[0])
@@ -73,5 +73,5 @@ def shift_to_free(
 
 
 def moved(array: NDArray[np.generic], shift: tuple[int, int]) -> NDArray[np.generic]:
-    """Move a mask or picture by (rows, columns); what leaves on one side enters on the other."""
+    """Move a mask or image by (rows, columns); what leaves on one side enters on the other."""
     return np.roll(array, shift, axis=(0, 1))

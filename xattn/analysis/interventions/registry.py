@@ -26,17 +26,17 @@ class Case:
     """One image and one feature.
 
     Attributes:
-        picture: uint8 (height, width, 3) in the model's view.
+        image: uint8 (height, width, 3) in the model's view.
         mask: where the feature is; for an image without it, where it is in the donor.
         lesion: where the lesion is, or None if nobody said.
         skin: plain skin: neither lesion nor any artifact.
         inside: whether the feature is part of the lesion.
         donor, donor_skin: an image with the feature, for one without it, and its plain skin.
-        stranger: reads another image, without the feature; gives None if there is none.
+        reference: reads a reference image without the feature; gives None if there is none.
         rng: for this image.
     """
 
-    picture: Pixels
+    image: Pixels
     mask: Mask
     lesion: Mask | None
     skin: Mask
@@ -44,7 +44,7 @@ class Case:
     rng: np.random.Generator
     donor: Pixels | None = None
     donor_skin: Mask | None = None
-    stranger: Callable[[], Pixels | None] = lambda: None
+    reference: Callable[[], Pixels | None] = lambda: None
 
     def elsewhere(self) -> Mask | None:
         """Move the mask to where the feature is not; None if there is no room.
@@ -64,12 +64,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Edited:
-    """The picture as it was changed, and changed as much where the feature is not.
+    """The image as it was changed, and changed as much where the feature is not.
 
     Attributes:
-        treated: the picture without the feature, or with it.
+        treated: the image without the feature, or with it.
         control: changed as much, or None where that is not possible.
-        compared: what `control` was before, if it was another picture.
+        compared: what `control` was before, if it was another image.
         borrowed: whether the control took another image's help, for want of room in its own.
     """
 

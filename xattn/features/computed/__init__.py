@@ -1,4 +1,4 @@
-"""Features computed from a picture and its lesion mask: shape, border, colour, skin tone.
+"""Features computed from an image and its lesion mask: shape, border, colour, skin tone.
 
 What the numbers mean, and what they do not: docs/features.md. How one is added: docs/extending.md.
 """

@@ -12,7 +12,7 @@ _NEAR, _FAR = 0.04, 0.16
 """Widths of the bands on either side of the border, in diameters of a disc of the lesion's area.
 The nearer one allows for masks that lie a pixel or two off."""
 _STEEP = 0.45
-"""Share of the whole change of L* that must happen across the nearer band. On a straight ramp as
+"""Fraction of the whole change of L* that must happen across the nearer band. On a straight ramp as
 wide as both farther bands it is 0.25; a step gives 1."""
 _FAINT = 4.0
 """A change of L* below this is none: there is no edge to be steep."""
@@ -25,7 +25,7 @@ _FEWEST = 8
     high=1.0,
     whole=True,
     source="Stolz et al. 1994; Nachbar et al. 1994 (B of the ABCD rule)",
-    meaning="share of the border's eighths in which the pigment ends abruptly",
+    meaning="fraction of the border's eighths in which the pigment ends abruptly",
 )
 def abrupt_border(subject: Subject) -> float:
     """Return in how many of eight sectors L* changes steeply across the border, over eight.

@@ -1,4 +1,4 @@
-"""Computed features and detected artifacts of all pictures of a run, in one pass over the files."""
+"""Computed features and detected artifacts of all images of a run, in one pass over the files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from xattn.annotations.records import LESION
 from xattn.errors import AnnotationError, ImageError
-from xattn.features.computed.frame import SIDE, read_framed, whole_picture
+from xattn.features.computed.frame import SIDE, read_framed, whole_image
 from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
 from xattn.features.computed.subject import Subject, UnmeasurableError
-from xattn.features.detected import DETECTORS, Picture, detect
-from xattn.features.detected.picture import Mask
+from xattn.features.detected import DETECTORS, FramedImage, detect
+from xattn.images.masks import Mask
 from xattn.images.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ DETECTED = ".detected"
 
 
 @dataclass(frozen=True)
-class PictureFeatures:
+class ImageFeatures:
     """What was measured; entry i of each column is row i of the run's predictions.
 
     Attributes:
@@ -46,7 +46,7 @@ class PictureFeatures:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def measure_pictures(
+def measure_images(
     run: RunFolder,
     annotations: Annotations,
     *,
@@ -54,18 +54,18 @@ def measure_pictures(
     detected: bool = False,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 2,
-) -> PictureFeatures:
-    """Measure every picture of a run, at its own aspect ratio and at most 256 pixels wide or high.
+) -> ImageFeatures:
+    """Measure every image of a run, at its own aspect ratio and at most 256 pixels wide or high.
 
-    A feature that the annotation file has under the same name is left to it. Pictures that cannot
+    A feature that the annotation file has under the same name is left to it. Images that cannot
     be read, and those without a lesion mask, have no values; they are counted in the facts.
 
     Args:
-        run: its pictures are read again from where they were.
+        run: its images are read again from where they were.
         annotations: lesion masks, and masks of artifacts that are kept out of what is measured.
         computed: measure `COMPUTED_FEATURES`, if any image of the run has a lesion mask.
         detected: run `DETECTORS`; their scores are called `<name>.detected`.
-        progress: called as progress(done, total) after every picture.
+        progress: called as progress(done, total) after every image.
         workers: threads that read and measure.
     """
     ids = [str(i) for i in run.predictions["image_id"]]
@@ -73,7 +73,7 @@ def measure_pictures(
     computed = computed and any(k is not None and k.lesion is not None for k in known)
     pass_ = _Pass(run, annotations, ids, computed, detected)
     if not pass_.kinds:
-        return PictureFeatures()
+        return ImageFeatures()
     columns = {name: np.full(len(ids), np.nan) for name in pass_.kinds}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in pass_.kinds}
     for row, (values, missing) in enumerate(prefetch(pass_.measure, range(len(ids)), workers)):
@@ -89,12 +89,12 @@ def measure_pictures(
         "detectors": {n: DETECTORS[n].to_dict() for n in pass_.looked_for},
         "unmeasured": {name: dict(counted) for name, counted in reasons.items() if counted},
     }
-    return PictureFeatures(columns, pass_.kinds, facts)
+    return ImageFeatures(columns, pass_.kinds, facts)
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """Measures one picture after the other; may be called from several threads."""
+    """Measures one image after the other; may be called from several threads."""
 
     run: RunFolder
     annotations: Annotations
@@ -125,10 +125,10 @@ class _Pass:
                 self.run.image_path(row), window=self.run.preprocessing.window
             )
         except ImageError:
-            return {}, dict.fromkeys(self.kinds, "the picture cannot be read")
+            return {}, dict.fromkeys(self.kinds, "the image cannot be read")
         values = {
             name + DETECTED: found.score
-            for name, found in detect(Picture(pixels), self.looked_for).items()
+            for name, found in detect(FramedImage(pixels), self.looked_for).items()
         }
         if not self.measured:
             return values, {}
@@ -153,6 +153,6 @@ class _Pass:
 
     def _mask(self, image: str, feature: str, size: tuple[int, int]) -> Mask | None:
         try:
-            return self.annotations.mask_in_view(image, feature, whole_picture(size), size)
+            return self.annotations.mask_in_view(image, feature, whole_image(size), size)
         except (AnnotationError, ImageError):  # the reading of masks lists it in errors.csv
             return None

@@ -8,14 +8,15 @@ from numpy.typing import NDArray
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.shape import aligned
-from xattn.features.computed.subject import Array, Lab, Subject, UnmeasurableError
+from xattn.features.computed.subject import Lab, Subject, UnmeasurableError
+from xattn.stats.arrays import Floats
 
 COLOURS = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
 
 _SMOOTHED = 0.02
 """Blur (diameters) before halves are compared, or every dot of a network would count."""
-_SHARE = 0.05
-"""A colour is present from this share of the lesion on."""
+_FRACTION = 0.05
+"""A colour is present from this fraction of the lesion on."""
 
 
 @computed_feature(
@@ -66,11 +67,11 @@ def colour_variance(subject: Subject) -> float:
 )
 def dermoscopic_colours(subject: Subject) -> float:
     """Return how many of the six colours cover at least 5 % of the lesion."""
-    return float((colour_shares(subject.lesion_colours, subject.skin_colour) >= _SHARE).sum())
+    return float((colour_fractions(subject.lesion_colours, subject.skin_colour) >= _FRACTION).sum())
 
 
-def colour_shares(colours: Lab, skin: Array) -> Array:
-    """Return the share of pixels in each of `COLOURS`; those like the skin are in none.
+def colour_fractions(colours: Lab, skin: Floats) -> Floats:
+    """Return the fraction of pixels in each of `COLOURS`; those like the skin are in none.
 
     The first that fits counts, of these in CIELAB, C being the chroma and h the hue angle:
 

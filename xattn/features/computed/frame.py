@@ -1,7 +1,7 @@
-"""Pictures at their own aspect ratio and a bounded size, where shapes and colours are measured.
+"""Images at their own aspect ratio and a bounded size, where shapes and colours are measured.
 
-A model's view may squash the picture: a round lesion becomes an ellipse there. And border length
-depends on resolution, so that all pictures are brought down to one.
+A model's view may squash the image: a round lesion becomes an ellipse there. And border length
+depends on resolution, so that all images are brought down to one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from xattn.images import View, read_image
 from xattn.images.levels import Window
 
 SIDE = 256
-"""Long side of the frame (pixels). Smaller pictures are left as they are."""
+"""Long side of the frame (pixels). Smaller images are left as they are."""
 
 
 def frame_size(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
-    """Return (width, height) of the frame of a picture of `size` (width, height).
+    """Return (width, height) of the frame of an image of `size` (width, height).
 
     >>> frame_size((1024, 768)), frame_size((200, 100))
     ((256, 192), (200, 100))
@@ -29,8 +29,8 @@ def frame_size(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
-def whole_picture(size: tuple[int, int], side: int = SIDE) -> View:
-    """Return the view of a whole picture of `size` (width, height) in its frame."""
+def whole_image(size: tuple[int, int], side: int = SIDE) -> View:
+    """Return the view of a whole image of `size` (width, height) in its frame."""
     width, height = frame_size(size, side)
     return View((0, 0, size[0], size[1]), height, width)
 
@@ -38,7 +38,7 @@ def whole_picture(size: tuple[int, int], side: int = SIDE) -> View:
 def read_framed(
     path: str | Path, side: int = SIDE, window: Window = None
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """Decode one picture upright into its frame.
+    """Decode one image upright into its frame.
 
     Large JPEG files are decoded at a reduced scale, of at least twice the frame.
 

@@ -31,7 +31,7 @@ class ComputedFeature:
         name: name of its column.
         unit: of its values; "1" for a ratio.
         low, high: range; infinite where there is no bound.
-        whole: whether the lesion must lie wholly in the picture.
+        whole: whether the lesion must lie wholly in the image.
         source: paper that the feature comes from.
         meaning: one line.
         function: subject -> value; raises `UnmeasurableError`.
@@ -57,13 +57,13 @@ class ComputedFeature:
         return facts | {k: None for k in ("low", "high") if not np.isfinite(facts[k])}
 
     def __call__(self, subject: Subject) -> float:
-        """Measure one picture.
+        """Measure one image.
 
         Raises:
             UnmeasurableError: it cannot be done here, for the reason in the message.
         """
         if self.whole and subject.cut:
-            raise UnmeasurableError("the lesion reaches the edge of the picture")
+            raise UnmeasurableError("the lesion reaches the edge of the image")
         return float(self.function(subject))
 
 

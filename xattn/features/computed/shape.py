@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from skimage.measure import find_contours
 
 from xattn.features.computed.registry import computed_feature
-from xattn.features.computed.subject import Array, Subject, UnmeasurableError
+from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.stats.arrays import Floats
 
 _BOXES = (32, 23, 16, 11, 8)
 """How many boxes lie along the lesion's longer side, from fine to coarse."""
@@ -25,7 +26,7 @@ def aligned(
     """Turn values (h, w) or (h, w, c) so that the lesion's principal axes lie along the grid.
 
     Returns:
-        A square of odd side about the lesion's centroid, bilinear, 0 beyond the picture. Its
+        A square of odd side about the lesion's centroid, bilinear, 0 beyond the image. Its
         flips are reflections about the two axes.
     """
     offsets = subject.outline - subject.centre
@@ -43,7 +44,7 @@ def aligned(
     high=1.0,
     whole=True,
     source="Stoecker et al. 1992; Nachbar et al. 1994",
-    meaning="share of the lesion that its mirror image misses, mean over both principal axes",
+    meaning="fraction of the lesion that its mirror image misses, mean over both principal axes",
 )
 def shape_asymmetry(subject: Subject) -> float:
     """Return 1 - |A and mirrored A| / |A|, mean over the mirrors at the two principal axes."""
@@ -97,7 +98,7 @@ def fractal_dimension(subject: Subject) -> float:
     return box_dimension(subject.outline / extent, [1 / n for n in _BOXES])
 
 
-def box_dimension(points: Array, sizes: Sequence[float]) -> float:
+def box_dimension(points: Floats, sizes: Sequence[float]) -> float:
     """Return the slope of log(number of boxes that hold a point) over log(1 / size of a box).
 
     Counts are means over grids moved by half a box in either direction or both.
@@ -111,7 +112,7 @@ def box_dimension(points: Array, sizes: Sequence[float]) -> float:
     return float(np.polyfit(-np.log(sizes), np.log(counts), 1)[0])
 
 
-def _boxes(points: Array) -> float:
+def _boxes(points: Floats) -> float:
     """Return the mean number of unit boxes that hold a point, over all offsets."""
     shift = np.stack(np.meshgrid(_OFFSETS, _OFFSETS), axis=-1).reshape(-1, 1, 2)
     cell = np.floor(points + shift).astype(np.intp)
@@ -122,7 +123,7 @@ def _boxes(points: Array) -> float:
 
 @computed_feature(
     "diameter",
-    unit="long side of the picture",
+    unit="long side of the image",
     high=float(np.sqrt(2)),
     whole=True,
     source="ABCD criteria of clinical images (Friedman et al. 1985); Feret diameter",
@@ -140,8 +141,8 @@ def diameter(subject: Subject) -> float:
     unit="yes/no",
     high=1.0,
     source="-",
-    meaning="whether the lesion reaches the edge of the picture: then its shape is not measured",
+    meaning="whether the lesion reaches the edge of the image: then its shape is not measured",
 )
 def lesion_cut(subject: Subject) -> float:
-    """Return 1 if the lesion reaches the edge of the picture, else 0."""
+    """Return 1 if the lesion reaches the edge of the image, else 0."""
     return float(subject.cut)

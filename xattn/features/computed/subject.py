@@ -1,4 +1,4 @@
-"""One picture with its lesion, and what several measures need of it, computed once."""
+"""One image with its lesion, and what several measures need of it, computed once."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.features.detected.dark_corner import dark_field
-from xattn.features.detected.picture import Mask, Picture
+from xattn.features.detected.framed_image import FramedImage
+from xattn.images.masks import Mask
+from xattn.stats.arrays import Floats
 
-Array = NDArray[np.float64]
 Lab = NDArray[np.float32]
 
 FEWEST_PIXELS = 100
 """A smaller lesion, or less healthy skin, is not measured."""
 _SKIN_PIXELS = 4000
 _MARGIN = 0.04
-"""Healthy skin begins so far (share of the long side) from the lesion: masks are drawn tightly."""
+"""Healthy skin begins so far (of the long side) from the lesion: masks are drawn tightly."""
 _GLARE, _BLACK = 97.0, 15.0
 """L* of what is too bright or too dark to be skin: reflections, hair and marks without a mask."""
 
 
 class UnmeasurableError(ValueError):
-    """A feature cannot be measured in this picture; the message is the reason, to be counted."""
+    """A feature cannot be measured in this image; the message is the reason, to be counted."""
 
 
 @dataclass(frozen=True, eq=False)
-class Subject(Picture):
-    """A picture, at its own aspect ratio, and its lesion.
+class Subject(FramedImage):
+    """An image, at its own aspect ratio, and its lesion.
 
     Attributes:
         mask: lesion mask (h, w).
@@ -59,7 +60,7 @@ class Subject(Picture):
 
     @cached_property
     def cut(self) -> bool:
-        """Whether the lesion reaches the edge of the picture, so that its shape is not known."""
+        """Whether the lesion reaches the edge of the image, so that its shape is not known."""
         edges = self.lesion[0], self.lesion[-1], self.lesion[:, 0], self.lesion[:, -1]
         return any(bool(edge.any()) for edge in edges)
 
@@ -69,18 +70,18 @@ class Subject(Picture):
         return int(self.lesion.sum())
 
     @cached_property
-    def centre(self) -> Array:
+    def centre(self) -> Floats:
         """Centroid (x, y) of the lesion."""
         return np.asarray(self._points.mean(axis=0))
 
     @cached_property
-    def axes(self) -> Array:
+    def axes(self) -> Floats:
         """Principal axes of the lesion, rows (x, y), the longer first; not unique for a disc."""
         _, vectors = np.linalg.eigh(np.cov((self._points - self.centre).T))
         return np.asarray(vectors[:, ::-1].T)
 
     @cached_property
-    def outline(self) -> Array:
+    def outline(self) -> Floats:
         """Border pixels (n, 2) as (x, y), in order round the lesion."""
         found, _ = cv2.findContours(
             self.lesion.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
@@ -114,7 +115,7 @@ class Subject(Picture):
         skin &= ~self.mask & self.clean & (light < _GLARE) & (light > _BLACK)
         skin &= ~dark_field(light)
         if skin.sum() < max(FEWEST_PIXELS, 0.01 * skin.size):
-            raise UnmeasurableError("there is too little healthy skin in the picture")
+            raise UnmeasurableError("there is too little healthy skin in the image")
         return np.asarray(skin)
 
     @cached_property
@@ -129,7 +130,7 @@ class Subject(Picture):
         return np.asarray(self.lab.reshape(-1, 3)[place])
 
     @cached_property
-    def skin_colour(self) -> Array:
+    def skin_colour(self) -> Floats:
         """Median L*, a*, b* of healthy skin."""
         return np.asarray(np.median(self.skin_colours, axis=0), dtype=np.float64)
 
@@ -146,5 +147,5 @@ class Subject(Picture):
         return np.asarray(colours)
 
     @cached_property
-    def _points(self) -> Array:
+    def _points(self) -> Floats:
         return np.argwhere(self.lesion)[:, ::-1].astype(np.float64)

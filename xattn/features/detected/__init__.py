@@ -5,13 +5,13 @@ set on one random half of ISIC 2018; how well they do on the other half stands i
 How one is added: docs/extending.md.
 """
 
-from xattn.features.detected.picture import Picture
+from xattn.features.detected.framed_image import FramedImage
 from xattn.features.detected.registry import (
     DETECTORS,
     PRESENT,
     Detection,
     Detector,
-    Found,
+    RawDetection,
     detect,
     detector,
     find_detectors,
@@ -22,8 +22,8 @@ __all__ = [
     "PRESENT",
     "Detection",
     "Detector",
-    "Found",
-    "Picture",
+    "FramedImage",
+    "RawDetection",
     "detect",
     "detector",
     "find_detectors",

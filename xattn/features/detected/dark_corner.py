@@ -7,12 +7,14 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from xattn.features.detected.picture import Field, Mask, Picture
-from xattn.features.detected.registry import Found, detector
+from xattn.features.detected.framed_image import FramedImage
+from xattn.features.detected.registry import RawDetection, detector
+from xattn.images.masks import Mask
+from xattn.stats.arrays import Floats32
 
 _CORNER = 4
 _DARK = 0.5
-"""Share of the picture's median L* below which a corner is dark."""
+"""Fraction of the image's median L* below which a corner is dark."""
 _INNER = 0.7
 """Half diagonals from the middle within which nothing is a corner: lesions are dark, too."""
 
@@ -21,23 +23,23 @@ _INNER = 0.7
     "dark_corner",
     middle=-0.46,
     spread=0.087,
-    meaning="corners of the picture that are darker than the rest",
+    meaning="corners of the image that are darker than the rest",
     source="Sultana et al. 2014; Bissoto et al. 2020",
 )
-def dark_corner(picture: Picture) -> Found:
-    """Compare the two darkest corners (triangles of 4 pixels) with the picture's median L*."""
-    light = picture.light
+def dark_corner(image: FramedImage) -> RawDetection:
+    """Compare the two darkest corners (triangles of 4 pixels) with the image's median L*."""
+    light = image.light
     corners = np.stack([light[::down, ::right][:_CORNER, :_CORNER] for down, right in _TURNS])
     triangle = np.add.outer(np.arange(_CORNER), np.arange(_CORNER)) < _CORNER
     levels = np.sort(np.median(corners[:, triangle], axis=1)) / max(1.0, float(np.median(light)))
-    return Found(-float(levels[:2].mean()), dark_field(light))
+    return RawDetection(-float(levels[:2].mean()), dark_field(light))
 
 
 _TURNS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
 
 
-def dark_field(light: Field) -> Mask:
-    """Return the dark parts of the picture that hang together with a corner, widened a little.
+def dark_field(light: Floats32) -> Mask:
+    """Return the dark parts of the image that hang together with a corner, widened a little.
 
     Args:
         light: L*, (h, w).

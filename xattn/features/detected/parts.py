@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.features.detected.picture import Mask
-
-Array = NDArray[np.float64]
+from xattn.images.masks import Mask
+from xattn.stats.arrays import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +24,9 @@ class Parts:
     """
 
     labels: NDArray[np.intp]
-    area: Array
-    length: Array
-    width: Array
+    area: Floats
+    length: Floats
+    width: Floats
     box: NDArray[np.intp]
 
     def mask(self, chosen: NDArray[np.bool_]) -> Mask:

@@ -3,7 +3,7 @@
 One artifact a file, in this package:
 
     @detector("name", middle=1.0, spread=0.5, source="Author et al. 2020", meaning="...")
-    def name(picture: Picture) -> Found:
+    def name(image: FramedImage) -> RawDetection:
         ...
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from xattn.features.detected.picture import Mask, Picture
+from xattn.features.detected.framed_image import FramedImage
+from xattn.images.masks import Mask
 from xattn.registry import Registry, meaning_of
 
 PRESENT = 0.5
@@ -23,7 +24,7 @@ PRESENT = 0.5
 
 
 @dataclass(frozen=True)
-class Found:
+class RawDetection:
     """What a detector measured.
 
     Attributes:
@@ -35,12 +36,12 @@ class Found:
     mask: Mask | None = None
 
 
-Look = Callable[[Picture], Found]
+Look = Callable[[FramedImage], RawDetection]
 
 
 @dataclass(frozen=True)
 class Detection:
-    """An artifact looked for in one picture.
+    """An artifact looked for in one image.
 
     Attributes:
         score: 0 to 1; about the probability of a human flag in ISIC 2018.
@@ -61,7 +62,7 @@ class Detector:
         source: paper that the idea comes from.
         middle, spread: score = 1 / (1 + exp((middle - evidence) / spread)): a logistic regression
             of the human flags of the development half of ISIC 2018 on the evidence.
-        function: picture -> what was found.
+        function: image -> what was found.
     """
 
     name: str
@@ -77,9 +78,9 @@ class Detector:
         del facts["function"]
         return facts
 
-    def __call__(self, picture: Picture) -> Detection:
+    def __call__(self, image: FramedImage) -> Detection:
         """Look for the artifact."""
-        found = self.function(picture)
+        found = self.function(image)
         odds = np.clip((self.middle - found.evidence) / self.spread, -700, 700)
         return Detection(float(1 / (1 + np.exp(odds))), found.mask)
 
@@ -113,10 +114,10 @@ def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
     return [DETECTORS.find(name) for name in (DETECTORS if names is None else names)]
 
 
-def detect(picture: Picture, names: Sequence[str] | None = None) -> dict[str, Detection]:
-    """Look for artifacts in one picture, all that are known by default.
+def detect(image: FramedImage, names: Sequence[str] | None = None) -> dict[str, Detection]:
+    """Look for artifacts in one image, all that are known by default.
 
     Raises:
         UsageError: there is no detector of this name.
     """
-    return {d.name: d(picture) for d in find_detectors(names)}
+    return {d.name: d(image) for d in find_detectors(names)}

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.features.detected.picture import Field, Picture, disc
-from xattn.features.detected.registry import Found, detector
+from xattn.features.detected.framed_image import FramedImage, disc
+from xattn.features.detected.registry import RawDetection, detector
+from xattn.stats.arrays import Floats32
 
 _STEP = 3.0
 """Degrees between the directions searched; refined afterwards."""
@@ -23,7 +24,7 @@ _HALF = 54
 
 @dataclass(frozen=True)
 class _Line:
-    """A straight dark line: angle (degrees) to which the picture is turned, then row and column."""
+    """A straight dark line: angle (degrees) to which the image is turned, then row and column."""
 
     strength: float
     angle: float
@@ -38,24 +39,24 @@ class _Line:
     meaning="a straight dark line with ticks at equal distances",
     source="autocorrelation of the profile along straight lines; ours",
 )
-def ruler(picture: Picture) -> Found:
+def ruler(image: FramedImage) -> RawDetection:
     """Search straight lines in all directions; see how regular the strips beside them are.
 
-    The evidence is (share of the line that is dark) x (how periodic the ticks are), at best.
+    The evidence is (fraction of the line that is dark) x (how periodic the ticks are), at best.
     """
-    dark = cv2.morphologyEx(picture.light, cv2.MORPH_CLOSE, disc(9)) - picture.light
-    dark = np.minimum(np.where(picture.inner, dark, 0), _STRONGEST).astype(np.float32)
+    dark = cv2.morphologyEx(image.light, cv2.MORPH_CLOSE, disc(9)) - image.light
+    dark = np.minimum(np.where(image.inner, dark, 0), _STRONGEST).astype(np.float32)
     best, where = 0.0, None
-    for line in _straight_lines(np.minimum(picture.dark_lines * picture.inner, _STRONG)):
+    for line in _straight_lines(np.minimum(image.dark_lines * image.inner, _STRONG)):
         for turn in (-1.5, -0.5, 0.5, 1.5):
             turned = _turned(dark, line.angle + turn)
             evidence, row = _ticks(turned, line)
             if evidence > best:
                 best, where = evidence, (line.angle + turn, row, line.column)
-    return Found(best, _mask(dark, *where) if where else np.zeros(dark.shape, dtype=bool))
+    return RawDetection(best, _mask(dark, *where) if where else np.zeros(dark.shape, dtype=bool))
 
 
-def _straight_lines(dark: Field) -> list[_Line]:
+def _straight_lines(dark: Floats32) -> list[_Line]:
     """Return the strongest straight lines, searched at half the resolution."""
     half = np.asarray(
         cv2.resize(dark, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float32
@@ -69,7 +70,7 @@ def _straight_lines(dark: Field) -> list[_Line]:
     return sorted(found, key=lambda line: -line.strength)[:_CANDIDATES]
 
 
-def _ticks(turned: Field, line: _Line) -> tuple[float, int]:
+def _ticks(turned: Floats32, line: _Line) -> tuple[float, int]:
     """Return the evidence for ticks beside a line, and the row of the line."""
     left, right = max(0, line.column - _HALF), line.column + _HALF
     top = max(0, line.row - 5)
@@ -82,7 +83,7 @@ def _ticks(turned: Field, line: _Line) -> tuple[float, int]:
     return covered * max(_periodicity(strip.mean(axis=0)) for strip in strips), row
 
 
-def _periodicity(profile: Field) -> float:
+def _periodicity(profile: Floats32) -> float:
     """Return how well a profile repeats itself after one and two periods, but not after half.
 
     0 for noise, about 1 for ticks.
@@ -95,7 +96,7 @@ def _periodicity(profile: Field) -> float:
     return float((np.minimum(repeats[period], twice) - repeats[period // 2].clip(-0.2)).max())
 
 
-def _autocorrelation(values: Field) -> NDArray[np.float64]:
+def _autocorrelation(values: Floats32) -> NDArray[np.float64]:
     """Return the autocorrelation at lags 0 to 40, each a mean over the pairs there are."""
     lags = np.arange(2 * max(_PERIODS) + 3)
     spectrum = np.fft.rfft(values, n=2 * len(values) + len(lags))
@@ -104,7 +105,7 @@ def _autocorrelation(values: Field) -> NDArray[np.float64]:
     return np.asarray(means / (means[0] + 0.05))
 
 
-def _turned(values: Field, angle: float) -> Field:
+def _turned(values: Floats32, angle: float) -> Floats32:
     """Turn values about the middle into a square that holds them at any angle, 0 beyond."""
     matrix, side = _turn(values.shape, angle)
     return np.asarray(cv2.warpAffine(values, matrix, (side, side), flags=cv2.INTER_LINEAR))
@@ -119,7 +120,7 @@ def _turn(shape: tuple[int, ...], angle: float) -> tuple[NDArray[np.float64], in
     return matrix, side
 
 
-def _mask(dark: Field, angle: float, row: int, column: int) -> NDArray[np.bool_]:
+def _mask(dark: Floats32, angle: float, row: int, column: int) -> NDArray[np.bool_]:
     """Return the dark pixels of the line and the strips beside it, widened by one."""
     matrix, side = _turn(dark.shape, angle)
     strip = np.zeros((side, side), dtype=np.uint8)

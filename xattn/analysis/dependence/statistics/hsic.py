@@ -7,14 +7,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtri
 
-from xattn.analysis.dependence.cross_products import Array
 from xattn.analysis.dependence.registry import statistic
+from xattn.stats.arrays import Floats
 
 _TERMS = 6
 
 
 @statistic("hsic", per_label=True)
-def gaussian_embedding(u: Array) -> Array:
+def gaussian_embedding(u: Floats) -> Floats:
     """HSIC with a Gaussian kernel on normal scores (Gretton et al. 2007): turns and heavy ends.
 
     The kernel's width is the root mean square distance of two normal scores, sqrt(2), which is
@@ -27,19 +27,19 @@ def gaussian_embedding(u: Array) -> Array:
 
 
 @lru_cache(maxsize=4)
-def _on_ranks(ranks: bytes) -> Array:
+def _on_ranks(ranks: bytes) -> Floats:
     """Return the eigenfunctions on these ranks; those of features without ties are the same."""
     grid, functions = _gaussian_eigenfunctions()
     return _gaussian(ndtri(np.frombuffer(ranks)), grid) @ functions
 
 
-def _gaussian(x: Array, y: Array) -> Array:
-    kernel: Array = np.exp(-0.25 * np.square(x[:, None] - y))
+def _gaussian(x: Floats, y: Floats) -> Floats:
+    kernel: Floats = np.exp(-0.25 * np.square(x[:, None] - y))
     return kernel
 
 
 @lru_cache(maxsize=1)
-def _gaussian_eigenfunctions(points: int = 512) -> tuple[Array, Array]:
+def _gaussian_eigenfunctions(points: int = 512) -> tuple[Floats, Floats]:
     """Return a grid (points,) and F (points, 6): kernel(z, grid) @ F are scaled eigenfunctions."""
     grid = ndtri((np.arange(points) + 0.5) / points)
     values, vectors = np.linalg.eigh(_gaussian(grid, grid))

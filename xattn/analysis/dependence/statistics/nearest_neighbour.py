@@ -1,6 +1,6 @@
 """Dependence seen in who is near whom: do neighbours by feature share neighbours by score?
 
-A graph statistic in the manner of Friedman and Rafsky (1983, Annals of Statistics 11): the share
+A graph statistic in the manner of Friedman and Rafsky (1983, Annals of Statistics 11): the fraction
 of the directed k-nearest-neighbour edges by prediction that are edges by feature too, within
 labels. It stands in for the nearest-neighbour test of Runge (AISTATS 2018), whose information
 estimate it resembles and whose cost of one search a permutation it avoids.
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.dependence.cross_products import Array
 from xattn.analysis.dependence.ranks import ranks_within
 from xattn.analysis.dependence.registry import STATISTICS
+from xattn.stats.arrays import Floats
 from xattn.stats.codes import label_slices
 from xattn.stats.columns import Column
 
@@ -35,11 +35,11 @@ class NearestNeighbours:
         self,
         columns: Sequence[Column],
         rows: NDArray[np.intp],
-        prediction: Array,
+        prediction: Floats,
         label: NDArray[np.intp],
         index: NDArray[np.int32],
-    ) -> Array:
-        """Return the share of edges in common under each permutation: (P, features)."""
+    ) -> Floats:
+        """Return the fraction of edges in common under each permutation: (P, features)."""
         total, edges = np.zeros((len(index), len(columns))), 0
         target = ranks_within(prediction, label)
         features = [_coordinates(c, rows, label) for c in columns]
@@ -66,18 +66,18 @@ class NearestNeighbours:
 STATISTICS.add("nearest-neighbour", NearestNeighbours())
 
 
-def _coordinates(column: Column, rows: NDArray[np.intp], label: NDArray[np.intp]) -> Array:
+def _coordinates(column: Column, rows: NDArray[np.intp], label: NDArray[np.intp]) -> Floats:
     """Return where each image lies by feature, (n, d): ranks, or a corner for each category."""
     values = column.values[rows]
     if column.nominal:
         kinds = np.unique(values)
-        corners: Array = (values[:, None] == kinds).astype(np.float64)
+        corners: Floats = (values[:, None] == kinds).astype(np.float64)
         return corners
     ranks = ranks_within(values, label)
     return ranks if ranks.ndim == 2 else ranks[:, None]
 
 
-def _edges(points: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _edges(points: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return begin and end of the edges to the nearest neighbours; ties go to the lower row."""
     from scipy.spatial import cKDTree
 
@@ -96,8 +96,8 @@ def _edges(points: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return begin[keep], end[keep]
 
 
-def _nearness(points: Array) -> NDArray[np.float32]:
-    """Return (n, n): 1 for the nearest neighbours by feature, a fair share for those that tie."""
+def _nearness(points: Floats) -> NDArray[np.float32]:
+    """Return (n, n): 1 for the nearest neighbours by feature, an equal part for those that tie."""
     size = len(points)
     distance = sum((np.square(x[:, None] - x) for x in points.T), start=np.zeros((size, size)))
     np.fill_diagonal(distance, np.inf)
@@ -106,10 +106,10 @@ def _nearness(points: Array) -> NDArray[np.float32]:
         return np.zeros((size, size), dtype=np.float32)
     last = np.partition(distance, k - 1, axis=1)[:, k - 1 : k]
     nearer, tied = distance < last * (1 - 1e-9), np.isclose(distance, last, rtol=1e-9, atol=0)
-    share = (k - nearer.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
-    result: NDArray[np.float32] = (nearer + tied * share[:, None]).astype(np.float32)
+    fraction = (k - nearer.sum(axis=1)) / np.maximum(tied.sum(axis=1), 1)
+    result: NDArray[np.float32] = (nearer + tied * fraction[:, None]).astype(np.float32)
     return result
 
 
-def _varies(points: Array, label: NDArray[np.intp]) -> bool:
+def _varies(points: Floats, label: NDArray[np.intp]) -> bool:
     return any(bool((points[own] != points[own.start]).any()) for own in label_slices(label))

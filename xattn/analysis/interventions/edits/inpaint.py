@@ -14,10 +14,10 @@ def remove(case: Case) -> Edited | None:
     """
     if widened(case.mask).mean() > 0.5:  # too little is left to fill it from
         return None
-    treated = inpainted(case.picture, case.mask)
+    treated = inpainted(case.image, case.mask)
     elsewhere = case.elsewhere()
     if elsewhere is not None:
-        return Edited(treated, inpainted(case.picture, elsewhere))
-    if (stranger := case.stranger()) is None:
+        return Edited(treated, inpainted(case.image, elsewhere))
+    if (reference := case.reference()) is None:
         return Edited(treated, None)
-    return Edited(treated, inpainted(stranger, case.mask), stranger, borrowed=True)
+    return Edited(treated, inpainted(reference, case.mask), reference, borrowed=True)

@@ -16,11 +16,11 @@ def insert(case: Case) -> Edited | None:
     """
     if case.donor is None or case.donor_skin is None:
         return None
-    treated = pasted(case.picture, case.donor, case.mask)
+    treated = pasted(case.image, case.donor, case.mask)
     shift = shift_to_free(case.mask, case.donor_skin, case.rng)
     if shift is None:
-        stranger = case.stranger()
-        control = None if stranger is None else pasted(case.picture, stranger, case.mask)
+        reference = case.reference()
+        control = None if reference is None else pasted(case.image, reference, case.mask)
         return Edited(treated, control, borrowed=True)
     skin = np.asarray(moved(case.donor, (-shift[0], -shift[1])), dtype=np.uint8)
-    return Edited(treated, pasted(case.picture, skin, case.mask))
+    return Edited(treated, pasted(case.image, skin, case.mask))

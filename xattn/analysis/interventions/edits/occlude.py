@@ -13,11 +13,11 @@ def occlude_lesion(case: Case) -> Edited | None:
     """Paint the lesion in the colour of the skin; control: an equal patch of skin."""
     if not case.skin.any():
         return None
-    colour = np.median(case.picture[case.skin], axis=0)
+    colour = np.median(case.image[case.skin], axis=0)
     elsewhere = case.elsewhere()
     return Edited(
-        occluded(case.picture, widened(case.mask), colour),
-        None if elsewhere is None else occluded(case.picture, widened(elsewhere), colour),
+        occluded(case.image, widened(case.mask), colour),
+        None if elsewhere is None else occluded(case.image, widened(elsewhere), colour),
     )
 
 
@@ -26,5 +26,5 @@ def occlude_surround(case: Case) -> Edited | None:
     """Paint all but the lesion in the colour of the skin; it has no control."""
     if not case.skin.any():
         return None
-    colour = np.median(case.picture[case.skin], axis=0)
-    return Edited(occluded(case.picture, ~widened(case.mask), colour), None)
+    colour = np.median(case.image[case.skin], axis=0)
+    return Edited(occluded(case.image, ~widened(case.mask), colour), None)

@@ -1,4 +1,4 @@
-"""One picture, and what several detectors and measures need of it, computed once."""
+"""One image, and what several detectors and measures need of it, computed once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Field = NDArray[np.float32]
+from xattn.images.masks import Mask
+from xattn.stats.arrays import Floats32
 
-RIM = 4
-"""Pixels at the picture's edge that line detectors leave alone: frames and filters end there."""
+BORDER = 4
+"""Pixels at the image's edge that line detectors leave alone: frames and filters end there."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture in the frame that the detectors were set for (long side 256 pixels).
+class FramedImage:
+    """An image in the frame that the detectors were set for (long side 256 pixels).
 
     Attributes:
         pixels: 8-bit RGB (h, w, 3).
@@ -27,30 +27,30 @@ class Picture:
     pixels: NDArray[np.uint8]
 
     @cached_property
-    def lab(self) -> Field:
-        """CIELAB of the picture taken as sRGB under D65, (h, w, 3)."""
+    def lab(self) -> Floats32:
+        """CIELAB of the image taken as sRGB under D65, (h, w, 3)."""
         return np.asarray(cv2.cvtColor(self.pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
 
     @cached_property
-    def light(self) -> Field:
+    def light(self) -> Floats32:
         """L*, 0 to 100, (h, w)."""
         return np.ascontiguousarray(self.lab[..., 0])
 
     @cached_property
-    def dark_lines(self) -> Field:
+    def dark_lines(self) -> Floats32:
         """How much darker than its surroundings each pixel is, where narrower than 7 pixels."""
         return np.asarray(cv2.morphologyEx(self.light, cv2.MORPH_CLOSE, disc(7)) - self.light)
 
     @cached_property
-    def bright_spots(self) -> Field:
+    def bright_spots(self) -> Floats32:
         """How much brighter than its surroundings each pixel is, where narrower than 5 pixels."""
         return np.asarray(self.light - cv2.morphologyEx(self.light, cv2.MORPH_OPEN, disc(5)))
 
     @cached_property
     def inner(self) -> Mask:
-        """All but the rim."""
+        """All but the border."""
         inner = np.zeros(self.light.shape, dtype=bool)
-        inner[RIM:-RIM, RIM:-RIM] = True
+        inner[BORDER:-BORDER, BORDER:-BORDER] = True
         return inner
 
 
