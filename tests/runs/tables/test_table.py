@@ -53,7 +53,7 @@ def test_columns_are_shown_by_their_formats_unless_a_table_says_otherwise():
 
 
 def test_a_name_is_declared_once():
-    with pytest.raises(UsageError, match="'bias', which is registered"):
+    with pytest.raises(UsageError, match="got 'bias', which"):
         declare(Table("bias", "", ()))
 
 
