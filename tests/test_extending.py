@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.analysis.pictures import PATCH, pictures, sees
+from tests.analysis.painted import PATCH, painted_run, sees
 
 import xattn.cli
 from tests.examples import ROOT, examples, registries
@@ -106,7 +106,7 @@ class TestAsAPlugin:
         from xattn.analysis.positive import Positive
 
         plugin("blur")
-        made = pictures(tmp_path / "root", 24)
+        made = painted_run(tmp_path / "root", 24)
         table = measure_interventions(
             made.run, made.features, sees(PATCH), positive=Positive.of(["benign", "malignant"]),
             permutations=99, bootstrap=99, images=6,

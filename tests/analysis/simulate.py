@@ -17,7 +17,7 @@ from xattn.analysis.alignment.table import paired_sums
 from xattn.analysis.dependence.decisions import DECISIONS, find_statistic
 from xattn.analysis.dependence.information import conditional_information, quantile_bins
 from xattn.analysis.dependence.kci import kci_p_values
-from xattn.analysis.dependence.sample import Sample
+from xattn.analysis.dependence.sample import UsageSample
 from xattn.analysis.dependence.table import usage_table
 from xattn.analysis.dependence.usage import usage_test
 from xattn.analysis.groups.bias import bias_table
@@ -151,13 +151,13 @@ def usage_rates(
     *,
     forget_groups: bool = False,
 ) -> pd.DataFrame:
-    """Share of repetitions in which each test rejects: rows are tests, columns are levels."""
+    """Fraction of repetitions in which each test rejects: rows are tests, columns are levels."""
     p: dict[str, list[float]] = {name: [] for name in SHOWN}
     for seed in range(repetitions):
         feature, score, label, group = scenario(np.random.default_rng([seed, n]), n)
         number = group_codes(None if forget_groups else group, n)
         scores = score.reshape(n, -1)
-        sample = Sample.of(np.arange(n), scores, *codes(label), number, 199, seed)
+        sample = UsageSample.of(np.arange(n), scores, *codes(label), number, 199, seed)
         values = sample.permuted([find_statistic(t) for t in TESTS], [as_column(feature)])[:, 0]
         for i, name in enumerate(TESTS):
             p[name].append(permuted_p(values[:, i])[0])
@@ -170,7 +170,7 @@ def usage_rates(
 
 
 def kci_power(scenario: Callable[..., Drawn], repetitions: int, n: int) -> float:
-    """Share of repetitions in which causal-learn's KCI rejects at .05."""
+    """Fraction of repetitions in which causal-learn's KCI rejects at .05."""
     rejected = 0
     for seed in range(repetitions):
         feature, score, label, _ = scenario(np.random.default_rng([seed, n]), n)
@@ -181,7 +181,7 @@ def kci_power(scenario: Callable[..., Drawn], repetitions: int, n: int) -> float
 def family_rates(repetitions: int, n: int, together: float) -> dict[str, float]:
     """Chance of a single false finding among ten unused features at .05, for each adjustment.
 
-    The features share a part `together` of their variance, as area, count and presence do.
+    The features fraction a part `together` of their variance, as area, count and presence do.
     """
     false = {"p_value": 0, "p_adjusted": 0, "p_holm": 0}
     for seed in range(repetitions):
@@ -302,7 +302,7 @@ def aligned_sample(
 def alignment_rates(
     repetitions: int, n: int, knows: float, *, grouped: bool = False, alpha: float = 0.05
 ) -> dict[str, float]:
-    """Share of repetitions in which alignment is claimed: by permutation, and by lift > 1."""
+    """Fraction of repetitions in which alignment is claimed: by permutation, and by lift > 1."""
     exact, naive, lifts = [], [], []
     for seed in range(repetitions):
         fraction, mask, label, group = aligned_sample(
@@ -325,7 +325,7 @@ def alignment_rates(
 
 
 def lift_coverage(repetitions: int, n: int) -> float:
-    """Share of repetitions whose 95 % interval of lift holds the value of a huge sample."""
+    """Fraction of repetitions whose 95 % interval of lift holds the value of a huge sample."""
     fraction, mask, _, _ = aligned_sample(np.random.default_rng(0), 50_000, 0.2)
     truth = (fraction * mask).sum() / mask.mean(axis=1).sum()
     held = 0

@@ -85,9 +85,9 @@ BY_METHOD = ("lift_over_chance_", "lift_p_", "p_rank", "p_dcor", "p_hsic")
 
 
 def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path):
-    pictured = painted_run(tmp_path / "root", 12)
+    painted = painted_run(tmp_path / "root", 12)
     edited = feature_usage(
-        pictured.run, pictured.annotations, model=sees(PATCH), interventions=6, **QUICK
+        painted.run, painted.annotations, model=sees(PATCH), interventions=6, **QUICK
     )
     for name in NAMES:
         full = edited[name] if name == "interventions" else tables[name]

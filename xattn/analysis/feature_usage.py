@@ -81,8 +81,8 @@ def feature_usage(
         bootstrap: replicates behind each interval.
         alpha: level of `used` and of the adjusted p-values.
         seed: same seed, same tables.
-        positive: positive class of the score, tpr and fpr; of more than two classes the one, or
-            those merged, that are held against the rest. Default the last of two, and of
+        positive: class that the score, tpr and fpr refer to; of more than two classes the one, or
+            those taken together, that are held against the rest. Default the last of two, and of
             more each by itself.
         decision: how the statistics of the dependence test decide, see `usage_test`.
         cross_check: add causal-learn's KCI to the dependence tests.

@@ -1,4 +1,4 @@
-"""Which class an analysis speaks of: the positive one of two, some against the rest, or each."""
+"""Which class an analysis is about: the positive one of two, some against the rest, or each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REST = "rest"
 
 @dataclass(frozen=True)
 class Positive:
-    """The classes that tpr, fpr and the sign of a score speak of.
+    """The classes that tpr, fpr and the sign of a score refer to.
 
     Attributes:
         classes: of the model, in the order of the logits.

@@ -1,6 +1,6 @@
 """Tests on the same test images: are these trained networks right on different ones of them?
 
-They speak of the networks that were trained, not of their architectures: two seeds of one
+They are about the networks that were trained, not of their architectures: two seeds of one
 architecture may differ significantly. Quantities are means over a model's seeds, so that with one
 seed each the tests are the textbook's. Images of one group count as one observation.
 """

@@ -24,7 +24,7 @@ def slow_scores(values, mask, top=TOP):
     v, inside = values.ravel().tolist(), mask.ravel().tolist()
     n, m = len(v), sum(inside)
 
-    def expected_share(k):
+    def expected_fraction(k):
         order = sorted(range(n), key=lambda i: -v[i])
         level = v[order[k - 1]]
         above = [i for i in range(n) if v[i] > level]
@@ -38,10 +38,10 @@ def slow_scores(values, mask, top=TOP):
             if inside[i] and not inside[j]:
                 wins += 1.0 if v[i] > v[j] else 0.5 if v[i] == v[j] else 0.0
     return {
-        "pointing": expected_share(1),
+        "pointing": expected_fraction(1),
         "auc": wins / (m * (n - m)) if m < n else np.nan,
-        "rank_accuracy": expected_share(m),
-        "topk": expected_share(max(1, round(top * n))),
+        "rank_accuracy": expected_fraction(m),
+        "topk": expected_fraction(max(1, round(top * n))),
     }
 
 

@@ -143,7 +143,7 @@ def test_one_seed_each_still_compares_the_networks_and_says_what_it_cannot_tell(
     assert rows(result)["verdict"]["resnet18-la"] == "untestable"
     assert rows(result, "bayes")["verdict"]["resnet18-la"] == "untestable"
     assert rows(result, "mcnemar")["verdict"]["resnet18-la"] == "better"
-    assert "one seed each cannot tell" in result.sentences[0]
+    assert "one seed each cannot resolve" in result.sentences[0]
     assert "trained networks of resnet18-la lead in" in result.sentences[0]
     assert any(note.startswith("Only one seed of") for note in result.notes)
 

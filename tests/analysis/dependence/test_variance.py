@@ -23,7 +23,7 @@ def slow_epsilon_squared(feature, y, label):
     return 1 - (within / (n - cells)) / (total / (n - labels))
 
 
-def test_the_share_is_the_epsilon_squared_of_an_analysis_of_variance():
+def test_the_fraction_is_the_epsilon_squared_of_an_analysis_of_variance():
     rng = np.random.default_rng(0)
     feature = rng.integers(0, 4, 400)
     y = rng.normal(size=400) + 0.5 * feature + 3 * LABEL

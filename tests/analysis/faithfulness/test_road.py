@@ -17,7 +17,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from tests.models.nets import Conv, wrapped
 from xattn.analysis.faithfulness import road as module
 from xattn.analysis.faithfulness.curves import pixel_ranks
-from xattn.analysis.faithfulness.road import SHARES, impute, road
+from xattn.analysis.faithfulness.road import FRACTIONS, impute, road
 from xattn.images import Cells
 
 
@@ -28,7 +28,7 @@ def smooth(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> torch
 
 @pytest.mark.parametrize("size", [(16, 16), (37, 50)])
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
-def test_holes_are_filled_as_by_the_peer(size, fraction):
+def test_holes_are_filled_as_by_pytorch_grad_cam(size, fraction):
     images, maps = smooth(2, 3, size).double(), smooth(2, 1, size, seed=1)
     edge = maps.flatten(1).quantile(1 - fraction, dim=1)[:, None, None, None]
     holes = maps >= edge
@@ -70,6 +70,6 @@ def test_scores_equal_the_peers(monkeypatch):
             PerturbationConfidenceMetric(remove(100 * (1 - fraction), NoisyLinearImputer(0)))(
                 inputs, maps.numpy(), wanted, model.module, return_diff=False
             )
-            for fraction in SHARES
+            for fraction in FRACTIONS
         ]
         np.testing.assert_allclose(ours.numpy(), np.mean(theirs, axis=0), atol=1e-3)

@@ -49,7 +49,7 @@ def test_relative_change_goes_from_none_to_the_opposite():
     assert relative_change(0 * maps, maps).isnan().all()
 
 
-def test_noise_is_the_images_own_whatever_its_company():
+def test_noise_is_the_images_own_whatever_the_rest_of_the_batch():
     model, inputs = wrapped(Conv()), torch.rand(3, 3, 32, 48)
     together = [x[2] for x in noisy(model, inputs, ("a", "b", "c"), seed=0)]
     alone = [x[0] for x in noisy(model, inputs[2:], ("c",), seed=0)]

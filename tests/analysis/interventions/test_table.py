@@ -92,7 +92,7 @@ def test_a_feature_that_no_image_shows_is_said_so(made):
     found = measure_interventions(made.run, empty, sees(PATCH), **QUICK).table
     found = found.set_index(["feature", "intervention"])
     assert found.loc[("patch", "inpaint"), "note"] == "no images show it"
-    assert "can be lent" in found.loc[("patch", "insert"), "note"]
+    assert "usable size" in found.loc[("patch", "insert"), "note"]
     assert found.loc[("patch", "inpaint"), "n"] == 0
 
 

@@ -10,7 +10,7 @@ from xattn.images import sample_mask
     ("size", "framed"),
     [((1024, 600), (256, 150)), ((300, 1200), (64, 256)), ((200, 90), (200, 90))],
 )
-def test_pictures_keep_their_aspect_and_lose_what_exceeds_the_frame(tmp_path, size, framed):
+def test_images_keep_their_aspect_and_lose_what_exceeds_the_frame(tmp_path, size, framed):
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     for ending in ("png", "jpg"):
         Image.fromarray(noise).save(tmp_path / f"a.{ending}")
@@ -19,7 +19,7 @@ def test_pictures_keep_their_aspect_and_lose_what_exceeds_the_frame(tmp_path, si
         assert original == size
 
 
-def test_masks_lie_over_their_pictures(tmp_path):
+def test_masks_lie_over_their_images(tmp_path):
     mask = np.zeros((400, 800), bool)
     mask[100:300, 500:700] = True
     pixels = np.where(mask[..., None], 40, 220).astype(np.uint8).repeat(3, axis=2)

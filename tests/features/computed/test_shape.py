@@ -173,7 +173,7 @@ def test_only_the_largest_part_of_a_mask_is_the_lesion():
         assert measure(on_skin(specks)) == measure(on_skin(alone))
 
 
-def test_a_subject_keeps_its_picture_unchanged():
+def test_a_subject_keeps_its_image_unchanged():
     subject = on_skin(comma())
     before = subject.pixels.copy()
     for card in COMPUTED_FEATURES.values():

@@ -33,7 +33,7 @@ def test_bluish_light_does_not_turn_the_sign_round():
     assert 90 < skin_tone(on_skin(disc(60), skin=(205, 210, 225))) < 180
 
 
-def test_a_lesion_that_fills_the_picture_leaves_no_skin():
+def test_a_lesion_that_fills_the_image_leaves_no_skin():
     mask = np.ones((96, 96), bool)
     with pytest.raises(UnmeasurableError, match="healthy skin"):
         skin_tone(on_skin(mask))

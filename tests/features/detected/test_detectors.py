@@ -108,7 +108,7 @@ def test_a_ruler_is_not_taken_for_hair_nor_hair_for_a_ruler():
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_scores_stay_in_range_whatever_the_picture(name):
+def test_scores_stay_in_range_whatever_the_image(name):
     rng = np.random.default_rng(1)
     for pixels in (
         np.zeros((*SIZE, 3), np.uint8),

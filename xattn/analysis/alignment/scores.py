@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from xattn.images import Cells
 
 TOP = 0.1
-"""Share of a map's pixels that `topk` looks at."""
+"""Fraction of a map's pixels that `topk` looks at."""
 
 
 @dataclass(frozen=True)

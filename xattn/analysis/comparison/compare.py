@@ -225,7 +225,7 @@ def _few_seeds(found: Sequence[Trained], pairs: Sequence[tuple[str, str]]) -> li
     alone = [model for model, own in seeds.items() if len(own) < 2]
     if alone:
         notes.append(
-            f"Only one seed of {', '.join(alone)}: one seed cannot tell whether another training "
+            f"Only one seed of {', '.join(alone)}: one seed leaves open whether another training "
             "would come out the same way"
         )
     if any(0 < len(_shared({m: seeds[m] for m in pair})) < 6 for pair in pairs):

@@ -100,8 +100,8 @@ def sentence(finding: PairFinding) -> str:
 def _of_seeds(f: PairFinding) -> str:
     if min(f.seeds) < 2:
         return (
-            f", but {_seeds(f)} cannot tell whether that is the architecture's doing or the "
-            "seed's: train at least two of each"
+            f", but {_seeds(f)} cannot resolve whether that is due to the architecture or to the "
+            "seed: train at least two of each"
         )
     if math.isnan(f.welch.p_value):
         return ", but the seeds of each are all alike, so that nothing can be tested"

@@ -21,7 +21,7 @@ from xattn.stats.resampling import percentile_interval
 
 @dataclass(frozen=True)
 class ExplainedVariance:
-    """Share explained by each feature: estimate and 95 % interval, each (features,)."""
+    """Fraction explained by each feature: estimate and 95 % interval, each (features,)."""
 
     fraction: Floats
     low: Floats

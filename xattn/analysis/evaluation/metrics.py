@@ -89,7 +89,7 @@ class Predictions:
 
     @cached_property
     def frequencies(self) -> Floats:
-        """Share of each class among the images, (classes,)."""
+        """Fraction of each class among the images, (classes,)."""
         return np.bincount(self.truth, minlength=len(self.classes)) / max(1, len(self.truth))
 
     @cached_property

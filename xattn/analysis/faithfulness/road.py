@@ -19,7 +19,7 @@ from xattn.analysis.faithfulness.curves import confidence, gone
 from xattn.models.interface import Model
 
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Shares of the pixels that are taken away; scores are means over them."""
+"""Fractions of the pixels that are taken away; scores are means over them."""
 NOISE = 0.01
 """Standard deviation of the noise on drawn pixels, in units of the normalised input."""
 TOLERANCE = 1e-3

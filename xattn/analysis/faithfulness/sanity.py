@@ -26,7 +26,7 @@ COPIES = 4
 NOISE = 5
 """Standard deviation of their noise, in grey levels of 255."""
 DEPTHS = {"head": 0.0, "third": 1 / 3, "two_thirds": 2 / 3, "all": 1.0}
-"""Share of the layers with weights, counted from the logits, that is randomised; at least one."""
+"""Fraction of the layers with weights, from the logits on, that is randomised; at least one."""
 
 Maps = dict[str, Tensor]
 """Maps (n, h, w) by the name they are stored under, float64 on the CPU."""

@@ -36,7 +36,7 @@ def delong_p(
     """
     sides = [np.flatnonzero(present), np.flatnonzero(~present)]
     names, group = np.unique(group, return_inverse=True)
-    ranked = outcomes.spoken_of if outcomes.binary or means_over is None else means_over
+    ranked = outcomes.rated if outcomes.binary or means_over is None else means_over
     if not ranked:
         return float("nan")
     parts = [_area(outcomes.subset(rows), group[rows], len(names), ranked) for rows in sides]

@@ -33,7 +33,7 @@ from xattn.stats.permutation import Permutations, within_label_permutations
 from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
 
 FEWEST_IMAGES = 10
-"""A metric needs so many images of each class it speaks of, with and without the artifact."""
+"""A metric needs so many images of each class it is of, with and without the artifact."""
 
 MEANS = ("balanced_accuracy", "auc")
 """Metrics that are means over classes where there are more than two."""
@@ -229,7 +229,7 @@ def _rows(contrast: Contrast, images: _Images) -> list[dict[str, Any]]:
             "p_delong": p_delong[i] if given[i] else np.nan,
             "kind": contrast.kind,
             "category": contrast.category or None,
-            "classes": "; ".join(_spoken_of(some, metric, needs)) if given[i] else None,
+            "classes": "; ".join(_classes_of(some, metric, needs)) if given[i] else None,
         }
         for i, (metric, needs) in enumerate(metrics.items())
     ]
@@ -252,7 +252,7 @@ def means_over(outcomes: Outcomes, cases: NDArray[np.intp]) -> list[int]:
     return enough if len(enough) > 1 else []
 
 
-def _spoken_of(outcomes: Outcomes, metric: str, needs: list[int]) -> list[str]:
+def _classes_of(outcomes: Outcomes, metric: str, needs: list[int]) -> list[str]:
     """Name the classes that a metric is of: of a rate the one whose it is."""
     if metric in MEANS:
         return [outcomes.classes[i] for i in needs]

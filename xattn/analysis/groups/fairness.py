@@ -117,7 +117,7 @@ class _Compared:
         counts = np.zeros((len(names), len(outcomes.classes)), dtype=np.intp)
         np.add.at(counts, (code[code >= 0], outcomes.truth[code >= 0]), 1)
         rest = counts.sum(axis=1, keepdims=True) - counts
-        spoken = outcomes.spoken_of
+        spoken = outcomes.rated
         each = np.minimum(counts[:, spoken], rest[:, spoken]) >= FEWEST_IMAGES
         compared = (each.sum(axis=0) > 1) | outcomes.binary
         each = each[:, compared]

@@ -25,7 +25,7 @@ class Outcomes:
         scores: (n, classes) higher where the class is likelier; of two classes the positive one's
             column alone is used.
         classes: names, in the order of the columns.
-        positive: number of the class that tpr and fpr speak of; of two classes only, and -1 where
+        positive: number of the class that tpr and fpr refer to; of two classes only, and -1 where
             these are two of more, each of which stands for itself.
         label: (n,) numbers of the labels within which images may take each other's place, where
             they are finer than the classes; default `truth`.
@@ -52,7 +52,7 @@ class Outcomes:
         return len(self.classes) == 2 and self.positive >= 0
 
     @property
-    def spoken_of(self) -> list[int]:
+    def rated(self) -> list[int]:
         """Classes that have a tpr, fpr and auc of their own: the positive one of two, or those
         scored."""
         if self.binary:
@@ -62,7 +62,7 @@ class Outcomes:
     @property
     def averaged(self) -> list[int]:
         """Classes whose recalls make the balanced accuracy: both of two, or those scored."""
-        return [0, 1] if self.binary else self.spoken_of
+        return [0, 1] if self.binary else self.rated
 
     def metrics(self) -> dict[str, list[int]]:
         """Return each metric's name and the classes that it needs images of.
@@ -72,7 +72,7 @@ class Outcomes:
         of one-vs-rest over the classes scored.
         """
         every = list(range(len(self.classes)))
-        names = {i: "" if self.binary else f"[{self.classes[i]}]" for i in self.spoken_of}
+        names = {i: "" if self.binary else f"[{self.classes[i]}]" for i in self.rated}
         return {
             "balanced_accuracy": self.averaged,
             **{f"tpr{name}": [i] for i, name in names.items()},
@@ -115,11 +115,11 @@ class Outcomes:
         recall = right / _or_nan(of_class)
         alarm = (named - right) / _or_nan(rest)
         averaged = self.averaged if self.binary or means_over is None else list(means_over)
-        ranked = self.spoken_of if self.binary else averaged
+        ranked = self.rated if self.binary else averaged
         areas = [weighted_auc(weights, self.truth == i, self.scores[:, i]) for i in ranked]
         nothing = np.full(len(weights), np.nan)
         balanced = recall[:, averaged].mean(axis=1) if averaged else nothing
-        columns = [balanced, *recall.T[self.spoken_of], *alarm.T[self.spoken_of]]
+        columns = [balanced, *recall.T[self.rated], *alarm.T[self.rated]]
         return np.stack([*columns, np.mean(areas, axis=0) if areas else nothing], axis=1)
 
 

@@ -34,7 +34,7 @@ def run_trials(
         model: stays as it is.
         trials: what was edited.
         groups: of every row of the run.
-        positive: the classes that the scores speak of, see `log_odds`.
+        positive: the classes whose scores these are, see `log_odds`.
         batch_size: trials in a pass.
 
     Returns:

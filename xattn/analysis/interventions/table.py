@@ -70,7 +70,7 @@ def measure_interventions(
         run: a finished run.
         features: its masks, from `collect_features`.
         model: the one of the run.
-        positive: the classes that the scores speak of.
+        positive: the classes whose scores these are.
         images: at most so many a row, drawn at random among those with room for a control. Up
             to three times as many are tried.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
@@ -196,7 +196,7 @@ def _note(job: Job, scores: Scores) -> str | None:
     if not len(job.rows):
         return f"no images {needs}"
     if job.intervention.needs == "absent" and not len(job.donors):
-        return "no image has one of a size that can be lent"
+        return "no image has one of a usable size"
     if not len(scores.before):
         return "no image could be edited"
     if np.isnan(scores.control).all():

@@ -32,10 +32,10 @@ def aligned(
     offsets = subject.outline - subject.centre
     reach = int(np.ceil(np.hypot(*offsets.T).max() + margin))
     turn = subject.axes.T
-    to_picture = np.column_stack([turn, subject.centre - turn @ np.full(2, float(reach))])
+    to_image = np.column_stack([turn, subject.centre - turn @ np.full(2, float(reach))])
     side = 2 * reach + 1
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpAffine(values, to_picture, (side, side), flags=flags))
+    return np.asarray(cv2.warpAffine(values, to_image, (side, side), flags=flags))
 
 
 @computed_feature(

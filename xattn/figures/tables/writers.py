@@ -13,7 +13,7 @@ from xattn.runs.csv_text import csv_text
 MOST_ON_A_PAGE = 45
 """Rows of a LaTeX table that fit a page; longer ones go over several."""
 
-_LETTERS_A_LINE = {r"\small": 90, r"\footnotesize": 105}
+_CHARACTERS_A_LINE = {r"\small": 90, r"\footnotesize": 105}
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -44,7 +44,7 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~&#$^]|:(?=\w+:))")
 def as_latex(paper: Paper) -> str:
     """Write a table of the package booktabs, made smaller where it is wider than the text.
 
-    One that is longer than a page is a longtable, in smaller letters where its rows are long.
+    One that is longer than a page is a longtable, in smaller text where its rows are long.
     """
     heads, rows = paper.sheet.heads, paper.sheet.rows
     caption = rf"\caption{{{latex(paper.caption)}}}\label{{tab:{_label(paper.label)}}}"
@@ -176,12 +176,12 @@ def _latex_heads(heads: list[Head]) -> Iterator[str]:
 
 
 def _size(paper: Paper) -> str:
-    """Return the size of letters at which the longest row fits some 170 mm."""
+    """Return the text size at which the longest row fits some 170 mm."""
     columns = zip(*([c.text + c.mark for c in row] for row in paper.sheet.rows), strict=True)
     titles = [head.title for head in paper.sheet.heads]
     pairs = zip(titles, columns, strict=True)
-    letters = sum(max(map(len, (title, *column))) for title, column in pairs)
-    fitting = (size for size, most in _LETTERS_A_LINE.items() if letters <= most)
+    characters = sum(max(map(len, (title, *column))) for title, column in pairs)
+    fitting = (size for size, most in _CHARACTERS_A_LINE.items() if characters <= most)
     return next(fitting, r"\scriptsize")
 
 
