@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.analysis.painted import PATCH, painted_run, sees
 
 import xattn.cli
+from tests.analysis.painted import PATCH, painted_run, sees
 from tests.examples import ROOT, examples, registries
 from tests.features.computed.shapes import comma, on_skin
 from xattn import plugins
