@@ -1,4 +1,9 @@
-"""Where the nodes of a small graph stand: in layers, with few crossings (Sugiyama et al. 1981)."""
+"""Where the nodes of a small graph stand: in layers, with few crossings (Sugiyama et al. 1981).
+
+Own code, for want of a library that does it: networkx places nodes by layer but knows neither the
+widths of boxes, nor crossings, nor the way of an edge past the layers between; graphviz does, as a
+program that is no Python package; grandalf, in Python, has had no release since January 2023.
+"""
 
 from __future__ import annotations
 

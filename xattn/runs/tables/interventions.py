@@ -93,7 +93,6 @@ INTERVENTIONS = declare(
             "The row control-patch edits plain skin and must show nothing.",
             figure="interventions",
             of_class=LOGIT_OF,
-            always=True,
         ),
         printed=Printed(
             "Change of the score of {of} when a feature is removed or inserted, beside the same "

@@ -1,0 +1,23 @@
+"""Does attention improve the classification: balanced accuracy of every seed, ID and OOD.
+
+python figures/benchmark.py COMPARISON OUT
+
+COMPARISON is a folder of `xattn compare`. Writes each network's metric with the differences
+between models, their mean ranks where three models or more share seeds, and the tables.
+"""
+
+import sys
+
+from xattn.figures.folders import opened
+from xattn.figures.registry import FIGURES, save_figures
+from xattn.figures.tables import save_tables
+
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
+comparison, out = opened(sys.argv[1]), sys.argv[2]
+names = ["performance-seeds"]
+if not FIGURES["critical-difference"].why_not(comparison):
+    names.append("critical-difference")
+written = save_figures(comparison, only=names, formats="pdf", out=out, venue="lncs")
+for path in [*written, *save_tables(comparison, formats="tex", out=out)]:
+    print(path)
