@@ -7,7 +7,6 @@ import datetime
 import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
+from tests.models.files import make, prefixed, same
 from tests.models.nets import CLASSES, with_statistics
 from xattn.errors import CheckpointError
 from xattn.models import load
@@ -26,26 +26,6 @@ from xattn.models.matching.heads import ConcatPool
 
 State = dict[str, Tensor]
 ARCHITECTURES = ("test_resnet", "test_vit", "test_efficientnet", "test_convnext")
-
-
-def make(name: str, seed: int = 0, n_classes: int = 2) -> nn.Module:
-    torch.manual_seed(seed)
-    return with_statistics(timm.create_model(name, num_classes=n_classes)).eval()
-
-
-def batch_for(net: nn.Module) -> Tensor:
-    size = net.pretrained_cfg["input_size"]
-    return torch.randn(2, *size, generator=torch.Generator().manual_seed(1))
-
-
-def same(model: Any, net: nn.Module, atol: float = 1e-5) -> bool:
-    x = batch_for(net)
-    with torch.no_grad():
-        return torch.allclose(model.logits(x), net(x), atol=atol)
-
-
-def prefixed(prefix: str) -> Callable[[State], State]:
-    return lambda state: {prefix + key: value for key, value in state.items()}
 
 
 def sharded(state: State) -> State:
@@ -223,78 +203,6 @@ class TestAHead:
         state |= {f"fc.{first}.weight": torch.ones(4, width), f"fc.{last}.weight": torch.ones(2, 4)}
         torch.save(state, tmp_path / "model.pt")
         assert load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES).classes == CLASSES
-
-
-class TestAveragedWeights:
-    def content(self, kind: str) -> tuple[Any, nn.Module, nn.Module]:
-        raw, ema = make("test_resnet", 0), make("test_resnet", 1)
-        for mine, theirs in zip(ema.buffers(), raw.buffers(), strict=True):
-            if "parameters alone" in kind:
-                mine.copy_(theirs)
-        r, e = raw.state_dict(), ema.state_dict()
-        parameters = {k: v.detach() for k, v in ema.named_parameters()}
-        contents: dict[str, Any] = {
-            "timm": {"state_dict": r, "state_dict_ema": e},
-            "torchvision": {
-                "model": r,
-                "model_ema": {**prefixed("module.")(e), "n_averaged": torch.tensor(4)},
-            },
-            "prefix in one dict": {
-                "state_dict": {**prefixed("model.")(r), **prefixed("ema_model.module.")(e)}
-            },
-            "ema": {"net": r, "ema": e},
-            "swa": {"state_dict": r, "swa_state_dict": prefixed("module.")(e)},
-            "lightning callback": {
-                "state_dict": e,
-                "current_model_state": r,
-                "averaging_state": {"n_averaged": torch.tensor(3)},
-            },
-            "shadow, parameters alone": {"model": r, "ema": {"decay": 0.9, "shadow": parameters}},
-            "list, parameters alone": {
-                "model": r, "ema": {"decay": 0.9, "shadow_params": list(parameters.values())}
-            },
-            "without points, parameters alone": {
-                "state_dict": {
-                    **prefixed("model.")(r),
-                    **{"model_ema." + k.replace(".", ""): v for k, v in parameters.items()},
-                    "model_ema.decay": torch.tensor(0.9),
-                }
-            },
-        }  # fmt: skip
-        return contents[kind], raw, ema
-
-    @pytest.mark.parametrize(
-        "kind",
-        ["timm", "torchvision", "prefix in one dict", "ema", "swa", "lightning callback",
-         "shadow, parameters alone", "list, parameters alone", "without points, parameters alone"],
-    )  # fmt: skip
-    def test_are_found_said_and_taken_unless_the_others_are_asked_for(self, tmp_path, kind):
-        content, raw, ema = self.content(kind)
-        torch.save(content, tmp_path / "model.pt")
-        get = partial(load, tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
-        model = get()
-        assert same(model, ema)
-        assert model.source["weights"] == "ema"
-        assert any("--weights raw takes the others" in note for note in model.source["notes"])
-        other = get(weights="raw")
-        assert same(other, raw)
-        assert other.source["weights"] == "raw"
-        assert any("--weights ema takes the others" in note for note in other.source["notes"])
-
-    def test_alone_are_said_to_be_averages(self, tmp_path):
-        net = make("test_resnet")
-        averaged = torch.optim.swa_utils.AveragedModel(net)
-        torch.save(averaged.state_dict(), tmp_path / "model.pt")
-        model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
-        assert same(model, net)
-        assert model.source["weights"] == "ema"
-        with pytest.raises(CheckpointError, match="averaged ones alone; leave --weights out"):
-            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES, weights="raw")
-
-    def test_that_are_not_there_are_not_invented(self, tmp_path):
-        torch.save(make("test_resnet").state_dict(), tmp_path / "model.pt")
-        with pytest.raises(CheckpointError, match="for --weights ema, but got none"):
-            load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES, weights="ema")
 
 
 class TestAnotherSize:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from xattn.cli.text import visible
+from xattn.errors import CheckpointError
 
 if TYPE_CHECKING:
     from xattn.models import Model
@@ -24,8 +25,17 @@ def load_model(ckpt: Path, settings: LoadSettings) -> Model:
 
 
 def _tell(model: Model) -> None:
-    """Say what was guessed, changed or left out, once a command."""
+    """Say what was guessed, changed or left out, once a command; with --strict a guess is an error.
+
+    Raises:
+        CheckpointError: something was guessed that an option can say, and the command is strict.
+    """
     context = click.get_current_context(silent=True)
+    if context is not None and context.params.get("strict") and model.source["guesses"]:
+        raise CheckpointError(
+            f"Expected nothing to guess for {model.source['path']} with --strict, but got: "
+            f"{'; '.join(model.source['guesses'])}; say it by --mean, --std or --weights"
+        )
     if context is None or context.params.get("quiet"):
         return
     notes = list(model.source["notes"])

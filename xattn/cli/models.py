@@ -138,8 +138,8 @@ def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chose
         "target layer": f"{model.target_layer} {list(model.target.shape[1:])}, "
         f"{model.target_layout.kind}, grid {model.target_layout.grid}",
     }
-    if source["weights"] == "ema":
-        lines["weights"] = "averaged"
+    if source["weights"] != "raw":
+        lines["weights"] = "averaged" if source["weights"] == "ema" else source["weights"]
     for key, value in lines.items():
         terminal.say(f"{key:14} {value}")
     for layer in model.attention_layers:

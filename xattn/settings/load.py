@@ -9,7 +9,6 @@ from typing import Literal
 from xattn.settings.declare import Settings, setting
 
 Colours = tuple[float, float, float]
-Kind = Literal["ema", "raw"]
 Mode = Literal["squash", "crop"]
 Window = tuple[float, float] | Literal["auto"] | None
 
@@ -41,9 +40,10 @@ class LoadSettings(Settings):
         None, "--window", kind="window",
         help="Black and white of images deeper than 8 bits; all of 16 bits by default.",
     )  # fmt: skip
-    weights: Kind | None = setting(
-        None, "--weights", choices=("ema", "raw"),
-        help="Averaged or last weights, where the file holds both; averaged by default.",
+    weights: str | None = setting(
+        None, "--weights", metavar="ema|raw|NAME",
+        help="Averaged or last weights, or one of several sets, where the file holds more; "
+        "averaged by default, else the first.",
     )  # fmt: skip
     input_mode: Mode | None = setting(
         None, "--input-mode", choices=("squash", "crop"),

@@ -67,7 +67,7 @@ HOSTILE = {
     "pretrained": True,
     "pretrained_cfg": {"url": "http://127.0.0.1:9/x", "hf_hub_id": "a/b"},
     "pretrained_cfg_overlay": {"file": "second.pt"},
-    "cache_dir": "/tmp/elsewhere",
+    "cache_dir": "elsewhere/cache",
     "features_only": True,
     "block": "anything",
     "depth": 10**9,

@@ -1,19 +1,37 @@
-"""Which of the sets of weights in a file is taken: the last of a training, or their average."""
+"""Which of the sets of weights in a file is taken: last or averaged, a teacher's or a student's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from xattn.errors import CheckpointError
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.containers import Weights, is_averaged
-from xattn.models.matching.keys import Reading, best_reading
+from xattn.models.matching.fitting_sets import FittingSet, equally_good, fitting_sets
+from xattn.models.matching.keys import Reading
 
-Kind = Literal["ema", "raw"]
+EMA, RAW = "ema", "raw"
+"""Averaged weights and those of the last step; any other word names a set of the file."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The weights that are taken.
+
+    Attributes:
+        reading: by the architecture's keys.
+        weights: `EMA`, `RAW`, or the name of the set that was asked for.
+        notes: what else the file holds, and how to have it.
+        guessed: whether nobody said which of several.
+    """
+
+    reading: Reading
+    weights: str
+    notes: tuple[str, ...] = ()
+    guessed: bool = False
 
 
 def sets_of(checkpoint: Checkpoint) -> Sequence[Weights]:
@@ -26,35 +44,80 @@ def choose(
     sets: Sequence[Weights],
     expected: Mapping[str, Tensor],
     module: nn.Module,
-    wanted: Kind | None,
-) -> tuple[Reading, Kind, list[str]]:
-    """Choose between the last weights of a training and their average, where a file holds both."""
-    raw, raw_at = _best(_flat(sets, averaged=False), expected, module)
-    ema, ema_at = _average(sets, raw, expected, module)
-    if wanted == "ema" and ema is None:
+    wanted: str | None,
+) -> Choice:
+    """Choose among the sets of weights of a file.
+
+    Averaged weights go before the last ones of the training; of sets that fit equally well the
+    first is taken, and the others are named.
+
+    Raises:
+        CheckpointError: what is wanted is not there.
+    """
+    if wanted is not None and wanted not in (EMA, RAW):
+        return _named(checkpoint, sets, expected, module, wanted)
+    raw, raw_at, others = _best(_flat(sets, averaged=False), expected, module)
+    ema, ema_at, more = _average(sets, raw, expected, module)
+    if wanted == EMA and ema is None:
         raise CheckpointError(
             f"Expected averaged weights in {checkpoint.path} for --weights ema, but got none"
             "; leave --weights out"
         )
-    if wanted == "raw" and raw is None:
+    if wanted == RAW and raw is None:
         raise CheckpointError(
             f"Expected weights that are no average in {checkpoint.path} for --weights raw, but "
             "got averaged ones alone; leave --weights out"
         )
     if ema is None:
         assert raw is not None  # a file without any is refused before
-        return raw, "raw", []
+        return Choice(raw, RAW, _several(raw_at, others), bool(others))
     if raw is None:
-        return ema, "ema", [f"its weights are averaged ones{_at(ema_at)}"]
-    kind: Kind = wanted or "ema"
-    other = "raw" if kind == "ema" else "ema"
-    taken, at = (ema, ema_at) if kind == "ema" else (raw, raw_at)
-    names = {"ema": "averaged", "raw": "last"}
-    notes = [
+        notes = (f"its weights are averaged ones{_at(ema_at)}", *_several(ema_at, more))
+        return Choice(ema, EMA, notes, bool(more))
+    kind = wanted or EMA
+    other = RAW if kind == EMA else EMA
+    taken, at, rest = (ema, ema_at, more) if kind == EMA else (raw, raw_at, others)
+    names = {EMA: "averaged", RAW: "last"}
+    note = (
         f"holds averaged weights beside the last ones: the {names[kind]}{_at(at)} are taken, "
         f"--weights {other} takes the others"
-    ]
-    return taken, kind, notes
+    )
+    return Choice(taken, kind, (note, *_several(at, rest)), wanted is None or bool(rest))
+
+
+def _named(
+    checkpoint: Checkpoint,
+    sets: Sequence[Weights],
+    expected: Mapping[str, Tensor],
+    module: nn.Module,
+    wanted: str,
+) -> Choice:
+    """Take the set of this name; one of the keys that lead to it will do if it is the only one."""
+    found = [one for one in fitting_sets(sets, expected, module) if one.agreeing]
+    exact = [one for one in found if one.name == wanted]
+    called = exact or [one for one in found if one.is_called(wanted)]
+    if len(called) != 1:
+        names = ", ".join(dict.fromkeys(one.name for one in found if one.name))
+        held = f"holds {names}" if names else "names none; leave --weights out"
+        raise CheckpointError(
+            f"Expected ema, raw or the name of a set of weights for --weights, but got {wanted}; "
+            f"{checkpoint.path} {held}"
+        )
+    return Choice(called[0].reading, called[0].name)
+
+
+def _several(taken: str, others: Sequence[FittingSet]) -> tuple[str, ...]:
+    """Say which of several sets that fit equally well is taken."""
+    if not others:
+        return ()
+    options = " or ".join(f"--weights {one.name}" for one in others if one.name)
+    which = taken or "the one outside of them"
+    return (
+        f"holds {len(others) + 1} sets of weights that fit equally well: {which} is taken"
+        + (
+            f", {options} takes {'the other' if len(others) == 1 else 'another'}" if options else ""
+        ),
+    )
 
 
 def _at(where: str) -> str:
@@ -80,36 +143,34 @@ def _parent(key: str) -> str:
 
 def _best(
     sets: Iterable[Weights], expected: Mapping[str, Tensor], module: nn.Module
-) -> tuple[Reading | None, str]:
-    best, where, score = None, "", (-1, False)
-    for one in sets:
-        reading = best_reading(one.state, expected, module)
-        this = (reading.agreeing(expected), reading.usual)
-        if this > score:
-            best, where, score = reading, f"{one.where} {reading.prefix}".strip(), this
-    return best, where
+) -> tuple[Reading | None, str, list[FittingSet]]:
+    """Return the reading that fits best, its name, and other sets that fit equally well."""
+    found = fitting_sets(sets, expected, module)
+    if not found:
+        return None, "", []
+    return found[0].reading, found[0].name, equally_good(found, expected)
 
 
 def _average(
     sets: Sequence[Weights], raw: Reading | None, expected: Mapping[str, Tensor], module: nn.Module
-) -> tuple[Reading | None, str]:
+) -> tuple[Reading | None, str, list[FittingSet]]:
     """Find the averaged weights, if the file holds such of most of the network."""
     parameters = dict(module.named_parameters())
     needed = sum(k in expected for k in parameters) / 2
-    found, where = _best(_flat(sets, averaged=True), expected, module)
+    found, where, others = _best(_flat(sets, averaged=True), expected, module)
     if found is not None:  # decay and counts of steps are no weights
         kept = {k: v for k, v in found.state.items() if v.numel() > 1 or k in expected}
         found = replace(found, state=kept)
     if found is not None and found.agreeing(expected) >= needed:
         if raw is not None:  # averages of parameters alone: statistics are the last ones
             found = replace(found, state={**raw.state, **found.state})
-        return found, where
+        return found, where, others
     if raw is None:
-        return (None, "") if found is None else (found, where)
+        return found, where, others
     for one in _flat(sets, averaged=True):
         named = _without_points(one.state, [*raw.state])
         if len(named) >= needed:
-            return replace(raw, state={**raw.state, **named}), one.where or "without points"
+            return replace(raw, state={**raw.state, **named}), one.where or "without points", []
     for one in sets:
         keys = [key for key in raw.state if key in parameters or key not in expected]
         keys = [key for key in keys if not key.endswith(("running_mean", "running_var"))]
@@ -119,8 +180,8 @@ def _average(
         )
         if one.listed and alike:
             listed = dict(zip(keys, one.listed, strict=True))
-            return replace(raw, state={**raw.state, **listed}), one.where
-    return None, ""
+            return replace(raw, state={**raw.state, **listed}), one.where, []
+    return None, "", []
 
 
 def _without_points(state: Mapping[str, Tensor], keys: Sequence[str]) -> dict[str, Tensor]:

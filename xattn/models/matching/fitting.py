@@ -14,7 +14,7 @@ from xattn.models.architectures.registry import build
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.containers import is_averaged
 from xattn.models.matching import inception
-from xattn.models.matching.choose_weights import Kind, choose, sets_of
+from xattn.models.matching.choose_weights import RAW, choose, sets_of
 from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
 from xattn.models.matching.keys import Reading
@@ -34,11 +34,12 @@ class Fit:
         n_classes: outputs of the classifier.
         match: what agrees and what does not.
         head: the classifier that takes the place of the architecture's own; None if it is that.
-        weights: "ema" for averaged weights, "raw" for others.
+        weights: "ema" for averaged weights, "raw" for others, or the name of a set in the file.
         notes: one line for each thing that was guessed, changed or left out.
         grey: whether the network takes one channel.
         size: (height, width) that it is built for, where that is not as published.
         channels: of its first layer, where that is all but 1 and 3.
+        guesses: those of the notes that an option could have said.
     """
 
     name: str
@@ -47,11 +48,12 @@ class Fit:
     n_classes: int
     match: Match
     head: Head | None = None
-    weights: Kind = "raw"
+    weights: str = RAW
     notes: tuple[str, ...] = ()
     grey: bool = False
     size: Size | None = None
     channels: int | None = None
+    guesses: tuple[str, ...] = ()
 
     def make(self) -> nn.Module:
         """Build the network and load the weights."""
@@ -69,7 +71,7 @@ def fit(
     checkpoint: Checkpoint,
     name: str,
     classes: Sequence[str] | None = None,
-    weights: Kind | None = None,
+    weights: str | None = None,
     size: Size | None = None,
 ) -> Fit:
     """Compare a checkpoint with an architecture of as many classes as it holds itself.
@@ -78,7 +80,8 @@ def fit(
         checkpoint: with a state dict.
         name: as `build` takes it, of one library.
         classes: names of the classes; they tell which of several layers is the classifier.
-        weights: which set to take where the file holds averaged weights too; averaged by default.
+        weights: which set to take where the file holds several: "ema", "raw" or its name; averaged
+            weights by default, else the first.
         size: (height, width) of the input, for networks that are built for one.
 
     Raises:
@@ -96,7 +99,9 @@ def fit(
         empty = skeleton(name, 1000, **options)
     classifier = classifier_of(empty)
     expected = _but(empty.state_dict(), classifier)
-    reading, kind, notes = choose(checkpoint, sets, expected, empty, weights)
+    chosen = choose(checkpoint, sets, expected, empty, weights)
+    reading, notes = chosen.reading, list(chosen.notes)
+    guesses = notes[:] if chosen.guessed else []
     state, given = dict(reading.state), resized[1] if resized else None
     if resized and resample(state, empty, resized[1], resized[2]):
         notes.append(f"position embeddings resampled from {by(resized[2])} to {by(resized[1])}")
@@ -112,9 +117,10 @@ def fit(
         state |= {f"{classifier}.{key}": value for key, value in head.state.items()}
         head.put_into(full, classifier)
         if head.layers is not None:
-            notes.append(
+            guesses.append(
                 f"classifier rebuilt as {head.describe()}: the file does not tell its activation"
             )
+            notes.append(guesses[-1])
     match = match_state(state, full.state_dict())
     if match.perfect:
         notes += _left_out(reading, head, full, classifier, checkpoint)
@@ -122,8 +128,9 @@ def fit(
     state = {k: v for k, v in state.items() if k in full.state_dict()}
     channels = _channels(state, expected)
     return Fit(
-        name, options, state, n_classes, match, head, kind, tuple(notes), grey, given, channels
-    )
+        name, options, state, n_classes, match, head, chosen.weights, tuple(notes), grey, given,
+        channels, tuple(guesses),
+    )  # fmt: skip
 
 
 def _but(state: Mapping[str, Tensor], classifier: str | None) -> State:
