@@ -69,5 +69,5 @@ seed_option = click.option("--seed", type=int, default=0, show_default=True)
 strict_option = click.option(
     "--strict",
     is_flag=True,
-    help="Exit with 3 if any input had to be skipped, with 1 if a checkpoint left anything to guess.",
+    help="Exit with 3 if any input had to be skipped, with 1 if a checkpoint leaves a guess.",
 )
