@@ -108,6 +108,13 @@ def feature_usage(
         RunError: there is no finished run.
         UsageError: an argument is out of range, `positive` is no class of the run, or the outputs
             are independent.
+
+    Examples:
+        >>> usage = xattn.feature_usage(
+        ...     "xattn-run", "isic_attributes.json", permutations=19, interventions=0
+        ... )
+        >>> list(usage.verdicts.columns)[:2]
+        ['feature', 'kind']
     """
     chosen = UsageSettings.of(
         settings, permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed,

@@ -113,10 +113,19 @@ def usage_over_training(
         settings: all of these but `images` and `load` as a whole, instead of one by one.
         progress: called with (images done, images in all), over all steps.
 
+    Returns:
+        The table: one row per step, feature and test, with the columns of feature_usage.csv.
+
     Raises:
         UsageError: fewer than two checkpoints, two of one epoch, or an argument out of range.
         XattnError: the checkpoints differ in classes or preprocessing, not all images could be
             read at every step, or nothing is labelled.
+
+    Examples:
+        >>> table = xattn.usage_over_training(
+        ...     ["trained/checkpoints"], "isic_attributes.json", "course"
+        ... )  # doctest: +SKIP
+        >>> table.groupby("step")["used"].sum()  # doctest: +SKIP
     """
     chosen = OverTrainingSettings.of(
         settings, methods=methods, permutations=permutations, bootstrap=bootstrap, alpha=alpha,

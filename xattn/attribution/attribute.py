@@ -68,7 +68,7 @@ def attribute(
         MethodError: the method makes no sense for the model.
         ImageError: an image is of a depth that cannot be shown.
 
-    Example:
+    Examples:
         >>> import torch, xattn
         >>> from torch import nn
         >>> pool = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]

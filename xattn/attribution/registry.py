@@ -228,7 +228,10 @@ def methods() -> dict[str, MethodCard]:
         By name, each method's card: what it is, needs and costs, its source, and which models it
         works on.
 
-    Example:
+    Raises:
+        UsageError: a plugin cannot be imported, or a name is registered twice.
+
+    Examples:
         >>> import xattn
         >>> xattn.methods()["gradcam"].source
         'Selvaraju et al. 2017, arXiv:1610.02391'

@@ -159,6 +159,10 @@ def save_figures(
         UsageError: a figure, format or venue is not known, or two runs of one name would share a
             folder.
         RunError: a run is not there, or lacks the table of a figure in `only`.
+
+    Examples:
+        >>> xattn.save_figures("xattn-run", only="alignment", formats="png")
+        [PosixPath('xattn-run/figures/alignment.png')]
     """
     cards = _chosen(only)
     formats = [formats] if isinstance(formats, str) else list(formats)

@@ -48,7 +48,8 @@ class Preprocessing:
             the length of its shorter side, as in torchvision's `Resize`; (height, width) is what
             it must just cover, as in timm's `ResizeKeepRatio` before an oblong crop. Default is
             the longer side of `size`.
-        mean, std: per channel, of values in [0, 1].
+        mean: of the normalisation, per channel, of values in [0, 1].
+        std: standard deviation of the normalisation, likewise.
         interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
         window: (low, high), the values that become black and white, of images deeper than 8 bits;
             "auto" takes each image's own; None all of 16 bits.

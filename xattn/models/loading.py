@@ -65,10 +65,11 @@ def load(
         size: (height, width) of the input in pixels; networks that are built for one size get
             their position embeddings resampled.
         input_mode: "squash" resamples the whole image, "crop" scales the shorter side and crops.
-        mean, std: of the normalisation, per channel, of values in [0, 1].
+        mean: of the normalisation, per channel, of values in [0, 1].
+        std: standard deviation of the normalisation, likewise.
         interpolation: "bilinear", "bicubic", "lanczos" or "nearest".
         window: (low, high), what becomes black and white, of images deeper than 8 bits, or "auto".
-            This and the four before it take precedence over what the checkpoint or
+            This and the five before it take precedence over what the checkpoint or
             `preprocessing` says.
         device: where the model goes: a device of torch, or "auto".
         outputs: what the model's outputs are, "softmax" for logits of classes that exclude each

@@ -84,13 +84,20 @@ def compare(
         settings: all of these but `runs` and `out` as a whole, instead of one by one.
 
     Returns:
-        The tables, as they are in the folder, with sentences and notes.
+        The tables, as they are in the folder, with sentences and notes; differences in units of
+        the metric.
 
     Raises:
         UsageError: a name is unknown, a number out of range, or there are fewer than two models.
         RunError: a folder is no finished training or run.
         XattnError: runs that cannot be compared: other test images, labels or classes, or the
             same model and seed twice.
+
+    Examples:
+        >>> result = xattn.compare(
+        ...     ["a-0", "a-1", "b-0", "b-1"], "comparison"
+        ... )  # doctest: +SKIP
+        >>> print(*result.sentences)  # doctest: +SKIP
     """
     asked = CompareSettings.of(
         settings, baseline=baseline, all_pairs=all_pairs, split=split, metric=metric, rope=rope,

@@ -111,12 +111,22 @@ def explain(
         on_note: called with each remark on files that were left out.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
 
+    Returns:
+        The run folder: `predictions`, one row per image; `maps(method)`, float32 (n, h, w) at the
+        resolution of the method's layer, unnormalised; the CAM family in units of the logit.
+
     Raises:
         UsageError: a name is unknown, or options do not go together.
         MethodError: no method of those makes sense for the model.
         RunError: the folder holds a run of other settings, a map cannot be added to an image, or
             not one image could be done.
         XattnError: there is no image.
+
+    Examples:
+        >>> model = xattn.load("model.pt")
+        >>> run = xattn.explain(model, "images/", methods=["gradcam"], out="run")
+        >>> run.maps("gradcam").shape
+        (12, 4, 5)
     """
     chosen = ExplainSettings.of(
         settings, methods=methods, target=target, overlay=overlay, exact=exact, amp=amp,

@@ -60,10 +60,9 @@ def save_tables(
             or one is named twice.
         RunError: a run is not there.
 
-    Example:
-        >>> save_tables(["resnet18", "resnet18-ga"], only="bias", formats="tex")  # doctest: +SKIP
-        [PosixPath('resnet18/tables/bias.tex'), PosixPath('resnet18-ga/tables/bias.tex'),
-         PosixPath('tables/bias.tex')]
+    Examples:
+        >>> xattn.save_tables("xattn-run", only="verdicts", formats="md")
+        [PosixPath('xattn-run/tables/verdicts.md')]
     """
     names = _known(only, printed_tables(), "table")
     endings = _known(formats, FORMATS, "table format")
