@@ -37,7 +37,7 @@ def test_without_a_name_no_class_of_one_or_more_than_two_is_positive(classes):
         (["mel,bcc", "mel"], "bcc or mel"),
     ],
 )
-def test_classes_are_named_one_by_one_or_by_commas(named, name):
+def test_classes_are_named_one_by_one_or_comma_separated(named, name):
     found = Positive.of(SEVEN, named)
     assert found.name == name
     assert found.sides == (REST, name)

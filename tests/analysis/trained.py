@@ -40,7 +40,7 @@ class Images:
 def make_images(
     rng: np.random.Generator, sizes: dict[str, int], per_group: int = 1, positive: float = 0.4
 ) -> Images:
-    """Draw images; those of a group share class and hardness."""
+    """Draw images; those of a group have one class and hardness."""
     split = np.repeat(list(sizes), list(sizes.values()))
     group = np.arange(len(split)) // per_group
     of_group = int(group.max()) + 1

@@ -101,7 +101,7 @@ def test_more_seeds_show_smaller_differences():
 
 
 @pytest.mark.parametrize("n", [4, 6, 9])
-def test_wilcoxon_equals_the_share_of_all_signs(n):
+def test_wilcoxon_equals_the_fraction_of_all_signs(n):
     rng = np.random.default_rng(n)
     a, b = rng.normal(0.01, 0.02, n), np.zeros(n)
     ranks = stats.rankdata(np.abs(a))

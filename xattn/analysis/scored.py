@@ -46,7 +46,11 @@ class Labelled:
     counts: dict[str, int]
 
     def notes(self) -> list[str]:
-        """Say which classes groups and artifacts are not compared on."""
+        """Say which classes groups and artifacts are not compared on.
+
+        Returns:
+            Notes, one line each.
+        """
         few = {name: n for name, n in self.counts.items() if n < FEWEST_OF_CLASS}
         if not few:
             return []

@@ -103,7 +103,14 @@ def _as_label(known: pd.Series, label: pd.Series, name: str) -> str:
 
 
 def describe(left_out: Mapping[str, str]) -> str:
-    """Say in one line which columns were left out, and why."""
+    """Say in one line which columns were left out, and why.
+
+    Args:
+        left_out: column -> why.
+
+    Returns:
+        One line.
+    """
     by_reason: dict[str, list[str]] = {}
     for name, why in left_out.items():
         by_reason.setdefault(why, []).append(name)

@@ -69,6 +69,12 @@ class FeatureSet:
     def open(cls, run: RunFolder) -> FeatureSet:
         """Read back what `collect_features` wrote.
 
+        Args:
+            run: a finished run.
+
+        Returns:
+            Its features.
+
         Raises:
             RunError: it was not called on this run yet.
         """
@@ -121,7 +127,11 @@ class FeatureSet:
         return bool(self.table["label"].notna().any())
 
     def masks(self, feature: str) -> zarr.Array[Any]:
-        """Return the masks of one feature, bool (n, height, width), unread."""
+        """Return the masks of one feature, bool (n, height, width), unread.
+
+        Args:
+            feature: its name.
+        """
         return zarr.open_array(self.path / "masks.zarr" / feature, mode="r")
 
     @property
@@ -164,6 +174,9 @@ def collect_features(
             see `bookkeeping`) is left out too, unless this names "none".
         on_image: called after every image that was measured.
         before_writing: called once the arguments are found to be right.
+
+    Returns:
+        What was written, with the masks that could not be used.
 
     Raises:
         AnnotationError: no image is in both, a label is no class of the run, or a feature has

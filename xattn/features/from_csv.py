@@ -62,7 +62,14 @@ class MoreFeatures:
         return {str(name): joined[name].to_numpy() for name in joined}
 
     def notes(self, ids: list[str]) -> list[str]:
-        """Say what was done on reading, and how many images have a row."""
+        """Say what was done on reading, and how many images have a row.
+
+        Args:
+            ids: of the run's images.
+
+        Returns:
+            Notes, one line each.
+        """
         matched = match_ids(ids, list(self.table.index))
         return [*self.read, matched.sentence("a row", self.path.name)]
 
@@ -79,6 +86,12 @@ def read_more_features(path: str | Path) -> MoreFeatures:
 
     Columns of numbers and of true/false are numbers; all others are names. Cells that are empty or
     say `NA`, `unknown` and the like are unknown.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The table, and what was done on reading.
 
     Raises:
         AnnotationError: the file cannot be read, has no column image_id, no other column, or an

@@ -60,6 +60,15 @@ class MaskReading:
 
         Both are NaN without a mask. Last come the numbers of masks of each feature of which the
         model's crop left nothing.
+
+        Args:
+            store: folder of the masks.
+            progress: called as progress(done, total).
+            workers: threads that read.
+
+        Returns:
+            By feature the fraction of the view and the number of parts per image (n,), the
+            problems, and numbers of masks of which the model's crop left nothing.
         """
         n, (height, width) = len(self.known), self.run.preprocessing.size
         rows = max(1, _CHUNK_PIXELS // (height * width))
@@ -127,7 +136,12 @@ class MaskReading:
 
 
 def write_problems(run: RunFolder, problems: list[MaskProblem]) -> None:
-    """Put the problems into errors.csv in place of those of an earlier call."""
+    """Put the problems into errors.csv in place of those of an earlier call.
+
+    Args:
+        run: whose errors.csv it is.
+        problems: masks that could not be used.
+    """
     new = pd.DataFrame(
         [{"file": f.file, "stage": "mask", "error": f.error} for f in problems],
         columns=["file", "stage", "error"],
@@ -140,7 +154,11 @@ def write_problems(run: RunFolder, problems: list[MaskProblem]) -> None:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Give a scratch folder that takes the place of `path` if the block succeeds."""
+    """Give a scratch folder that takes the place of `path` if the block succeeds.
+
+    Args:
+        path: of the folder.
+    """
     scratch = path.with_name(f".{path.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
     try:

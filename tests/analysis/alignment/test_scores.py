@@ -261,7 +261,7 @@ def test_mass_by_the_adjoint_equals_brute_force_wherever_the_cells_lie(way, grid
 
 
 @pytest.mark.parametrize("cell", [(1, 1), (1, 2), (2, 1)])
-def test_the_bright_cell_points_where_it_looks_and_not_where_its_share_of_the_view_is(cell):
+def test_the_bright_cell_points_where_it_looks_and_not_where_its_part_of_the_view_is(cell):
     """A ResNet's habit: cell (r, c) of 4 x 4 looks at pixel (16 r, 16 c) of 64 x 64."""
     at = tuple(16.0 * i for i in range(4))
     cells = Cells(at, at, (64, 64))

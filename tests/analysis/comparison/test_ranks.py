@@ -23,7 +23,7 @@ def test_the_statistic_is_friedmans():
     assert got.p_value == pytest.approx(expected.pvalue, abs=0.08)
 
 
-def test_the_p_value_is_the_share_of_all_exchanges():
+def test_the_p_value_is_the_fraction_of_all_exchanges():
     values = np.array([[0.9, 0.7, 0.8], [0.8, 0.6, 0.7], [0.8, 0.9, 0.7]])
     ranks = stats.rankdata(-values, axis=1)
     spread = lambda r: ((r.sum(axis=0) - 6) ** 2).sum()  # noqa: E731

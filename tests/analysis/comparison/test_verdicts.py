@@ -69,7 +69,7 @@ def test_the_sentence_says_what_can_be_concluded(change, words):
         ((-0.1, 0.001), (0.1, 0.001), "lead in accuracy, the other's in AUC"),
     ],
 )
-def test_the_images_speak_of_the_trained_networks(accuracy, auc, words):
+def test_the_images_are_about_the_trained_networks(accuracy, auc, words):
     tests = {"mcnemar": accuracy, "delong": auc}
     told = {name: (DifferenceTest(d, p_value=p), p) for name, (d, p) in tests.items()}
     assert words in sentence(replace(FINDING, over_images=told))

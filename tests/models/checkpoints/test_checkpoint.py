@@ -222,7 +222,7 @@ class TestAnOwnCheckpointThatIsNotWhole:
             read_checkpoint(tmp_path / "m.safetensors")
 
 
-@pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 0.999])
+@pytest.mark.parametrize("fraction", [0.001, 0.3, 0.7, 0.999])
 @pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
 def test_a_file_cut_short_anywhere_is_named(tmp_path, net, kind, fraction):
     path = tmp_path / ("m.safetensors" if kind == "safetensors" else "m.pt")

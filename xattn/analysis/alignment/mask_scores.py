@@ -49,7 +49,11 @@ class MaskScores:
     lesion: Array
 
     def score(self, name: str) -> Array:
-        """Return one of the scores, (k,)."""
+        """Return one of the scores, (k,).
+
+        Args:
+            name: one of `SCORES`.
+        """
         return self.scores[:, SCORES.index(name)]
 
     @property
@@ -74,7 +78,11 @@ class ScoredMethod:
     features: dict[str, MaskScores]
 
     def positive_of(self, rows: NDArray[np.intp]) -> Array:
-        """Return the maps of some rows of the predictions, (len(rows), h * w)."""
+        """Return the maps of some rows of the predictions, (len(rows), h * w).
+
+        Args:
+            rows: of the predictions.
+        """
         if len(self.positive) == 1:
             return np.broadcast_to(self.positive, (len(rows), self.positive.shape[1]))
         return self.positive[rows]
@@ -134,7 +142,12 @@ def score_masks(
 
 
 def per_image_table(scored: list[ScoredMethod], features: FeatureSet) -> pd.DataFrame:
-    """Return one row per method, feature and image: the points behind the means of alignment."""
+    """Return one row per method, feature and image: the points behind the means of alignment.
+
+    Args:
+        scored: as of `score_masks`.
+        features: of the run.
+    """
     images = features.table[["image_id", "label"]]
     frames = []
     for method in scored:

@@ -51,6 +51,12 @@ def degenerate(maps: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Say which maps (n, h, w) cannot be scored: (n,) booleans.
 
     These are maps that hold NaN or infinity, that are constant, or that have no positive value.
+
+    Args:
+        maps: (n, h, w), unnormalised.
+
+    Returns:
+        (n,) booleans.
     """
     flat = maps.reshape(len(maps), -1)
     finite = np.isfinite(flat).all(axis=1)
@@ -66,6 +72,13 @@ def on_grid(masks: NDArray[np.bool_], cells: Cells) -> NDArray[np.float64]:
     This is the adjoint of `upsample`: the sum of an upsampled map over a mask's pixels is the dot
     product of the map with the row returned here. One matrix product so gives the mass of every
     map in every mask, and no map is ever upsampled for it.
+
+    Args:
+        masks: (n, H, W) of the view.
+        cells: of the maps, where they lie in the view.
+
+    Returns:
+        float64 (n, h * w).
     """
     rows, columns = cells.matrices(*masks.shape[1:])
     return (rows.T @ (masks @ columns)).reshape(len(masks), -1)
@@ -77,6 +90,10 @@ def positive_fraction(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.fl
     Negative values are cut at the map's own resolution, before upsampling. Returns float64
     (n, h * w); `positive_fraction @ on_grid.T` is the mass of each map in each mask of
     `cells.size`. Rows of degenerate maps are NaN.
+
+    Args:
+        maps: (n, h, w), unnormalised.
+        cells: where their cells lie in the view.
     """
     positive = np.clip(maps, 0, None).astype(np.float64).reshape(len(maps), -1)
     everything = on_grid(np.ones((1, *cells.size), dtype=bool), cells)
@@ -101,7 +118,14 @@ class RankedMaps:
 
     @classmethod
     def of(cls, maps: NDArray[np.floating]) -> RankedMaps:
-        """Rank the pixels of maps (n, H, W), which hold no NaN."""
+        """Rank the pixels of maps (n, H, W), which hold no NaN.
+
+        Args:
+            maps: (n, H, W).
+
+        Returns:
+            The maps with the rank of every pixel.
+        """
         flat = -np.asarray(maps).reshape(len(maps), -1)
         n, pixels = flat.shape
         order = np.argsort(flat, axis=1)
@@ -122,6 +146,9 @@ class RankedMaps:
         Args:
             masks: (n, H, W). With a single ranked map, every mask is held against that one.
             top: fraction of all pixels that `topk` looks at; at least one pixel is.
+
+        Returns:
+            Scores of each map, (n,) each, in [0, 1]; NaN for an empty mask.
         """
         n, pixels = len(masks), self.rank.shape[1]
         inside = np.flatnonzero(masks)  # few: the work below grows with the masks' areas only

@@ -8,7 +8,7 @@ For every method, feature with masks, and label, over the images that show the f
 
 Both maps and structures prefer the centre, so a lift above 1 alone says little. The chance level
 is what the same maps reach on the masks of other images of the same label: it holds the centre
-bias, the size of the structures, and whatever else the images of a label share. A fixed centred
+bias, the size of the structures, and whatever else is common to a label. A fixed centred
 Gaussian (method `centre-prior`) stands in the table as a control: its lift is what mere centring
 earns, and its p-value is 1 by construction, since it treats all images alike.
 """

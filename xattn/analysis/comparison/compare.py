@@ -202,7 +202,7 @@ def _ranks(
     metrics: Sequence[str],
     alpha: float,
 ) -> pd.DataFrame:
-    """Rank three models or more within the seeds that all of them share."""
+    """Rank three models or more within the seeds that all of them have."""
     seeds = _models(found)
     shared = _shared(seeds)
     if len(seeds) < 3 or len(shared) < 2:

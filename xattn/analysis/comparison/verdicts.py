@@ -162,5 +162,9 @@ def _p(p: float) -> str:
 
 
 def readable(metric: str) -> str:
-    """Return a metric's name as it stands in a text."""
+    """Return a metric's name as it stands in a text.
+
+    Args:
+        metric: its name.
+    """
     return {"auc": "AUC", "ece": "calibration error"}.get(metric, metric.replace("_", " "))

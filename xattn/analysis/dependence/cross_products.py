@@ -63,6 +63,12 @@ def feature_embedding(
     Yes/no features are described by their indicator, and nominal ones by one indicator a category
     over the root of its size (Kruskal and Wallis' weights), whatever the statistic. Features of
     several columns are described column by column, side by side, as predictions are.
+
+    Args:
+        stat: how ranks are embedded.
+        column: the feature.
+        rows: (n,) which of its values.
+        label: (n,) numbers.
     """
     values = column.values[rows]
     if values.ndim == 2:
@@ -83,7 +89,13 @@ def feature_embedding(
 def prediction_embedding(
     stat: CrossProducts, prediction: Floats, label: NDArray[np.intp]
 ) -> Floats:
-    """Return B (n, K) for predictions (n, q): each column is embedded by itself, side by side."""
+    """Return B (n, K) for predictions (n, q): each column is embedded by itself, side by side.
+
+    Args:
+        stat: how ranks are embedded.
+        prediction: (n, q) scores.
+        label: (n,) numbers.
+    """
     ranks = ranks_within(prediction, label)
     columns = np.concatenate([stat.embed(u) for u in ranks.T], axis=1)
     return centred_within(columns, label)

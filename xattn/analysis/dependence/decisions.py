@@ -25,6 +25,9 @@ def majority_p(values: Floats) -> Floats:
 
     That is the median of their p-values (the upper one of an even number). No exact level follows
     from it, though each vote is exact.
+
+    Args:
+        values: (1 + P, statistics), the observed ones first; large means dependent.
     """
     each = np.sort(permuted_p(values), axis=1)
     return each[:, each.shape[1] // 2]

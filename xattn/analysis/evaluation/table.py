@@ -50,7 +50,11 @@ class Measured:
     calibrated: NDArray[np.bool_]
 
     def minus(self, other: Measured) -> Measured:
-        """Return the difference; the two sets of images share no group."""
+        """Return the difference; the two sets of images share no group.
+
+        Args:
+            other: the same metrics of other images.
+        """
         k = min(len(self.replicates), len(other.replicates))
         return Measured(
             GAP,

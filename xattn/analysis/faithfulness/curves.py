@@ -20,7 +20,13 @@ BLUR = 1 / 20
 
 
 def confidence(model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the probability of each image's class, float64 (n,) on the CPU."""
+    """Return the probability of each image's class, float64 (n,) on the CPU.
+
+    Args:
+        model: whose predictions these are.
+        inputs: (n, 3, height, width), normalised.
+        targets: (n,) classes.
+    """
     with torch.inference_mode():
         found = model.probabilities(inputs)
         return found.gather(1, targets[:, None].to(found.device))[:, 0].cpu()
@@ -50,7 +56,16 @@ def pixel_ranks(maps: Tensor, cells: Cells, ties: Tensor) -> Tensor:
 
 
 def gone(ranks: Tensor, fraction: float, size: tuple[int, int]) -> Tensor:
-    """Mark the most relevant fraction of pixels: booleans (n, 1, height, width)."""
+    """Mark the most relevant fraction of pixels: booleans (n, 1, height, width).
+
+    Args:
+        ranks: (n, pixels), 0 for the most relevant.
+        fraction: of the pixels, in [0, 1].
+        size: (height, width).
+
+    Returns:
+        (n, 1, height, width) booleans.
+    """
     first = ranks < round(fraction * ranks.shape[1])
     return first.reshape(len(ranks), 1, *size)
 
@@ -81,7 +96,14 @@ def replacement_auc(
 
 
 def blurred(inputs: Tensor) -> Tensor:
-    """Blur inputs (n, 3, height, width) by a Gaussian; what lies outside repeats the border."""
+    """Blur inputs (n, 3, height, width) by a Gaussian; what lies outside repeats the border.
+
+    Args:
+        inputs: (n, 3, height, width).
+
+    Returns:
+        As `inputs`.
+    """
     sigma = BLUR * min(inputs.shape[2:])
     reach = max(1, round(3 * sigma))
     offsets = torch.arange(-reach, reach + 1, dtype=inputs.dtype, device=inputs.device)

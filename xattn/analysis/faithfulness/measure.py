@@ -172,7 +172,7 @@ def _read(
         decode, preprocessing=run.preprocessing, exact=bool(run.settings.get("exact"))
     )
     decoded: list[Picture | Failure] = list(prefetch(reading, named, workers))
-    good = [i for i, picture in enumerate(decoded) if isinstance(picture, Picture)]
+    good = [i for i, one in enumerate(decoded) if isinstance(one, Picture)]
     if not good:
         raise RunError(f"Expected the images of {run.path} where they were, but none can be read")
     kept = rows[good]

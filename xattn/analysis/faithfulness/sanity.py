@@ -40,13 +40,28 @@ def make_maps(model: Model, plan: Plan, inputs: Tensor, targets: Sequence[Tensor
         plan: which maps.
         inputs: (n, 3, height, width).
         targets: for each target of the plan, (n,) classes.
+
+    Returns:
+        Maps (n, h, w) by name, on the CPU.
     """
     _, maps = attribute_each(model, inputs, plan.jobs, targets)
     return {name: found.detach().to("cpu", torch.float64) for name, found in maps.items()}
 
 
 def noisy(model: Model, inputs: Tensor, ids: Sequence[str], seed: int) -> Iterator[Tensor]:
-    """Yield copies of inputs (n, 3, height, width) with Gaussian noise of their own."""
+    """Yield copies of inputs (n, 3, height, width) with Gaussian noise of their own.
+
+    Args:
+        model: knows how pixels are normalised.
+        inputs: (n, 3, height, width), normalised.
+        ids: of the images, which draw their own noise.
+        seed: of all draws.
+
+    Returns:
+        `COPIES` copies, as `inputs`.
+
+    Source: after Yeh et al., NeurIPS 2019.
+    """
     std = torch.tensor(model.preprocessing.std).to(inputs)[:, None, None]
     for copy in range(COPIES):
         drawn = uniform(ids, tuple(inputs.shape[1:]), seed, "noise", str(copy))
@@ -62,6 +77,9 @@ def relative_change(before: Tensor, after: Tensor) -> Tensor:
 
     Returns:
         (n,); NaN where the first map is 0.
+
+    Args:
+        before, after: (n, h, w).
     """
     sizes = [m.flatten(1).norm(dim=1) for m in (before, after)]
     moved = (after - before).flatten(1).norm(dim=1)
@@ -74,6 +92,9 @@ def similarity(first: Tensor, second: Tensor) -> NDArray[np.float64]:
     Returns:
         (n,); NaN where the first map cannot be ranked, 0 where only the second cannot (NaN, or the
         same everywhere: nothing of the first is left in it).
+
+    Args:
+        first, second: (n, h, w).
     """
     a, b = (_unit_ranks(m.flatten(1).numpy()) for m in (first, second))
     found: NDArray[np.float64] = (a * np.nan_to_num(b)).sum(axis=1)
@@ -104,6 +125,11 @@ def randomised_models(
 
     Yields:
         A depth of `DEPTHS` and the copy; nothing if the model cannot be copied.
+
+    Returns:
+        Name of each depth in `DEPTHS`, and the model.
+
+    Source: Adebayo et al., NeurIPS 2018.
     """
     layers = _weighted_layers(model)
     for depth, fraction in DEPTHS.items():

@@ -49,7 +49,14 @@ class Answers:
         return np.asarray(self.positive.side_of[best], dtype=np.intp)
 
     def changes(self, control: bool = False) -> str:
-        """Say which decisions changed, the most frequent first: "nv → mel: 4; nv → bkl: 1"."""
+        """Say which decisions changed, the most frequent first: "nv → mel: 4; nv → bkl: 1".
+
+        Args:
+            control: of the control's edits instead.
+
+        Returns:
+            One text, "" for no change.
+        """
         rows = self.paired if control else np.ones(len(self.logits), dtype=bool)
         before, after = _ends(self.said[rows], control)
         names = self.positive.sides
@@ -59,7 +66,13 @@ class Answers:
         return "; ".join(f"{a} → {b}: {n}" for (a, b), n in ordered)
 
     def rows(self, permutations: int, bootstrap: int, seed: int) -> Iterator[dict[str, Any]]:
-        """Give a row for each class: what the edit did to its log odds, and to decisions for it."""
+        """Give a row for each class: what the edit did to its log odds, and to decisions for it.
+
+        Args:
+            permutations: sign patterns behind each p-value.
+            bootstrap: replicates behind each interval.
+            seed: same seed, same rows.
+        """
         paired, number = self.paired, group_codes(self.groups, len(self.logits))
         said, beside = _ends(self.said, False), _ends(self.said[paired], True)
         for i, name in enumerate(self.positive.classes):

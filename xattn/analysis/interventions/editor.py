@@ -67,7 +67,11 @@ class Editor:
         self.chunk = lru_cache(maxsize=2048)(self._chunk)
 
     def trial(self, job: Job) -> Callable[[int], Trial | None]:
-        """Return the function that edits one image of a job, or gives None where it cannot."""
+        """Return the function that edits one image of a job, or gives None where it cannot.
+
+        Args:
+            job: which feature, how, and in which images.
+        """
         work = self._control if job.feature == CONTROL else self._trial
         return lambda row: work(job, int(row))
 
@@ -114,7 +118,12 @@ class Editor:
         return None if edited is None else Trial(row, image, edited)
 
     def mask(self, feature: str, row: int) -> Mask:
-        """Return one mask in the run's view."""
+        """Return one mask in the run's view.
+
+        Args:
+            feature: its name.
+            row: of the predictions.
+        """
         size = self.run.preprocessing.size
         chunk, place = divmod(row, self.arrays[feature].chunks[0])
         bits = self.chunk(feature, chunk)[place]

@@ -15,7 +15,15 @@ _FEATHER = 1.0
 
 
 def widened(mask: Mask, pixels: int = _MARGIN) -> Mask:
-    """Grow a mask by some pixels: outlines drawn by hand or resized miss the feature's border."""
+    """Grow a mask by some pixels: outlines drawn by hand or resized miss the feature's border.
+
+    Args:
+        mask: (height, width).
+        pixels: by how many.
+
+    Returns:
+        (height, width).
+    """
     size = 2 * pixels + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
@@ -24,7 +32,17 @@ def widened(mask: Mask, pixels: int = _MARGIN) -> Mask:
 def inpainted(image: Pixels, mask: Mask) -> Pixels:
     """Fill the widened mask from what surrounds it (Telea 2004, as in OpenCV).
 
-    Fills are smooth: inside a large mask the texture of skin is lost, which the control shares.
+    Fills are smooth: inside a large mask the texture of skin is lost, in the control too.
+
+    Args:
+        image: uint8 (height, width, 3).
+        mask: (height, width), what is filled.
+
+    Returns:
+        As `image`.
+
+    Raises:
+        ValueError: the mask covers all.
     """
     hole = widened(mask).astype(np.uint8)
     if hole.all():
@@ -33,14 +51,31 @@ def inpainted(image: Pixels, mask: Mask) -> Pixels:
 
 
 def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
-    """Lay a donor's pixels over the image inside the mask, its border blended over some pixels."""
+    """Lay a donor's pixels over the image inside the mask, its border blended over some pixels.
+
+    Args:
+        image, donor: uint8 (height, width, 3).
+        mask: (height, width), what is taken from the donor.
+
+    Returns:
+        As `image`.
+    """
     weight = cv2.GaussianBlur(widened(mask, 1).astype(np.float32), (0, 0), _FEATHER)[..., None]
     mixed = image * (1 - weight) + donor * weight
     return np.asarray(np.rint(mixed), dtype=np.uint8)
 
 
 def occluded(image: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
-    """Paint the mask in one colour (3,), 0 to 255."""
+    """Paint the mask in one colour (3,), 0 to 255.
+
+    Args:
+        image: uint8 (height, width, 3).
+        mask: (height, width), what is painted.
+        colour: (3,), 0 to 255.
+
+    Returns:
+        As `image`.
+    """
     result = image.copy()
     result[mask] = np.rint(colour).astype(np.uint8)
     return result
@@ -59,6 +94,9 @@ def shift_to_free(
         free: where it may go, such as plain skin.
         rng: chooses among places that are equally good.
         most_overlap: largest fraction of the patch that may lie elsewhere.
+
+    Returns:
+        Rows and columns to move the mask by; None if there is no room.
     """
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, left = int(rows[0]), int(cols[0])
@@ -73,5 +111,13 @@ def shift_to_free(
 
 
 def moved(array: NDArray[np.generic], shift: tuple[int, int]) -> NDArray[np.generic]:
-    """Move a mask or image by (rows, columns); what leaves on one side enters on the other."""
+    """Move a mask or image by (rows, columns); what leaves on one side enters on the other.
+
+    Args:
+        array: (height, width, ...).
+        shift: rows and columns.
+
+    Returns:
+        As `array`.
+    """
     return np.roll(array, shift, axis=(0, 1))

@@ -50,6 +50,9 @@ class Case:
         """Move the mask to where the feature is not; None if there is no room.
 
         For a structure to another part of the lesion if it fits there, else to plain skin.
+
+        Returns:
+            (height, width).
         """
         apart = ~widened(self.mask)
         places = [self.skin & apart]

@@ -67,6 +67,9 @@ def measure_images(
         detected: run `DETECTORS`; their scores are called `<name>.detected`.
         progress: called as progress(done, total) after every image.
         workers: threads that read and measure.
+
+    Returns:
+        A column a feature, NaN where it could not be measured.
     """
     ids = [str(i) for i in run.predictions["image_id"]]
     known = (annotations.by_id.get(i) for i in ids)

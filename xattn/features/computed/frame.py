@@ -24,13 +24,22 @@ def frame_size(size: tuple[int, int], side: int = SIDE) -> tuple[int, int]:
 
     >>> frame_size((1024, 768)), frame_size((200, 100))
     ((256, 192), (200, 100))
+
+    Args:
+        size: (width, height) of the image, in pixels.
+        side: longest that a side of the frame may be.
     """
     scale = min(1.0, side / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def whole_image(size: tuple[int, int], side: int = SIDE) -> View:
-    """Return the view of a whole image of `size` (width, height) in its frame."""
+    """Return the view of a whole image of `size` (width, height) in its frame.
+
+    Args:
+        size: (width, height) of the image, in pixels.
+        side: longest that a side of the frame may be.
+    """
     width, height = frame_size(size, side)
     return View((0, 0, size[0], size[1]), height, width)
 

@@ -93,7 +93,11 @@ def computed_feature(
 
 
 def measure_all(subject: Subject) -> tuple[dict[str, float], dict[str, str]]:
-    """Return every computed feature by name, NaN where it cannot be measured, and why not."""
+    """Return every computed feature by name, NaN where it cannot be measured, and why not.
+
+    Args:
+        subject: image and lesion.
+    """
     values, reasons = dict.fromkeys(COMPUTED_FEATURES, np.nan), {}
     for name, feature in COMPUTED_FEATURES.items():
         try:

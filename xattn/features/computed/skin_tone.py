@@ -38,6 +38,11 @@ def tone_band(angle: ArrayLike) -> NDArray[np.object_]:
 
     >>> tone_band([60, 41, 0, -31]).tolist()
     ['very light', 'intermediate', 'brown', 'dark']
+
+    Args:
+        angle: individual typology angles, in degrees.
+
+    Source: Chardon, Cretois and Hourseau 1991.
     """
     angle = np.asarray(angle, dtype=np.float64)
     names = np.array([*TONES, None], dtype=object)

@@ -55,5 +55,9 @@ class FramedImage:
 
 
 def disc(side: int) -> NDArray[np.uint8]:
-    """Return a disc (side, side) for morphology."""
+    """Return a disc (side, side) for morphology.
+
+    Args:
+        side: in pixels.
+    """
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), dtype=np.uint8)

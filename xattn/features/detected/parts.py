@@ -30,12 +30,23 @@ class Parts:
     box: NDArray[np.intp]
 
     def mask(self, chosen: NDArray[np.bool_]) -> Mask:
-        """Return the pixels of the chosen parts, (h, w)."""
+        """Return the pixels of the chosen parts, (h, w).
+
+        Args:
+            chosen: (n,) booleans.
+        """
         return np.asarray(np.append(chosen, False)[self.labels])
 
 
 def parts_of(mask: Mask) -> Parts:
-    """Find the connected parts of a mask."""
+    """Find the connected parts of a mask.
+
+    Args:
+        mask: (h, w).
+
+    Returns:
+        The parts with their extents, in pixels.
+    """
     count, labels, stats, middle = cv2.connectedComponentsWithStats(
         mask.astype(np.uint8), connectivity=8
     )

@@ -108,6 +108,9 @@ def detector(
 def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
     """Return detectors by name, all by default.
 
+    Args:
+        names: of the artifacts.
+
     Raises:
         UsageError: there is none of this name.
     """
@@ -116,6 +119,13 @@ def find_detectors(names: Sequence[str] | None = None) -> list[Detector]:
 
 def detect(image: FramedImage, names: Sequence[str] | None = None) -> dict[str, Detection]:
     """Look for artifacts in one image, all that are known by default.
+
+    Args:
+        image: in its frame.
+        names: of the artifacts.
+
+    Returns:
+        By name, scores in [0, 1] and masks.
 
     Raises:
         UsageError: there is no detector of this name.
