@@ -3,7 +3,7 @@
 python figures/benchmark.py COMPARISON OUT
 
 COMPARISON is a folder of `xattn compare`. Writes each network's metric with the differences
-between models, their mean ranks where three models or more share seeds, and the tables.
+between models, their mean ranks of three models or more, and the tables.
 """
 
 import sys

@@ -18,9 +18,9 @@ from xattn.attribution.registry import method as method_of
 from xattn.attribution.targets import class_index, require_exclusive
 from xattn.errors import MethodError, UsageError, near
 from xattn.images.cells import upsample as to_pixels
-from xattn.models.checkpoints.records import published_by
+from xattn.models.checkpoints.published import published_by
 from xattn.models.interface import Model
-from xattn.models.probing.probe import evaluating, model_dtype
+from xattn.models.probing.forward import evaluating, model_dtype
 from xattn.models.wrapping import wrap
 from xattn.paths import kind_of
 

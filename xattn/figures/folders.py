@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xattn.errors import UsageError
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.csv_text import unguarded_table
-from xattn.runs.folder import read_settings
+from xattn.runs.table_folder import read_settings
 
 if TYPE_CHECKING:
     import pandas as pd

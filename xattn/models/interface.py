@@ -15,20 +15,13 @@ from torch import Tensor, nn
 from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
-from xattn.models.attention import AttentionLayer, reader_of
+from xattn.models.attention import AttentionLayer
+from xattn.models.probing.attention_layers import find_attention_layers
 from xattn.models.probing.cell_places import find_cells
 from xattn.models.probing.find_outputs import find_outputs
+from xattn.models.probing.forward import evaluating, model_dtype, way_out
 from xattn.models.probing.outputs import Network, Outputs, check_kind
-from xattn.models.probing.probe import (
-    Layout,
-    Seen,
-    check_target_layer,
-    evaluating,
-    find_target_layer,
-    model_dtype,
-    probe,
-    way_out,
-)
+from xattn.models.probing.probe import Layout, Seen, check_target_layer, find_target_layer, probe
 from xattn.notebook import facts_html
 
 if TYPE_CHECKING:
@@ -287,23 +280,7 @@ class Model:
     @cached_property
     def attention_layers(self) -> tuple[AttentionLayer, ...]:
         """The attention layers whose weights can be read, in order of execution."""
-        found = []
-        for layer in self.seen:
-            part = self.module.get_submodule(layer.name)
-            reader = reader_of(part)
-            if reader is None or layer.layout is None or layer.calls > 1:
-                continue
-            found.append(
-                AttentionLayer(
-                    name=layer.name,
-                    kind=type(part).__name__,
-                    heads=reader.heads,
-                    grid=layer.layout.grid,
-                    prefix=layer.layout.prefix,
-                    readout=layer.leading if layer.reach == 0 else (),
-                )
-            )
-        return tuple(found)
+        return find_attention_layers(self.module, self.seen)
 
 
 def _no_image(given: Any) -> str:

@@ -12,7 +12,7 @@ from xattn.errors import CheckpointError, XattnError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.checkpoints.own_format import read_preprocessing
-from xattn.models.checkpoints.records import published, published_by
+from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
 from xattn.models.interface import Model, class_names
 from xattn.models.matching.network import Made, Wanted, make_network

@@ -9,7 +9,7 @@ from torch import nn
 
 from xattn.errors import UsageError
 from xattn.images.preprocessing import Preprocessing
-from xattn.models.checkpoints.records import published_by
+from xattn.models.checkpoints.published import published_by
 from xattn.models.checkpoints.transforms import to_preprocessing
 from xattn.models.interface import Model, class_names
 from xattn.settings.load import LoadSettings

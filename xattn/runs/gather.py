@@ -1,17 +1,13 @@
-"""Putting what a run folder holds and the batches of a call together: rows, and maps row by row."""
+"""The table of a run as it will be: what the folder holds, and the batches of a call."""
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import zarr
-from numpy.typing import NDArray
 
 from xattn.errors import RunError
 from xattn.runs.batches import Batch
@@ -95,57 +91,6 @@ def gather_rows(
     )
 
 
-def write_maps(
-    folder: Path,
-    gathered: Gathered,
-    before: pd.DataFrame | None,
-    batches: Sequence[Batch],
-    stored: Sequence[str],
-    methods: Sequence[str],
-) -> None:
-    """Write the maps of all methods anew, and put them in place of those that are there.
-
-    Raises:
-        RunError: the maps that are there do not match the table.
-    """
-    scratch, maps, old = (folder / n for n in (".maps.zarr.part", "maps.zarr", ".maps.zarr.old"))
-    shutil.rmtree(scratch, ignore_errors=True)
-    zarr.create_group(scratch)
-    for method in methods:
-        # One method at a time: the store may be far larger than memory allows for all.
-        _write(scratch / method, _stack(folder, method, gathered.rows, before, batches, stored))
-    if maps.is_dir():
-        maps.rename(old)
-    scratch.rename(maps)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def write_more_maps(
-    folder: Path,
-    gathered: Gathered,
-    before: pd.DataFrame | None,
-    batches: Sequence[Batch],
-    stored: Sequence[str],
-    methods: Sequence[str],
-) -> None:
-    """Write the maps of methods that were added, beside those of the others.
-
-    Raises:
-        RunError: some image has no map of one.
-    """
-    scratch, maps = folder / ".maps.zarr.part", folder / "maps.zarr"
-    shutil.rmtree(scratch, ignore_errors=True)
-    zarr.create_group(scratch)
-    if not maps.is_dir():
-        zarr.create_group(maps)
-    for method in methods:
-        if any(batch.files and method in batch.methods for batch in batches):
-            _write(scratch / method, _stack(folder, method, gathered.rows, before, batches, stored))
-            shutil.rmtree(maps / method, ignore_errors=True)
-            (scratch / method).rename(maps / method)
-    shutil.rmtree(scratch)
-
-
 def _failed(batches: Sequence[Batch]) -> set[str]:
     """Return the files that failed when they were tried last."""
     failed: set[str] = set()
@@ -188,48 +133,3 @@ def _doubled(before: pd.DataFrame | None, whole: Sequence[Batch], rows: pd.DataF
 def _first_twice(values: Sequence[str] | pd.Series[str]) -> str:
     counts = Counter(values)
     return next((str(value) for value, count in counts.items() if count > 1), "")
-
-
-def _stack(
-    folder: Path,
-    method: str,
-    rows: pd.DataFrame,
-    before: pd.DataFrame | None,
-    batches: Sequence[Batch],
-    stored: Sequence[str],
-) -> NDArray[np.float32]:
-    """Return the maps of one method, row by row of the table; the latest of each image."""
-    files: list[str] = []
-    pieces: list[NDArray[np.float32]] = []
-    if before is not None and method in stored:
-        old = zarr.open_array(folder / "maps.zarr" / method, mode="r")
-        if old.shape[0] < len(before):
-            raise RunError(
-                f"Expected {len(before)} maps of {method!r} in {folder}, as its table has rows, "
-                f"but got {old.shape[0]}; delete {folder / 'maps.zarr' / method} and repeat"
-            )
-        # A kill while images were added can leave maps whose rows are not in the table yet.
-        pieces.append(np.asarray(old[: len(before)], dtype=np.float32))
-        files += list(before["file"])
-    for batch in batches:
-        if batch.files and method in batch.methods:
-            pieces.append(batch.maps(method))
-            files += batch.files
-    place = {file: i for i, file in enumerate(files)}
-    lacking = [file for file in rows["file"] if file not in place]
-    if lacking:
-        raise RunError(
-            f"Expected a map of {method!r} for each image in {folder}, but {len(lacking)} lack it, "
-            f"{lacking[0]} among them; repeat the command"
-        )
-    data = np.concatenate(pieces)
-    take = [place[file] for file in rows["file"]]
-    return data if take == list(range(len(data))) else data[take]
-
-
-def _write(path: Path, data: NDArray[np.float32]) -> None:
-    rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
-    array = zarr.create_array(
-        path, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
-    )
-    array[:] = data

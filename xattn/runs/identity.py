@@ -86,3 +86,26 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def join_settings(settings: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a call with what the record says of earlier ones taken over."""
+    both = dict(settings)
+    left_out = {**old.get("left_out", {}), **both.get("left_out", {})}
+    if left_out or "left_out" in both:
+        kept_out = {name: why for name, why in left_out.items() if name not in both["methods"]}
+        both["left_out"] = kept_out
+    if "targets" in old and "targets" in both:
+        both["targets"] = list(dict.fromkeys([*old["targets"], *both["targets"]]))
+    if calls := both.get("calls"):
+        before = list(old.get("calls", []))
+        both["calls"] = before + [call for call in calls if call not in before]
+    since = list(old.get("versions_since", []))
+    now = both.get("versions")
+    if "versions" in old and now is not None:
+        if other_versions(old, both) and now not in since:
+            since.append(now)
+        both["versions"] = old["versions"]
+    if since:
+        both["versions_since"] = since
+    return both

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from xattn.errors import RunError
 from xattn.runs.atomic import replacing, write_json
 from xattn.runs.batches import Batch, number_of, read_batches, write_batch
-from xattn.runs.folder import REPLACING, RunFolder, read_predictions, read_settings
-from xattn.runs.gather import Gathered, gather_rows, write_maps, write_more_maps
-from xattn.runs.identity import kept, other_versions, require_same
+from xattn.runs.folder import REPLACING, RunFolder, read_predictions
+from xattn.runs.gather import Gathered, gather_rows
+from xattn.runs.identity import join_settings, kept, require_same
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
+from xattn.runs.join_maps import MapSources, restore_maps
 from xattn.runs.places import PLACES, joined_record
+from xattn.runs.table_folder import read_settings
 from xattn.runs.tables.errors import ERRORS
 
 
@@ -80,7 +82,8 @@ class RunWriter:
             writer._progress.mkdir(parents=True, exist_ok=True)
         except OSError as err:
             raise RunError(f"Expected to write into {path}, but got: {err.strerror}") from err
-        writer._tidy_up()
+        shutil.rmtree(writer._gone, ignore_errors=True)
+        restore_maps(writer.path)
         if old is None:
             write_json(writer._record, writer.settings)
         else:
@@ -90,7 +93,7 @@ class RunWriter:
         if old is not None:
             done = len(writer.ids_done)
             writer.settings |= joined_record(old, writer.settings, writer.path, done)
-            writer._join(old)
+            writer.settings = join_settings(writer.settings, old)
         return writer
 
     def missing(self, file: str) -> tuple[str, ...]:
@@ -175,7 +178,7 @@ class RunWriter:
         before = self._finished_rows()
         gathered = gather_rows(before, batches, self._methods, self._labels)
         if not len(gathered.rows):
-            self._write_errors(errors)
+            RunFolder(self.path).write_table("errors", errors)
             self._drop_progress()  # so that a second call tries the files again
             first = f": {errors['error'].iloc[0]}" if len(errors) else ""
             raise RunError(f"Not one image could be done, see {self.path / 'errors.csv'}{first}")
@@ -184,7 +187,7 @@ class RunWriter:
         rows = gathered.rows
         # A file that failed before and was mended since is no error any more.
         errors = errors[~errors["file"].isin(rows["file"])]
-        self._write_errors(errors)
+        RunFolder(self.path).write_table("errors", errors)
         counts = {"images": len(rows) + len(errors), "done": len(rows), "skipped": len(errors)}
         old = self._stored_settings() or {}
         if gathered.changed or "counts" not in old:
@@ -199,13 +202,14 @@ class RunWriter:
     def _write_results(
         self, gathered: Gathered, before: pd.DataFrame | None, batches: Sequence[Batch]
     ) -> None:
-        mark, stored, methods = self.path / REPLACING, self._stored_methods(), self._methods
+        mark = self.path / REPLACING
+        maps = MapSources(self.path, before, self._stored_methods(), batches)
         if gathered.replaces:  # between the two, maps and table are not of the same images
             mark.touch()
         if gathered.new_rows:
-            write_maps(self.path, gathered, before, batches, stored, methods)
+            maps.write_all(gathered.rows, self._methods)
         elif gathered.changed:
-            write_more_maps(self.path, gathered, before, batches, stored, methods)
+            maps.write_added(gathered.rows, self._methods)
         if gathered.changed or gathered.relabelled:
             with replacing(self.path / "predictions.parquet") as scratch:
                 gathered.rows.to_parquet(scratch, index=False)
@@ -260,28 +264,6 @@ class RunWriter:
         names = (self._stored_settings() or {}).get("methods", [])
         return [name for name in names if (self.path / "maps.zarr" / name).is_dir()]
 
-    def _join(self, old: Mapping[str, Any]) -> None:
-        """Take over what the record says of earlier calls."""
-        methods = self.settings["methods"]
-        left_out = {**old.get("left_out", {}), **self.settings.get("left_out", {})}
-        if left_out or "left_out" in self.settings:
-            kept_out = {name: why for name, why in left_out.items() if name not in methods}
-            self.settings["left_out"] = kept_out
-        if "targets" in old and "targets" in self.settings:
-            both = [*old["targets"], *self.settings["targets"]]
-            self.settings["targets"] = list(dict.fromkeys(both))
-        if calls := self.settings.get("calls"):
-            before = list(old.get("calls", []))
-            self.settings["calls"] = before + [call for call in calls if call not in before]
-        since = list(old.get("versions_since", []))
-        now = self.settings.get("versions")
-        if "versions" in old and now is not None:
-            if other_versions(old, self.settings) and now not in since:
-                since.append(now)
-            self.settings["versions"] = old["versions"]
-        if since:
-            self.settings["versions_since"] = since
-
     def _take_stock(self) -> None:
         """Learn what earlier calls did: images in the tables and in committed batches."""
         batches, damaged = read_batches(self._progress)
@@ -307,14 +289,6 @@ class RunWriter:
             # batch mates must stay in the batch they were in.
             self.files_done |= {error["file"] for error in batch.errors}
 
-    def _tidy_up(self) -> None:
-        """Put right what a kill within `finish` left."""
-        shutil.rmtree(self._gone, ignore_errors=True)
-        maps, old = self.path / "maps.zarr", self.path / ".maps.zarr.old"
-        if old.is_dir() and not maps.is_dir():
-            old.rename(maps)
-        shutil.rmtree(old, ignore_errors=True)
-
     def _drop_progress(self) -> None:
         # Renamed first: half of it would be worse than all or nothing.
         self._progress.rename(self._gone)
@@ -323,6 +297,3 @@ class RunWriter:
     def _finished_rows(self) -> pd.DataFrame | None:
         path = self.path / "predictions.parquet"
         return read_predictions(path) if path.is_file() else None
-
-    def _write_errors(self, errors: pd.DataFrame) -> None:
-        RunFolder(self.path).write_table("errors", errors)

@@ -16,7 +16,7 @@ from torch import nn
 from tests.models.nets import CLASSES
 from xattn.images import Preprocessing
 from xattn.models import load
-from xattn.models.checkpoints.records import published_by
+from xattn.models.checkpoints.published import published_by
 
 HALF = (0.5, 0.5, 0.5)
 NET = "test_resnet"

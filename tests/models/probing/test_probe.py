@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from tests.models.nets import SIZE, Conv, Tokens, swin, torchvision_vit, vit, wrapped
 from xattn.errors import MethodError
-from xattn.models.probing.probe import Layout, evaluating, probe
+from xattn.models.probing.forward import evaluating
+from xattn.models.probing.probe import Layout, probe
 
 SMALL = {
     "test_resnet": ("layer4", "channels-first", 0),

@@ -17,9 +17,9 @@ from xattn.analysis.comparison.testsets import SharedImages, line_up
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.analysis.settings import CompareSettings
 from xattn.errors import UsageError, near
-from xattn.runs.folder import ComparisonFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
+from xattn.runs.table_folder import ComparisonFolder
 from xattn.runs.tables.comparison import COMPARISON, RANKS
 from xattn.settings import names
 

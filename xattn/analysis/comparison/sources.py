@@ -13,7 +13,8 @@ import pandas as pd
 
 from xattn.analysis.exclusive import require_exclusive
 from xattn.errors import RunError, XattnError
-from xattn.runs.folder import RunFolder, read_settings
+from xattn.runs.folder import RunFolder
+from xattn.runs.table_folder import read_settings
 
 _REPEAT = "repeat its `xattn train`, or write it with `xattn evaluate`"
 

@@ -13,7 +13,8 @@ from xattn.attribution.passes.capture import Captured
 from xattn.attribution.passes.partial_forward import partial_forward
 from xattn.attribution.registry import Method, MethodCard, Needs, register
 from xattn.models.interface import Model
-from xattn.models.probing.probe import Layout, evaluating
+from xattn.models.probing.forward import evaluating
+from xattn.models.probing.probe import Layout
 
 CHANNELS_AT_ONCE = 64
 """Channels that are switched off in one batch."""

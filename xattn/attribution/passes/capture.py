@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
 from xattn.models.interface import Model
-from xattn.models.probing.probe import evaluating
+from xattn.models.probing.forward import evaluating
 
 MATRICES = 512 * 2**20
 """Bytes up to which a copy's hooked attention layers form all their weights and keep them.

@@ -21,7 +21,7 @@ from xattn.attribution.passes.capture import capture
 from xattn.attribution.passes.partial_forward import trunk_of
 from xattn.attribution.passes.short_vit import shorten_last_block
 from xattn.models.interface import Model
-from xattn.models.probing.probe import model_dtype
+from xattn.models.probing.forward import model_dtype
 
 TOLERANCE = 1e-4
 """Largest deviation of the copy, as a fraction of the largest value that is compared."""

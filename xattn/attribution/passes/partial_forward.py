@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xattn.models.interface import Model
-from xattn.models.probing.probe import evaluating
+from xattn.models.probing.forward import evaluating
 
 Recording = dict[str, list[Any]]
 """Outputs by module, in the order of its calls."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from xattn.attribution.run.sources import Named
 from xattn.errors import RunError
-from xattn.runs.folder import read_settings
 from xattn.runs.identity import other_versions
+from xattn.runs.table_folder import read_settings
 from xattn.runs.writer import RunWriter
 
 CLOSE = 1e-2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from xattn.errors import XattnError
 from xattn.models.architectures.registry import variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
-from xattn.models.checkpoints.records import published_by
+from xattn.models.checkpoints.published import published_by
 from xattn.models.matching.fingerprints import candidates
 from xattn.models.matching.fitting import fit
 from xattn.models.matching.input_size import Size

@@ -13,7 +13,8 @@ from xattn.errors import CheckpointError, XattnError
 from xattn.models.architectures.allowed_options import check_options
 from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
-from xattn.models.checkpoints.records import Record, find_record, published
+from xattn.models.checkpoints.published import published
+from xattn.models.checkpoints.records import Record, find_record
 from xattn.models.matching.candidates import suggest
 from xattn.models.matching.choose_weights import EMA, RAW
 from xattn.models.matching.fitting import Fit, fit
@@ -21,7 +22,7 @@ from xattn.models.matching.inception import has_auxiliary
 from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
 from xattn.models.matching.state import likely_architecture, match_state, skeleton
-from xattn.models.probing.find_outputs import check_count
+from xattn.models.probing.outputs import check_count
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, MutableMapping
 import torch
 from torch import Tensor, nn
 
-from xattn.models.probing.probe import evaluating, model_dtype
+from xattn.models.probing.forward import evaluating, model_dtype
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey, as Pillow and OpenCV convert."""

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from xattn.images.cells import Cells
 from xattn.models.probing import place_rules  # noqa: F401 -- registers what operations do to places
+from xattn.models.probing.forward import evaluating, forward_hooked, probe_input
 from xattn.models.probing.place_tracer import PlaceTracer
-from xattn.models.probing.probe import Layout, Seen, evaluating, forward_hooked, probe_input
+from xattn.models.probing.probe import Layout, Seen
 
 _INPUTS = 4
 """Random inputs whose gradients are averaged."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, MethodError
-from xattn.models.probing.outputs import Outputs, fetch
-from xattn.models.probing.probe import evaluating, model_dtype
+from xattn.models.probing.forward import evaluating, model_dtype
+from xattn.models.probing.outputs import Outputs, check_count, fetch
 
 NOISE = (1.0, 3.0, 30.0)
 """Standard deviations of the probing noise; the last is far beyond any image."""
@@ -214,30 +214,6 @@ def _width(part: Tensor) -> int:
         return part.numel()
     pooled = part.ndim == 2 or (part.ndim == 4 and part.shape[2:] == (1, 1))
     return part.shape[1] if pooled else 0
-
-
-def check_count(given: int, classes: Sequence[str]) -> None:
-    """Refuse class names that are not as many as the outputs; one output has two.
-
-    Raises:
-        CheckpointError: they are not.
-    """
-    names = ", ".join(classes)
-    if given == 1 and len(classes) == 1:
-        raise CheckpointError(
-            f"Expected two class names for the one output of the model, the negative first, but "
-            f"got {names}; such as --classes 'no {names},{names}'"
-        )
-    if given == 1 and len(classes) != 2:
-        raise CheckpointError(
-            f"Expected two class names for the one output of the model, but got {len(classes)}: "
-            f"{names}"
-        )
-    if given not in (1, len(classes)):
-        raise CheckpointError(
-            f"Expected {len(classes)} logits for the classes {names}, but the model gives {given}"
-            "; name all of them with --classes"
-        )
 
 
 def _last_operation(tensor: Tensor) -> str:

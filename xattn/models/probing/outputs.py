@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xattn.errors import UsageError
+from xattn.errors import CheckpointError, UsageError
 
 KINDS = ("auto", "softmax", "sigmoid", "probabilities")
 """What users may say of the outputs."""
@@ -181,3 +181,27 @@ def check_kind(kind: str) -> str:
     if kind not in KINDS:
         raise UsageError(f"Unknown outputs {kind!r}; known: {', '.join(KINDS)}")
     return kind
+
+
+def check_count(given: int, classes: Sequence[str]) -> None:
+    """Refuse class names that are not as many as the outputs; one output has two.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    names = ", ".join(classes)
+    if given == 1 and len(classes) == 1:
+        raise CheckpointError(
+            f"Expected two class names for the one output of the model, the negative first, but "
+            f"got {names}; such as --classes 'no {names},{names}'"
+        )
+    if given == 1 and len(classes) != 2:
+        raise CheckpointError(
+            f"Expected two class names for the one output of the model, but got {len(classes)}: "
+            f"{names}"
+        )
+    if given not in (1, len(classes)):
+        raise CheckpointError(
+            f"Expected {len(classes)} logits for the classes {names}, but the model gives {given}"
+            "; name all of them with --classes"
+        )

@@ -8,10 +8,9 @@ right and gives a map of zeros.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from xattn.errors import MethodError, near
 from xattn.models.attention import is_attention
+from xattn.models.probing.forward import evaluating, forward_hooked, generator, probe_input
 
 MAX_PREFIX = 16
 """Most tokens (class, distillation, registers) that may stand before the grid's."""
@@ -74,19 +74,6 @@ class Seen:
     explainable: bool
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module in evaluation mode for the block, then every part back as it was."""
-    training = [part for part in module.modules() if part.training]
-    try:
-        for part in training:
-            part.training = False
-        yield
-    finally:
-        for part in training:
-            part.training = True
-
-
 def probe(
     module: nn.Module, size: tuple[int, int], read: Callable[[Any], Tensor] | None = None
 ) -> list[Seen]:
@@ -121,30 +108,12 @@ def probe(
     ]
 
 
-def forward_hooked(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, Tensor]]]:
-    """Run one forward pass and capture the output of every layer that gives a tensor."""
-    names = {part: name for name, part in module.named_modules() if name}
-    outputs: list[tuple[str, Tensor]] = []
-
-    def hook(part: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(part, nn.MultiheadAttention):
-            output = output[0]  # it returns (output, weights)
-        if isinstance(output, Tensor):
-            outputs.append((names[part], output))
-
-    with ExitStack() as stack:
-        for part in names:
-            stack.callback(part.register_forward_hook(hook).remove)
-        returned = module(x.requires_grad_(True).clone())  # a model may change its input in place
-    return returned, outputs
-
-
 def _sensitivities(logits: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
     """Differentiate a random mixture of the logits by each tensor; None where nothing connects."""
     recorded = [t for t in tensors if t.requires_grad]
     if not recorded or not logits.requires_grad:
         return [None] * len(tensors)
-    direction = torch.randn(logits.shape, generator=_generator()).to(logits)
+    direction = torch.randn(logits.shape, generator=generator()).to(logits)
     found = iter(torch.autograd.grad((logits * direction).sum(), recorded, allow_unused=True))
     return [next(found) if t.requires_grad else None for t in tensors]
 
@@ -195,37 +164,6 @@ def check_target_layer(seen: list[Seen], name: str) -> Seen:
             f"reads other tokens; use {find_target_layer(seen).name!r}"
         )
     return layer
-
-
-def way_out(err: Exception) -> str:
-    """Return a hint where what a forward raised tells what would help, else nothing."""
-    text = str(err).lower()
-    if isinstance(err, TypeError) and "argument" in text:
-        return "; wrap it in a module whose forward takes the image alone"
-    if "channels" in text:
-        return "; wrap it in a module that makes its channels of a colour image"
-    if re.search(r"\bsizes?\b|shape|dimension|divisible|height|width", text):
-        return "; is another --size meant?"
-    return ""
-
-
-def model_dtype(module: nn.Module) -> tuple[torch.dtype, torch.device]:
-    """Return the type and device of a module's first floating-point parameter."""
-    for parameter in module.parameters():
-        if parameter.is_floating_point():
-            return parameter.dtype, parameter.device
-    return torch.float32, torch.device("cpu")
-
-
-def _generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def probe_input(module: nn.Module, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Return one random input (1, 3, height, width) of the module's type and device."""
-    dtype, device = model_dtype(module)
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, 3, *size, generator=generator).to(device, dtype)
 
 
 def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
