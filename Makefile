@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test slow lowest arithmetics portable check words bench clean
+.PHONY: help setup demo docs test slow lowest arithmetics portable check bench clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -54,13 +54,11 @@ arithmetics: setup ## all tests under other arithmetics than this processor's ow
 portable: setup ## the short form: quick tests that run networks, on the oldest instruction set
 	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/explain tests/training tests/analysis/faithfulness tests/analysis/interventions
 
-check: setup ## style, types, direction of imports
+check: setup ## style, types, direction of imports, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-words: setup ## where words stand that this project does not use
 	$(BIN)/python tools/check_words.py
 
 bench: setup ## speed as ratios to a bare forward, measured in one process

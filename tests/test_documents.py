@@ -24,7 +24,7 @@ MALFORMED = {
     "a text in one byte a letter": '{"größe": 1}'.encode("cp1252"),
     "half a mark of UTF-16": b"\xff\xfe{",
     "zeros": b"\0\0\0\0",
-    "a picture": b"\x89PNG\r\n\x1a\n\0\0",
+    "an image": b"\x89PNG\r\n\x1a\n\0\0",
 }
 
 

@@ -20,7 +20,7 @@ from xattn.runs import RunFolder
 THINGS = {
     "array": (np.zeros((2, 4, 4, 3), np.uint8), r"an ndarray of shape \(2, 4, 4, 3\)"),
     "tensor": (torch.zeros(3, 4, 4), r"a Tensor of shape \(3, 4, 4\)"),
-    "picture": (Image.new("RGB", (4, 4)), "an Image"),
+    "image": (Image.new("RGB", (4, 4)), "an Image"),
     "network": (nn.Linear(2, 2), "a Linear"),
     "number": (3.5, "a float"),
     "nothing": (None, "a NoneType"),

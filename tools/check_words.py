@@ -85,6 +85,12 @@ _SHARED = (
     r"\b(?:several|none) share\b",
 )
 
+# Names of columns, options and keys of files, which stay.
+_COLUMNS = (
+    r"trap[_-]share", "variance_share", "road_shares", "[\"'`]share[\"'`]", r"\.share\b",
+    r"\bshare: (?:float|fraction)",
+)  # fmt: skip
+
 WORDS = (
     # What captures and hooks do.
     Word("heard", "hooked, attention weights"),
@@ -103,9 +109,7 @@ WORDS = (
     Word("company", "the rest of the batch; correlation"),
     Word(r"sizes? of letters|letters of \d|letters, points", "text size, text"),
     # Data.
-    Word(
-        "shares?", "fraction", (*_SHARED, r"trap[_-]share", "variance_share", "[\"'`]share[\"'`]")
-    ),
+    Word("shares?", "fraction", (*_SHARED, *_COLUMNS)),
     Word("by lot", "at random"),
     Word("deal(?:t|s|ing)?", "split or assign at random", ("deal(?:s|t|ing)? with", "good deal")),
     Word("put(?:s|ting)? down", "write"),

@@ -3,7 +3,7 @@
     DETECTORS: Registry[Detector] = Registry("detector", package="xattn.features.detected")
 
     @detector("ruler", source="...")  # every kind has such a decorator, made of `register`
-    def ruler(picture): ...
+    def ruler(image): ...
 
     DETECTORS.find("rulr")  # UsageError: Unknown detector 'rulr'; did you mean 'ruler'?
 

@@ -81,7 +81,7 @@ def _grad_cams(name: str) -> dict[str, Callable[[], object]]:
 
     module, x, bare = _setup(name)
     layer = module.get_submodule(wrap(module, classes=["a", "b"]).target_layer)
-    peer = GradCAM(model=module, target_layers=[layer])
+    theirs = GradCAM(model=module, target_layers=[layer])
     captum = LayerGradCam(module, layer)
     targets = module(x).argmax(1)
     return {
@@ -89,7 +89,7 @@ def _grad_cams(name: str) -> dict[str, Callable[[], object]]:
         "xattn": _ours(module, x, "gradcam"),
         "xattn, five CAMs at once": _ours(module, x, *FIVE),
         "captum": lambda: captum.attribute(x, target=targets, relu_attributions=True),
-        "pytorch-grad-cam": lambda: peer(input_tensor=x, targets=None),
+        "pytorch-grad-cam": lambda: theirs(input_tensor=x, targets=None),
     }
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.benchmarks.harness import Ratio, Table, interleave
 from xattn.attribution.run.pipeline import explain
-from xattn.attribution.run.sources import Named, Picture, decode
+from xattn.attribution.run.sources import DecodedImage, Named, decode
 from xattn.images.decode import read_image
 from xattn.models import build, wrap
 from xattn.synthetic import synthesize
@@ -47,20 +47,20 @@ def decode_table(rounds: int = 7) -> Table:
             "full decode = 1",
             {"decode": _decode(large, rounds)},
             f"The file has {large.stat().st_size / 1e6:.1f} MB. Unpacking its codes cannot be left "
-            "out, so more megabytes for the same picture mean a larger ratio.",
+            "out, so more megabytes for the same image mean a larger ratio.",
         )
 
 
 def _photographs(folder: Path, n: int) -> list[Path]:
     """Write n JPEGs of 600 x 450 with the look of dermoscopy, 16 different ones over and over."""
     synthesize(folder / "generated", 16, size=(450, 600), seed=0, workers=2)
-    pictures = sorted((folder / "generated" / "images").iterdir())
+    images = sorted((folder / "generated" / "images").iterdir())
     place = folder / "photographs"
     place.mkdir()
     files = []
-    for i, picture in zip(range(n), itertools.cycle(pictures), strict=False):
+    for i, path in zip(range(n), itertools.cycle(images), strict=False):
         files.append(place / f"{i:04}.jpg")
-        Image.open(picture).convert("RGB").save(files[-1], quality=92)
+        Image.open(path).convert("RGB").save(files[-1], quality=92)
     return files
 
 
@@ -106,20 +106,20 @@ def _usual_script(module: torch.nn.Module, files: list[Path], out: Path) -> None
     cam = GradCAM(model=module, target_layers=[module.get_submodule("layer4")])
     for start in range(0, len(files), BATCH):
         some = files[start : start + BATCH]
-        pictures = torch.stack([resize(Image.open(path).convert("RGB")) for path in some])
-        maps = cam(input_tensor=normalise(pictures), targets=None)
-        for path, picture, values in zip(some, pictures, maps, strict=True):
-            drawn = show_cam_on_image(picture.permute(1, 2, 0).numpy(), values, use_rgb=True)
+        images = torch.stack([resize(Image.open(path).convert("RGB")) for path in some])
+        maps = cam(input_tensor=normalise(images), targets=None)
+        for path, image, values in zip(some, images, maps, strict=True):
+            drawn = show_cam_on_image(image.permute(1, 2, 0).numpy(), values, use_rgb=True)
             Image.fromarray(drawn).save(out / f"{path.stem}.png")
 
 
 def _enlarged(small: Path) -> Path:
-    """Write the same picture as a camera of 24 megapixels would, with the grain of its sensor."""
+    """Write the same image as a camera of 24 megapixels would, with the grain of its sensor."""
     large = small.with_name("large.jpg")
-    picture = np.asarray(Image.open(small).resize(LARGE, Image.Resampling.BICUBIC), np.float32)
+    image = np.asarray(Image.open(small).resize(LARGE, Image.Resampling.BICUBIC), np.float32)
     noise = np.random.default_rng(0).normal(0, 6, (LARGE[1], LARGE[0])).astype(np.float32)
     grain = cv2.GaussianBlur(noise, (0, 0), 1.0)  # neighbours share it after demosaicing
-    noisy = np.clip(picture + grain[..., None], 0, 255).astype(np.uint8)
+    noisy = np.clip(image + grain[..., None], 0, 255).astype(np.uint8)
     Image.fromarray(noisy).save(large, quality=92)
     return large
 
@@ -130,7 +130,7 @@ def _decode(large: Path, rounds: int) -> list[Ratio]:
     def ours(exact: bool) -> Callable[[], object]:
         def run() -> None:
             found = decode(Named("large", large, "large.jpg"), preprocessing, exact)
-            assert isinstance(found, Picture)
+            assert isinstance(found, DecodedImage)
 
         return run
 

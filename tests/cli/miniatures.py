@@ -43,7 +43,7 @@ def ids(n: int) -> list[str]:
     return [f"ISIC_{i:07d}" for i in range(n)]
 
 
-def picture(path: Path, number: int, label: int) -> np.ndarray:
+def image(path: Path, number: int, label: int) -> np.ndarray:
     """Write an image whose lesion is the brighter, the higher the label; return where it is."""
     rng = np.random.default_rng(number)
     rows, cols = np.mgrid[:HEIGHT, :WIDTH]
@@ -60,7 +60,7 @@ def draw(root: Path, mini: Miniature, labels: dict[str, str], masks: Path) -> No
     """Write the images, and beside the data set `masks/` of lesions and of dots in every third."""
     for i, (one, label) in enumerate(labels.items()):
         path = root / f"{mini.place(one, label)}.png"
-        lesion = picture(path, i, mini.classes.index(label))
+        lesion = image(path, i, mini.classes.index(label))
         dots = np.zeros_like(lesion)
         dots[10:14, 16:20] = i % 3 == 0
         for name, mask in (("segmentation", lesion), ("dots", dots)):

@@ -98,7 +98,7 @@ def test_every_command_and_each_of_its_options_stands_in_the_docs(words, command
     common = {"--plugin", "--quiet", "--json", "--debug", "--help"}  # told once, in docs/README.md
     options = {o for p in command.params for o in p.opts if o.startswith("--")} - common
     missing = {o for o in options if not re.search(rf"{re.escape(o)}\b", text)}
-    assert not missing, f"docs/{words[0]}.md does not speak of {sorted(missing)}"
+    assert not missing, f"docs/{words[0]}.md does not name {sorted(missing)}"
 
 
 @pytest.mark.parametrize("name", sorted(set(xattn.__all__) - {"__version__"}))

@@ -114,7 +114,7 @@ def test_the_page_says_the_same(folders):
 
 
 def words(page: Path) -> list[str]:
-    """Return what stands on a page, without pictures, hashes, times and the record at its end."""
+    """Return what stands on a page, without images, hashes, times and the record at its end."""
     text = page.read_text(encoding="utf-8")
     text = re.sub(r"<(script|style|svg)\b.*?</\1>|<pre\b.*?</pre>", " ", text, flags=re.DOTALL)
     text = html.unescape(re.sub(r"<[^>]+>", " ", text))

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 import xattn
-from xattn.attribution.run.sources import Named, Picture, decode
+from xattn.attribution.run.sources import DecodedImage, Named, decode
 from xattn.errors import ImageError, UsageError
 from xattn.images import Preprocessing, read_image
 from xattn.images.levels import LevelError, to_rgb
@@ -46,7 +46,7 @@ def test_a_file_an_image_and_an_array_give_one_input(tmp_path, kind, window):
     )
     image.save(tmp_path / "x.tiff")
     found = decode(Named("x", tmp_path / "x.tiff", "x.tiff"), pre)
-    assert isinstance(found, Picture)
+    assert isinstance(found, DecodedImage)
     expected = found.pixels
     given = [image] + ([np.asarray(image)] if image.mode in ("L", "I;16", "I") else [])
     for one in given:

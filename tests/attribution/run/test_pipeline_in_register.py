@@ -72,5 +72,5 @@ class TestRegister:
         for i in range(1, 8):
             assert rows["logit_benign"][i] == rows["logit_benign"][0]
             np.testing.assert_array_equal(maps[i], maps[0])
-        pictures = [p.read_bytes() for p in (run.path / "overlays/gradcam").iterdir()]
-        assert len(set(pictures)) == 1
+        images = [p.read_bytes() for p in (run.path / "overlays/gradcam").iterdir()]
+        assert len(set(images)) == 1

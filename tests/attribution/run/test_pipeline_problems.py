@@ -88,7 +88,7 @@ class TestBadFiles:
         for name in ("cmyk", "palette", "whole"):
             assert abs(rows[name] - rows["good"]) < 0.02
 
-    def test_keep_the_company_of_a_batch_as_it_is(self, tmp_path):
+    def test_leave_the_rest_of_the_batch_as_it_is(self, tmp_path):
         """Cut by files asked for: what fails does not draw others into its batch."""
         for name in "acdef":
             noise(tmp_path / "images" / f"{name}.png")
@@ -182,7 +182,7 @@ class TestNumbersThatAreNone:
         assert "NaN or infinity" in errors["error"][0]
         assert not (run.path / "overlays/gradcam/b.png").exists()
 
-    def test_a_map_without_a_picture_is_flagged_and_drawn_grey(self, tmp_path):
+    def test_a_map_that_cannot_be_drawn_is_flagged_and_drawn_grey(self, tmp_path):
         spot(tmp_path / "images" / "black.png", (48, 32), (0, 0, 0, 0))
         spot(tmp_path / "images" / "spot.png", (48, 32), (8, 8, 16, 16))
         spot(tmp_path / "images" / "white.png", (48, 32), (0, 0, 48, 32))

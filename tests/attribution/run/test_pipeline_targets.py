@@ -59,12 +59,12 @@ class TestTheTarget:
         assert list(run.predictions["label"].dropna().unique()) == CLASSES
 
     def test_annotations_give_labels_to_images_that_are_named(self, images, annotations):
-        noise(images / "stranger.png")
+        noise(images / "unlisted.png")
         run = explain(
             bright(), images, annotations=annotations, out=images.parent / "run", overlay="none"
         )
         assert len(run.predictions) == 8
-        assert run.predictions.set_index("image_id")["label"].isna().to_dict()["stranger"]
+        assert run.predictions.set_index("image_id")["label"].isna().to_dict()["unlisted"]
 
     def test_label_without_annotations_is_refused_before_anything_is_written(self, images):
         with pytest.raises(UsageError, match="annotations with labels for target 'label'"):

@@ -107,7 +107,7 @@ class TestASecondCall:
             explain(**{"model": model, "images": images, "out": out, **change()})
         assert tables(RunFolder.open(out)) == before
 
-    def test_counts_on_overlays_for_a_batch_is_done_only_with_its_pictures(
+    def test_counts_on_overlays_for_a_batch_is_done_only_with_its_overlays(
         self, images, monkeypatch
     ):
         out = images.parent / "run"

@@ -8,7 +8,14 @@ import pytest
 from PIL import Image
 
 from xattn.annotations.records import AnnotatedImage, Annotations
-from xattn.attribution.run.sources import Failure, Named, Picture, decode, list_images, name_images
+from xattn.attribution.run.sources import (
+    DecodedImage,
+    Failure,
+    Named,
+    decode,
+    list_images,
+    name_images,
+)
 from xattn.errors import Remark, UsageError, XattnError
 from xattn.images import ImageFile, Preprocessing
 
@@ -53,7 +60,7 @@ class TestDecoding:
     def test_gives_what_the_model_and_the_overlay_need(self, tmp_path):
         Image.new("RGB", (1024, 512), (9, 8, 7)).save(tmp_path / "a.png")
         found = decode(self.named(tmp_path / "a.png"), Preprocessing((32, 48)))
-        assert isinstance(found, Picture)
+        assert isinstance(found, DecodedImage)
         assert found.pixels.shape == (32, 48, 3)
         assert found.thumb.shape == (256, 512, 3)
         assert found.size == (1024, 512)

@@ -29,8 +29,8 @@ class Attending(Conv):
 
 def maps_of(model: Model, x: Tensor, layer: int = -1) -> Tensor:
     attended = model.attention_layers[layer]
-    heard = capture(model, x, gradients=False, attention=[attended]).attention
-    return attention_map(attended, heard[attended])
+    weights = capture(model, x, gradients=False, attention=[attended]).attention
+    return attention_map(attended, weights[attended])
 
 
 def unfused(net: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ NETS = {
 }
 
 
-def heard(model: Model, n: int = 2) -> dict[AttentionLayer, Weights]:
+def weights_of(model: Model, n: int = 2) -> dict[AttentionLayer, Weights]:
     x = torch.randn(n, 3, *model.preprocessing.size)
     return capture(model, x, gradients=False, attention=model.attention_layers).attention
 
@@ -93,7 +93,7 @@ class TestEveryForm:
         assert len(model.attention_layers) == expected
 
     def test_says_the_same_by_rows_received_and_as_a_matrix(self, name):
-        for layer, weights in heard(NETS[name]()).items():
+        for layer, weights in weights_of(NETS[name]()).items():
             dense = weights.dense()
             assert dense.shape == (2, layer.heads, weights.positions, weights.positions)
             assert weights.positions == layer.prefix + layer.grid[0] * layer.grid[1]
@@ -103,7 +103,7 @@ class TestEveryForm:
             torch.testing.assert_close(weights.received(), dense.mean(2))
 
     def test_gives_every_position_a_sum_of_1_but_for_padding(self, name):
-        for weights in heard(NETS[name]()).values():
+        for weights in weights_of(NETS[name]()).values():
             sums = weights.dense().sum(-1)
             if name.startswith("padded"):
                 assert (sums <= 1 + 1e-6).all()
@@ -111,7 +111,7 @@ class TestEveryForm:
                 torch.testing.assert_close(sums, torch.ones_like(sums))
 
     def test_maps_conserve_mass(self, name):
-        for layer, weights in heard(NETS[name]()).items():
+        for layer, weights in weights_of(NETS[name]()).items():
             dense = weights.dense()
             rows = dense[:, :, list(layer.readout)] if layer.readout else dense
             expected = rows[..., layer.prefix :].sum(-1).mean((1, 2))
@@ -120,7 +120,7 @@ class TestEveryForm:
             torch.testing.assert_close(maps.sum((1, 2)), expected)
 
     def test_map_of_a_query_is_its_row(self, name):
-        for layer, weights in heard(NETS[name]()).items():
+        for layer, weights in weights_of(NETS[name]()).items():
             row, column = layer.grid[0] - 1, 1
             found = attention_map(layer, weights, query=(row, column))
             position = layer.prefix + row * layer.grid[1] + column
@@ -128,7 +128,7 @@ class TestEveryForm:
             torch.testing.assert_close(found.flatten(1), expected)
 
     def test_maps_by_head_average_to_the_map(self, name):
-        for layer, weights in heard(NETS[name]()).items():
+        for layer, weights in weights_of(NETS[name]()).items():
             for query in (None, (0, 0)):
                 by_head = attention_map(layer, weights, query=query, by_head=True)
                 assert by_head.shape == (2, layer.heads, *layer.grid)
@@ -138,7 +138,7 @@ class TestEveryForm:
     @pytest.mark.parametrize("query", [(-1, 0), (0, -1), (99, 0), (0, 99)])
     def test_a_query_off_the_grid_is_refused(self, name, query):
         model = NETS[name]()
-        (layer, weights), *_ = heard(model, 1).items()
+        (layer, weights), *_ = weights_of(model, 1).items()
         with pytest.raises(UsageError, match=f"Expected a query on the .* grid of '{layer.name}'"):
             attention_map(layer, weights, query=query)
 

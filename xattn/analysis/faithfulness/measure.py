@@ -23,7 +23,7 @@ from xattn.analysis.settings import FaithfulnessSettings
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
-from xattn.attribution.run.sources import Failure, Named, Picture, decode
+from xattn.attribution.run.sources import DecodedImage, Failure, Named, decode
 from xattn.errors import RunError
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
@@ -171,12 +171,12 @@ def _read(
     reading = partial(
         decode, preprocessing=run.preprocessing, exact=bool(run.settings.get("exact"))
     )
-    decoded: list[Picture | Failure] = list(prefetch(reading, named, workers))
-    good = [i for i, one in enumerate(decoded) if isinstance(one, Picture)]
+    decoded: list[DecodedImage | Failure] = list(prefetch(reading, named, workers))
+    good = [i for i, one in enumerate(decoded) if isinstance(one, DecodedImage)]
     if not good:
         raise RunError(f"Expected the images of {run.path} where they were, but none can be read")
     kept = rows[good]
-    pixels = np.stack([p.pixels for p in decoded if isinstance(p, Picture)])
+    pixels = np.stack([p.pixels for p in decoded if isinstance(p, DecodedImage)])
     maps = {m: torch.from_numpy(run.maps(m)[kept].astype(np.float64)) for m in run.methods}
     cells = {m: run.cells(m) for m in run.methods}
     return kept, ScoredImages(tuple(ids[i] for i in good), torch.from_numpy(pixels), maps, cells)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from xattn.attribution.attribute import attribute_each
 from xattn.attribution.run.plan import Plan
-from xattn.attribution.run.sources import Failure, Picture
+from xattn.attribution.run.sources import DecodedImage, Failure
 from xattn.attribution.targets import Target
 from xattn.errors import MethodError
 from xattn.images.cells import Cells
@@ -41,7 +41,7 @@ class Batch:
 
 
 class Worker:
-    """Explains batches of pictures for one run."""
+    """Explains batches of images for one run."""
 
     def __init__(
         self,
@@ -66,14 +66,14 @@ class Worker:
             for folder in self.folders.values():
                 folder.mkdir(parents=True, exist_ok=True)
 
-    def run(self, pictures: list[Picture | Failure], painters: ThreadPoolExecutor) -> Batch:
+    def run(self, images: list[DecodedImage | Failure], painters: ThreadPoolExecutor) -> Batch:
         """Explain what could be decoded; overlays are handed to the painters."""
-        errors = [p.to_row() for p in pictures if isinstance(p, Failure)]
-        good = [p for p in pictures if isinstance(p, Picture)]
+        errors = [p.to_row() for p in images if isinstance(p, Failure)]
+        good = [p for p in images if isinstance(p, DecodedImage)]
         if not good:
             if self.check is not None:
                 self.check([], errors)
-            return Batch([], {}, errors, [], len(pictures))
+            return Batch([], {}, errors, [], len(images))
         logits, maps, explained = self._forward(good)
         finite = np.asarray(np.isfinite(logits).all(axis=1))
         errors += [
@@ -87,22 +87,22 @@ class Worker:
         if self.check is not None:
             self.check(rows, errors)
         paintings = [
-            painters.submit(self._paint, picture, name, values[i])
-            for i, picture in enumerate(kept)
+            painters.submit(self._paint, image, name, values[i])
+            for i, image in enumerate(kept)
             for name, values in maps.items()
             if self.ending
         ]
-        return Batch(rows, maps, errors, paintings, len(pictures))
+        return Batch(rows, maps, errors, paintings, len(images))
 
     def _forward(
-        self, pictures: list[Picture]
+        self, images: list[DecodedImage]
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]], NDArray[np.int64]]:
         """Return logits (n, classes), the maps, and the explained classes (targets, n)."""
-        pixels = torch.from_numpy(np.stack([p.pixels for p in pictures]))
+        pixels = torch.from_numpy(np.stack([p.pixels for p in images]))
         if self.model.device.type == "cuda":
             pixels = pixels.pin_memory()  # so that the copy need not wait for the one before
         batch = self.model.normalise(pixels.to(self.model.device, non_blocking=True))
-        targets = [self._wanted(target, pictures) for target in self.plan.targets]
+        targets = [self._wanted(target, images) for target in self.plan.targets]
         captured, found = attribute_each(self.model, batch, self.plan.jobs, targets)
         maps = {name: m.to("cpu", torch.float32).numpy() for name, m in found.items()}
         self._require_on_grid(maps)
@@ -118,13 +118,13 @@ class Worker:
                     f"got {h} x {w}; its map_layer must name another layer"
                 )
 
-    def _wanted(self, target: Target, pictures: list[Picture]) -> torch.Tensor:
-        wanted = [target.rule(p.named.id) for p in pictures]
+    def _wanted(self, target: Target, images: list[DecodedImage]) -> torch.Tensor:
+        wanted = [target.rule(p.named.id) for p in images]
         return torch.tensor([-1 if w is None else w for w in wanted], device=self.model.device)
 
     def _rows(
         self,
-        pictures: list[Picture],
+        images: list[DecodedImage],
         logits: NDArray[np.float64],
         explained: NDArray[np.int64],
         maps: dict[str, NDArray[np.float32]],
@@ -133,21 +133,21 @@ class Worker:
         outputs = self.model.outputs
         probabilities = outputs.probabilities(torch.from_numpy(logits)).numpy()
         rows = []
-        for i, picture in enumerate(pictures):
+        for i, image in enumerate(images):
             row: dict[str, Any] = {
-                "image_id": picture.named.id,
-                "file": picture.named.file,
-                "width": picture.size[0],
-                "height": picture.size[1],
-                "label": self.labels.get(picture.named.id),
+                "image_id": image.named.id,
+                "file": image.named.file,
+                "width": image.size[0],
+                "height": image.size[1],
+                "label": self.labels.get(image.named.id),
                 "predicted": classes[int(logits[i].argmax())] if outputs.exclusive else None,
             }
             row |= {f"logit_{c}": float(v) for c, v in zip(classes, logits[i], strict=True)}
             row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}
             row["explained"] = classes[int(explained[0, i])]
-            row["converted"] = picture.note
+            row["converted"] = image.note
             if self.member.known:
-                row["split"] = str(self.member.splits.get(picture.named.id, ""))
+                row["split"] = str(self.member.splits.get(image.named.id, ""))
             row |= {
                 target.stored("explained"): classes[int(explained[j, i])]
                 for j, target in enumerate(self.plan.targets)
@@ -157,7 +157,7 @@ class Worker:
             rows.append(row)
         return rows
 
-    def _paint(self, picture: Picture, method: str, values: NDArray[np.float32]) -> None:
-        view = self.model.preprocessing.view(*picture.size)
-        drawn = draw_overlay(picture.thumb, values, self.places[method], view, picture.size)
-        write_image(self.folders[method] / f"{picture.named.id}{self.ending}", drawn)
+    def _paint(self, image: DecodedImage, method: str, values: NDArray[np.float32]) -> None:
+        view = self.model.preprocessing.view(*image.size)
+        drawn = draw_overlay(image.thumb, values, self.places[method], view, image.size)
+        write_image(self.folders[method] / f"{image.named.id}{self.ending}", drawn)

@@ -29,9 +29,9 @@ from xattn.attribution.run.settings import (
     Overlay,
 )
 from xattn.attribution.run.sources import (
+    DecodedImage,
     Failure,
     Named,
-    Picture,
     Source,
     decode,
     list_images,
@@ -222,7 +222,7 @@ def run_explain(
 
 def _read(
     stamps: dict[str, Stamp], one: Named, *, preprocessing: Preprocessing, exact: bool
-) -> Picture | Failure:
+) -> DecodedImage | Failure:
     """Decode an image, and record what its file was."""
     if not one.problem:
         with suppress(OSError):  # decoding says what is wrong with it
@@ -281,20 +281,22 @@ def _read_annotations(annotations: Annotations | str | Path | None) -> Annotatio
     return read_annotations(annotations)
 
 
-def _batched(pictures: Iterable[Picture | Failure], size: int) -> Iterator[list[Picture | Failure]]:
+def _batched(
+    images: Iterable[DecodedImage | Failure], size: int
+) -> Iterator[list[DecodedImage | Failure]]:
     """Cut by files asked for, not by files that worked: a batch keeps its members on a retry."""
-    iterator = iter(pictures)
+    iterator = iter(images)
     while batch := list(itertools.islice(iterator, size)):
         yield batch
 
 
 def _committed_later(
-    worker: Worker, batches: Iterable[list[Picture | Failure]], painters: ThreadPoolExecutor
+    worker: Worker, batches: Iterable[list[DecodedImage | Failure]], painters: ThreadPoolExecutor
 ) -> Iterator[Batch]:
-    """Yield each batch once its pictures are written, while the model is at the next one."""
+    """Yield each batch once its overlays are written, while the model is at the next one."""
     waiting: Batch | None = None
-    for pictures in batches:
-        batch = worker.run(pictures, painters)
+    for images in batches:
+        batch = worker.run(images, painters)
         if waiting is not None:
             yield _painted(waiting)
         waiting = batch

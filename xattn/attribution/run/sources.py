@@ -36,7 +36,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded image on its way to the model.
 
     Attributes:
@@ -148,7 +148,9 @@ def name_images(files: Sequence[ImageFile], out: Path, taken: Mapping[str, str])
         yield Named(printable(image.id), image.path, file, problem)
 
 
-def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> Picture | Failure:
+def decode(
+    named: Named, preprocessing: Preprocessing, exact: bool = False
+) -> DecodedImage | Failure:
     """Read one image as the model and the overlay need it; runs in a worker thread.
 
     Args:
@@ -160,8 +162,8 @@ def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> P
         return Failure(named, "find", named.problem)
 
     def enough(width: int, height: int) -> tuple[int, int]:
-        model, picture = preprocessing.enough(width, height), thumbnail_size(width, height)
-        return max(model[0], picture[0]), max(model[1], picture[1])
+        model, shown = preprocessing.enough(width, height), thumbnail_size(width, height)
+        return max(model[0], shown[0]), max(model[1], shown[1])
 
     try:
         decoded = read_image(
@@ -173,4 +175,4 @@ def decode(named: Named, preprocessing: Preprocessing, exact: bool = False) -> P
         return Failure(named, "decode", str(err))
     except (MemoryError, OSError, ValueError, cv2.error) as err:
         return Failure(named, "decode", f"Expected to scale {named.path}, but: {one_line(err)}")
-    return Picture(named, pixels, thumb, decoded.size, decoded.note)
+    return DecodedImage(named, pixels, thumb, decoded.size, decoded.note)

@@ -50,9 +50,9 @@ def importances(
     found = []
     for key, values in columns.items():
         parts = _parts(values)
-        share = float(_between(ranks[None], parts)[0])
+        fraction = float(_between(ranks[None], parts)[0])
         chance = float(np.quantile(_between(shuffled, parts), LEVEL))
-        found.append(Importance(key, share, chance))
+        found.append(Importance(key, fraction, chance))
     return sorted(found, key=lambda one: -one.share)
 
 
