@@ -24,8 +24,9 @@ EXAMPLES = examples()
 
 
 @pytest.fixture
-def plugin(tmp_path):
+def plugin(tmp_path, monkeypatch):
     """Return a function that loads an example by its file's name; what it registered goes again."""
+    monkeypatch.setattr(plugins, "_files", [])
     known = {kind: set(registry) for kind, registry in registries().items()}
 
     def load(name: str) -> None:
@@ -157,7 +158,7 @@ for command in (
     "synthesize --out data --n 32 --size 96x128",
     "explain --ckpt model.pt --images data/images --method activation-norm --out run",
     f"feature-usage --run run --annotations {known} --detect --interventions 6 "
-    "--permutations 99 --bootstrap 99",
+    "--permutations 99 --bootstrap 99 --decision median",
     "report run",
     "figures run --only confidence",
     "annotations build named --layout label-in-name --out named.json",
@@ -224,6 +225,7 @@ class TestDroppedIn:
         for table, column, names in (
             ("feature_usage", "feature", ("redness", "glare.detected")),
             ("interventions", "intervention", ("blur",)),
+            ("feature_usage", "test", ("median(value)",)),
             ("alignment", "method", ("activation-norm",)),
         ):
             with (tree / "run" / f"{table}.csv").open(encoding="utf-8", newline="") as file:

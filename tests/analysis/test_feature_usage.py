@@ -97,6 +97,14 @@ def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path)
 
 
 @pytest.mark.slow
+def test_an_unknown_decision_is_refused_before_anything_is_measured(planted):
+    with pytest.raises(UsageError, match="Unknown decision 'majorty'; did you mean 'majority'"):
+        feature_usage(
+            planted.run, planted.annotations, decision="majorty",
+            progress=lambda *_: pytest.fail("it was measured"),
+        )  # fmt: skip
+
+
 def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):
     run = plant(tmp_path, 120)
     found = feature_usage(run.run, run.annotations, decision="majority", cross_check=True, **QUICK)[

@@ -124,6 +124,7 @@ def feature_usage(
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     require_exclusive(folder, "`xattn feature-usage`")
+    decided = find_decision(chosen.decision)
     spoken = Positive.of(folder.classes, names(chosen.positive))
     known = _read(annotations)
     own, threads = chosen.more_features, _threads(chosen.workers)
@@ -150,7 +151,6 @@ def feature_usage(
     with clock("alignment"):
         tables = {"alignment": alignment_table(scored, features, folder.classes, **chosen.testing)}
     with clock("feature_usage"):
-        decided = find_decision(chosen.decision)
         battery = {"decision": decided.name, "cross_check": chosen.cross_check}
         tables["feature_usage"] = _usage(folder, features, spoken, {**chosen.testing, **battery})
     with clock("interventions"):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.feature_usage import presentable
@@ -132,6 +133,7 @@ def usage_over_training(
         seed=seed, positive=positive, decision=decision, computed=computed, detect=detect,
         more_features=more_features, exclude=exclude, batch_size=batch_size, workers=workers,
     )  # fmt: skip
+    find_decision(chosen.decision)  # refused before the first checkpoint is explained
     out, load = Path(out), load or load_checkpoint
     known = _read(annotations)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")

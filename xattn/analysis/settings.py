@@ -34,8 +34,8 @@ class DependenceSettings(Settings):
         None, "--positive", several=True, metavar="NAME", help=POSITIVE
     )
     decision: str = setting(
-        "min-p", "--decision", choices=("min-p", "majority"),
-        help="How the statistics of the dependence test decide together.",
+        "min-p", "--decision", metavar="RULE",
+        help="How the statistics decide: min-p, majority, or one by its name alone.",
     )  # fmt: skip
     computed: bool = setting(
         True, "--no-computed", kind="switch",

@@ -179,6 +179,13 @@ def test_the_result_is_frozen():
         result.p_value = 0.0
 
 
+def test_a_statistic_decides_alone_by_its_name():
+    alone = usage_test(RULER, SCORE + RULER, LABEL, decision="rank", **QUICK)
+    named = usage_test(RULER, SCORE + RULER, LABEL, tests=("rank",), **QUICK)
+    assert alone.test == named.test
+    assert alone.p_value == named.p_value
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="did you mean 'majority'"):
         usage_test(RULER, SCORE, LABEL, decision="majorty")
