@@ -108,3 +108,9 @@ def test_several_tests_get_a_column_each():
     )
     assert {"p_rank", "p_dcor"} <= set(wide.columns)
     assert wide["test"].iloc[0] == "min-p(presence)"
+
+
+def test_a_statistic_that_decides_alone_is_adjusted_by_the_permutations():
+    table = usage_table(FEATURES, SCORE, LABEL, decision="rank", permutations=199, bootstrap=0)
+    assert table.attrs["adjusted"] == "Westfall-Young"
+    assert table.set_index("feature")["used"]["ruler"]

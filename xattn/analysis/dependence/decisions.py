@@ -41,16 +41,20 @@ class Decision:
         name: what users call it.
         tests: the statistics it takes by default.
         combine: (1 + P, statistics) -> p-value of each row, (1 + P,).
+        exact: whether its p-values are exact, so that permutations can adjust them over features.
     """
 
     name: str
     tests: tuple[str, ...]
     combine: Callable[[Floats], Floats]
+    exact: bool = True
 
 
 DECISIONS: dict[str, Decision] = {
     "min-p": Decision("min-p", ("rank", "dcor", "hsic"), minimum_p),
-    "majority": Decision("majority", ("hsic", "random-feature", "nearest-neighbour"), majority_p),
+    "majority": Decision(
+        "majority", ("hsic", "random-feature", "nearest-neighbour"), majority_p, exact=False
+    ),
 }
 
 

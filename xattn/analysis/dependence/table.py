@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.kci import kci_p_values
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.result import UsageResult
@@ -86,7 +87,7 @@ def usage_table(
         seed=seed,
     )
     table = pd.DataFrame([r.to_row() for r in results])
-    shared = decision == "min-p" and early_stopping is None
+    shared = find_decision(decision).exact and early_stopping is None
     adjusted = {
         "p_adjusted": _together(results) if shared else holm(table["p_value"]),
         "p_holm": holm(table["p_value"]),

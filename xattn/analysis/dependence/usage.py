@@ -54,7 +54,8 @@ def usage_test(
         groups: (n,) lesion, patient or slide, whose images are not independent.
         tests: names of statistics; default those of the decision.
         decision: how several statistics decide: "min-p" (their least p-value, exact on shared
-            permutations: nothing more is to be corrected for having tried several) or "majority".
+            permutations: nothing more is to be corrected for having tried several) or "majority";
+            or the name of the statistic that decides alone.
         permutations: number drawn; the p-value is at least 1 / (1 + permutations).
         early_stopping: stop drawing when so many permutations have reached the statistic (Besag
             and Clifford 1991): as exact, quicker where there is nothing. For one statistic only.
