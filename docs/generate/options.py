@@ -20,6 +20,19 @@ DOCS = Path(__file__).parents[1]
 COMMON = {"plugins", "quiet", "as_json", "debug"}
 """What every command takes, described once in docs/README.md."""
 
+ARGUMENTS = {
+    "annotations build": "Folder of the data set.",
+    "annotations check": "The annotation file.",
+    "annotations split": "The annotation file.",
+    "compare": "Folders of `xattn train` or `xattn evaluate`, one a seed; `NAME=FOLDER` names one.",
+    "figures": "Folders of runs, comparisons or searches; default the last run here.",
+    "models": "Architectures; default those of the study.",
+    "report": "Run folders, side by side; default the last one here.",
+    "search": "A TOML file with a [search] table.",
+    "train": "A TOML file, the recipe.",
+}
+"""What each command's argument is; click has no help for arguments."""
+
 MARKED = re.compile(
     r"(<!-- options: xattn ([a-z -]+) -->\n)(.*?)(<!-- end of options -->)", re.DOTALL
 )
@@ -44,7 +57,7 @@ def table(words: str) -> str:
     lines = ["| option | default | |", "|---|---|---|"]
     for parameter in command.params:
         if parameter.name not in COMMON and not getattr(parameter, "hidden", False):
-            cells = (_names(parameter), _default(parameter), _help(parameter))
+            cells = (_names(parameter), _default(parameter), _help(parameter, words))
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -80,8 +93,10 @@ def _default(parameter: click.Parameter) -> str:
     return f"`{value}`" if shown and not callable(value) else ""
 
 
-def _help(parameter: click.Parameter) -> str:
-    text = Text.from_markup(getattr(parameter, "help", None) or "").plain
+def _help(parameter: click.Parameter, words: str) -> str:
+    if isinstance(parameter, click.Argument):
+        return ARGUMENTS[words]
+    text = Text.from_markup(parameter.help or "").plain
     return _cell(" ".join(text.split()))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -86,19 +85,6 @@ def test_every_command_has_help_for_itself_and_answers_it(words, command, capsys
     assert command.help, words
     assert xattn.cli.main([*words, "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "command"), commands(), ids=lambda x: " ".join(x) if isinstance(x, tuple) else ""
-)
-def test_every_command_and_each_of_its_options_stands_in_the_docs(words, command) -> None:
-    page = ROOT / "docs" / f"{words[0]}.md"
-    assert page.is_file(), f"docs/{words[0]}.md is missing"
-    text = page.read_text(encoding="utf-8")
-    common = {"--plugin", "--quiet", "--json", "--debug", "--help"}  # told once, in docs/README.md
-    options = {o for p in command.params for o in p.opts if o.startswith("--")} - common
-    missing = {o for o in options if not re.search(rf"{re.escape(o)}\b", text)}
-    assert not missing, f"docs/{words[0]}.md does not name {sorted(missing)}"
 
 
 @pytest.mark.parametrize("name", sorted(set(xattn.__all__) - {"__version__"}))

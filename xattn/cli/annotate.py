@@ -20,7 +20,13 @@ def command() -> None:
 @click.argument("folder", type=PLACE, required=False)
 @click.option("--layout", help="Folder layout; detected automatically if omitted.")
 @click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
-@click.option("--out", type=FILE, default=Path("isic_attributes.json"), show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("isic_attributes.json"),
+    show_default=True,
+    help="The annotation file to write.",
+)
 @click.option(
     "--lesion-masks", metavar="DIR", help="Folder of lesion masks, or a pattern: DIR/{id}_seg.png."
 )
@@ -121,7 +127,13 @@ def check(file: Path, no_headers: bool, quiet: bool, as_json: bool, debug: bool)
 
 @command.command()
 @click.argument("file", type=FILE)
-@click.option("--out", type=FILE, default=Path("splits.csv"), show_default=True)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("splits.csv"),
+    show_default=True,
+    help="The table of splits to write.",
+)
 @click.option("--images", type=PLACE, help="Only the images found here, by id.")
 @click.option("--val", type=float, help="Fraction of validation images; default 0.15.")
 @click.option("--test", type=float, help="Fraction of in-distribution test images; default 0.15.")

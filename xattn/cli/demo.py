@@ -12,9 +12,17 @@ from xattn.cli.value_types import PLACE
 
 
 @click.command("demo")
-@click.option("--out", type=PLACE, default=Path("xattn-demo"), show_default=True)
+@click.option(
+    "--out",
+    type=PLACE,
+    default=Path("xattn-demo"),
+    show_default=True,
+    help="Folder for data, model and run; an interrupted demo starts over in a new one.",
+)
 @click.option("--n", type=click.IntRange(60), default=400, show_default=True, help="Images.")
-@click.option("--epochs", type=click.IntRange(1), default=8, show_default=True)
+@click.option(
+    "--epochs", type=click.IntRange(1), default=8, show_default=True, help="Of the training."
+)
 @seed_option
 @common
 def command(

@@ -25,7 +25,9 @@ _MOST_CLASSES = 12
 @checkpoint_option(required=True)
 @options_of(EvaluateInputs)
 @options_of(EvaluateSettings, without=("batch_size", "workers"))
-@click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
+@click.option(
+    "--out", type=PLACE, default=Path("xattn-run"), show_default=True, help="The run folder."
+)
 @options_of(LoadSettings)
 @options_of(EvaluateSettings, only=("batch_size", "workers"))
 @strict_option

@@ -20,7 +20,9 @@ from xattn.settings.load import LoadSettings
 @checkpoint_option(required=True)
 @options_of(ExplainInputs)
 @options_of(ExplainSettings, without=("batch_size", "workers"))
-@click.option("--out", type=PLACE, default=Path("xattn-run"), show_default=True)
+@click.option(
+    "--out", type=PLACE, default=Path("xattn-run"), show_default=True, help="The run folder."
+)
 @click.option("--evaluate", is_flag=True, help="Measure whether the maps are faithful; slow.")
 @options_of(FaithfulnessSettings)
 @options_of(LoadSettings)

@@ -65,7 +65,9 @@ device_option = click.option(
     show_default=True,
     help="Where to compute.",
 )
-seed_option = click.option("--seed", type=int, default=0, show_default=True)
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, help="Same seed, same results."
+)
 strict_option = click.option(
     "--strict",
     is_flag=True,

@@ -13,8 +13,14 @@ from xattn.cli.value_types import PLACE, Named, Size
 
 @click.command("synthesize")
 @click.option("--out", type=PLACE, required=True, help="Folder for images, masks and annotations.")
-@click.option("--n", type=click.IntRange(1), default=200, show_default=True)
-@click.option("--size", type=Size(), default="192x256", show_default=True)
+@click.option("--n", type=click.IntRange(1), default=200, show_default=True, help="Images.")
+@click.option(
+    "--size",
+    type=Size(),
+    default="192x256",
+    show_default=True,
+    help="Height and width in pixels, each at least 64.",
+)
 @click.option("--effect", "effects", type=Named(), multiple=True, help="Log odds ratio by label.")
 @click.option(
     "--prevalence", "prevalences", type=Named(), multiple=True, help="Fraction of images."
@@ -33,7 +39,13 @@ from xattn.cli.value_types import PLACE, Named, Size
     show_default=True,
     help="Fraction of lesions with two images.",
 )
-@click.option("--workers", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Threads; they change no byte.",
+)
 @seed_option
 @common
 def command(
