@@ -76,7 +76,7 @@ def test_compactness_of_a_star_is_that_of_its_curve():
 @given(turn=st.floats(0, 360), x=st.floats(-8, 8), y=st.floats(-8, 8))
 def test_turning_and_moving_a_lesion_changes_no_shape(turn, x, y):
     still, moved = on_skin(comma()), on_skin(comma(turn=turn, shift=(x, y)))
-    for measure, tolerance in zip(SHAPE, (0.015, 0.015, 0.05, 0.008), strict=True):
+    for measure, tolerance in zip(SHAPE, (0.015, 0.015, 0.08, 0.008), strict=True):
         assert measure(moved) == pytest.approx(measure(still), abs=tolerance), measure.__name__
 
 
