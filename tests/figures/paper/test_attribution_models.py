@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import zarr
@@ -44,6 +46,17 @@ def test_each_image_has_a_row_of_each_model_and_a_column_of_each_method(runs):
     assert said.count("no such maps") == len(images)  # the first has no attention
     assert overhang(fig) < 0.2
     assert fig.get_figheight() * 25.4 < 240
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_run_without_maps_has_no_row(runs, tmp_path, at):
+    bare = named_run(tmp_path, "evaluated", n=12, methods=("gradcam",)).path
+    record = json.loads((bare / "run.json").read_text())
+    (bare / "run.json").write_text(json.dumps({**record, "methods": []}))
+    among = [*runs[:at], RunFolder.open(bare), *runs[at:]]
+    assert words(drawn(draw_attribution_models, among)) == words(
+        drawn(draw_attribution_models, runs)
+    )
 
 
 def test_every_row_shows_the_map_of_its_own_model_and_image(runs, tmp_path):

@@ -51,16 +51,20 @@ _HEADING_MM = 4.6
 def draw_attribution_models(runs: Sequence[RunFolder]) -> Figure:
     """Draw a group of rows per image that all runs have, chosen by the first run's predictions.
 
+    Runs without a map, as `xattn evaluate` leaves them, have no row.
+
     Raises:
         RunError: there are more models than a page holds.
         UsageError: one run is named twice.
         NothingToDrawError: no run has maps, or the runs have no image in common.
     """
+    explained = [run for run in runs if run.methods]
+    if not explained:
+        raise NothingToDrawError(f"Expected maps in {runs[0].path}, but got predictions alone")
+    runs = explained
     if len(runs) > MOST_ROWS:
         raise RunError(f"Expected at most {MOST_ROWS} runs as rows, but got {len(runs)}")
     methods = list(dict.fromkeys(method for run in runs for method in run.methods))
-    if not methods:
-        raise NothingToDrawError(f"Expected maps in {runs[0].path}, but got predictions alone")
     names = run_names(list(runs))
     sources = [RunSources(run) for run in runs]
     rows = [_rows(run) for run in runs]
