@@ -128,6 +128,17 @@ class TestAPluginFile:
         assert plugins.load_file(file) == plugins.load_file(file)  # once
         assert things(package)["mine"] == 9
 
+    def test_does_not_take_the_place_of_another_of_its_name(self, tmp_path, package):
+        files = [tmp_path / lab / "mine.py" for lab in ("one", "other", "third")]
+        for value, (file, name) in enumerate(zip(files, ["a", "b", "a"], strict=True)):
+            file.parent.mkdir()
+            file.write_text(MODULE.format(package=package.name, name=name, value=value))
+        for file in files[:2]:
+            plugins.load_file(file)
+        assert [things(package)[name] for name in "ab"] == [0, 1]
+        with pytest.raises(UsageError, match="Expected a name that no other thing has, but got"):
+            plugins.load_file(files[2])
+
     @pytest.mark.parametrize(
         ("text", "words"),
         [
@@ -161,7 +172,7 @@ def test_an_installed_plugin_that_cannot_be_imported_is_named(monkeypatch):
         def load(self):
             raise ImportError("no my_lab")
 
-    monkeypatch.setattr(plugins, "_installed", [])
+    monkeypatch.setattr(plugins, "_installed", None)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [Broken()])
     for _ in range(2):  # who asks again is told again
         with pytest.raises(UsageError, match=r"plugin 'my_lab' .* no my_lab"):

@@ -10,7 +10,9 @@ A single file is named on the command line: `xattn --plugin my_method.py explain
 
 from __future__ import annotations
 
+import os
 import sys
+from hashlib import sha256
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,7 +21,8 @@ from xattn.errors import UsageError, XattnError, one_line
 
 GROUP = "xattn.plugins"
 
-_installed: list[str] = []
+_installed: list[str] | None = None
+"""Names of the plugins of installed packages, once they are loaded."""
 _files: list[Path] = []
 
 
@@ -29,14 +32,15 @@ def load_installed() -> list[str]:
     Raises:
         UsageError: one of them cannot be imported.
     """
-    if not _installed:
+    global _installed
+    if _installed is None:
         found = entry_points(group=GROUP)
-        _installed.extend(one.name for one in found)
+        _installed = [one.name for one in found]  # before: they look at registries, too
         try:
             for one in found:
                 _load(one)
         except BaseException:
-            _installed.clear()  # who asks again is told again
+            _installed = None  # who asks again is told again
             raise
     return list(_installed)
 
@@ -67,11 +71,12 @@ def load_file(path: str | Path) -> str:
     path = Path(path)
     if not path.is_file():
         raise UsageError(f"Expected a Python file at {path}, but got nothing there")
-    name = f"xattn_plugin_{path.stem}"
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(path.resolve()):
+    file = path.resolve()
+    # Two files of one name are two plugins: neither may take the other's place.
+    name = f"xattn_plugin_{path.stem}_{sha256(os.fsencode(file)).hexdigest()[:8]}"
+    if name in sys.modules:
         return name
-    spec = spec_from_file_location(name, path.resolve())
+    spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise UsageError(f"Expected a Python file, ending in .py, but got {path}")
     module = module_from_spec(spec)
@@ -86,5 +91,5 @@ def load_file(path: str | Path) -> str:
             f"Expected {path} to be a plugin that can be imported, but got "
             f"{type(err).__name__}: {one_line(err)}"
         ) from err
-    _files.append(path.resolve())
+    _files.append(file)
     return name

@@ -207,10 +207,10 @@ class ActivationPower(Method):
 def one_file(tmp_path: Path):
     path = tmp_path / "activation_power.py"
     path.write_text(ONE_FILE)
-    load_file(path)
+    module = load_file(path)
     yield path
     del METHODS["activation-power"]
-    sys.modules.pop("xattn_plugin_activation_power")
+    del sys.modules[module]
 
 
 def test_a_method_in_one_file_of_ones_own_is_used_like_every_other(one_file, capsys):

@@ -107,13 +107,13 @@ class TestOneLogit:
 
 
 class TestProbabilities:
-    @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-    @pytest.mark.parametrize("outputs", [2, 3])
+    @pytest.mark.parametrize(
+        ("end", "outputs"),
+        [(end, n) for end in ENDS for n in (2, 3) if (end, n) != ("p and 1 - p", 3)],
+    )
     def test_of_classes_are_recognised_and_kept(self, end, outputs):
-        model, x = of(end, outputs), batch()
+        model, x = of(ENDS[end], outputs), batch()
         given = model.module(x)
-        if given.shape[1] != outputs:
-            pytest.skip("an end for two classes")
         assert model.outputs.kind == "probabilities"
         assert model.outputs.exclusive
         torch.testing.assert_close(model.probabilities(x).float(), given, atol=1e-6, rtol=1e-5)
