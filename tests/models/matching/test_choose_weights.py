@@ -87,6 +87,10 @@ class TestAveragedWeights:
             load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES, weights="ema")
 
 
+def counts(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
 class TestSeveralSets:
     """A teacher and a student, or the best and the last: nothing says which is meant."""
 
@@ -101,11 +105,15 @@ class TestSeveralSets:
                     **prefixed("student.net.")(one), **prefixed("teacher.net.")(other)
                 }
             },
+            "counters that both share": {
+                **prefixed("student.")(one),
+                **prefixed("teacher.")({k: one[k] if counts(k) else v for k, v in other.items()}),
+            },
         }[kind]  # fmt: skip
         torch.save(content, path)
         return first, second
 
-    @pytest.mark.parametrize("kind", ["sets", "prefixes", "deeper"])
+    @pytest.mark.parametrize("kind", ["sets", "prefixes", "deeper", "counters that both share"])
     def test_the_first_is_taken_and_the_other_is_named_and_can_be_had(self, tmp_path, kind):
         first, second = self.written(kind, tmp_path / "model.pt")
         get = partial(load, tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
@@ -121,6 +129,8 @@ class TestSeveralSets:
             assert same(other, second)
             assert other.source["weights"] == name
             assert not [n for n in other.source["guesses"] if "weights" in n]
+            assert not [n for n in other.source["notes"] if "left out" in n]
+        assert not [n for n in model.source["notes"] if "left out" in n]
 
     def test_the_same_weights_under_two_keys_are_one_set(self, tmp_path):
         state = make("test_resnet").state_dict()

@@ -27,6 +27,15 @@ ENDS = {
     "p and 1 - p": lambda y: torch.stack([1 - y[:, 0].sigmoid(), y[:, 0].sigmoid()], 1),
 }
 """Ways to end in probabilities of classes."""
+SMALL = {
+    "the last layer": lambda y: y,
+    "mean of two heads": lambda y: (y + 2 * y) / 2,
+    "mean of a stack": lambda y: torch.stack([y, y / 3]).mean(0),
+    "temperature and shift": lambda y: (y - 0.01) * 1.7,
+    "one head less another": lambda y: 2 * y - y,
+    "not linear": lambda y: y + 0.1 * y.tanh(),
+}
+"""Ways to end in logits, which lie in [0, 1] where the weights are small."""
 GIVEN = {
     "dict": lambda y: {"features": y.new_zeros(len(y), 7), "logits": y},
     "dict of another name": lambda y: {"out": y, "features": y.new_zeros(len(y), 7)},
@@ -104,6 +113,20 @@ class TestOneLogit:
     def test_after_a_softmax_is_always_one_and_refused(self):
         with pytest.raises(CheckpointError, match="softmax, which is 1 whatever the image"):
             _ = of(lambda z: z.softmax(1), 1).outputs
+
+
+class TestSmallLogits:
+    """As of a network that is hardly trained: below 0.2 for any input, and near 0 for some."""
+
+    @pytest.mark.parametrize("end", SMALL.values(), ids=SMALL)
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    def test_are_no_probabilities(self, end, n):
+        net = Ending(end, n, scale=1e-4)
+        with torch.no_grad():
+            net.fc.bias.copy_(torch.tensor([0.02, 0.15, 0.1])[:n])
+        names = {1: ["benign", "malignant"], 2: ["benign", "malignant"], 3: THREE}[n]
+        model = wrap(net, classes=names, preprocessing=plain())
+        assert model.outputs.kind == "softmax"
 
 
 class TestProbabilities:

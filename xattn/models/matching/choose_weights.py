@@ -26,12 +26,14 @@ class Choice:
         weights: `EMA`, `RAW`, or the name of the set that was asked for.
         notes: what else the file holds, and how to have it.
         guessed: whether nobody said which of several.
+        beside: prefixes of other whole sets in the file, which are named and not merely left over.
     """
 
     reading: Reading
     weights: str
     notes: tuple[str, ...] = ()
     guessed: bool = False
+    beside: tuple[str, ...] = ()
 
 
 def sets_of(checkpoint: Checkpoint) -> Sequence[Weights]:
@@ -70,10 +72,10 @@ def choose(
         )
     if ema is None:
         assert raw is not None  # a file without any is refused before
-        return Choice(raw, RAW, _several(raw_at, others), bool(others))
+        return Choice(raw, RAW, _several(raw_at, others), bool(others), _prefixes(others))
     if raw is None:
         notes = (f"its weights are averaged ones{_at(ema_at)}", *_several(ema_at, more))
-        return Choice(ema, EMA, notes, bool(more))
+        return Choice(ema, EMA, notes, bool(more), _prefixes(more))
     kind = wanted or EMA
     other = RAW if kind == EMA else EMA
     taken, at, rest = (ema, ema_at, more) if kind == EMA else (raw, raw_at, others)
@@ -82,7 +84,8 @@ def choose(
         f"holds averaged weights beside the last ones: the {names[kind]}{_at(at)} are taken, "
         f"--weights {other} takes the others"
     )
-    return Choice(taken, kind, (note, *_several(at, rest)), wanted is None or bool(rest))
+    notes = (note, *_several(at, rest))
+    return Choice(taken, kind, notes, wanted is None or bool(rest), _prefixes(rest))
 
 
 def _named(
@@ -103,7 +106,14 @@ def _named(
             f"Expected ema, raw or the name of a set of weights for --weights, but got {wanted}; "
             f"{checkpoint.path} {held}"
         )
-    return Choice(called[0].reading, called[0].name)
+    others = [one for one in equally_good(found, expected) if one is not called[0]]
+    if called[0] is not found[0]:
+        others.append(found[0])
+    return Choice(called[0].reading, called[0].name, beside=_prefixes(others))
+
+
+def _prefixes(sets: Iterable[FittingSet]) -> tuple[str, ...]:
+    return tuple(one.reading.prefix for one in sets if one.reading.prefix)
 
 
 def _several(taken: str, others: Sequence[FittingSet]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from xattn.models.architectures.registry import build
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.containers import is_averaged
 from xattn.models.matching import inception
-from xattn.models.matching.choose_weights import RAW, choose, sets_of
+from xattn.models.matching.choose_weights import RAW, Choice, choose, sets_of
 from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
 from xattn.models.matching.keys import Reading
@@ -123,7 +123,7 @@ def fit(
             notes.append(guesses[-1])
     match = match_state(state, full.state_dict())
     if match.perfect:
-        notes += _left_out(reading, head, full, classifier, checkpoint)
+        notes += _left_out(chosen, head, full, classifier, checkpoint)
         notes += inception.NOTES.get(name, ())
     state = {k: v for k, v in state.items() if k in full.state_dict()}
     channels = _channels(state, expected)
@@ -190,7 +190,7 @@ def _continued(
 
 
 def _left_out(
-    reading: Reading,
+    chosen: Choice,
     head: Head | None,
     module: nn.Module,
     classifier: str | None,
@@ -198,7 +198,11 @@ def _left_out(
 ) -> list[str]:
     """Say what of the file was not used; refuse a layer that comes after the classifier."""
     used = head.used if head else frozenset()
-    rest = {k: v for k, v in reading.rest.items() if k not in used and not is_averaged(k)}
+    rest = {
+        key: value
+        for key, value in chosen.reading.rest.items()
+        if key not in used and not is_averaged(key) and not key.startswith(chosen.beside)
+    }
     if classifier is not None and head is None:
         outputs = len(module.state_dict()[f"{classifier}.weight"])
         for key, value in rest.items():

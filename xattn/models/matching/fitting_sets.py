@@ -50,7 +50,8 @@ def fitting_sets(
     """Return what can be read as an architecture, what fits best first; one of one set or more."""
     found = []
     for one in sets:
-        state = dict(one.state)
+        # Sets may share a tensor, such as a counter; here each key has its own.
+        state = {key: value.detach() for key, value in one.state.items()}
         while True:
             reading = best_reading(state, expected, module)
             agreeing = reading.agreeing(expected)

@@ -29,6 +29,14 @@ _PASSED = frozenset(
 _LINEAR = frozenset(
     f"{name}Backward0" for name in ("Addmm", "Mm", "Linear", "Convolution", "MkldnnConvolution")
 )
+_COMBINES = frozenset(
+    f"{name}Backward{i}"
+    for name in ("Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Mean", "Sum", "Stack", "Cat")
+    for i in range(3)
+)
+"""What makes logits of logits: the mean of several heads, a temperature, a learned shift."""
+_SPREAD = 0.5
+"""Between the smallest and the largest of probabilities that the extreme inputs drive apart."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,10 @@ class _Values:
         """Whether they are probabilities, each by itself."""
         if self.of_classes or self.last == "linear" or not self.within:
             return False
-        # Without a sigmoid in sight: small logits may lie in [0, 1] too, but not near its ends.
-        near_ends = (self.rows.min() < 0.01) | (self.rows.max() > 0.99)
-        return self.last in ("sigmoid", "softmax") or bool(near_ends)
+        # Without a sigmoid in sight: small logits may lie in [0, 1] too, but not from end to end.
+        low, high = self.rows.min(), self.rows.max()
+        wide = ((low < 0.01) | (high > 0.99)) & (high - low > _SPREAD)
+        return self.last in ("sigmoid", "softmax") or bool(wide)
 
     @property
     def undecided(self) -> bool:
@@ -217,14 +226,26 @@ def _width(part: Tensor) -> int:
 
 
 def _last_operation(tensor: Tensor) -> str:
-    """Name the operation that gave a tensor, past those that only move numbers."""
-    node: Any = tensor.grad_fn
-    while node is not None and node.name() in _PASSED:
-        node = node.next_functions[0][0]
-    name = "" if node is None else node.name()
-    if name in _LINEAR:
+    """Name the operation that gave a tensor, past those that move numbers or add logits up."""
+    ends, combined = set(), False
+    seen, todo = set(), [tensor.grad_fn]
+    while todo:
+        node: Any = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        name = node.name()
+        if name in _PASSED:
+            todo.append(node.next_functions[0][0])
+        elif name in _COMBINES:
+            combined = True
+            todo += [one for one, _ in node.next_functions]
+        elif name != "torch::autograd::AccumulateGrad":  # a parameter, such as a temperature
+            ends.add(name)
+    if ends and ends <= _LINEAR:
         return "linear"
-    return {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}.get(name, "")
+    last = "" if combined or len(ends) != 1 else ends.pop()
+    return {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}.get(last, "")
 
 
 def _decide(base: Outputs, values: _Values, kind: str) -> Outputs:
