@@ -39,7 +39,7 @@ slow: setup ## the slow tests: level and power by simulation, kills, trainings
 lowest: ## quick tests of models, images, maps and commands with the lowest versions declared
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt --editable '.[test]'
-	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/images tests/explain tests/cli
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/images tests/attribution tests/cli
 
 # Instruction sets that torch and oneDNN are held to, from the oldest to what most machines have.
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41
@@ -52,7 +52,7 @@ arithmetics: setup ## all tests under other arithmetics than this processor's ow
 	$(WIDE) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 portable: setup ## the short form: quick tests that run networks, on the oldest instruction set
-	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/explain tests/training tests/analysis/faithfulness tests/analysis/interventions
+	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/attribution tests/training tests/analysis/faithfulness tests/analysis/interventions
 
 check: setup ## style, types, direction of imports, words
 	$(BIN)/ruff check .

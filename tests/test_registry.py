@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import sys
 
 import pytest
@@ -127,6 +128,15 @@ class TestAPluginFile:
         file.write_text(MODULE.format(package=package.name, name="mine", value=9))
         assert plugins.load_file(file) == plugins.load_file(file)  # once
         assert things(package)["mine"] == 9
+
+    def test_may_lie_elsewhere_when_what_was_pickled_of_it_is_read_again(self, tmp_path):
+        file = tmp_path / "net_of_mine.py"
+        file.write_text("class Net:\n    depth = 3\n")
+        made = pickle.dumps(sys.modules[plugins.load_file(file)].Net())
+        del sys.modules[plugins.load_file(file)]  # as in another process
+        (tmp_path / "moved").mkdir()
+        plugins.load_file(file.rename(tmp_path / "moved" / file.name))
+        assert pickle.loads(made).depth == 3
 
     def test_does_not_take_the_place_of_another_of_its_name(self, tmp_path, package):
         files = [tmp_path / lab / "mine.py" for lab in ("one", "other", "third")]

@@ -72,8 +72,7 @@ def load_file(path: str | Path) -> str:
     if not path.is_file():
         raise UsageError(f"Expected a Python file at {path}, but got nothing there")
     file = path.resolve()
-    # Two files of one name are two plugins: neither may take the other's place.
-    name = f"xattn_plugin_{path.stem}_{sha256(os.fsencode(file)).hexdigest()[:8]}"
+    name = _module_name(file)
     if name in sys.modules:
         return name
     spec = spec_from_file_location(name, file)
@@ -93,3 +92,15 @@ def load_file(path: str | Path) -> str:
         ) from err
     _files.append(file)
     return name
+
+
+def _module_name(file: Path) -> str:
+    """Name a plugin by its stem: whole models that were pickled are found wherever it lies now.
+
+    Two files of one stem are two plugins, and neither may take the other's place.
+    """
+    name = f"xattn_plugin_{file.stem}"
+    first = sys.modules.get(name)
+    if first is None or first.__file__ == str(file):
+        return name
+    return f"{name}_{sha256(os.fsencode(file)).hexdigest()[:8]}"
