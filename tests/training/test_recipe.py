@@ -160,7 +160,7 @@ def test_a_recipe_that_is_not_there_is_named(tmp_path: Path):
 def test_init_is_relative_to_the_recipe(tmp_path: Path):
     path = tmp_path / "recipe.toml"
     path.write_text(tiny_recipe(init="../weights.pt").to_toml())
-    assert read_recipe(path).train.init == tmp_path.parent / "weights.pt"
+    assert read_recipe(path).train.init == str(tmp_path.parent / "weights.pt")
 
 
 def test_changes_are_validated_too():

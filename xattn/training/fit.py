@@ -64,6 +64,7 @@ def train(
     tensorboard: bool = False,
     workers: int | None = None,
     progress: bool | Progress = True,
+    on_start: Callable[[Start], None] | None = None,
     on_dataset: Callable[[Dataset], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_problem: Callable[[object], None] | None = None,
@@ -94,6 +95,7 @@ def train(
         tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
+        on_start: called once, with the network and where its weights come from.
         on_dataset: called once, with the images in their splits, before the first epoch.
         on_epoch: called after every epoch; what it raises ends the training, and the next call
             goes on after that epoch. After a kill it may be told of the last epoch again.
@@ -133,6 +135,8 @@ def train(
     with bar(progress) as move, isolated_chance(hardware.device):
         # Before the images: a wrong name should not wait for them.
         start = build_network(recipe, len(annotations.labels))
+        if on_start is not None:
+            on_start(start)
         dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
         if on_problem is not None:
             for failure in dataset.skipped[len(annotations.problems) :]:
@@ -200,7 +204,7 @@ def fit(
         keep,
         recipe.train.keep_every,
     )
-    module = Classifier(start.network, recipe, dataset)
+    module = Classifier(start.network, recipe, dataset, start.loaded)
     try:
         logs = folder / "logs" if tensorboard else None
         fit_module(module, hardware, recorder, bookmark, progress, logs)

@@ -14,6 +14,7 @@ from xattn.models import build
 from xattn.models.checkpoints.checkpoint import read_checkpoint
 from xattn.models.matching.keys import best_reading
 from xattn.models.matching.state import Match, match_state
+from xattn.models.pretrained import find_pretrained
 from xattn.stats.seeds import seed_for
 from xattn.training.head import STD, draw_heads, head_keys
 from xattn.training.recipe import Recipe
@@ -24,13 +25,22 @@ class Start(NamedTuple):
 
     Attributes:
         network: in train mode.
-        init: where its weights come from, see `start_from`; None if all are random.
+        init: where its weights come from, see `start_from`, with "pretrained" (their name) where
+            they were published; None if all are random.
         head: its last layers as they were drawn (layers, std, bias); None if all are of `init`.
     """
 
     network: nn.Module
     init: dict[str, Any] | None = None
     head: dict[str, Any] | None = None
+
+    @property
+    def loaded(self) -> frozenset[str]:
+        """The names of the parameters that `init` filled."""
+        if self.init is None:
+            return frozenset()
+        names = {name for name, _ in self.network.named_parameters()}
+        return frozenset(names - set(self.init["left"]))
 
 
 def build_network(recipe: Recipe, n_classes: int) -> Start:
@@ -41,16 +51,32 @@ def build_network(recipe: Recipe, n_classes: int) -> Start:
 
     Raises:
         UsageError: the architecture or an option is unknown.
-        CheckpointError: the weights of `init` do not fit.
+        CheckpointError: the weights of `init` do not fit, or cannot be reached.
     """
     torch.manual_seed(seed_for(recipe.train.seed))
     network = build(recipe.model.architecture, n_classes, **recipe.model.options).train()
     drawn = draw_heads(network, n_classes)
-    init = None if recipe.train.init is None else start_from(network, recipe.train.init, n_classes)
+    init = _initialised(network, recipe, n_classes)
     if init is not None:
         drawn = tuple(name for name in drawn if f"{name}.weight" in init["left"])
     head = {"layers": list(drawn), "std": STD, "bias": 0.0} if drawn else None
     return Start(network, init, head)
+
+
+def _initialised(network: nn.Module, recipe: Recipe, n_classes: int) -> dict[str, Any] | None:
+    """Load the weights that the recipe names, if it names any; see `start_from`."""
+    tag = recipe.train.pretrained_tag
+    if tag is not None:
+        published = find_pretrained(recipe.model.architecture, tag)
+        return {
+            "pretrained": published.name,
+            **start_from(network, published.fetch(), n_classes),
+            "mean": published.mean,
+            "std": published.std,
+        }
+    if recipe.train.init is not None:
+        return start_from(network, Path(recipe.train.init), n_classes)
+    return None
 
 
 def start_from(network: nn.Module, path: Path, n_classes: int) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import lightning.pytorch as pl
 import numpy as np
 import torch
@@ -9,7 +11,6 @@ import torch.distributed
 import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from numpy.typing import NDArray
-from timm.optim import param_groups_weight_decay  # type: ignore[attr-defined]  # no __all__
 from torch import Generator, Tensor, nn
 
 from xattn.errors import XattnError
@@ -18,6 +19,7 @@ from xattn.stats.weighted_metrics import auc, sensitivities
 from xattn.training.augmentations import AUGMENTATIONS
 from xattn.training.dataset import Dataset
 from xattn.training.loader import Batch, BatchLoader, balanced, shuffled
+from xattn.training.parameter_groups import parameter_groups
 from xattn.training.recipe import Recipe
 from xattn.training.schedule import learning_rate
 
@@ -33,17 +35,25 @@ class Classifier(pl.LightningModule):
         network: maps normalised (n, 3, h, w) to logits (n, classes).
         recipe: how it is trained.
         dataset: the images and their splits.
+        loaded: names of the parameters that `init` filled.
     """
 
     mean: Tensor
     std: Tensor
     class_weights: Tensor
 
-    def __init__(self, network: nn.Module, recipe: Recipe, dataset: Dataset) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        recipe: Recipe,
+        dataset: Dataset,
+        loaded: Collection[str] = (),
+    ) -> None:
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.dataset = dataset
+        self._loaded = frozenset(loaded)
         self._augment = AUGMENTATIONS[recipe.train.augment].change
         self._seen: list[tuple[Tensor, Tensor]] = []
         colour = {"mean": recipe.data.mean, "std": recipe.data.std}
@@ -90,6 +100,29 @@ class Classifier(pl.LightningModule):
         """Return the seed of a place in the training; processes have their own."""
         rank = (self.global_rank,) if self.global_rank else ()
         return seed_for(self.recipe.train.seed, self.current_epoch, *place, *rank)
+
+    @property
+    def _frozen(self) -> bool:
+        return self.current_epoch < self.recipe.train.freeze_epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Freeze what `init` filled, or let it train."""
+        if self.recipe.train.freeze_epochs and self._world == 1:
+            for parameter in self._loaded_parameters():
+                parameter.requires_grad_(not self._frozen)
+
+    def on_after_backward(self) -> None:
+        """Drop the gradients of what is frozen, before they count in the norm that is clipped.
+
+        Processes that train together must all compute them: their exchange of gradients is set up
+        once, for all parameters.
+        """
+        if self._frozen:
+            for parameter in self._loaded_parameters():
+                parameter.grad = None
+
+    def _loaded_parameters(self) -> list[nn.Parameter]:
+        return [p for name, p in self.network.named_parameters() if name in self._loaded]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what the network itself draws: dropout, stochastic depth."""
@@ -153,13 +186,7 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW, without decay of vectors and scalars, its rate set anew at every step."""
         settings = self.recipe.train
-        # timm's models and our blocks name their position embeddings here.
-        spared = {
-            f"{name}.{key}".removeprefix(".")
-            for name, part in self.network.named_modules()
-            for key in getattr(part, "no_weight_decay", tuple)()
-        }
-        groups = param_groups_weight_decay(self.network, settings.weight_decay, True, spared)
+        groups = parameter_groups(self.network, settings, self._loaded)
         # A fused optimiser would scale gradients itself, after they were clipped.
         fused = settings.precision == "32"
         optimizer = torch.optim.AdamW(groups, lr=settings.lr, fused=fused)

@@ -18,6 +18,9 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.splits.data_table import DataTable, Table
 from xattn.training.search_table import Axis, SearchTable
 
+PRETRAINED = "pretrained"
+"""As `init`: published weights, found by the architecture's name."""
+
 
 class ModelTable(Table):
     """[model]: what is trained."""
@@ -56,8 +59,16 @@ class TrainTable(Table):
     precision: Literal["32", "bf16", "16"] = "32"
     """Of the arithmetic in training: mixed with bfloat16, or with float16 and a scaled loss."""
     seed: int = Field(default=0, ge=0)
-    init: Path | None = Field(default=None, strict=False)
-    """Checkpoint whose weights the model starts from; relative to the recipe."""
+    init: str | None = None
+    """Weights that the model starts from: "pretrained", those that timm or torchvision published of
+    the architecture or of a hybrid's backbone; "pretrained:TAG", those of a tag; or a checkpoint,
+    relative to the recipe."""
+    backbone_lr: float = Field(default=1.0, gt=0, le=1)
+    """Learning rate of what `init` filled, as a fraction of `lr`."""
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor of the learning rate from each layer that `init` filled to the one before it."""
+    freeze_epochs: int = Field(default=0, ge=0)
+    """Epochs at the beginning in which what `init` filled stays as it is."""
 
     @field_validator("augment")
     @classmethod
@@ -67,6 +78,29 @@ class TrainTable(Table):
         if name not in AUGMENTATIONS:
             raise ValueError(f"unknown augmentation {name!r}{near(name, AUGMENTATIONS)}")
         return name
+
+    @property
+    def pretrained_tag(self) -> str | None:
+        """The tag of published weights to start from, "" for the default; None without them."""
+        word, _, tag = (self.init or "").partition(":")
+        return tag if word == PRETRAINED else None
+
+    @model_validator(mode="after")
+    def _rates_of_loaded_weights_need_some(self) -> TrainTable:
+        given = {
+            "backbone_lr": self.backbone_lr < 1,
+            "layer_decay": self.layer_decay < 1,
+            "freeze_epochs": self.freeze_epochs > 0,
+        }
+        if self.init is None and any(given.values()):
+            names = " and ".join(name for name, there in given.items() if there)
+            raise ValueError(f"expected init, the weights to start from, with {names}")
+        if self.freeze_epochs >= self.epochs:
+            raise ValueError(
+                f"expected fewer freeze_epochs than epochs ({self.epochs}), but got "
+                f"{self.freeze_epochs}: nothing that init filled would be trained"
+            )
+        return self
 
     @model_validator(mode="after")
     def _classes_are_balanced_once(self) -> TrainTable:
@@ -163,9 +197,9 @@ def read_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     values = read_toml(path, "a recipe")
     recipe = parse_recipe(values, str(path))
-    if recipe.train.init is None or recipe.train.init.is_absolute():
+    if recipe.train.init is None or recipe.train.pretrained_tag is not None:
         return recipe
-    return recipe.with_train(init=(path.parent / recipe.train.init).resolve())
+    return recipe.with_train(init=str((path.parent / recipe.train.init).resolve()))
 
 
 def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
@@ -180,10 +214,24 @@ def parse_recipe(values: Mapping[str, Any], source: str) -> Recipe:
     """
     if problems := _problems(values):
         raise _invalid(source, problems)
+    values = _with_published_colours(values)
     recipe = Recipe.model_validate(values)
     if problems := recipe._space_problems():
         raise _invalid(source, problems)
     return recipe
+
+
+def _with_published_colours(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Put in the mean and std that published weights were trained with, where none are given."""
+    recipe = Recipe.model_validate(values)
+    missing = {"mean", "std"} - recipe.data.model_fields_set
+    if recipe.train.pretrained_tag is None or not missing:
+        return values
+    from xattn.models.pretrained import find_pretrained  # loads torch
+
+    published = find_pretrained(recipe.model.architecture, recipe.train.pretrained_tag)
+    colours = {key: getattr(published, key) for key in missing}
+    return {**values, "data": {**values.get("data", {}), **colours}}
 
 
 def _invalid(source: str, problems: list[str]) -> XattnError:

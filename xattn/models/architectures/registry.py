@@ -97,6 +97,12 @@ def _in_libraries(bare: str) -> list[str]:
     return [f"{library}/{bare}" for library, there in has.items() if there]
 
 
+def backbone_of(name: str) -> str | None:
+    """Return timm's name of a hybrid's backbone; None if the name is no hybrid's."""
+    hybrid = _as_hybrid(name)
+    return hybrid[0] if hybrid else None
+
+
 def _as_hybrid(name: str) -> tuple[str, str] | None:
     """Split a hybrid's name into timm's name of the backbone and the block's."""
     import timm
