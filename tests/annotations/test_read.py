@@ -11,7 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from xattn.annotations import Problem, read_annotations
+from xattn.annotations import Problem, read_annotations, write_annotations
+from xattn.annotations.summary import summarise
 from xattn.errors import AnnotationError
 
 CONTRACT = """
@@ -150,7 +151,12 @@ class TestImageProblems:
             (("file",), 3, "images/b.png", "key file: Expected a text, but got 3"),
             (("file",), ..., "images/b.png", "key file: Expected this key"),
             (("label",), "beningn", "benign", "key label: Expected one of the file's labels"),
-            (("label",), 1, "malignant", "key label: Expected a text, but got 1"),
+            (
+                ("label",),
+                1,
+                "malignant",
+                "key label: Expected a class, or a list of findings [...], but got 1",
+            ),
             (("group",), 17, "17", "key group: Expected a text, but got 17"),
             (("lesion",), "masks/x.png", None, "key lesion: Expected a file at "),
             (("lesion",), "images", None, "key lesion: Expected a file at "),
@@ -295,3 +301,62 @@ def test_annotations_need_neither_torch_nor_pandas():
     heavy = "{'torch', 'pandas', 'matplotlib', 'cv2', 'pycocotools'}"
     code = f"import sys, xattn.annotations; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestFindings:
+    """Where several can be true of one image its label is a list."""
+
+    @pytest.fixture
+    def findings(self, folder):
+        folder.content["labels"] = ["effusion", "mass", "edema"]
+        for i, label in enumerate((["effusion", "mass"], [], ["mass"])):
+            folder.change("images", i, "label", to=label)
+        return folder.change("images", 2, "unknown", to=["edema"])
+
+    def test_what_a_list_does_not_name_is_not_there_unless_it_is_unknown(self, findings):
+        first, second, third = findings.read(strict=True).images
+        assert [first.shows(name) for name in ("effusion", "mass", "edema")] == [True, True, False]
+        assert second.shows("mass") is False
+        assert (third.shows("mass"), third.shows("edema")) == (True, None)
+        assert {first.label, second.label, third.label} == {None}
+
+    def test_a_label_is_the_one_finding_of_its_image(self, folder):
+        image = folder.read(strict=True).by_id["b"]
+        assert (image.shows("malignant"), image.shows("benign")) == (True, False)
+        assert (
+            folder.change("images", 1, "label", to=None).read().by_id["b"].shows("benign") is None
+        )
+
+    @pytest.mark.parametrize(
+        ("key", "value", "says"),
+        [
+            ("label", ["mas"], "Expected one of the file's labels, but got 'mas'; did you mean 'm"),
+            ("label", ["mass", "mass"], "Expected every finding once, but got ['mass', 'mass']"),
+            ("label", ["mass", 3], "Expected a class, or a list of findings [...], but got"),
+            ("label", {"mass": 1}, "Expected a class, or a list of findings [...], but got"),
+            ("unknown", ["mass"], "Expected findings that the label does not name, but got 'mass'"),
+            ("unknown", ["oedema"], "Expected one of the file's labels, but got 'oedema'"),
+        ],
+    )
+    def test_what_is_wrong_with_a_list_is_one_line(self, findings, key, value, says):
+        (problem,) = findings.change("images", 2, key, to=value).read().problems
+        assert problem.key.startswith(key)
+        assert says in problem.message
+
+    def test_a_list_is_written_and_read_back_the_same(self, findings):
+        before = findings.read(strict=True)
+        path = write_annotations(
+            findings.root / "again.json",
+            before.images,
+            labels=before.labels,
+            features=before.features,
+        )
+        assert read_annotations(path).images == before.images
+
+    def test_they_are_counted_and_an_image_of_two_once(self, findings):
+        counted = summarise(findings.read(strict=True))
+        assert counted.labels == {"effusion": 1, "mass": 2, "no finding": 1}
+        assert (counted.listed, counted.unknown) == (3, {"edema": 1})
+        patches = next(f for f in counted.features if f.name == "patches")
+        assert (patches.decided, patches.shown) == (3, 0)
+        assert "not known: 1 edema" in str(counted)

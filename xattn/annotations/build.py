@@ -147,6 +147,11 @@ def as_binary(draft: Draft, positive: Sequence[str], names: tuple[str, str] | No
     for name in positive:
         if name not in draft.labels:
             raise UsageError(f"Unknown class {name!r}{near(name, draft.labels)}")
+    if any(image.findings is not None for image in draft.images):
+        raise UsageError(
+            "Expected one class per image to merge classes, but images have lists of findings"
+            "; each of these is a question of its own"
+        )
     if set(positive) >= set(draft.labels):
         raise UsageError(f"Expected some classes as positive, but got all: {', '.join(positive)}")
     other, joined = names or ("other", "+".join(dict.fromkeys(positive)))

@@ -209,7 +209,9 @@ def _image(entry: ImageEntry, base: Path) -> AnnotatedImage:
     return AnnotatedImage(
         id=entry.id,
         file=base / entry.file,
-        label=entry.label,
+        label=entry.label if isinstance(entry.label, str) else None,
+        findings=entry.label if isinstance(entry.label, tuple) else None,
+        unknown=tuple(entry.unknown),
         group=entry.group,
         lesion=None if entry.lesion is None else place(entry.lesion),
         masks={k: place(mask) for k, mask in entry.masks.items() if mask is not None},
@@ -218,10 +220,17 @@ def _image(entry: ImageEntry, base: Path) -> AnnotatedImage:
 
 
 def _entry_problems(entry: ImageEntry, file: AnnotationFile) -> Iterator[Problem]:
-    if entry.label is not None and entry.label not in file.labels:
-        hint = near(entry.label, file.labels) if file.labels else "; the file has no `labels`"
-        message = f"Expected one of the file's labels, but got {entry.label!r}{hint}"
-        yield Problem(entry.id, "label", message)
+    named = entry.label if isinstance(entry.label, tuple) else (entry.label,)
+    for key, names in (("label", named), ("unknown", entry.unknown)):
+        for name in names:
+            if name is not None and name not in file.labels:
+                hint = near(name, file.labels) if file.labels else "; the file has no `labels`"
+                message = f"Expected one of the file's labels, but got {name!r}{hint}"
+                yield Problem(entry.id, key, message)
+    for name in entry.unknown:
+        if name in named:
+            message = f"Expected findings that the label does not name, but got {name!r}"
+            yield Problem(entry.id, "unknown", message)
     for name in entry.masks:
         if name not in file.features:
             yield Problem(entry.id, f"masks.{name}", _undeclared(name, file))

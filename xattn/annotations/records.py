@@ -31,6 +31,9 @@ class AnnotatedImage:
         id: name of the image in every table.
         file: the image file, resolved against the annotation file.
         label: reference class, or None.
+        findings: where several can be true of one image, all that are, instead of a label; none
+            of them if empty, None where the image has a label or nothing is known.
+        unknown: findings of which it is not known whether the image shows them.
         group: images of one group (patient, lesion) must not be split, or None.
         lesion: mask of the lesion: a file, run lengths, or None.
         masks: feature -> mask (a file or run lengths), of the features that are annotated.
@@ -44,6 +47,17 @@ class AnnotatedImage:
     lesion: Path | Rle | None = None
     masks: Mapping[str, Path | Rle] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
+    findings: tuple[str, ...] | None = None
+    unknown: tuple[str, ...] = ()
+
+    def shows(self, finding: str) -> bool | None:
+        """Say whether an image shows a finding, or None if that is not known.
+
+        A label is the one finding of its image.
+        """
+        if finding in self.unknown or (self.findings is None and self.label is None):
+            return None
+        return finding in self.findings if self.findings is not None else finding == self.label
 
     def mask_entry(self, feature: str) -> Path | Rle | None:
         """Return where the mask of a feature, or "lesion", is found; None if not annotated."""

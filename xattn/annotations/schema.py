@@ -47,6 +47,17 @@ def _value(value: Any) -> Value | None:
     raise PydanticCustomError("value", "Expected a finite number, a text, true or false")
 
 
+def _label(value: Any) -> str | tuple[str, ...] | None:
+    """Read a class, or a list of findings."""
+    if value is None or (isinstance(value, str) and value and _writable(value)):
+        return value
+    if isinstance(value, list) and all(isinstance(v, str) and v and _writable(v) for v in value):
+        if len(set(value)) == len(value):
+            return tuple(value)
+        raise PydanticCustomError("findings", "Expected every finding once")
+    raise PydanticCustomError("label", "Expected a class, or a list of findings [...]")
+
+
 def _writable(text: str) -> bool:
     """Say whether a text can be written to a file: half of a pair of surrogates cannot."""
     try:
@@ -132,11 +143,18 @@ Mask: TypeAlias = Annotated[
 
 
 class ImageEntry(_Model):
-    """One image of the file; everything but `id` and `file` may be left out."""
+    """One image of the file; everything but `id` and `file` may be left out.
+
+    Attributes:
+        label: its class; or a list of the findings that it shows, of those it does not name none
+            is there, but for those in `unknown`.
+        unknown: findings of which it is not known whether the image shows them.
+    """
 
     id: Name
     file: Name
-    label: Name | None = None
+    label: Annotated[str | tuple[str, ...] | None, PlainValidator(_label)] = None
+    unknown: list[Name] = []
     group: Name | None = None
     lesion: Mask | None = None
     masks: dict[Key, Mask | None] = {}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from xattn.annotations.records import AnnotatedImage, Annotations
 from xattn.errors import AnnotationError
 from xattn.images.prefetch import prefetch
+
+NO_FINDING = "no finding"
+"""In place of a label: images whose list of findings is empty."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class FeatureCount:
         masks, values: images that have one.
         known: label -> images of which presence is known; "" for those without a label.
         present: label -> those that show it.
+        decided, shown: images of which presence is known, and those that show it; an image with
+            several findings counts once.
     """
 
     name: str
@@ -28,6 +33,8 @@ class FeatureCount:
     values: int
     known: dict[str, int]
     present: dict[str, int]
+    decided: int
+    shown: int
 
 
 @dataclass(frozen=True)
@@ -36,13 +43,16 @@ class Summary:
 
     Attributes:
         images: how many.
-        labels: label -> images, in the file's order; "" for those without a label.
+        labels: label -> images, in the file's order; "" for those without a label. Of lists of
+            findings an image counts for each that it shows.
         groups: how many different groups.
         grouped: images that have a group.
         lesions: images that have a lesion mask.
         unreadable: masks that could not be read, so that presence is not known.
         features: one count each.
         example: what is wrong with the first mask that could not be read, or "".
+        listed: images with a list of findings.
+        unknown: finding -> images of which it is not known.
     """
 
     images: int
@@ -53,6 +63,8 @@ class Summary:
     unreadable: int
     features: tuple[FeatureCount, ...]
     example: str = ""
+    listed: int = 0
+    unknown: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -61,8 +73,11 @@ class Summary:
     def __str__(self) -> str:
         """Return a few lines and a table, to print."""
         labels = ", ".join(f"{n} {label or '(no label)'}" for label, n in self.labels.items())
+        unknown = ", ".join(f"{n} {finding}" for finding, n in self.unknown.items())
         lines = [
             f"{self.images} images: {labels}",
+            *([f"{self.listed} with a list of findings, each true or not"] if self.listed else []),
+            *([f"not known: {unknown}"] if unknown else []),
             f"{self.lesions} with a lesion mask; {self.grouped} in {self.groups} groups",
             *(
                 [f"{self.unreadable} masks could not be read, such as {self.example}"]
@@ -87,7 +102,7 @@ class Summary:
         row = [feature.name, feature.kind, str(feature.masks), str(feature.values)]
         if feature.kind == "metadata":
             return [*row, "-", *("-" for _ in self.labels)]
-        row.append(f"{sum(feature.present.values())}/{sum(feature.known.values())}")
+        row.append(f"{feature.shown}/{feature.decided}")
         return row + [
             f"{feature.present.get(label, 0)}/{feature.known.get(label, 0)}"
             for label in self.labels
@@ -117,15 +132,22 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
 
     known: Counter[tuple[str, str]] = Counter()
     present: Counter[tuple[str, str]] = Counter()
+    decided: Counter[str] = Counter()
+    there_in: Counter[str] = Counter()
     asked = images if shown else ()
     for image, found in zip(asked, prefetch(presences, asked, workers), strict=True):
-        label = image.label or ""
-        known.update((name, label) for name, there in found.items() if there is not None)
-        present.update((name, label) for name, there in found.items() if there)
+        decided.update(name for name, there in found.items() if there is not None)
+        there_in.update(name for name, there in found.items() if there)
+        for label in _labels_of(image):
+            known.update((name, label) for name, there in found.items() if there is not None)
+            present.update((name, label) for name, there in found.items() if there)
     masks = Counter(name for image in images for name in image.masks)
     values = Counter(name for image in images for name in image.values)
-    labels = Counter(image.label or "" for image in images)
-    order = [label for label in (*annotations.labels, "") if labels[label]]
+    labels = Counter(label for image in images for label in _labels_of(image))
+    unknown = Counter(finding for image in images for finding in image.unknown)
+    order = [
+        label for label in dict.fromkeys((*annotations.labels, NO_FINDING, "")) if labels[label]
+    ]
     groups = [image.group for image in images if image.group is not None]
     return Summary(
         images=len(images),
@@ -135,6 +157,8 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
         lesions=sum(image.lesion is not None for image in images),
         unreadable=len(unreadable),
         example=min(unreadable, default=""),
+        listed=sum(image.findings is not None for image in images),
+        unknown={name: unknown[name] for name in annotations.labels if unknown[name]},
         features=tuple(
             FeatureCount(
                 name,
@@ -143,7 +167,16 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
                 values[name],
                 {label: known[name, label] for label in order},
                 {label: present[name, label] for label in order},
+                decided[name],
+                there_in[name],
             )
             for name, feature in features.items()
         ),
     )
+
+
+def _labels_of(image: AnnotatedImage) -> tuple[str, ...]:
+    """Return what an image counts for."""
+    if image.findings is None:
+        return (image.label or "",)
+    return image.findings or (NO_FINDING,)

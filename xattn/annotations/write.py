@@ -83,7 +83,8 @@ def _entry(image: AnnotatedImage, relative: _Relative) -> dict[str, Any]:
     entry = {
         "id": image.id,
         "file": relative(image.file),
-        "label": image.label,
+        "label": image.label if image.findings is None else list(image.findings),
+        "unknown": list(image.unknown) or None,
         "group": image.group,
         "lesion": None if image.lesion is None else place(image.lesion),
         "masks": {name: place(mask) for name, mask in image.masks.items()},

@@ -100,6 +100,11 @@ def select_samples(
         if image.label is None
     ]
     if not samples:
+        if several := sum(image.findings is not None for image in chosen):
+            raise XattnError(
+                f"Expected images with one class each, but {several} have lists of findings, any "
+                "number of which may be true of one image; make a file of one class per image"
+            )
         raise XattnError(
             f"Expected images with a label, but none of {len(chosen)} has one"
             '; add "label" to the images of the annotation file'

@@ -110,7 +110,7 @@ def _known_images(
             f"or id: {examples([f.id for f in files], [i.id for i in known.images])}"
         )
     labelled = sum(
-        place is not None and image.label is not None
+        place is not None and (image.label is not None or image.findings is not None)
         for place, image in zip(matched.place, known.images, strict=True)
     )
     line = f"{matched.found:,} of {len(files):,} images are in {known.path}, {labelled:,} labelled"
