@@ -189,6 +189,7 @@ METHODS: Registry[Method] = Registry(
         "gradient_rollout",
         "pixel",
         "lrp",
+        "attnlrp",
         "pytorch_grad_cam",
     ),
 )

@@ -43,6 +43,7 @@ def command(
 
     Called again with the same options it goes on where it was stopped.
     """
+    from xattn.attribution.passes.relevance import Conservation
     from xattn.attribution.run.pipeline import explain as explain_images
     from xattn.cli.loading import load_model
     from xattn.errors import UsageError
@@ -80,6 +81,7 @@ def command(
         "outputs": run.settings.get("outputs", "softmax"),
         "readout": run.settings.get("readout", {}),
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
+        "conserved": run.settings.get("conserved", {}),
         "saturated": _saturated(run),
         "converted": _converted(run.predictions),
         "notes": notes,
@@ -96,6 +98,8 @@ def command(
             f"  {facts['saturated']} of {counts['done']} images have probabilities of 0 or 1 "
             "exactly, where no gradient passes; give the model without its last softmax or sigmoid"
         )
+    for name, numbers in facts["conserved"].items():
+        terminal.say(f"  {name}: {Conservation(**numbers).in_words()}")
     for name, why in facts["left_out"].items():
         terminal.say(f"  without {name}: {why}")
     if drawn := run.settings.get("overlays_spread_evenly"):

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.attribution.passes.relevance.ledger import Conservation
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
 from xattn.models.interface import Model
@@ -43,6 +44,8 @@ class Captured:
         activations: the same as (n, C, h, w), tokens off the grid left out.
         gradients: of each image's target score by `activations`, same shape, or None.
         attention: the attention weights, per attention layer.
+        conserved: by the name of a method that propagates relevance, where that of the images
+            went; shared between the targets of one pass.
     """
 
     logits: Tensor
@@ -53,6 +56,7 @@ class Captured:
     inputs: Tensor | None = None
     outputs: Tensor | None = None
     scores: Tensor | None = None
+    conserved: dict[str, Conservation] = field(default_factory=dict)
 
     def at_layer(self) -> tuple[Tensor, Tensor]:
         """Return activations and gradients at the explained layer, each (n, C, h, w)."""

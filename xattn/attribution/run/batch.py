@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from xattn.attribution.attribute import attribute_each
+from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.plan import Plan
 from xattn.attribution.run.sources import DecodedImage, Failure
 from xattn.attribution.targets import Target
@@ -61,6 +62,7 @@ class Worker:
         self.labels = labels
         self.member = member
         self.folders = {name: out / "overlays" / name for name in plan.jobs}
+        self.conserved: dict[str, Conservation] = {}
         self.ending = ENDINGS[overlay]
         if self.ending:
             for folder in self.folders.values():
@@ -104,6 +106,7 @@ class Worker:
         batch = self.model.normalise(pixels.to(self.model.device, non_blocking=True))
         targets = [self._wanted(target, images) for target in self.plan.targets]
         captured, found = attribute_each(self.model, batch, self.plan.jobs, targets)
+        pool(self.conserved, captured[0].conserved)
         maps = {name: m.to("cpu", torch.float32).numpy() for name, m in found.items()}
         self._require_on_grid(maps)
         logits = captured[0].logits.to("cpu", torch.float64).numpy()

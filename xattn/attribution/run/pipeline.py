@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.attribution.passes.fast_copy import make_fast_copy
+from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.batch import Batch, Worker
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
@@ -205,6 +207,7 @@ def run_explain(
     reading = partial(_read, stamps, preprocessing=model.preprocessing, exact=exact)
     jobs = [(plan.only(writer.settings["methods"]), todo.whole, False)]
     jobs += [(plan.only(lacking), some, True) for lacking, some in todo.adding.items()]
+    conserved = {name: Conservation(**one) for name, one in old.get("conserved", {}).items()}
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:
         for part, some, adds in jobs:
             check = partial(_require_added, writer) if adds else None
@@ -216,8 +219,12 @@ def run_explain(
                 done += batch.size
                 if progress:
                     progress(done, total)
+            pool(conserved, worker.conserved)
     seconds = time.perf_counter() - began
-    return writer.finish(timings={"explain_seconds": round(seconds, 3), "images": todo.n})
+    return writer.finish(
+        timings={"explain_seconds": round(seconds, 3), "images": todo.n},
+        conserved={name: asdict(one) for name, one in conserved.items()},
+    )
 
 
 def _read(

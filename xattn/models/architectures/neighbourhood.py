@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 Index = tuple[slice, slice, slice]
 
@@ -37,6 +38,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, row: Tensor, column: Tensor) -> Tens
     Returns:
         (n, h, w, heads, d), of the type of `v`.
     """
+    if has_torch_function((q, k, v, row, column)):  # rules of relevance take it apart
+        found: Tensor = handle_torch_function(attend, (q, k, v, row, column), q, k, v, row, column)
+        return found
     exact = torch.promote_types(v.dtype, torch.float32)
     given = (x.to(exact).contiguous() for x in (q, k, v, row, column))
     mixed: Tensor = _Attend.apply(*given)

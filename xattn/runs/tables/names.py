@@ -12,6 +12,7 @@ METHODS = {
     "scorecam": "Score-CAM",
     "ablationcam": "Ablation-CAM",
     "lrp": "LRP",
+    "attnlrp": "AttnLRP",
 }
 """Attribution methods that have a name of their own; others are called as on the command line."""
 
