@@ -198,3 +198,17 @@ def test_a_recipe_that_is_written_reads_back_the_same(tmp_path_factory, options,
     path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     path.write_text(recipe.to_toml(), encoding="utf-8", newline="")
     assert read_recipe(path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("augment", "domain", "used"),
+    [
+        (None, "tissue", "histology"),
+        (None, "radiograph", "radiograph"),
+        (None, None, "dermoscopy"),
+        ("light", "radiograph", "light"),
+    ],
+)
+def test_augmentation_follows_the_domain_unless_the_recipe_names_one(augment, domain, used):
+    recipe = tiny_recipe(**({} if augment is None else {"augment": augment}))
+    assert recipe.for_domain(domain).train.augment == used

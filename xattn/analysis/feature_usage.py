@@ -60,6 +60,7 @@ def feature_usage(
     detect: bool = UsageSettings.detect,
     more_features: str | Path | None = UsageSettings.more_features,
     exclude: str | Sequence[str] = UsageSettings.exclude,
+    domain: str | None = UsageSettings.domain,
     workers: int | None = UsageSettings.workers,
     settings: UsageSettings | None = None,
     progress: Progress | None = None,
@@ -95,6 +96,8 @@ def feature_usage(
         exclude: features to leave out. Columns that keep the books of the data set (ids, splits,
             files, dates, how the diagnosis was made, the label in other words) are recognised and
             left out too, with a note; "none" keeps them.
+        domain: kind of images, in place of the annotation file's: a name of
+            `xattn.images.domains.DOMAINS`. Computed features and detectors of others are left out.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
         progress: called as progress(done, total).
@@ -120,7 +123,7 @@ def feature_usage(
         settings, permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed,
         positive=positive, decision=decision, cross_check=cross_check,
         interventions=interventions, computed=computed, detect=detect,
-        more_features=more_features, exclude=exclude, workers=workers,
+        more_features=more_features, exclude=exclude, domain=domain, workers=workers,
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     require_exclusive(folder, "`xattn feature-usage`")
@@ -139,6 +142,7 @@ def feature_usage(
             threads,
             computed=chosen.computed,
             detected=chosen.detect,
+            domain=chosen.domain,
             more=more,
             exclude=names(chosen.exclude),
             on_image=steps.part(n),

@@ -49,6 +49,11 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     if features.problems:
         found.append(f"{len(features.problems)} masks could not be used, see errors.csv")
     found += _unmeasured(features)
+    if features.of_other_domains:
+        found.append(
+            f"Images of the domain {features.domain!r}: not measured, since made for others, are "
+            f"{', '.join(features.of_other_domains)}; --domain names another"
+        )
     if not features.masked:
         found.append("No image has a mask: alignment.csv is empty")
     if features.outside:

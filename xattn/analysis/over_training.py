@@ -79,6 +79,7 @@ def usage_over_training(
     detect: bool = OverTrainingSettings.detect,
     more_features: str | Path | None = OverTrainingSettings.more_features,
     exclude: str | Sequence[str] = OverTrainingSettings.exclude,
+    domain: str | None = OverTrainingSettings.domain,
     load: Callable[[Path], Model] | None = None,
     batch_size: int = OverTrainingSettings.batch_size,
     workers: int | None = OverTrainingSettings.workers,
@@ -108,6 +109,7 @@ def usage_over_training(
         detect: look for hair, rulers and other artifacts by image processing.
         more_features: CSV of further features: image_id, and a column each.
         exclude: features to leave out, as for `feature_usage`.
+        domain: kind of images, as for `feature_usage`.
         load: how a file becomes a model; default `xattn.load`.
         batch_size: images per forward pass.
         workers: threads for decoding.
@@ -131,7 +133,8 @@ def usage_over_training(
     chosen = OverTrainingSettings.of(
         settings, methods=methods, permutations=permutations, bootstrap=bootstrap, alpha=alpha,
         seed=seed, positive=positive, decision=decision, computed=computed, detect=detect,
-        more_features=more_features, exclude=exclude, batch_size=batch_size, workers=workers,
+        more_features=more_features, exclude=exclude, domain=domain,
+        batch_size=batch_size, workers=workers,
     )  # fmt: skip
     find_decision(chosen.decision)  # refused before the first checkpoint is explained
     out, load = Path(out), load or load_checkpoint
@@ -163,6 +166,7 @@ def usage_over_training(
                 workers=chosen.workers or 2,
                 computed=chosen.computed,
                 detected=chosen.detect,
+                domain=chosen.domain,
                 more=None if own is None else read_more_features(own),
                 exclude=names(chosen.exclude),
             )

@@ -51,6 +51,10 @@ class DependenceSettings(Settings):
         (), "--exclude", several=True, metavar="NAME",
         help="Feature to leave out; repeatable. Ids, splits and the like are; none keeps them.",
     )  # fmt: skip
+    domain: str | None = setting(
+        None, "--domain", metavar="NAME",
+        help="Kind of images, which decides what is measured: dermoscopy, tissue, radiograph, ...",
+    )  # fmt: skip
     seed: int = setting(0, "--seed", kind="integer", help="Same seed, same tables.")
 
     def __post_init__(self) -> None:
@@ -60,6 +64,10 @@ class DependenceSettings(Settings):
                 "Expected at least one permutation and one bootstrap replicate, but got "
                 f"{self.permutations} and {self.bootstrap}"
             )
+        if self.domain is not None:
+            from xattn.images.domains import DOMAINS  # loads OpenCV, which --help does without
+
+            DOMAINS.find(self.domain)
         if not 0 < self.alpha < 1:
             raise UsageError(f"Expected alpha between 0 and 1, but got {self.alpha}")
 

@@ -7,13 +7,22 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
-from xattn.annotations.layouts.registry import LAYOUTS, Columns, Draft, Layout, Sources, find_layout
+from xattn.annotations.layouts.registry import (
+    LAYOUTS,
+    Columns,
+    Draft,
+    Layout,
+    Note,
+    Sources,
+    find_layout,
+)
 from xattn.annotations.names import reserved_names
 from xattn.annotations.read import read_annotations
 from xattn.annotations.records import LESION, Annotations
 from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
 from xattn.errors import AnnotationError, UsageError, near
+from xattn.images.domains import DOMAINS, guess_domain
 
 __all__ = ["LAYOUTS", "BuiltAnnotations", "as_binary", "build_annotations"]
 
@@ -53,6 +62,7 @@ def build_annotations(
     positive: Sequence[str] = (),
     names: tuple[str, str] | None = None,
     exclude: Sequence[str] = (),
+    domain: str | None = None,
 ) -> BuiltAnnotations:
     """Write an annotation file for a data set as people have it, and read it back.
 
@@ -73,6 +83,8 @@ def build_annotations(
         positive: positive classes; all others are merged. () keeps the classes as they are.
         names: of the others and of the positive; "other" and their names joined if None.
         exclude: features that the file shall not have.
+        domain: of the images, a name of `xattn.images.domains.DOMAINS`; None for that of the
+            layout, else what the images look like, if that leaves no doubt.
 
     Returns:
         The annotations, with a summary to print: `str(built)`.
@@ -121,7 +133,10 @@ def build_annotations(
     for key, message in reserved_names(draft.labels, draft.features):
         way_out = "; leave the column out with --exclude" if key.startswith("features") else ""
         raise AnnotationError(f"{key}: {message}{way_out}, or rename it in the data set")
-    write_annotations(out, draft.images, labels=draft.labels, features=draft.features)
+    if domain is not None:
+        DOMAINS.find(domain)
+    shown = domain or chosen.domain or _as_it_looks(draft, notes.append)
+    write_annotations(out, draft.images, labels=draft.labels, features=draft.features, domain=shown)
     read = read_annotations(out, strict=True)
     return BuiltAnnotations(
         read.path,
@@ -130,7 +145,15 @@ def build_annotations(
         read.images,
         summary=summarise(read),
         notes=tuple(notes),
+        domain=shown,
     )
+
+
+def _as_it_looks(draft: Draft, note: Note) -> str | None:
+    domain = guess_domain([image.file for image in draft.images])
+    if domain is not None:
+        note(f"domain: {domain}, as the images look; --domain names another")
+    return domain
 
 
 def as_binary(draft: Draft, positive: Sequence[str], names: tuple[str, str] | None = None) -> Draft:

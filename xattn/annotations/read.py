@@ -194,7 +194,7 @@ def _assemble(path: Path, file: AnnotationFile) -> Annotations:
     _mark_mixed_types(read)
     good = tuple(image for image, problems in read if not problems)
     every = tuple(problem for _, problems in read for problem in problems)
-    return Annotations(path, tuple(file.labels), features, good, every)
+    return Annotations(path, tuple(file.labels), features, good, every, file.domain)
 
 
 def _name(raw: Any, position: int) -> str:

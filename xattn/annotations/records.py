@@ -17,6 +17,7 @@ from xattn.annotations.problems import Problem
 from xattn.annotations.schema import Feature, Rle, Value
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images import View, read_mask, sample_mask
+from xattn.images.domains import guess_domain
 from xattn.notebook import shortly
 
 LESION = "lesion"
@@ -74,6 +75,7 @@ class Annotations:
         features: name -> `Feature`, whose `kind` is "structure", "artifact" or "metadata".
         images: the images without problems, in the file's order.
         problems: why the others were left out.
+        domain: of the images, a name of `xattn.images.domains.DOMAINS`; None if it is not said.
     """
 
     path: Path
@@ -81,6 +83,7 @@ class Annotations:
     features: Mapping[str, Feature]
     images: tuple[AnnotatedImage, ...]
     problems: tuple[Problem, ...] = ()
+    domain: str | None = None
 
     def __repr__(self) -> str:
         labels = shortly(self.labels) or "no labels"
@@ -94,6 +97,14 @@ class Annotations:
     def by_id(self) -> dict[str, AnnotatedImage]:
         """The images by their id."""
         return {image.id: image for image in self.images}
+
+    def find_domain(self) -> str | None:
+        """Return the domain that the file says, else what the images look like, if that is clear.
+
+        Returns:
+            A name of `xattn.images.domains.DOMAINS`, or None: not known.
+        """
+        return self.domain or guess_domain([image.file for image in self.images])
 
     def mask(
         self, image_id: str, feature: str, image_size: tuple[int, int] | None = None

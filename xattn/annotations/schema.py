@@ -30,6 +30,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from xattn.annotations import rle
 from xattn.errors import near
 from xattn.images.decode import MAX_PIXELS
+from xattn.images.domains import checked_domain
 
 SCHEMA = "xattn-annotations/1"
 
@@ -71,6 +72,13 @@ def _key_text(key: str) -> str:
     if not _writable(key):
         raise PydanticCustomError("key", "Expected a text that can be written")
     return key
+
+
+def _domain(name: str) -> str:
+    try:
+        return checked_domain(name)
+    except ValueError as err:
+        raise PydanticCustomError("domain", "{text}", {"text": str(err)}) from None
 
 
 def _counts(value: Any) -> str | list[int]:
@@ -165,6 +173,7 @@ class AnnotationFile(_Model):
     """The file as a whole; its images are checked one by one, so that good ones can go on."""
 
     schema_: Literal["xattn-annotations/1"] = Field("xattn-annotations/1", alias="schema")
+    domain: Annotated[Name, AfterValidator(_domain)] | None = None
     labels: list[Name] = []
     features: dict[Name, Feature] = {}
     images: list[Any]

@@ -21,6 +21,7 @@ def write_annotations(
     *,
     labels: Sequence[str] = (),
     features: Mapping[str, Feature | Kind] | None = None,
+    domain: str | None = None,
 ) -> Path:
     """Write an annotation file that takes the old one's place only when it is whole.
 
@@ -29,6 +30,7 @@ def write_annotations(
         images: what is known of each; their paths are written relative to the file.
         labels: the reference classes.
         features: name -> `Feature` or its kind.
+        domain: of the images, a name of `xattn.images.domains.DOMAINS`; None if it is not known.
 
     Returns:
         The path.
@@ -42,7 +44,9 @@ def write_annotations(
     relative = _Relative(path.parent)
     lines = [_dump(_entry(image, relative), image.id) for image in images]
     text = (
-        f'{{"schema": {json.dumps(SCHEMA)},\n "labels": {_dump(list(labels))},\n "features": {{'
+        f'{{"schema": {json.dumps(SCHEMA)},\n '
+        + (f'"domain": {_dump(domain)},\n ' if domain else "")
+        + f'"labels": {_dump(list(labels))},\n "features": {{'
         + ",".join(f'\n  {_dump(k)}: {{"kind": "{kind}"}}' for k, kind in kinds.items())
         + '},\n "images": ['
         + ",".join(f"\n  {line}" for line in lines)

@@ -53,6 +53,9 @@ def command() -> None:
 @click.option(
     "--exclude", multiple=True, metavar="NAME", help="Feature or column to leave out; repeatable."
 )
+@click.option(
+    "--domain", metavar="NAME", help="Kind of images: dermoscopy, tissue, radiograph, ..."
+)
 @common
 def build(
     folder: Path | None,
@@ -73,6 +76,7 @@ def build(
     positive: str | None,
     names: str | None,
     exclude: tuple[str, ...],
+    domain: str | None,
     quiet: bool,
     as_json: bool,
     debug: bool,
@@ -99,6 +103,7 @@ def build(
         positive=_words(positive),
         names=_two(names),
         exclude=exclude,
+        domain=domain,
     )
     terminal.say_lines(built)
     counts = built.summary.to_dict() if built.summary else {}

@@ -70,7 +70,7 @@ def command(
         devices=devices,
         tensorboard=tensorboard,
         progress=not (quiet or as_json or helps),
-        on_start=lambda start: lines.start(start, settings),
+        on_start=lambda start, used: lines.start(start, used, settings.train.augment),
         on_dataset=lines.begin,
         on_epoch=lines.epoch,
         on_problem=None if helps else terminal.problem,
@@ -93,8 +93,16 @@ class _Lines:
     def __init__(self, terminal: Terminal, epochs: int) -> None:
         self._terminal, self._epochs, self._last = terminal, epochs, 0.0
 
-    def start(self, start: Start, recipe: Recipe) -> None:
-        """Say which weights the training begins with, if it is not random ones."""
+    def start(self, start: Start, recipe: Recipe, augment: str) -> None:
+        """Say what the recipe left open: weights to begin with, if not random ones; augmentation.
+
+        Args:
+            start: the network.
+            recipe: as it is trained.
+            augment: as the recipe said it.
+        """
+        if recipe.train.augment != augment:
+            self._terminal.say(f"augment: {recipe.train.augment}, as the images are")
         if start.init is None:
             return
         init = start.init

@@ -122,6 +122,17 @@ class FeatureSet:
         return dict(self._facts.get("left_out", {}))
 
     @property
+    def domain(self) -> str | None:
+        """Of the images, a name of `xattn.images.domains.DOMAINS`; None if it is not known."""
+        known: str | None = self._facts.get("domain")
+        return known
+
+    @property
+    def of_other_domains(self) -> list[str]:
+        """Computed features and detectors' scores that were left out as not for these images."""
+        return list(self._facts.get("of_other_domains", []))
+
+    @property
     def labelled(self) -> bool:
         """Whether any image has a label."""
         return bool(self.table["label"].notna().any())
@@ -152,6 +163,7 @@ def collect_features(
     *,
     computed: bool = True,
     detected: bool = False,
+    domain: str | None = None,
     more: MoreFeatures | None = None,
     exclude: Sequence[str] = (),
     on_image: Progress | None = None,
@@ -169,6 +181,8 @@ def collect_features(
         workers: threads that read masks and measure.
         computed: measure shape, border, colour and skin tone where there are lesion masks.
         detected: look for artifacts by image processing, and add the scores.
+        domain: of the images, in place of the annotation file's; where neither says it, it is what
+            the images look like, if that leaves no doubt.
         more: a table of further features, taken as metadata.
         exclude: features that are left out. Metadata that keeps the books (ids, splits, files:
             see `bookkeeping`) is left out too, unless this names "none".
@@ -203,6 +217,7 @@ def collect_features(
         annotations,
         computed=computed,
         detected=detected,
+        domain=domain or annotations.find_domain(),
         progress=on_image,
         workers=workers,
     )

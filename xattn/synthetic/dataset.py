@@ -108,6 +108,7 @@ def synthesize(
         (_annotated(root, spec) for spec in specs),
         labels=LABELS,
         features=kinds(),
+        domain="dermoscopy",
     )
 
 

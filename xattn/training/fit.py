@@ -64,7 +64,7 @@ def train(
     tensorboard: bool = False,
     workers: int | None = None,
     progress: bool | Progress = True,
-    on_start: Callable[[Start], None] | None = None,
+    on_start: Callable[[Start, Recipe], None] | None = None,
     on_dataset: Callable[[Dataset], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
     on_problem: Callable[[object], None] | None = None,
@@ -95,7 +95,8 @@ def train(
         tensorboard: write OUT/logs for TensorBoard.
         workers: threads that decode.
         progress: True for a bar on the terminal, or a function called with (stage, done, total).
-        on_start: called once, with the network and where its weights come from.
+        on_start: called once, with the network, where its weights come from, and the recipe as it
+            is trained.
         on_dataset: called once, with the images in their splits, before the first epoch.
         on_epoch: called after every epoch; what it raises ends the training, and the next call
             goes on after that epoch. After a kill it may be told of the last epoch again.
@@ -129,6 +130,7 @@ def train(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
+    recipe = recipe.for_domain(annotations.find_domain())
     Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
     chosen = choose_samples(annotations, images, recipe.data, splits)
 
@@ -136,7 +138,7 @@ def train(
         # Before the images: a wrong name should not wait for them.
         start = build_network(recipe, len(annotations.labels))
         if on_start is not None:
-            on_start(start)
+            on_start(start, recipe)
         dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
         if on_problem is not None:
             for failure in dataset.skipped[len(annotations.problems) :]:

@@ -14,10 +14,12 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from xattn.documents import read_toml
 from xattn.errors import XattnError, near
+from xattn.images.domains import DOMAINS
 from xattn.images.preprocessing import Preprocessing
 from xattn.splits.data_table import DataTable, Table
 from xattn.training.search_table import Axis, SearchTable
 
+AUTO = "auto"
 PRETRAINED = "pretrained"
 """As `init`: published weights, found by the architecture's name."""
 
@@ -48,8 +50,9 @@ class TrainTable(Table):
     """Weights of the loss: "balanced" is n / (classes x n of the class)."""
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     """Every image once an epoch, or as many of every class: rare ones several times."""
-    augment: str = "dermoscopy"
-    """A name in `xattn.training.augmentations.AUGMENTATIONS`."""
+    augment: str = AUTO
+    """A name in `xattn.training.augmentations.AUGMENTATIONS`; "auto" is that of the domain of the
+    images, "dermoscopy" where it is not known."""
     clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0 for no limit."""
     patience: int = Field(default=0, ge=0)
@@ -75,7 +78,7 @@ class TrainTable(Table):
     def _augmentation_is_known(cls, name: str) -> str:
         from xattn.training.augmentations import AUGMENTATIONS  # loads torch
 
-        if name not in AUGMENTATIONS:
+        if name != AUTO and name not in AUGMENTATIONS:
             raise ValueError(f"unknown augmentation {name!r}{near(name, AUGMENTATIONS)}")
         return name
 
@@ -140,6 +143,16 @@ class Recipe(Table):
         """
         values = self.model_dump()
         return parse_recipe({**values, "train": {**values["train"], **changes}}, "the call")
+
+    def for_domain(self, domain: str | None) -> Recipe:
+        """Return the recipe with the augmentation of a domain in place of "auto".
+
+        Args:
+            domain: of the images, a name of `DOMAINS`; None if it is not known.
+        """
+        if self.train.augment != AUTO:
+            return self
+        return self.with_train(augment=DOMAINS[domain].augment if domain else "dermoscopy")
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
         """Return the recipe without [search] and with other values, validated again.

@@ -170,3 +170,18 @@ def test_tissue_keeps_its_scale_and_is_turned_by_quarters():
     for seed in range(12):
         result = still(image, torch.Generator().manual_seed(seed))
         assert any(torch.allclose(result, one, atol=1e-5) for one in turned)
+
+
+def test_mirrored_left_to_right_is_never_upside_down():
+    image = random_images(1)
+    changed = ImageAugmentation(mirror=True)(image.expand(60, -1, -1, -1), chance())
+    known = torch.stack([(changed - one).abs().amax((1, 2, 3)) for one in (image, image.flip(-1))])
+    assert known.min(0).values.max() < 1e-5
+    assert set(known.argmin(0).tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("name", ["radiograph", "fundus", "natural"])
+def test_what_has_an_up_keeps_it(name):
+    image = torch.linspace(1, 0, 32)[:, None].expand(1, 3, 32, 32)  # bright above, dark below
+    changed = NAMED[name](image.expand(80, -1, -1, -1), chance())
+    assert (changed[:, :, :8].mean((1, 2, 3)) > changed[:, :, -8:].mean((1, 2, 3))).all()

@@ -30,7 +30,12 @@ def _table(root: Path) -> TableFile | None:
     return next((table for table in tables if set(COLUMNS) <= set(table.columns)), None)
 
 
-@layout("camelyon17", detect=lambda root: _table(root) is not None, takes=("columns.group",))
+@layout(
+    "camelyon17",
+    detect=lambda root: _table(root) is not None,
+    takes=("columns.group",),
+    domain="tissue",
+)
 def camelyon17(sources: Sources, note: Note) -> Draft:
     """Read metadata.csv; patches are named by it, and folders are listed, not searched.
 

@@ -197,4 +197,5 @@ for _release in RELEASES:
         detect=partial(_looks_like, _release),
         takes=("artifact_masks", "flags", "metadata", "labels", "columns.group"),
         meaning=_release.meaning,
+        domain="dermoscopy",
     )(partial(_read, _release))

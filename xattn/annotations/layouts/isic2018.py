@@ -39,6 +39,7 @@ def _looks_like(root: Path) -> bool:
     detect=_looks_like,
     takes=("artifact_masks", "flags", "metadata", "labels"),
     rank=2,
+    domain="dermoscopy",
 )
 def isic2018(sources: Sources, note: Note) -> Draft:
     """Read the official folders, or the same files under short folder names.

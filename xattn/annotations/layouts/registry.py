@@ -82,6 +82,7 @@ class Layout:
         detect: says whether a folder looks like it; None if that cannot be seen.
         takes: fields of `Sources` that it reads, beside the root.
         rank: of several layouts that a folder looks like, the highest is meant.
+        domain: of its images, a name of `xattn.images.domains.DOMAINS`; None if any.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Layout:
     detect: Detect | None = None
     takes: frozenset[str] = frozenset()
     rank: int = 1
+    domain: str | None = None
 
 
 LAYOUTS: Registry[Layout] = Registry(
@@ -106,11 +108,14 @@ def layout(
     takes: tuple[str, ...] = (),
     rank: int = 1,
     meaning: str = "",
+    domain: str | None = None,
 ) -> Callable[[Read], Read]:
     """Register a function that reads a layout; see `Layout` for the arguments."""
     return LAYOUTS.register(
         name,
-        lambda read: Layout(name, meaning_of(read, meaning), read, detect, frozenset(takes), rank),
+        lambda read: Layout(
+            name, meaning_of(read, meaning), read, detect, frozenset(takes), rank, domain
+        ),
     )
 
 

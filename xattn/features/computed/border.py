@@ -6,6 +6,7 @@ import numpy as np
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.images.domains import LESIONS
 
 _EIGHTHS = 8
 _NEAR, _FAR = 0.04, 0.16
@@ -26,6 +27,7 @@ _FEWEST = 8
     whole=True,
     source="Stolz et al. 1994; Nachbar et al. 1994 (B of the ABCD rule)",
     meaning="fraction of the border's eighths in which the pigment ends abruptly",
+    domains=LESIONS,
 )
 def abrupt_border(subject: Subject) -> float:
     """Return in how many of eight sectors L* changes steeply across the border, over eight.

@@ -17,6 +17,7 @@ from xattn.features.computed.frame import SIDE, read_framed, whole_image
 from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
 from xattn.features.computed.subject import Subject, UnmeasurableError
 from xattn.features.detected import DETECTORS, FramedImage, detect
+from xattn.images.domains import applies
 from xattn.images.masks import Mask
 from xattn.images.prefetch import prefetch
 
@@ -38,7 +39,8 @@ class ImageFeatures:
         columns: by feature, float64 (n,), NaN where it could not be measured.
         kinds: by feature, "computed" or "artifact".
         facts: where the numbers come from, as JSON values: cards, detectors, size of the frame,
-            and by feature how many images could not be measured for which reason.
+            what is for images of another domain, and by feature how many images could not be
+            measured for which reason.
     """
 
     columns: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
@@ -52,6 +54,7 @@ def measure_images(
     *,
     computed: bool = True,
     detected: bool = False,
+    domain: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     workers: int = 2,
 ) -> ImageFeatures:
@@ -65,6 +68,8 @@ def measure_images(
         annotations: lesion masks, and masks of artifacts that are kept out of what is measured.
         computed: measure `COMPUTED_FEATURES`, if any image of the run has a lesion mask.
         detected: run `DETECTORS`; their scores are called `<name>.detected`.
+        domain: of the images, a name of `DOMAINS`: what is for others is left out. None leaves
+            out nothing.
         progress: called as progress(done, total) after every image.
         workers: threads that read and measure.
 
@@ -74,9 +79,10 @@ def measure_images(
     ids = [str(i) for i in run.predictions["image_id"]]
     known = (annotations.by_id.get(i) for i in ids)
     computed = computed and any(k is not None and k.lesion is not None for k in known)
-    pass_ = _Pass(run, annotations, ids, computed, detected)
+    pass_ = _Pass(run, annotations, ids, computed, detected, domain)
+    about = {"domain": domain, "of_other_domains": pass_.of_other_domains}
     if not pass_.kinds:
-        return ImageFeatures()
+        return ImageFeatures(facts=about)
     columns = {name: np.full(len(ids), np.nan) for name in pass_.kinds}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in pass_.kinds}
     for row, (values, missing) in enumerate(prefetch(pass_.measure, range(len(ids)), workers)):
@@ -87,6 +93,7 @@ def measure_images(
         if progress is not None:
             progress(row + 1, len(ids))
     facts = {
+        **about,
         "frame": SIDE,
         "computed": {n: COMPUTED_FEATURES[n].to_dict() for n in pass_.measured},
         "detectors": {n: DETECTORS[n].to_dict() for n in pass_.looked_for},
@@ -104,17 +111,35 @@ class _Pass:
     ids: Sequence[str]
     computed: bool
     detected: bool
+    domain: str | None
+
+    @cached_property
+    def wanted(self) -> dict[str, bool]:
+        """What was asked for and is not annotated, and whether it is for these images."""
+        taken = self.annotations.features
+        computed = {
+            name: applies(feature.domains, self.domain)
+            for name, feature in COMPUTED_FEATURES.items()
+            if self.computed and name not in taken
+        }
+        detected = {
+            name + DETECTED: applies(one.domains, self.domain)
+            for name, one in DETECTORS.items()
+            if self.detected and name + DETECTED not in taken
+        }
+        return computed | detected
+
+    @property
+    def of_other_domains(self) -> list[str]:
+        return [name for name, applicable in self.wanted.items() if not applicable]
 
     @cached_property
     def measured(self) -> list[str]:
-        return [
-            n for n in COMPUTED_FEATURES if self.computed and n not in self.annotations.features
-        ]
+        return [name for name in COMPUTED_FEATURES if self.wanted.get(name)]
 
     @cached_property
     def looked_for(self) -> list[str]:
-        taken = self.annotations.features
-        return [n for n in DETECTORS if self.detected and n + DETECTED not in taken]
+        return [name for name in DETECTORS if self.wanted.get(name + DETECTED)]
 
     @cached_property
     def kinds(self) -> dict[str, str]:

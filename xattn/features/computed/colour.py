@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.shape import aligned
 from xattn.features.computed.subject import Lab, Subject, UnmeasurableError
+from xattn.images.domains import PHOTOGRAPHED
 from xattn.stats.arrays import Floats
 
 COLOURS = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
@@ -25,6 +26,7 @@ _FRACTION = 0.05
     whole=True,
     source="Stolz et al. 1994; Nachbar et al. 1994; CIE 1976 colour difference",
     meaning="mean difference in CIELAB between the lesion and its mirror image, both axes",
+    domains=PHOTOGRAPHED,
 )
 def colour_asymmetry(subject: Subject) -> float:
     """Return the mean CIE76 difference of mirrored points, mean over both principal axes.
@@ -52,6 +54,7 @@ def _difference(values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object)
     unit="delta E squared",
     source="Celebi et al. 2007",
     meaning="sum of the variances of L*, a* and b* over the lesion",
+    domains=PHOTOGRAPHED,
 )
 def colour_variance(subject: Subject) -> float:
     """Return the mean squared CIE76 difference from the lesion's mean colour."""
@@ -64,6 +67,7 @@ def colour_variance(subject: Subject) -> float:
     high=6.0,
     source="Stolz et al. 1994; Nachbar et al. 1994 (C of the ABCD rule); thresholds ours",
     meaning="how many of white, red, light brown, dark brown, blue-grey, black cover 5 %",
+    domains=("dermoscopy",),
 )
 def dermoscopic_colours(subject: Subject) -> float:
     """Return how many of the six colours cover at least 5 % of the lesion."""

@@ -37,6 +37,7 @@ class ComputedFeature:
         function: subject -> value; raises `UnmeasurableError`.
         kind: of the feature, as in the tables.
         needs_lesion: whether it needs a lesion mask.
+        domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
     """
 
     name: str
@@ -49,11 +50,13 @@ class ComputedFeature:
     function: Measure
     kind: str = "computed"
     needs_lesion: bool = True
+    domains: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of it as plain JSON values, without the function."""
         facts = asdict(self)
         del facts["function"]
+        facts["domains"] = list(self.domains)
         return facts | {k: None for k in ("low", "high") if not np.isfinite(facts[k])}
 
     def __call__(self, subject: Subject) -> float:
@@ -82,12 +85,21 @@ def computed_feature(
     low: float = 0.0,
     high: float = np.inf,
     whole: bool = False,
+    domains: tuple[str, ...] = (),
 ) -> Callable[[Measure], Measure]:
     """Register a measuring function; see `ComputedFeature` for the arguments."""
     return COMPUTED_FEATURES.register(
         name,
         lambda function: ComputedFeature(
-            name, unit, low, high, whole, source, meaning_of(function, meaning), function
+            name,
+            unit,
+            low,
+            high,
+            whole,
+            source,
+            meaning_of(function, meaning),
+            function,
+            domains=domains,
         ),
     )
 

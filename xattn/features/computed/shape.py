@@ -11,6 +11,7 @@ from skimage.measure import find_contours
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.images.domains import LESIONS
 from xattn.stats.arrays import Floats
 
 _BOXES = (32, 23, 16, 11, 8)
@@ -45,6 +46,7 @@ def aligned(
     whole=True,
     source="Stoecker et al. 1992; Nachbar et al. 1994",
     meaning="fraction of the lesion that its mirror image misses, mean over both principal axes",
+    domains=LESIONS,
 )
 def shape_asymmetry(subject: Subject) -> float:
     """Return 1 - |A and mirrored A| / |A|, mean over the mirrors at the two principal axes."""
@@ -60,6 +62,7 @@ def shape_asymmetry(subject: Subject) -> float:
     whole=True,
     source="Golston et al. 1992; Celebi et al. 2007",
     meaning="4 pi area / perimeter squared: 1 for a disc, less the more irregular the border",
+    domains=LESIONS,
 )
 def compactness(subject: Subject) -> float:
     """Return 4 pi A / P^2 of the outline, drawn below pixel size round the blurred mask.
@@ -86,6 +89,7 @@ def compactness(subject: Subject) -> float:
     whole=True,
     source="Claridge et al. 1992; Cross and Cotton 1992",
     meaning="box-counting dimension of the border: 1 if smooth, more the more ragged",
+    domains=LESIONS,
 )
 def fractal_dimension(subject: Subject) -> float:
     """Return the dimension of the border over boxes of 1/32 to 1/8 of the lesion's longer side.
@@ -128,6 +132,7 @@ def _boxes(points: Floats) -> float:
     whole=True,
     source="ABCD criteria of clinical images (Friedman et al. 1985); Feret diameter",
     meaning="largest distance between two points of the border; millimetres are not known",
+    domains=LESIONS,
 )
 def diameter(subject: Subject) -> float:
     """Return the largest Feret diameter, from pixel edge to pixel edge, over the long side."""
@@ -142,6 +147,7 @@ def diameter(subject: Subject) -> float:
     high=1.0,
     source="-",
     meaning="whether the lesion reaches the edge of the image: then its shape is not measured",
+    domains=LESIONS,
 )
 def lesion_cut(subject: Subject) -> float:
     """Return 1 if the lesion reaches the edge of the image, else 0."""

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject
+from xattn.images.domains import SKIN
 
 TONES = ("dark", "brown", "tan", "intermediate", "light", "very light")
 """Bands of the angle, darkest first."""
@@ -22,6 +23,7 @@ CUT_OFFS = (-30.0, 10.0, 28.0, 41.0, 55.0)
     high=180.0,
     source="Chardon et al. 1991; Kinyanjui et al. 2020; Bevan and Atapour-Abarghouei 2022",
     meaning="individual typology angle of healthy skin, median; depends on lighting and camera",
+    domains=SKIN,
 )
 def skin_tone(subject: Subject) -> float:
     """Return the median of atan2(L* - 50, b*) over healthy skin, in degrees.

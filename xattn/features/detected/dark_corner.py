@@ -25,6 +25,7 @@ _INNER = 0.7
     spread=0.087,
     meaning="corners of the image that are darker than the rest",
     source="Sultana et al. 2014; Bissoto et al. 2020",
+    domains=("dermoscopy",),
 )
 def dark_corner(image: FramedImage) -> RawDetection:
     """Compare the two darkest corners (triangles of 4 pixels) with the image's median L*."""

@@ -16,6 +16,7 @@ _BRIGHTER = 7.0
     spread=2.26,
     meaning="small bright reflections and rings",
     source="top-hat transform, Abbas et al. 2011 on specular reflection; ours",
+    domains=("dermoscopy",),
 )
 def gel_bubble(image: FramedImage) -> RawDetection:
     """Measure the fraction of pixels that are brighter than all discs of 5 pixels around them.

@@ -10,6 +10,7 @@ import numpy as np
 from xattn.features.detected.framed_image import FramedImage
 from xattn.features.detected.parts import parts_of
 from xattn.features.detected.registry import RawDetection, detector
+from xattn.images.domains import SKIN
 from xattn.stats.arrays import Floats32
 
 _ORIENTATIONS, _LENGTH = 12, 15
@@ -27,6 +28,7 @@ _RULED_LENGTH, _RULED_WIDTH = 60.0, 4.0
     spread=1.69,
     meaning="long thin dark lines that are not straight",
     source="Lee et al. 1997 (DullRazor: morphological closing); Abbas et al. 2011 (line filters)",
+    domains=SKIN,
 )
 def hair(image: FramedImage) -> RawDetection:
     """Measure the length of thin dark lines: the log of the pixels along all of them.

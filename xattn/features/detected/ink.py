@@ -8,6 +8,7 @@ import numpy as np
 from xattn.features.detected.framed_image import FramedImage
 from xattn.features.detected.patches import patches
 from xattn.features.detected.registry import RawDetection, detector
+from xattn.images.domains import SKIN
 from xattn.images.masks import Mask
 
 _AROUND = 61
@@ -23,6 +24,7 @@ _NOT_GREEN = 3.0
     spread=1.44,
     meaning="strokes that are more violet than what surrounds them",
     source="hue of marker ink in CIELAB; Winkler et al. 2019 on why it matters; ours",
+    domains=SKIN,
 )
 def ink(image: FramedImage) -> RawDetection:
     """Measure where a* - b* exceeds the median around it by 12, and b* is below the image's.

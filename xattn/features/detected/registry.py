@@ -63,6 +63,7 @@ class Detector:
         middle, spread: score = 1 / (1 + exp((middle - evidence) / spread)): a logistic regression
             of the human flags of the development half of ISIC 2018 on the evidence.
         function: image -> what was found.
+        domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
     """
 
     name: str
@@ -71,12 +72,13 @@ class Detector:
     middle: float
     spread: float
     function: Look
+    domains: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is known of it as plain JSON values, without the function."""
         facts = asdict(self)
         del facts["function"]
-        return facts
+        return facts | {"domains": list(self.domains)}
 
     def __call__(self, image: FramedImage) -> Detection:
         """Look for the artifact."""
@@ -94,13 +96,19 @@ DETECTORS: Registry[Detector] = Registry(
 
 
 def detector(
-    name: str, *, middle: float, spread: float, source: str, meaning: str = ""
+    name: str,
+    *,
+    middle: float,
+    spread: float,
+    source: str,
+    meaning: str = "",
+    domains: tuple[str, ...] = (),
 ) -> Callable[[Look], Look]:
     """Register a detecting function; see `Detector` for the arguments."""
     return DETECTORS.register(
         name,
         lambda function: Detector(
-            name, meaning_of(function, meaning), source, middle, spread, function
+            name, meaning_of(function, meaning), source, middle, spread, function, domains
         ),
     )
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xattn.features.detected.framed_image import FramedImage, disc
 from xattn.features.detected.registry import RawDetection, detector
+from xattn.images.domains import SKIN
 from xattn.stats.arrays import Floats32
 
 _STEP = 3.0
@@ -38,6 +39,7 @@ class _Line:
     spread=0.105,
     meaning="a straight dark line with ticks at equal distances",
     source="autocorrelation of the profile along straight lines; ours",
+    domains=SKIN,
 )
 def ruler(image: FramedImage) -> RawDetection:
     """Search straight lines in all directions; see how regular the strips beside them are.

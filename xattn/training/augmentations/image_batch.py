@@ -22,6 +22,7 @@ class ImageAugmentation:
 
     Attributes:
         flips: mirror left-right and top-bottom, each with probability 1/2.
+        mirror: mirror left-right alone, with probability 1/2.
         quarter_turns: turn by 0, 90, 180 or 270 degrees; if the input is not square, 0 or 180.
         rotation: further turn, at most this many degrees either way.
         zoom: (least, most) magnification; 1.25 shows 0.8 of the side.
@@ -34,6 +35,7 @@ class ImageAugmentation:
     """
 
     flips: bool = False
+    mirror: bool = False
     quarter_turns: bool = False
     rotation: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
@@ -84,11 +86,18 @@ class ImageAugmentation:
             angle = angle + turns * (math.pi / 2)
         scale = 1 / draw.uniform(*self.zoom)
         cos, sin = angle.cos() * scale, angle.sin() * scale
-        flip_x, flip_y = (1 - 2 * draw.choice(2, 2) if self.flips else torch.ones(draw.n, 2)).T
+        flip_x, flip_y = self._flips(draw).T
         dx, dy = draw.uniform(-2 * self.shift, 2 * self.shift, 2).T
         row_x = torch.stack((flip_x * cos, -flip_x * sin, dx), 1)
         row_y = torch.stack((flip_y * sin, flip_y * cos, dy), 1)
         return torch.stack((row_x, row_y), 1)
+
+    def _flips(self, draw: _Draw) -> Tensor:
+        """Draw 1, or -1 for mirrored, along x and y (n, 2)."""
+        if not (self.flips or self.mirror):
+            return torch.ones(draw.n, 2)
+        drawn = 1 - 2 * draw.choice(2, 2)
+        return drawn if self.flips else torch.stack((drawn[:, 0], torch.ones(draw.n)), 1)
 
     def _colours(self, draw: _Draw, means: Tensor) -> tuple[Tensor, Tensor]:
         """Draw matrix (n, 3, 3) and offset (n, 3, 1) of the change of colours.

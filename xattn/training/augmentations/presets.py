@@ -28,3 +28,21 @@ augmentation("histology", meaning="Turned, and stained and scanned as by another
         flips=True, quarter_turns=True, brightness=0.1, contrast=0.1, stain=0.1, blur=1.0
     )
 )
+# A film has a top and a left, which hold the heart; patients stand and are exposed differently.
+augmentation("radiograph", meaning="Turned and moved a little, and exposed differently.")(
+    ImageAugmentation(rotation=7.0, zoom=(0.9, 1.1), shift=0.05, brightness=0.15, contrast=0.2)
+)
+# Left and right eyes mirror each other; the camera has an up and its own lamp.
+augmentation("fundus", meaning="Mirrored left to right, turned, and lit as by another camera.")(
+    ImageAugmentation(
+        mirror=True, rotation=15.0, zoom=(0.95, 1.1), shift=0.03,
+        brightness=0.15, contrast=0.15, saturation=0.1, white_balance=0.03,
+    )
+)  # fmt: skip
+# Photographs have an up.
+augmentation("natural", meaning="Mirrored left to right, zoomed, moved and lit differently.")(
+    ImageAugmentation(
+        mirror=True, rotation=10.0, zoom=(0.8, 1.25), shift=0.05,
+        brightness=0.2, contrast=0.2, saturation=0.2, white_balance=0.03,
+    )
+)  # fmt: skip

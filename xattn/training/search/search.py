@@ -122,7 +122,8 @@ def search(
     recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
     if epochs is not None:
         recipe = recipe.with_train(epochs=epochs)
-    if recipe.search is None:
+    table = recipe.search
+    if table is None:
         raise UsageError(
             "Expected a recipe with a [search] table, but it has none"
             "; docs/search.md has one to copy"
@@ -133,21 +134,22 @@ def search(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
+    recipe = recipe.for_domain(annotations.find_domain())
     chosen = choose_samples(annotations, images, recipe.data, splits)
     facts = {
         "recipe": recipe.to_record(),
-        "search": recipe.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
+        "search": table.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
         "annotations_sha256": file_sha256(annotations.path),
         "images_sha256": text_sha256(repr(_identity(chosen[0]))),
         "seed": seed,
         "device": hardware.describe(),
     }
-    most = trials or recipe.search.trials
+    most = trials or table.trials
     with bar(progress) as move, quiet_optuna():
-        shared = SharedStudy(folder, recipe.search, recipe.train.epochs, seed, facts)
+        shared = SharedStudy(folder, table, recipe.train.epochs, seed, facts)
         work = _Search(
             recipe,
-            recipe.search,
+            table,
             annotations,
             chosen,
             folder,
@@ -225,7 +227,8 @@ class _Search:
     def _train(self, claim: Claim, folder: Path) -> None:
         if claim.again and claim.is_hopeless():
             raise optuna.TrialPruned
-        recipe = self.recipe.with_values(claim.values)
+        domain = self.annotations.find_domain()
+        recipe = self.recipe.with_values(claim.values).for_domain(domain)
 
         def watch(epoch: Epoch) -> None:
             claim.report(epoch.epoch, getattr(epoch, self.table.metric))
