@@ -18,3 +18,9 @@ threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
 def _seeded() -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_plugins_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin file that one test loads is in no other test's record of a call."""
+    monkeypatch.setattr("xattn.plugins._files", [])

@@ -65,7 +65,7 @@ class DependenceSettings(Settings):
                 f"{self.permutations} and {self.bootstrap}"
             )
         if self.domain is not None:
-            from xattn.images.domains import DOMAINS  # loads OpenCV, which --help does without
+            from xattn.images.domains import DOMAINS  # loads what --help does without
 
             DOMAINS.find(self.domain)
         if not 0 < self.alpha < 1:

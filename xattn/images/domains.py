@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from xattn.errors import ImageError, near
 from xattn.images.decode import read_image
@@ -140,8 +140,8 @@ def guess_domain(files: Sequence[Path]) -> str | None:
 
 def look_at(pixels: NDArray[np.uint8]) -> Look:
     """Describe an image (h, w, 3), 8-bit RGB."""
-    small = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
-    small /= 255
+    reduced = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = np.asarray(reduced, dtype=np.float64) / 255
     red, green, blue = np.moveaxis(small, -1, 0)
     brightness = small.mean(axis=-1)
     lit = brightness > _LIT
