@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from xattn.annotations.frames import open_table, read_frame
 from xattn.annotations.layouts.rows import as_values
 from xattn.annotations.numbers import codes_for_unknown, plain_numbers
-from xattn.annotations.sheets import read_sheet
+from xattn.annotations.sheets import read_first_record, read_sheet
 from xattn.annotations.tables import read_table
 from xattn.errors import AnnotationError, Remark
 from xattn.features.from_csv import read_more_features
@@ -113,7 +113,6 @@ def test_columns_of_one_name_are_told_apart(tmp_path):
     [
         (b"PK\x03\x04xl/workbook.xml", "an Excel workbook .*export it as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1", "an old Excel workbook; export it as CSV"),
-        (b"PAR1", "a Parquet file"),
         (b"\x1f\x8b\x08", "packed by gzip"),
         (b"a,b\n1,2,3\n", "Expected 2 cells in line 2 of .*, but got 3; a cell that holds a comma"),
         (b'a,b\n1,"2\n', "line 2 is none: .*is a quote not closed"),
@@ -241,3 +240,17 @@ def test_how_many_images_have_a_row_is_said_and_none_is_an_error(tmp_path):
     assert isinstance(notes[0], Remark)
     with pytest.raises(AnnotationError, match=r"none of them: '0007' here, 'A.JPG' there.*zeros"):
         read_table(path, ["0007"], notes.append)
+
+
+def test_a_parquet_table_is_read_as_texts(tmp_path):
+
+    path = tmp_path / "t.parquet"
+    table = pd.DataFrame({"id": ["007", "8"], "age": [55, None], "ok": [True, False]})
+    table.assign(blob=[b"x", b"y"]).to_parquet(path)
+    assert read_first_record(path)[1] == ["id", "age", "ok", "blob"]
+    sheet = read_sheet(path, texts=["id"])
+    assert sheet.columns == ("id", "age", "ok", "blob")
+    assert sheet.rows == (("007", "55.0", "True", ""), ("8", "", "False", ""))
+    (tmp_path / "torn.parquet").write_bytes(path.read_bytes()[:60])
+    with pytest.raises(AnnotationError, match=r"a Parquet table at .*torn\.parquet, but got"):
+        read_sheet(tmp_path / "torn.parquet")

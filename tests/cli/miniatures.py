@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image
 
 from tests.annotations.downloads import table
+from tests.cli import published_miniatures as published
+from xattn.annotations.layouts import ph2
 
 HAM = ("nv", "mel", "bkl", "bcc", "akiec", "df", "vasc")
 ONE_HOT_2018 = ("NV", "MEL", "BCC", "AKIEC", "BKL", "DF", "VASC")
@@ -29,13 +31,15 @@ class Miniature:
         classes: names of its classes, the most that it can have.
         write: (root, labels by id) -> further arguments of `annotations build`.
         name: id -> the file's path below the root, without its ending.
-        own_masks: whether the layout cannot be without masks of structures.
+        own_masks: whether the layout cannot be without masks.
+        own_lesion: whether these are of the lesion.
     """
 
     classes: tuple[str, ...]
     write: Callable[[Path, dict[str, str]], list[str]]
     place: Callable[[str, str], str] = lambda one, label: f"Input/{one}"
     own_masks: bool = False
+    own_lesion: bool = False
 
 
 def ids(n: int) -> list[str]:
@@ -197,4 +201,30 @@ MINIATURES: dict[str, Miniature] = {
     "camelyon17": Miniature(("normal", "tumor"), _camelyon17, _patch),
     "imagefolder": Miniature(HAM, lambda root, labels: [], lambda one, label: f"{label}/{one}"),
     "csv": Miniature(HAM, _csv, lambda one, label: f"deep/{one}"),
+    "isic_archive": Miniature(("Benign", "Malignant"), published.isic_archive),
+    "isic2024": Miniature(BENIGN, published.isic2024),
+    "pad_ufes_20": Miniature(published.PAD, published.pad_ufes_20, published.pad_place),
+    "ddi": Miniature(
+        BENIGN, published.ddi, lambda one, label: f"images/{published.number(one):06d}"
+    ),
+    "fitzpatrick17k": Miniature(
+        published.FITZPATRICK,
+        published.fitzpatrick17k,
+        lambda one, label: f"images/{published.number(one):032x}",
+    ),
+    "bcn20000": Miniature(
+        published.BCN,
+        published.bcn20000,
+        lambda one, label: f"BCN_20k_train/BCN_{published.number(one):010d}",
+    ),
+    "aptos2019": Miniature(
+        published.GRADES,
+        published.aptos2019,
+        lambda one, label: f"train_images/{published.number(one):012x}",
+    ),
+    "eyepacs": Miniature(published.GRADES, published.eyepacs, published.eyepacs_place),
+    "derm7pt": Miniature(published.DERM7PT, published.write_derm7pt, published.derm7pt_place),
+    "ph2": Miniature(
+        ph2.CLASSES, published.write_ph2, published.ph2_place, own_masks=True, own_lesion=True
+    ),
 }

@@ -152,11 +152,11 @@ class TestEndings:
 
     def test_what_is_passed_over_is_counted_by_its_ending(self, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-        for name in ("1.dcm", "2.DCM", "3.heic", "4"):
-            (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM")
+        for name in ("1.svs", "2.SVS", "3.nii", "4"):
+            (tmp_path / name).write_bytes(b"\0" * 140)
         (line,) = self._notes(tmp_path)
         assert line == (
-            "passed over 4 files of no format that can be read: 2 .dcm, 1 .heic, 1 without an "
+            "passed over 4 files of no format that can be read: 2 .svs, 1 .nii, 1 without an "
             "ending; convert them to PNG or TIFF"
         )
         assert not isinstance(line, Remark)
@@ -181,9 +181,9 @@ class TestEndings:
         assert self._notes(tmp_path) == []
 
     def test_a_folder_of_nothing_that_can_be_read_says_what_is_there(self, tmp_path):
-        (tmp_path / "x.dcm").write_bytes(b"\0" * 128 + b"DICM")
+        (tmp_path / "x.svs").write_bytes(b"\0" * 140)
         with pytest.raises(
-            XattnError, match=r"found none; passed over 1 file .*: 1 \.dcm; convert"
+            XattnError, match=r"found none; passed over 1 file .*: 1 \.svs; convert"
         ):
             find_images(tmp_path)
 
@@ -280,3 +280,24 @@ class TestLinks:
         find_images(pool / "data", notes.append)
         (line,) = notes
         assert "gone.jpg is a link that leads nowhere" in line
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
+def test_a_table_lists_files_in_a_column_whatever_it_is_called(tmp_path, ending):
+    import pandas as pd
+
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    table = pd.DataFrame({"image": ["x", "y"], "where": ["b.png", "a.png"], "age": [1, 2]})
+    path = tmp_path / f"list.{ending}"
+    if ending == "parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep=";" if ending == "csv" else "\t")
+    assert _ids(path) == ["b", "a"]
+
+
+def test_a_table_that_names_no_files_says_what_it_has(tmp_path):
+    (tmp_path / "list.csv").write_text("id,label\nISIC_1,nv\n")
+    with pytest.raises(UsageError, match=r"none among id, label; a table of ids becomes"):
+        find_images(tmp_path / "list.csv")

@@ -109,15 +109,19 @@ def test_values_that_are_none_are_refused():
         to_rgb(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "auto")
 
 
-def test_colours_of_16_bits_are_told_and_those_of_12_in_them_are_dark(tmp_path):
+@pytest.mark.parametrize("ending", ["png", "tiff"])
+def test_colours_of_16_bits_are_read_whole(tmp_path, ending):
     import cv2
 
-    for top, note in ((65535, "cut to 8 bits"), (4095, "narrow range; rescale the file")):
-        colours = np.repeat(np.rint(RAMP * top).astype(np.uint16)[..., None], 3, axis=2)
-        cv2.imwrite(str(tmp_path / "x.png"), colours)
-        found = read_image(tmp_path / "x.png").note
-        assert found.startswith("16-bit colour")
-        assert found.endswith(note)
+    top = np.array([4095, 2000, 1000])
+    colours = np.rint(RAMP[..., None] * top).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / f"x.{ending}"), colours[..., ::-1])
+    found = read_image(tmp_path / f"x.{ending}")
+    assert found.note == "16-bit colour, narrow range of 12 bits"
+    found = read_image(tmp_path / f"x.{ending}", window=(0.0, 4095.0))
+    assert found.note == "16-bit colour, window 0 to 4095"
+    expected = colours / 4095 * 255
+    assert np.abs(np.asarray(found.image) - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("window", [(3, 3), (5, 1), (0, float("nan")), (1,), (1, 2, 3)])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from xattn.annotations.numbers import says_nothing
 from xattn.annotations.sheets import read_first_record, read_sheet
-from xattn.errors import AnnotationError
+from xattn.errors import AnnotationError, near
 
 _DEEPEST = 2
 """Folders below the root in which tables are looked for."""
@@ -27,31 +27,39 @@ class TableSpec:
         first_line: pattern of the first line of a kind that has no header; the columns are then
             `id` and `label`.
         label: column of class names.
+        label_or: columns that are the label where that one is not there, the first of them.
         classes: cell -> class, in the order of the classes; {} takes the cells as they are.
         one_hot: column of 0 and 1 -> class, in the order of the classes.
         rest: class of the rows in which no column of `one_hot` is 1; None for no class.
         groups: columns whose shared values hold images together.
+        group_in_id: pattern of ids; what its brackets hold is shared by the images of one group.
+        value_in_id: a feature, and a pattern of ids in whose brackets its value stands.
         pair: a second column of ids: each row ties two images together.
         values: column -> feature.
         source: a column, and beginning of its cells -> name of the source: the feature `dataset`.
+        nominal: features that are names even where they look like numbers.
     """
 
     id: str
     known_by: tuple[str, ...] = ()
     first_line: str | None = None
     label: str | None = None
+    label_or: tuple[str, ...] = ()
     classes: Mapping[str, str] = field(default_factory=dict)
     one_hot: Mapping[str, str] = field(default_factory=dict)
     rest: str | None = None
     groups: tuple[str, ...] = ()
+    group_in_id: str | None = None
+    value_in_id: tuple[str, str] | None = None
     pair: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     source: tuple[str, Mapping[str, str]] | None = None
+    nominal: tuple[str, ...] = ()
 
     @property
     def needed(self) -> tuple[str, ...]:
         """The columns by which a table of this kind is known."""
-        label = () if self.label is None else (self.label,)
+        label = () if self.label is None or self.label_or else (self.label,)
         pair = () if self.pair is None else (self.pair,)
         return tuple(dict.fromkeys((self.id, *self.known_by, *label, *self.one_hot, *pair)))
 
@@ -59,7 +67,30 @@ class TableSpec:
         """Say whether a table is of this kind."""
         if self.first_line is not None:
             return re.fullmatch(self.first_line, table.first_line) is not None
-        return set(self.needed) <= set(table.columns)
+        there = set(table.columns)
+        labelled = not self.label_or or bool({self.label, *self.label_or} & there)
+        return labelled and set(self.needed) <= there
+
+    def with_label(self, columns: Collection[str], wanted: str | None) -> TableSpec:
+        """Return the same with the column of classes that is meant.
+
+        Args:
+            columns: of the tables.
+            wanted: the column that the user named; its cells are the classes.
+
+        Raises:
+            AnnotationError: that column is not there.
+        """
+        if wanted is not None:
+            if wanted not in columns:
+                raise AnnotationError(
+                    f"Expected a column of the table as the label, but got {wanted!r}"
+                    f"{near(wanted, columns)}"
+                )
+            if wanted != self.label:
+                return replace(self, label=wanted, label_or=(), classes={}, one_hot={}, rest=None)
+        found = next((one for one in (self.label, *self.label_or) if one in columns), self.label)
+        return replace(self, label=found, label_or=())
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,14 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
+from xattn.images import dicom
+from xattn.images.containers import read_content, split_member
 from xattn.images.decode import MAX_PIXELS, expect_plain_file
+from xattn.images.kinds import register_plugins
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_DICOM_MARK = 132
+"""Bytes by which a DICOM is known."""
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
@@ -48,11 +54,15 @@ def read_header(path: str | Path) -> Header:
     path = Path(path)
     try:
         expect_plain_file(path)
-        with path.open("rb") as file:
-            header = _png_header(file)
-            if header is None:
-                file.seek(0)
-                header = _any_header(file)
+        if split_member(path) is None:
+            with path.open("rb") as file:
+                header = _header(file, path)
+        else:
+            content = read_content(path)
+            if isinstance(content, bytes):
+                header = _header(io.BytesIO(content), path)
+            else:
+                header = Header(content.shape[1], content.shape[0], orientation=1)
     except ImageError:
         raise
     except FileNotFoundError:
@@ -72,6 +82,19 @@ def read_header(path: str | Path) -> Header:
     if header is None or header.width * header.height > MAX_PIXELS:
         raise ImageError(f"Expected at most {MAX_PIXELS:,} pixels, but got more in {path}")
     return header
+
+
+def _header(file: BinaryIO, path: Path) -> Header | None:
+    header = _png_header(file)
+    if header is not None:
+        return header
+    file.seek(0)
+    if path.suffix.lower() in dicom.ENDINGS or dicom.is_dicom(file.read(_DICOM_MARK)):
+        file.seek(0)
+        return Header(*dicom.dicom_size(file.read(), str(path)), orientation=1)
+    file.seek(0)
+    register_plugins()
+    return _any_header(file)
 
 
 def _any_header(file: BinaryIO) -> Header:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xattn.images.beside import without_masks
+from xattn.images.containers import has_file, split_member
 from xattn.images.find import find_paths
 from xattn.images.ids import printable
 from xattn.images.kinds import is_image
@@ -29,6 +30,8 @@ class Listing:
 
     def has(self, path: str | Path) -> bool:
         """Say whether there is a file at a path."""
+        if split_member(path) is not None:
+            return has_file(path)
         folder, name = os.path.split(path)
         names = self._names.get(folder)
         if names is None:
@@ -54,7 +57,7 @@ def images_below(
     def about_images(line: str) -> None:
         note(type(line)(f"images: {line}"))  # a remark stays one
 
-    paths = find_paths(root, about_images) if os.path.isdir(root) else []
+    paths = find_paths(root, about_images) if os.path.exists(root) else []
     found = [path for path in paths if str(path) == printable(str(path))]
     if len(found) < len(paths):
         odd = next(str(path) for path in paths if str(path) != printable(str(path)))

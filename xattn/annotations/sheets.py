@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from xattn.annotations.numbers import plain_numbers
+from xattn.annotations.parquet import is_parquet, read_parquet
 from xattn.documents import decode_text
 from xattn.errors import AnnotationError, Remark, XattnError, one_line
 
@@ -21,7 +22,6 @@ _LOOKED_AT = 50
 _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or an archive; export it as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; export it as CSV",
-    b"PAR1": "a Parquet file; write it as CSV",
     b"\x1f\x8b": "a file packed by gzip; unpack it",
 }
 _INDEX_NAME = re.compile(r"|Unnamed: \d+")
@@ -57,6 +57,9 @@ def read_first_record(path: str | Path) -> tuple[str, list[str]]:
     Raises:
         AnnotationError: the file is not there or no text.
     """
+    if is_parquet(path):
+        header, _ = read_parquet(path, AnnotationError, header=True)
+        return ",".join(header), header
     text, _ = _text(Path(path), AnnotationError, 2**16)
     text = _without_hint(text)
     delimiter = _delimiter(text)
@@ -74,7 +77,7 @@ def read_sheet(
     texts: Sequence[str] = (),
     doubled: bool = False,
 ) -> Sheet:
-    """Read a whole table.
+    """Read a whole table, of text or of Parquet.
 
     Cells may be separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or a code page of
     Windows, with line ends of any system, and with line ends inside quotes. Numbers with a decimal
@@ -91,6 +94,10 @@ def read_sheet(
         XattnError: of that class; the file is missing, no text, or its lines are no table.
     """
     path = Path(path)
+    if is_parquet(path):
+        header, cells = read_parquet(path, error)
+        rows = [tuple(row) for row in cells]
+        return _sheet(path, header, rows, ",", texts, [], doubled)
     text, encoding = _text(path, error)
     notes = []
     if encoding in ("cp1252", "latin-1"):
@@ -100,6 +107,19 @@ def read_sheet(
     records = _records(text, delimiter, path, error)
     header = list(names) if names is not None else records.pop(0)[1] if records else []
     rows = _even(records, len(header), delimiter, path, error)
+    return _sheet(path, header, rows, delimiter, texts, notes, doubled)
+
+
+def _sheet(
+    path: Path,
+    header: Sequence[str],
+    rows: list[tuple[str, ...]],
+    delimiter: str,
+    texts: Sequence[str],
+    notes: list[str],
+    doubled: bool,
+) -> Sheet:
+    """Make a table of cells: names distinct, doubled lines left out, numbers plain."""
     columns, rows = _named(header, rows, path, notes)
     seen = dict.fromkeys(rows)
     if len(seen) < len(rows) and not doubled:

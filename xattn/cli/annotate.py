@@ -19,7 +19,7 @@ def command() -> None:
 @command.command()
 @click.argument("folder", type=PLACE, required=False)
 @click.option("--layout", help="Folder layout; detected automatically if omitted.")
-@click.option("--root", type=PLACE, help="The folder, in place of FOLDER.")
+@click.option("--root", "--image-root", type=PLACE, help="The folder, in place of FOLDER.")
 @click.option(
     "--out",
     type=FILE,
@@ -43,10 +43,13 @@ def command() -> None:
 @click.option("--labels", type=FILE, help="CSV with the labels; default those of the flags.")
 @click.option("--csv", type=FILE, help="Table of the layout csv, a row per image.")
 @click.option("--file-column", help="Its column of files, relative to the folder.")
-@click.option("--id-column", help="Its column of ids; default the file's name.")
-@click.option("--label-column", help="Its column of classes.")
+@click.option("--id-column", "--id", help="Its column of ids; default the file's name.")
+@click.option("--label-column", "--label", help="Its column of classes.")
 @click.option(
-    "--group-column", multiple=True, help="Column of lesions, patients or slides, or none."
+    "--group-column",
+    "--group",
+    multiple=True,
+    help="Column of lesions, patients or slides, or none.",
 )
 @click.option("--positive", help="Positive classes, comma-separated; all others are merged.")
 @click.option("--names", help="Names of the others and of the positive, comma-separated.")

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
+from xattn.images import dicom
+from xattn.images.containers import expect_unpacked, read_content, split_member
+from xattn.images.deep_colour import read_deep_colour
+from xattn.images.kinds import is_heic, register_plugins
 from xattn.images.levels import NARROW, SIXTEEN_BIT, LevelError, Window, to_rgb
 from xattn.images.masks import MaskError, inside
 
@@ -26,7 +31,8 @@ MAX_PIXELS = 178_956_970
 
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
-_DEEP_COLOUR = "16-bit colour, cut to 8 bits"
+_DEEP_COLOUR = "16-bit colour"
+_CUT = f"{_DEEP_COLOUR}, cut to 8 bits"
 _DARK = 64
 _TIFF_BITS, _PNG_BITS = 258, 24  # a tag, and the place of a byte
 _ON_ITS_SIDE = (5, 6, 7, 8)
@@ -62,10 +68,12 @@ def read_image(
 
     Alpha is dropped and palettes, CMYK and grey are converted as torchvision's loader does it;
     deeper values are scaled to 8 bits (Pillow would clip them), see `to_rgb`; of an animation the
-    first frame is taken. The EXIF orientation is applied, exactly once.
+    first frame is taken. The EXIF orientation is applied, exactly once. A DICOM is shown as a
+    viewer shows it, see `xattn.images.dicom`.
 
     Args:
-        path: file of any format Pillow reads.
+        path: file of any format Pillow reads, a DICOM, or a member of a zip, tar or HDF5 file, as
+            `scans.zip/a.png`.
         max_pixels: larger images are refused before they are decoded.
         enough: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, several times faster, as
             long as it stays at least as large as this says for its upright (width, height).
@@ -75,7 +83,7 @@ def read_image(
         ImageError: the file is missing, empty, no image, damaged or too large, or its values need
             a window.
     """
-    image, note, orientation, size, _ = _open(Path(path), max_pixels, enough)
+    image, note, orientation, size, _ = _open(Path(path), max_pixels, enough, window)
     try:
         rgb, levels = to_rgb(image, window)
     except LevelError as err:
@@ -85,7 +93,7 @@ def read_image(
         raise ImageError(
             f"Expected an image that becomes RGB in {path}, but converting failed: {one_line(err)}"
         ) from None
-    if _DEEP_COLOUR in note and int(np.asarray(rgb).max(initial=0)) < _DARK:
+    if _CUT in note and int(np.asarray(rgb).max(initial=0)) < _DARK:
         levels = f"{NARROW}; rescale the file"
     return Decoded(rgb, ", ".join(filter(None, (note, levels))), orientation, size)
 
@@ -103,6 +111,8 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
             several labels, or is a photograph.
     """
     image, _, _, _, form = _open(Path(path), max_pixels)
+    if not isinstance(image, Image.Image):
+        image = to_rgb(image)[0]
     try:
         return inside(image, lossy=form in _LOSSY)
     except MaskError as err:
@@ -110,14 +120,15 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
         raise ImageError(f"{what} in {path}, but got{rest}") from None
 
 
-def _open(
-    path: Path, max_pixels: int, enough: Enough | None = None
-) -> tuple[Image.Image, str, int, tuple[int, int], str]:
-    """Load one file upright; every way in which that fails becomes one line.
+Loaded = tuple[Image.Image | NDArray[Any], str, int, tuple[int, int], str]
+"""An upright image or its values, the note, its orientation, (width, height) of the upright
+original, and the name of its format."""
 
-    Returns:
-        The image, the note, its orientation, (width, height) of the upright original, and the
-        name of its format.
+
+def _open(
+    path: Path, max_pixels: int, enough: Enough | None = None, window: Window = None
+) -> Loaded:
+    """Load one file upright; every way in which that fails becomes one line.
 
     The bytes are read first: given a name, Pillow maps uncompressed TIFF files into memory and
     scrambles those with an orientation. Warnings are left alone, since silencing them is not safe
@@ -125,10 +136,16 @@ def _open(
     """
     try:
         expect_plain_file(path)
-        data = path.read_bytes()
+        data = read_content(path)
+        if not isinstance(data, bytes):
+            return data, _array_note(data), 1, (data.shape[1], data.shape[0]), "HDF5"
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
-        image: Image.Image = Image.open(io.BytesIO(data))
+        if dicom.is_dicom(data) or path.suffix.lower() in dicom.ENDINGS:
+            image, note = dicom.read_dicom(data, str(path), max_pixels, window)
+            return image, note, 1, image.size, "DICOM"
+        register_plugins()
+        image = Image.open(io.BytesIO(data))
         width, height = image.size
         if width * height > max_pixels:
             raise ImageError(
@@ -145,6 +162,12 @@ def _open(
         note = _describe(image, data)
         # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
+        if _CUT in note and orientation == 1:
+            turned = _orientation(image)
+            colours = read_deep_colour(data, image.size, turned)
+            if colours is not None:
+                size = (colours.shape[1], colours.shape[0])
+                return colours, note.replace(_CUT, _DEEP_COLOUR), turned, size, form
         if enough is not None and image.format == "JPEG":
             _reduce(image, enough)
         image.load()
@@ -155,8 +178,13 @@ def _open(
     except FileNotFoundError:
         raise ImageError(f"Expected a file at {path}, but got nothing there") from None
     except UnidentifiedImageError:
+        expect_unpacked(path)
+        plugin = isinstance(data, bytes) and is_heic(data)
         raise ImageError(
-            f"Expected an image in {path}, but its content is of no known format"
+            f"Expected pillow-heif to read the HEIC {path}, but it is not installed; "
+            "pip install 'xattn[heic]'"
+            if plugin
+            else f"Expected an image in {path}, but its content is of no known format"
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
@@ -178,6 +206,8 @@ def expect_plain_file(path: Path) -> None:
     Raises:
         ImageError: there is something else at the path.
     """
+    if split_member(path) is not None:
+        return
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
@@ -187,6 +217,11 @@ def expect_plain_file(path: Path) -> None:
     kinds = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     kind = kinds.get(stat.S_IFMT(mode), "a device")
     raise ImageError(f"Expected a file at {path}, but got {kind}")
+
+
+def _array_note(values: NDArray[Any]) -> str:
+    shown = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind != "f" else "float"
+    return f"pixels of an array, {shown}" if values.dtype != np.uint8 else "pixels of an array"
 
 
 def _reduce(image: Image.Image, enough: Enough) -> None:
@@ -205,7 +240,7 @@ def _orientation(image: Image.Image) -> int:
 def _describe(image: Image.Image, data: bytes) -> str:
     notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
     if len(image.getbands()) > 1 and _is_deep(image, data):
-        notes.append(_DEEP_COLOUR)
+        notes.append(_CUT)
     if getattr(image, "is_animated", False):
         notes.append("animated, first frame")
     return ", ".join(notes)

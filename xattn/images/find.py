@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.documents import decode_text
-from xattn.errors import Remark, UsageError, XattnError, one_line
+from xattn.errors import ImageError, Remark, UsageError, XattnError
 from xattn.images.beside import without_masks
+from xattn.images.containers import expect_unpacked, is_container, members
+from xattn.images.from_lists import LISTS, listed_paths
 from xattn.images.ids import distinct_ids, printable, stem
 from xattn.images.kinds import DOCUMENTS, is_image
 from xattn.images.walk import Walk, is_litter
@@ -28,9 +29,7 @@ class ImageFile:
 
 
 _ALL_THE_SAME = "list them in a .txt file to have them all the same"
-_TO_BE_CONVERTED = frozenset(
-    {".dcm", ".dicom", ".heic", ".heif", ".nii", ".svs", ".ndpi", ".mrxs", ".cr2", ".nef", ".arw"}
-)
+_TO_BE_CONVERTED = frozenset({".nii", ".svs", ".ndpi", ".mrxs", ".cr2", ".nef", ".arw"})
 
 Note = Callable[[str], None]
 """Takes a line on what was passed over; a `Remark` where nothing was lost by it."""
@@ -43,7 +42,10 @@ def find_images(
 ) -> list[ImageFile]:
     """List the images under a directory, of a glob, a file, or several of these.
 
-    A text file (`.txt`) lists one path a line, relative to itself. In a directory (recursive, links
+    A text file (`.txt`) lists one path a line, relative to itself; so does a column of a table
+    (`.csv`, `.tsv`, `.parquet`). A zip, tar or HDF5 file is read
+    in place, as if it were a folder; so are those of a directory in which no image lies as a file
+    of its own. In a directory (recursive, links
     followed, each real file once) and of a glob, files are taken that Pillow can decode, by their
     ending or their first bytes, and sorted by path, so that two calls give the same order. What is
     passed over is counted. Without a word go hidden files, what systems leave (`Thumbs.db`,
@@ -112,10 +114,13 @@ class _Search:
     def add(self, source: str) -> None:
         path = Path(source)
         if path.is_dir():
-            self._take(self._walk(source), source, walked=True)
+            self._take(self._with_archives(self._walk(source)), source, walked=True)
+        elif is_container(path):
+            self._take(_inside(source), source, walked=True)
         elif path.is_file():
-            listed = path.suffix.lower() == ".txt"
-            for one in _listed(path) if listed else [path]:
+            _refuse_packed(source)
+            listed = path.suffix.lower() in LISTS
+            for one in listed_paths(path) if listed else [path]:
                 self._put(_Place(one, one.name, one.parent.name))
         elif glob.has_magic(source):
             self._take(*self._glob(source), walked=False)
@@ -171,6 +176,20 @@ class _Search:
             links = "1 link" if self._again == 1 else f"{self._again:,} links"
             self._note(Remark(f"passed over {links} to what is there already"))
         return [place.path for place in self._places.values()]
+
+    def _with_archives(self, files: list[str]) -> list[str]:
+        """Return the files, with the members of archives if no image lies beside these."""
+        archives = [path for path in files if is_container(path)]
+        if not archives or any(map(is_image, files)):
+            return files
+        self._note(
+            Remark(
+                f"images are read in place from {_files(len(archives))}: "
+                f"{', '.join(sorted(os.path.basename(one) for one in archives)[:4])}"
+            )
+        )
+        inside = [member for one in archives for member in _inside(one)]
+        return [*(path for path in files if path not in archives), *inside]
 
     def _glob(self, source: str) -> tuple[list[str], str]:
         """Return the files of a pattern, and the folder that it begins in."""
@@ -236,13 +255,18 @@ class _Search:
         self._places.setdefault(os.path.abspath(place.path), place)
 
 
-def _listed(path: Path) -> list[Path]:
+def _inside(container: str) -> list[str]:
     try:
-        text, _ = decode_text(path.read_bytes(), guess=True)
-    except (OSError, UnicodeError) as err:
-        raise UsageError(f"Expected a list of images in {path}, but got: {one_line(err)}") from None
-    lines = (line.strip().strip("\"'") for line in text.splitlines())
-    return [path.parent / line for line in lines if line and not line.startswith("#")]
+        return [f"{container}/{name}" for name in members(container)]
+    except ImageError as err:
+        raise UsageError(str(err)) from None
+
+
+def _refuse_packed(path: str) -> None:
+    try:
+        expect_unpacked(path)
+    except ImageError as err:
+        raise UsageError(str(err)) from None
 
 
 def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from pathlib import PurePath
 
 from PIL import Image
+
+from xattn.errors import ImageError
+from xattn.images import dicom
+from xattn.images.containers import HDF5, read_content, split_member
 
 _NO_IMAGE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 """Formats that Pillow knows by name, and draws with another program or not at all."""
@@ -26,19 +31,42 @@ _BEGINNINGS = (
     b"\0\0\0\x0cjP  \r\n\x87\n",  # JPEG 2000
     b"\xff\x4f\xff\x51",
 )
+_HEIC_PLUGINS = ("pillow_heif", "pi_heif")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_SEEN = 132
+"""Bytes by which a format is known; those of DICOM come after 128 others."""
 _TIFF = (b"II*\0", b"MM\0*")
 
 
 @lru_cache(maxsize=1)
 def endings() -> frozenset[str]:
-    """Return the endings, in lower case with their dot, of what Pillow and its plugins decode."""
-    Image.init()
+    """Return the endings, in lower case with their dot, of what is decoded, DICOM among them."""
+    register_plugins()
     known = Image.registered_extensions().items()
-    return frozenset(e for e, name in known if name in Image.OPEN and name not in _NO_IMAGE)
+    pillow = {e for e, name in known if name in Image.OPEN and name not in _NO_IMAGE}
+    return frozenset(pillow | dicom.ENDINGS)
+
+
+@lru_cache(maxsize=1)
+def register_plugins() -> None:
+    """Make Pillow know its formats, and HEIC if a plugin for it is installed."""
+    Image.init()
+    for name in _HEIC_PLUGINS:
+        try:
+            plugin = import_module(name)
+        except ImportError:
+            continue
+        plugin.register_heif_opener()
+        return
+
+
+def is_heic(data: bytes) -> bool:
+    """Say whether bytes begin as those of a HEIC file do, which needs a plugin."""
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
 
 
 def is_image(path: str) -> bool:
-    """Say whether a file is to be taken as an image.
+    """Say whether a file, or a member of a container, is to be taken as an image.
 
     By its ending if that is one of `endings()`; else by its first bytes, so that a photo without
     an ending or with that of another program is taken. Raw files of cameras and slides of scanners
@@ -51,13 +79,31 @@ def is_image(path: str) -> bool:
     if ending in DOCUMENTS:
         return False
     try:
-        with open(path, "rb") as file:
-            start = file.read(16)
-    except OSError:
+        start = _start(path)
+    except (OSError, ImageError):
         return False
+    return start is None or begins_as_image(start, ending)
+
+
+def begins_as_image(start: bytes, ending: str = "") -> bool:
+    """Say whether the first bytes of a file are those of an image."""
     if start.startswith(_BEGINNINGS) or (not ending and start.startswith(_TIFF)):
         return True
-    return (start[:4], start[8:12]) == (b"RIFF", b"WEBP") or start[4:12] in (
-        b"ftypavif",
-        b"ftypavis",
+    return (
+        (start[:4], start[8:12]) == (b"RIFF", b"WEBP")
+        or start[4:12] in (b"ftypavif", b"ftypavis")
+        or is_heic(start)
+        or dicom.is_dicom(start)
     )
+
+
+def _start(path: str) -> bytes | None:
+    """Return the first bytes of a file, or None for pixels that lie as such in an HDF5 file."""
+    place = split_member(path)
+    if place is None:
+        with open(path, "rb") as file:
+            return file.read(_SEEN)
+    if PurePath(place[0]).suffix.lower() in HDF5:
+        return None  # its names are those of images already
+    content = read_content(path)
+    return content[:_SEEN] if isinstance(content, bytes) else None

@@ -25,8 +25,8 @@ class LevelError(ValueError):
     """The pixels are of no depth that can be shown; the message has no file in it."""
 
 
-def to_rgb(image: Image.Image, window: Window = None) -> tuple[Image.Image, str]:
-    """Return a loaded image as 8-bit RGB, and what is to be told of its levels.
+def to_rgb(image: Image.Image | NDArray[Any], window: Window = None) -> tuple[Image.Image, str]:
+    """Return a loaded image, or values (h, w) or (h, w, 3), as 8-bit RGB, and a note on its levels.
 
     Plain RGB comes back as it is, no copy. Alpha is dropped and palettes, CMYK and grey are
     converted as torchvision's loader does it. Deeper levels are scaled, not clipped: 16 bits by
@@ -36,6 +36,11 @@ def to_rgb(image: Image.Image, window: Window = None) -> tuple[Image.Image, str]
     Raises:
         LevelError: the image is of a mode or range that cannot be shown.
     """
+    if not isinstance(image, Image.Image):
+        if image.dtype == np.uint8:
+            return Image.fromarray(image).convert("RGB"), ""
+        levels, note = _levels(image, window)
+        return Image.fromarray(levels).convert("RGB"), note
     if image.mode in _DEEP:
         levels, note = _levels(np.asarray(image), window)
         return Image.fromarray(levels).convert("RGB"), note
@@ -66,9 +71,14 @@ def _levels(values: NDArray[Any], window: Window) -> tuple[NDArray[np.uint8], st
             )
         return ((values.astype(np.int64) + 128) // 257).astype(np.uint8), _narrow(low, high)
     black, white = (low, high) if window == "auto" else window
-    scaled = (values.astype(np.float64) - black) / max(white - black, np.finfo(float).tiny)
     shown = "auto" if window == "auto" else f"{black:g} to {white:g}"
-    return np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8), f"window {shown}"
+    return stretched(values, black, white), f"window {shown}"
+
+
+def stretched(values: NDArray[Any], black: float, white: float) -> NDArray[np.uint8]:
+    """Return values as 8 bits, from black at one of them to white at another."""
+    scaled = (values.astype(np.float64) - black) / max(white - black, np.finfo(float).tiny)
+    return np.asarray(np.rint(np.clip(scaled, 0, 1) * 255), dtype=np.uint8)
 
 
 def _narrow(low: float, high: float) -> str:

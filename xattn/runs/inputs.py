@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from xattn.images.containers import file_facts, split_member
 from xattn.runs.atomic import replacing
 from xattn.runs.record import file_sha256
 
@@ -16,7 +17,10 @@ COLUMNS = ("file", "bytes", "mtime_ns", "sha256")
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file as it was: size, time of its last change, and hash of its content."""
+    """A file as it was: size, time of its last change, and hash of its content.
+
+    Of a member of an archive, size and time are the archive's and the hash is its own.
+    """
 
     bytes: int
     mtime_ns: int
@@ -29,8 +33,8 @@ class Stamp:
         Raises:
             OSError: it cannot be read.
         """
-        before = path.stat()
-        return cls(before.st_size, before.st_mtime_ns, file_sha256(path))
+        size, mtime_ns = file_facts(path)
+        return cls(size, mtime_ns, file_sha256(path))
 
     def fits(self, path: Path) -> bool:
         """Say whether the file still has this content; it is read only if it was touched.
@@ -38,10 +42,11 @@ class Stamp:
         Raises:
             OSError: it cannot be read.
         """
-        now = path.stat()
-        if now.st_size != self.bytes:
+        size, mtime_ns = file_facts(path)
+        if size != self.bytes and split_member(path) is None:
             return False
-        return now.st_mtime_ns == self.mtime_ns or Stamp.of(path).sha256 == self.sha256
+        same = (size, mtime_ns) == (self.bytes, self.mtime_ns)
+        return same or Stamp.of(path).sha256 == self.sha256
 
 
 def read_stamps(path: Path) -> dict[str, Stamp]:

@@ -17,7 +17,8 @@ import numpy as np
 
 from xattn._version import __version__
 from xattn.documents import read_json
-from xattn.errors import RunError
+from xattn.errors import ImageError, RunError
+from xattn.images.containers import content_bytes, read_content, split_member
 from xattn.runs.atomic import write_json
 from xattn.runs.tables import records
 
@@ -28,7 +29,12 @@ FILES, UNFINISHED = "files", "unfinished"
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file's bytes."""
+    """Hash a file's bytes, or those of a member of an archive."""
+    if split_member(path) is not None:
+        try:
+            return hashlib.sha256(content_bytes(read_content(path))).hexdigest()
+        except ImageError as err:
+            raise FileNotFoundError(str(err)) from None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

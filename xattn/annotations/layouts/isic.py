@@ -1,4 +1,7 @@
-"""ISIC and HAM10000 as they are downloaded: tables known by their columns, images by their ids."""
+"""Data sets as they are downloaded: tables known by their columns, images by their ids.
+
+ISIC and HAM10000 (`releases.py`), and others of one table and a folder of images (`published.py`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from xattn.annotations.frames import (
 from xattn.annotations.groups import join_groups
 from xattn.annotations.layouts.isic_artifacts import artifact_masks
 from xattn.annotations.layouts.isic_tables import ARTIFACTS, read_values
+from xattn.annotations.layouts.published import PUBLISHED
 from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.layouts.releases import RELEASES, Release
 from xattn.annotations.layouts.rows import draft
@@ -48,16 +52,17 @@ def _read(release: Release, sources: Sources, note: Note) -> Draft:
     if sources.metadata is not None:
         tables = [_given(sources.metadata, release.more)]
     images = _images(sources, truth, note)
-    classes, labels = labels_of(release.truth, truth, release.name)
+    spec = release.truth.with_label(list(truth.columns), sources.columns.label)
+    classes, labels = labels_of(spec, truth, release.name)
 
-    others = [(spec, _read_all(spec, tables, note)) for spec in release.more]
-    specs = [(release.truth, truth), *((s, frame) for s, frame in others if frame is not None)]
+    others = [(one, _read_all(one, tables, note)) for one in release.more]
+    specs = [(spec, truth), *((one, frame) for one, frame in others if frame is not None)]
     values, groups, pairs = _values(specs), _groups(specs, sources.columns.group), _pairs(specs)
     images["label"] = labels.reindex(images.index)
     images["group"] = join_groups(
         images.index.tolist(), groups.reindex(images.index), pairs
     ).to_numpy()
-    found = draft(images, values.reindex(images.index), classes, note)
+    found = draft(images, values.reindex(images.index), classes, note, nominal=spec.nominal)
     return _with_artifacts(found, sources, note)
 
 
@@ -87,7 +92,8 @@ def _given(path: Path, specs: Sequence[TableSpec]) -> TableFile:
 def _described(spec: TableSpec) -> str:
     if spec.first_line is not None:
         return f"lines of {spec.id},{spec.label} without a header"
-    return f"the columns {', '.join(spec.needed)}"
+    either = f" and {' or '.join((str(spec.label), *spec.label_or))}" if spec.label_or else ""
+    return f"the columns {', '.join(spec.needed)}{either}"
 
 
 def _read_all(spec: TableSpec, tables: Sequence[TableFile], note: Note) -> pd.DataFrame | None:
@@ -117,7 +123,8 @@ def _images(sources: Sources, truth: pd.DataFrame, note: Note) -> pd.DataFrame:
         note(
             f"images: {len(truth) - len(found)} of {len(truth)} that the table names are not there"
         )
-    stems = found["name"].str.rpartition(".")[0]
+    parts = found["name"].str.rpartition(".")
+    stems = parts[0].where(parts[1] == ".", parts[2])  # members of HDF5 files have no ending
     return pd.DataFrame({"id": stems, "file": found["folder"] + "/" + found["name"]})
 
 
@@ -125,7 +132,10 @@ def _values(specs: Sequence[tuple[TableSpec, pd.DataFrame]]) -> pd.DataFrame:
     """Return the features of all tables; of one that several have, the first that says it."""
     values = pd.DataFrame(index=specs[0][1].index)
     for spec, frame in specs:
-        cells = {f: frame[c] for c, f in spec.values.items() if c in frame}
+        cells = {f: frame[c] for c, f in spec.values.items() if c in frame and c != spec.label}
+        if spec.value_in_id is not None:
+            feature, pattern = spec.value_in_id
+            cells[feature] = frame.index.to_series().str.extract(f"^{pattern}$", expand=False)
         if spec.source is not None and spec.source[0] in frame:
             cells["dataset"] = _source(frame[spec.source[0]], spec.source[1])
         if "official_split" in frame and not spec.pair:
@@ -160,6 +170,9 @@ def _groups(
             if column in frame and not spec.pair:
                 cells = frame[column].reindex(groups.index)
                 groups[column] = groups[column].combine_first(cells) if column in groups else cells
+        if spec.group_in_id is not None and not wanted:
+            ids = frame.index.to_series()
+            groups["id"] = ids.str.extract(f"^{spec.group_in_id}$", expand=False)
     return groups
 
 
@@ -191,11 +204,13 @@ def _with_artifacts(found: Draft, sources: Sources, note: Note) -> Draft:
     return Draft(found.labels, {**kinds, **found.features}, images)
 
 
-for _release in RELEASES:
+_TAKEN = ("metadata", "labels", "columns.group", "columns.label")
+
+for _release in (*RELEASES, *PUBLISHED):
     layout(
         _release.name,
         detect=partial(_looks_like, _release),
-        takes=("artifact_masks", "flags", "metadata", "labels", "columns.group"),
+        takes=_TAKEN if _release in PUBLISHED else (*_TAKEN, "artifact_masks", "flags"),
         meaning=_release.meaning,
         domain="dermoscopy",
     )(partial(_read, _release))

@@ -97,7 +97,7 @@ class Layout:
 LAYOUTS: Registry[Layout] = Registry(
     "layout",
     package="xattn.annotations.layouts",
-    first=("camelyon17", "image_folder", "csv_table", "isic", "isic2018"),
+    first=("camelyon17", "image_folder", "csv_table", "isic", "isic2018", "derm7pt", "ph2"),
 )
 
 

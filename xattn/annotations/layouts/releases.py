@@ -30,7 +30,8 @@ class Release:
     more: tuple[TableSpec, ...] = ()
 
 
-def _same(*columns: str) -> dict[str, str]:
+def same(*columns: str) -> dict[str, str]:
+    """Return columns whose features are called as they are."""
     return {column: column for column in columns}
 
 
@@ -41,7 +42,7 @@ _HAM = TableSpec(
     known_by=("lesion_id", "dx_type"),
     label="dx",
     groups=("lesion_id",),
-    values={"age": "age", "sex": "sex", "localization": "site", **_same("dx_type", "dataset")},
+    values={"age": "age", "sex": "sex", "localization": "site", **same("dx_type", "dataset")},
 )
 
 RELEASES = (
@@ -67,7 +68,7 @@ RELEASES = (
         "ISIC challenge of 2017: melanoma, nevus or seborrheic keratosis.",
         TableSpec(
             id="image_id",
-            one_hot=_same("melanoma", "seborrheic_keratosis"),
+            one_hot=same("melanoma", "seborrheic_keratosis"),
             rest="nevus",  # the challenge: melanoma, nevus or seborrheic keratosis
         ),
         (
@@ -81,13 +82,13 @@ RELEASES = (
     Release(
         "isic2018_task3",
         "ISIC challenge of 2018, task 3: seven classes, of HAM10000.",
-        TableSpec(id="image", one_hot=_same("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")),
+        TableSpec(id="image", one_hot=same("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")),
         (
             TableSpec(
                 id="image",
                 known_by=("lesion_id", "diagnosis_confirm_type"),
                 groups=("lesion_id",),
-                values=_same("diagnosis_confirm_type"),
+                values=same("diagnosis_confirm_type"),
             ),
             replace(_HAM, label=None, known_by=(*_HAM.known_by, "dx")),
         ),
@@ -97,7 +98,7 @@ RELEASES = (
         "ISIC challenge of 2019: eight classes.",
         TableSpec(
             id="image",
-            one_hot=_same("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
+            one_hot=same("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"),
         ),
         (
             TableSpec(

@@ -9,6 +9,7 @@ from typing import Any
 
 from xattn.attribution.run.sources import Named
 from xattn.errors import RunError
+from xattn.images.containers import has_file
 from xattn.runs.identity import other_versions
 from xattn.runs.table_folder import read_settings
 from xattn.runs.writer import RunWriter
@@ -95,7 +96,7 @@ def what_to_do(
             f"what the files of {_count(unknown)} were is not recorded, by an earlier version: "
             "one replaced under the same name is not noticed"
         )
-    gone = [f for f in writer.ids_done.values() if f not in files and not (base / f).exists()]
+    gone = [f for f in writer.ids_done.values() if f not in files and not has_file(base / f)]
     if gone:
         notes.append(f"{_images(gone)} of the run no longer there: what was found of them stays")
 
@@ -104,7 +105,7 @@ def what_to_do(
     adding: dict[tuple[str, ...], list[Named]] = {}
     for one in (*there, *others):
         lacking = writer.missing(one.file) if one.file in writer.files_done else ()
-        if lacking and not one.path.exists():
+        if lacking and not has_file(one.path):
             raise RunError(
                 f"Expected {one.path} to add its maps of {', '.join(lacking)} to {writer.path}, "
                 "but it is not there; put it back, or name another folder with --out"

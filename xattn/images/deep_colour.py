@@ -1,0 +1,43 @@
+"""Colours of 16 bits a channel, of which Pillow keeps the upper 8: read whole, by OpenCV."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_UPRIGHT = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+"""What each EXIF orientation needs to be seen upright."""
+
+
+def read_deep_colour(
+    data: bytes, size: tuple[int, int], orientation: int = 1
+) -> NDArray[np.uint16] | None:
+    """Return colours (h, w, 3) of 16 bits, upright and without alpha, or None if that fails.
+
+    Args:
+        data: the whole file, as PNG or TIFF.
+        size: (width, height) as stored; a decoder that finds another has turned the image itself.
+        orientation: EXIF orientation, 1 (as stored) to 8.
+    """
+    try:
+        found = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:
+        return None
+    if found is None or found.dtype != np.uint16 or found.shape[1::-1] != size:
+        return None
+    # OpenCV's order is blue, green, red, alpha.
+    grey = found.ndim == 2
+    colours: NDArray[Any] = np.repeat(found[..., None], 3, axis=2) if grey else found[..., 2::-1]
+    turned = _UPRIGHT[orientation](colours) if orientation != 1 else colours
+    return np.ascontiguousarray(turned, dtype=np.uint16)
