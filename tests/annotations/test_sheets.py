@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def test_columns_of_one_name_are_told_apart(tmp_path):
     [
         (b"PK\x03\x04xl/workbook.xml", "an Excel workbook .*export it as CSV"),
         (b"\xd0\xcf\x11\xe0\xa1", "an old Excel workbook; export it as CSV"),
-        (b"\x1f\x8b\x08", "packed by gzip"),
+        (b"\x1f\x8b\x08", "Expected a CSV file at .*, but got: "),
         (b"a,b\n1,2,3\n", "Expected 2 cells in line 2 of .*, but got 3; a cell that holds a comma"),
         (b'a,b\n1,"2\n', "line 2 is none: .*is a quote not closed"),
     ],
@@ -254,3 +255,10 @@ def test_a_parquet_table_is_read_as_texts(tmp_path):
     (tmp_path / "torn.parquet").write_bytes(path.read_bytes()[:60])
     with pytest.raises(AnnotationError, match=r"a Parquet table at .*torn\.parquet, but got"):
         read_sheet(tmp_path / "torn.parquet")
+
+
+def test_a_table_packed_by_gzip_is_read(tmp_path):
+    with gzip.open(tmp_path / "t.csv.gz", "wt") as file:
+        file.write("id;age\na;4,5\n")
+    assert read_first_record(tmp_path / "t.csv.gz")[1] == ["id", "age"]
+    assert read_sheet(tmp_path / "t.csv.gz").rows == (("a", "4.5"),)

@@ -33,6 +33,7 @@ class Miniature:
         name: id -> the file's path below the root, without its ending.
         own_masks: whether the layout cannot be without masks.
         own_lesion: whether these are of the lesion.
+        other_ids: whether its images are called otherwise, so that masks beside it are of none.
     """
 
     classes: tuple[str, ...]
@@ -40,6 +41,7 @@ class Miniature:
     place: Callable[[str, str], str] = lambda one, label: f"Input/{one}"
     own_masks: bool = False
     own_lesion: bool = False
+    other_ids: bool = False
 
 
 def ids(n: int) -> list[str]:
@@ -227,4 +229,7 @@ MINIATURES: dict[str, Miniature] = {
     "ph2": Miniature(
         ph2.CLASSES, published.write_ph2, published.ph2_place, own_masks=True, own_lesion=True
     ),
+    "patchcamelyon": Miniature(("normal", "tumor"), published.patchcamelyon, other_ids=True),
+    "coco": Miniature(HAM, published.coco, own_masks=True, own_lesion=True),
+    "monai": Miniature(HAM, published.monai),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -182,4 +183,58 @@ def write_ph2(root: Path, labels: dict[str, str]) -> list[str]:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(lesion).save(path)
     table(root / "PH2_dataset.txt", *rows, "", "Legends", "- Asymmetry: 0 - Fully Symmetric")
+    return []
+
+
+def patchcamelyon(root: Path, labels: dict[str, str]) -> list[str]:
+    """Pack the images into the rows of an HDF5 file."""
+    start = root / "camelyonpatch_level_2_split_train"
+    if Path(f"{start}_x.h5").exists():
+        return []
+    paths = [root / "Input" / f"{one}.png" for one in labels]
+    with h5py.File(f"{start}_x.h5", "w") as file:
+        file["x"] = np.stack([np.asarray(Image.open(path)) for path in paths])
+    with h5py.File(f"{start}_y.h5", "w") as file:
+        truth = [label == "tumor" for label in labels.values()]
+        file["y"] = np.array(truth, np.uint8).reshape(-1, 1, 1, 1)
+    table(
+        Path(f"{start}_meta.csv"),
+        ",coord_y,coord_x,tumor_patch,center_tumor_patch,wsi",
+        *(f"{i},{i},7,True,True,camelyon16_train_tumor_{i // 2:03d}" for i in range(len(labels))),
+    )
+    for path in paths:
+        path.unlink()
+    return []
+
+
+def coco(root: Path, labels: dict[str, str]) -> list[str]:
+    """Outline the lesion by a polygon, and a ruler in every third image by its box."""
+    square = [10, 8, 28, 8, 28, 24, 10, 24]
+    annotations = [
+        {"id": 2 * i, "image_id": i, "category_id": 1, "segmentation": [square],
+         "bbox": [10, 8, 18, 16], "iscrowd": 0}
+        for i in range(len(labels))
+    ] + [
+        {"id": 2 * i + 1, "image_id": i, "category_id": 2, "bbox": [0, 0, 30, 3]}
+        for i in range(0, len(labels), 3)
+    ]  # fmt: skip
+    content = {
+        "images": [{"id": i, "file_name": f"{one}.png", "width": 40, "height": 32, "grade": label}
+                   for i, (one, label) in enumerate(labels.items())],
+        "categories": [{"id": 1, "name": "lesion"}, {"id": 2, "name": "ruler"}],
+        "annotations": annotations,
+    }  # fmt: skip
+    (root / "instances.json").write_text(json.dumps(content))
+    return ["--label-column", "grade"]
+
+
+def monai(root: Path, labels: dict[str, str]) -> list[str]:
+    names = dict(enumerate(dict.fromkeys(labels.values())))
+    number_of = {name: i for i, name in names.items()}
+    content = {
+        "labels": names,
+        "training": [{"image": f"Input/{one}.png", "label": number_of[label], "age": 20 + i}
+                     for i, (one, label) in enumerate(labels.items())],
+    }  # fmt: skip
+    (root / "datalist.json").write_text(json.dumps(content))
     return []

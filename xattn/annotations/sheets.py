@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +24,8 @@ _LOOKED_AT = 50
 _NO_TEXT = {
     b"PK\x03\x04": "an Excel workbook or an archive; export it as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; export it as CSV",
-    b"\x1f\x8b": "a file packed by gzip; unpack it",
 }
+_GZIP = b"\x1f\x8b"
 _INDEX_NAME = re.compile(r"|Unnamed: \d+")
 _LONGEST_CELL = 2**24
 
@@ -140,6 +142,9 @@ def _text(path: Path, error: type[XattnError], limit: int = -1) -> tuple[str, st
     try:
         with path.open("rb") as file:
             data = file.read(limit)
+        if data.startswith(_GZIP):
+            with gzip.open(path, "rb") as file:
+                data = file.read(limit)
         for start, what in _NO_TEXT.items():
             if data.startswith(start):
                 raise error(f"Expected a CSV file at {path}, but got {what}")
@@ -147,7 +152,7 @@ def _text(path: Path, error: type[XattnError], limit: int = -1) -> tuple[str, st
             data = data[: data.rfind(b"\n") + 1 or limit]
             data = data[: len(data) // 4 * 4] if data[:2] in (b"\xff\xfe", b"\xfe\xff") else data
         text, encoding = decode_text(data, guess=True)
-    except (OSError, UnicodeError) as err:
+    except (OSError, EOFError, zlib.error, UnicodeError) as err:
         raise error(f"Expected a CSV file at {path}, but got: {one_line(err)}") from None
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
 

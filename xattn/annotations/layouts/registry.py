@@ -97,7 +97,19 @@ class Layout:
 LAYOUTS: Registry[Layout] = Registry(
     "layout",
     package="xattn.annotations.layouts",
-    first=("camelyon17", "image_folder", "csv_table", "isic", "isic2018", "derm7pt", "ph2"),
+    first=(
+        "camelyon17",
+        "image_folder",
+        "csv_table",
+        "isic",
+        "isic2018",
+        "derm7pt",
+        "ph2",
+        "chest_films",
+        "patchcamelyon",
+        "coco",
+        "label_maps",
+    ),
 )
 
 
