@@ -11,7 +11,7 @@ from xattn.images.beside import without_masks
 from xattn.images.containers import has_file, split_member
 from xattn.images.find import find_paths
 from xattn.images.ids import printable
-from xattn.images.kinds import is_image
+from xattn.images.image_files import is_image
 from xattn.images.walk import Walk
 
 _FEW = 16

@@ -15,7 +15,8 @@ from xattn.images.beside import without_masks
 from xattn.images.containers import expect_unpacked, is_container, members
 from xattn.images.from_lists import LISTS, listed_paths
 from xattn.images.ids import distinct_ids, printable, stem
-from xattn.images.kinds import DOCUMENTS, is_image
+from xattn.images.image_files import is_image
+from xattn.images.kinds import DOCUMENTS
 from xattn.images.walk import Walk, is_litter
 from xattn.paths import as_paths
 

@@ -1,16 +1,13 @@
-"""Which files are images: by an ending of which the decoder can read the format, or by content."""
+"""Which formats are decoded: by their endings, and by how their files begin."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
-from pathlib import PurePath
 
 from PIL import Image
 
-from xattn.errors import ImageError
 from xattn.images import dicom
-from xattn.images.containers import HDF5, read_content, split_member
 
 _NO_IMAGE = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 """Formats that Pillow knows by name, and draws with another program or not at all."""
@@ -33,7 +30,7 @@ _BEGINNINGS = (
 )
 _HEIC_PLUGINS = ("pillow_heif", "pi_heif")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_SEEN = 132
+SEEN = 132
 """Bytes by which a format is known; those of DICOM come after 128 others."""
 _TIFF = (b"II*\0", b"MM\0*")
 
@@ -65,26 +62,6 @@ def is_heic(data: bytes) -> bool:
     return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
 
 
-def is_image(path: str) -> bool:
-    """Say whether a file, or a member of a container, is to be taken as an image.
-
-    By its ending if that is one of `endings()`; else by its first bytes, so that a photo without
-    an ending or with that of another program is taken. Raw files of cameras and slides of scanners
-    begin as TIFF, and are read by it as the thumbnail they hold: TIFF is known by its ending, or
-    if there is none.
-    """
-    ending = PurePath(path).suffix.lower()
-    if ending in endings():
-        return True
-    if ending in DOCUMENTS:
-        return False
-    try:
-        start = _start(path)
-    except (OSError, ImageError):
-        return False
-    return start is None or begins_as_image(start, ending)
-
-
 def begins_as_image(start: bytes, ending: str = "") -> bool:
     """Say whether the first bytes of a file are those of an image."""
     if start.startswith(_BEGINNINGS) or (not ending and start.startswith(_TIFF)):
@@ -95,15 +72,3 @@ def begins_as_image(start: bytes, ending: str = "") -> bool:
         or is_heic(start)
         or dicom.is_dicom(start)
     )
-
-
-def _start(path: str) -> bytes | None:
-    """Return the first bytes of a file, or None for pixels that lie as such in an HDF5 file."""
-    place = split_member(path)
-    if place is None:
-        with open(path, "rb") as file:
-            return file.read(_SEEN)
-    if PurePath(place[0]).suffix.lower() in HDF5:
-        return None  # its names are those of images already
-    content = read_content(path)
-    return content[:_SEEN] if isinstance(content, bytes) else None

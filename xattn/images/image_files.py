@@ -1,0 +1,41 @@
+"""Which files are images: by an ending of which the decoder can read the format, or by content."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from xattn.errors import ImageError
+from xattn.images.containers import HDF5, read_content, split_member
+from xattn.images.kinds import DOCUMENTS, SEEN, begins_as_image, endings
+
+
+def is_image(path: str) -> bool:
+    """Say whether a file, or a member of a container, is to be taken as an image.
+
+    By its ending if that is one of `endings()`; else by its first bytes, so that a photo without
+    an ending or with that of another program is taken. Raw files of cameras and slides of scanners
+    begin as TIFF, and are read by it as the thumbnail they hold: TIFF is known by its ending, or
+    if there is none.
+    """
+    ending = PurePath(path).suffix.lower()
+    if ending in endings():
+        return True
+    if ending in DOCUMENTS:
+        return False
+    try:
+        start = _start(path)
+    except (OSError, ImageError):
+        return False
+    return start is None or begins_as_image(start, ending)
+
+
+def _start(path: str) -> bytes | None:
+    """Return the first bytes of a file, or None for pixels that lie as such in an HDF5 file."""
+    place = split_member(path)
+    if place is None:
+        with open(path, "rb") as file:
+            return file.read(SEEN)
+    if PurePath(place[0]).suffix.lower() in HDF5:
+        return None  # its names are those of images already
+    content = read_content(path)
+    return content[:SEEN] if isinstance(content, bytes) else None
