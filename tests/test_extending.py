@@ -105,13 +105,15 @@ class TestAsAPlugin:
     def test_an_intervention_is_done_to_every_feature_of_its_kinds(self, plugin, tmp_path):
         from xattn.analysis.interventions.table import measure_interventions
         from xattn.analysis.positive import Positive
+        from xattn.analysis.question import Question
 
         plugin("blur")
         made = painted_run(tmp_path / "root", 24)
-        table = measure_interventions(
-            made.run, made.features, sees(PATCH), positive=Positive.of(["benign", "malignant"]),
-            permutations=99, bootstrap=99, images=6,
-        ).table  # fmt: skip
+        asked = [Question(made.run, Positive.of(["benign", "malignant"]))]
+        (found,) = measure_interventions(
+            asked, made.features, sees(PATCH), permutations=99, bootstrap=99, images=6
+        )
+        table = found.table
         assert set(table.loc[table["intervention"] == "blur", "feature"]) == {"patch", "dots"}
 
     def test_a_figure_is_drawn(self, plugin, tmp_path):

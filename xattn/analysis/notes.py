@@ -70,8 +70,12 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
         found.append("The run has no maps: alignment.csv has no method of it, agreement.csv no row")
     if note := spread_note(run.spread_evenly):
         found.append(note)
+    of = run.of_output
     if not features.labelled:
-        found.append("No image has a label: feature_usage.csv and bias.csv are empty")
+        known = f"Of no image it is known whether it shows {of}" if of else "No image has a label"
+        found.append(f"{known}: feature_usage.csv and bias.csv are empty")
+    elif unlabelled and of:
+        found.append(f"Of {unlabelled} images it is not known whether they show {of}: left out")
     elif unlabelled:
         found.append(f"{unlabelled} images have no label and are left out")
     labels = table["label"].dropna().unique()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,9 @@ import pandas as pd
 
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
-from xattn.analysis.exclusive import require_exclusive
-from xattn.analysis.feature_usage import presentable
+from xattn.analysis.measure import presentable
 from xattn.analysis.positive import Positive
+from xattn.analysis.question import Question, questions_of
 from xattn.analysis.scored import decision_scores
 from xattn.analysis.settings import OverTrainingSettings
 from xattn.attribution.run.pipeline import explain
@@ -74,6 +74,7 @@ def usage_over_training(
     alpha: float = OverTrainingSettings.alpha,
     seed: int = OverTrainingSettings.seed,
     positive: str | Sequence[str] | None = OverTrainingSettings.positive,
+    target: str | Sequence[str] = OverTrainingSettings.target,
     decision: str = OverTrainingSettings.decision,
     computed: bool = OverTrainingSettings.computed,
     detect: bool = OverTrainingSettings.detect,
@@ -104,6 +105,7 @@ def usage_over_training(
         alpha: level of `used` and of the adjusted p-values.
         seed: same seed, same table.
         positive: class, or classes, held against the rest, as for `feature_usage`.
+        target: where outputs are independent the one to test.
         decision: how the statistics of the dependence test decide, see `usage_test`.
         computed: measure shape, border, colour and skin tone, as for `feature_usage`.
         detect: look for hair, rulers and other artifacts by image processing.
@@ -132,8 +134,8 @@ def usage_over_training(
     """
     chosen = OverTrainingSettings.of(
         settings, methods=methods, permutations=permutations, bootstrap=bootstrap, alpha=alpha,
-        seed=seed, positive=positive, decision=decision, computed=computed, detect=detect,
-        more_features=more_features, exclude=exclude, domain=domain,
+        seed=seed, positive=positive, target=target, decision=decision, computed=computed,
+        detect=detect, more_features=more_features, exclude=exclude, domain=domain,
         batch_size=batch_size, workers=workers,
     )  # fmt: skip
     find_decision(chosen.decision)  # refused before the first checkpoint is explained
@@ -141,7 +143,7 @@ def usage_over_training(
     known = _read(annotations)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")
     steps, classes, loading = _steps(_files(checkpoints), load, out.absolute().parent)
-    spoken = Positive.of(classes, names(chosen.positive))
+    Positive.of(classes, names(chosen.positive))  # as the rest of the arguments
     own = chosen.more_features
     features: FeatureSet | None = None
     first: RunFolder | None = None
@@ -160,6 +162,7 @@ def usage_over_training(
         )
         if features is None or first is None:
             first = run
+            asked = _one_question(run, chosen)
             features = collect_features(
                 run,
                 known,
@@ -170,19 +173,33 @@ def usage_over_training(
                 more=None if own is None else read_more_features(own),
                 exclude=names(chosen.exclude),
             )
+            features = features.of(asked.run)
             if not features.labelled:
                 raise XattnError(f"Expected images with a label in {known.path}, but none has one")
         _require_same(first, run)
-        parts.append(_table(run, features, step, spoken, chosen))
+        here = replace(asked, run=replace(asked.run, path=run.path))
+        parts.append(_table(here, features, step, chosen))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
     begin_record(out / f"{TABLE}.json")
     TableFolder(out).write_table(TABLE, table)
-    told = {"decision": chosen.decision, "positive": spoken.name or None}
+    told = {"decision": chosen.decision, "positive": asked.positive.name or None}
+    told |= {"target": asked.output} if asked.output else {}
     inputs = ExplainInputs(images=sources, annotations=known.path)
     base = out.absolute().parent
     call = record_call("feature-usage", base, loading, inputs=inputs, settings=chosen)
     _write_facts(out, steps, known, {**chosen.testing, **told, "call": call})
     return table
+
+
+def _one_question(run: RunFolder, settings: OverTrainingSettings) -> Question:
+    """Return what the run of a step is asked; of independent outputs it is one."""
+    found = questions_of(run, names(settings.positive), names(settings.target))
+    if len(found) > 1:
+        raise UsageError(
+            "Expected one of the independent outputs to follow over a training, but got "
+            f"{', '.join(one.output for one in found)}; name one with --target"
+        )
+    return found[0]
 
 
 def _files(checkpoints: Sequence[str | Path]) -> list[Path]:
@@ -229,7 +246,6 @@ def _steps(
 
 
 def _facts(model: Model, base: Path) -> dict[str, Any]:
-    require_exclusive(model, "`xattn feature-usage`")
     best = model.source.get("extra", {}).get("best") or {}
     return {
         "classes": list(model.classes),
@@ -250,15 +266,14 @@ def _require_same(first: RunFolder, run: RunFolder) -> None:
 
 
 def _table(
-    run: RunFolder,
+    question: Question,
     features: FeatureSet,
     step: Step,
-    positive: Positive,
     settings: OverTrainingSettings,
 ) -> pd.DataFrame:
     found = usage_table(
         measured_columns(features),
-        decision_scores(run, positive),
+        decision_scores(question.run, question.positive),
         features.table["label"],
         features.table["group"],
         decision=settings.decision,

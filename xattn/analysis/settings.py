@@ -33,6 +33,11 @@ class DependenceSettings(Settings):
     positive: str | Sequence[str] | None = setting(
         None, "--positive", several=True, metavar="NAME", help=POSITIVE
     )
+    target: str | Sequence[str] = setting(
+        (), "--target", several=True, metavar="NAME", dest="tested_outputs",
+        help="Of independent outputs those to test, each as a question of its own; repeatable; "
+        "default all.",
+    )  # fmt: skip
     decision: str = setting(
         "min-p", "--decision", metavar="RULE",
         help="How the statistics decide: min-p, majority, or one by its name alone.",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
+from xattn.analysis.question import TARGET
 from xattn.analysis.settings import UsageSettings
+from xattn.errors import UsageError, near
 from xattn.notebook import facts_html, shortly
 from xattn.runs import RunFolder
 
@@ -15,6 +18,9 @@ from xattn.runs import RunFolder
 @dataclass(frozen=True, eq=False)
 class FeatureUsage(Mapping[str, pd.DataFrame]):
     """Which features a model uses, and how; the tables also by the names of their CSV files.
+
+    Where outputs are independent, the column `target` says which of them a row is of, and
+    `found.of("mass")` has the rows of one.
 
     `found.usage` and `found["feature_usage"]` are the same table; docs/feature-usage.md says what
     the columns of each mean.
@@ -64,6 +70,33 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
             "agreement": self.agreement,
             "verdicts": self.verdicts,
         }
+
+    @property
+    def targets(self) -> list[str]:
+        """The independent outputs that were tested; none where classes exclude each other."""
+        if TARGET not in self.verdicts:
+            return []
+        tables = [table[TARGET] for table in self.tables.values()]
+        return [str(name) for name in pd.concat(tables).unique()]
+
+    def of(self, target: str) -> FeatureUsage:
+        """Return what was found for one of the independent outputs.
+
+        Args:
+            target: its name.
+
+        Raises:
+            UsageError: it was not tested.
+        """
+        if target not in self.targets:
+            raise UsageError(f"Unknown output {target!r}{near(target, self.targets)}")
+        own: dict[str, Any] = {
+            "usage" if name == "feature_usage" else name: table[table[TARGET] == target]
+            .drop(columns=TARGET)
+            .reset_index(drop=True)
+            for name, table in self.tables.items()
+        }
+        return replace(self, positive=target, sentence="", **own)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.tables["feature_usage" if name == "usage" else name]

@@ -48,7 +48,6 @@ def command(
     Every number comes with a bootstrap interval over groups and its level of chance.
     """
     from xattn.analysis.evaluation.evaluate import evaluate
-    from xattn.analysis.evaluation.metrics import PER_CLASS
     from xattn.annotations import read_annotations
     from xattn.cli.loading import load_model
 
@@ -65,17 +64,10 @@ def command(
             settings=settings,
             progress=progress,
         )
-    table = result.performance
-    shown = table[table["domain"] == "all"]
-    whole = shown["class"] == "all"
-    if table["class"].nunique() > 3:  # of many classes the means alone
-        shown = shown[whole]
+    if "target" in result.performance:
+        _show_outputs(terminal, result)
     else:
-        shown = shown[whole | ~shown["metric"].isin(PER_CLASS)]
-    shown = shown.drop(columns=["domain", "groups"])
-    terminal.table(shown, "How good is the model? (95 % intervals over groups; beside chance)")
-    for split in dict.fromkeys(result.confusion["split"]):
-        _show_classes(terminal, result, str(split))
+        _show_metrics(terminal, result)
     for sentence in result.sentences:
         terminal.say(sentence)
     for note in result.notes:
@@ -88,7 +80,7 @@ def command(
         {
             "run": str(result.run.path),
             "positive": result.positive or None,
-            "performance": table.to_dict("records"),
+            "performance": result.performance.to_dict("records"),
             "confusion": result.confusion.to_dict("records"),
             "trap": None if result.trap is None else result.trap.to_dict("records"),
             "sentences": list(result.sentences),
@@ -97,6 +89,47 @@ def command(
     )
     skipped = result.run.settings["counts"]["skipped"]
     return 3 if strict and (terminal.problems or skipped) else 0
+
+
+def _show_metrics(terminal: Terminal, result: Evaluation) -> None:
+    """Print the metrics of classes that exclude each other."""
+    from xattn.analysis.evaluation.metrics import PER_CLASS
+
+    table = result.performance
+    shown = table[table["domain"] == "all"]
+    whole = shown["class"] == "all"
+    if table["class"].nunique() > 3:  # of many classes the means alone
+        shown = shown[whole]
+    else:
+        shown = shown[whole | ~shown["metric"].isin(PER_CLASS)]
+    shown = shown.drop(columns=["domain", "groups"])
+    terminal.table(shown, "How good is the model? (95 % intervals over groups; beside chance)")
+    for split in dict.fromkeys(result.confusion["split"]):
+        _show_classes(terminal, result, str(split))
+
+
+def _show_outputs(terminal: Terminal, result: Evaluation) -> None:
+    """Print a line for each independent output and split."""
+    import pandas as pd
+
+    table = result.performance
+    table = table[table["domain"] == "all"]
+    rows = []
+    for (split, target), own in table.groupby(["split", "target"], sort=False):
+        row: dict[str, object] = {"output": target, "split": split, "images": own["n"].iloc[0]}
+        for title, metric in (
+            ("AUC", "auc"), ("average precision", "average_precision"),
+            ("balanced accuracy", "balanced_accuracy"),
+        ):  # fmt: skip
+            found = own[own["metric"] == metric].iloc[0]
+            row[title] = _with_interval(found["value"], found["low"], found["high"])
+            row["chance" + " " * (len(row) // 2)] = f"{found['chance']:.2f}"
+        rows.append(row)
+    terminal.table(
+        pd.DataFrame(rows),
+        "How good is each output, there or not? (95 % intervals over groups; chance of average "
+        "precision: the fraction that shows it)",
+    )
 
 
 def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:

@@ -13,7 +13,7 @@ from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
 from xattn.cli.from_settings import options_of, shared, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
-from xattn.cli.usage_tables import show_over_training, show_usage
+from xattn.cli.usage_tables import show_outputs, show_over_training, show_usage
 from xattn.cli.value_types import PLACE
 from xattn.errors import UsageError
 from xattn.settings.load import LoadSettings
@@ -78,7 +78,10 @@ def command(
         )
     if found.sentence:
         terminal.say(found.sentence)
-    show_usage(terminal, found)
+    if len(found.targets) > 1:
+        show_outputs(terminal, found)
+    else:
+        show_usage(terminal, found.of(found.targets[0]) if found.targets else found)
     for note in notes:
         terminal.say(f"Note: {note}")
     terminal.say(f"Tables in {folder.path}; a page of them: xattn report {folder.path}")
@@ -86,6 +89,7 @@ def command(
         {
             "run": str(folder.path),
             "positive": found.positive or None,
+            "targets": found.targets,
             **{name: table.to_dict("records") for name, table in found.items()},
         }
     )
@@ -108,7 +112,7 @@ def _explained(
 
     out = run or Path(DEFAULT_RUN)
     model = load_model(ckpt, taken(LoadSettings, chosen))
-    target = stored_settings(out).get("target")
+    target = stored_settings(out).get("target") or chosen["tested_outputs"] or None
     settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None, amp=None)
     with terminal.progress("explain") as progress:
         folder = explain(

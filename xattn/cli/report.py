@@ -34,8 +34,19 @@ def report_command(
 
     terminal = Terminal(quiet, as_json)
     page = write_report(list(runs) or [last_run().path], out=out, gallery=gallery)
-    terminal.say(str(page))
-    terminal.summary({"reports": [str(page)]})
+    pages = [page, *_of_outputs(page, list(runs) or [last_run().path])]
+    for one in pages:
+        terminal.say(str(one))
+    terminal.summary({"reports": [str(one) for one in pages]})
+
+
+def _of_outputs(page: Path, runs: list[Path]) -> list[Path]:
+    """Return the pages of independent outputs, which lie beside the page of all."""
+    from xattn.figures.folders import opened, seen_as
+    from xattn.figures.page.output_pages import OutputPage
+
+    shown = seen_as([opened(run) for run in runs])
+    return [OutputPage.of(seen, page).path for seen in shown if seen.output]
 
 
 @click.command("figures")

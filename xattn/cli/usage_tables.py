@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from xattn.analysis.usage_result import FeatureUsage
 
+MOST_OUTPUTS = 5
+"""Outputs whose verdicts are printed side by side."""
 MOST_ROWS = 40
 """Rows of gaps that are printed; all are in the CSV files."""
 
@@ -37,6 +39,32 @@ def show_over_training(terminal: Terminal, table: pd.DataFrame, out: Path) -> No
     terminal.table(pd.DataFrame(rows), "At which steps does the prediction depend on the feature?")
     terminal.say(f"usage_over_training.csv in {out}; as a figure: xattn figures {out}")
     terminal.summary({"out": str(out), "usage_over_training": table.to_dict("records")})
+
+
+def show_outputs(terminal: Terminal, found: FeatureUsage) -> None:
+    """Print what was found of several independent outputs, side by side."""
+    alpha = found.settings.alpha
+    shown = ["target", "feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted"]
+    terminal.table(
+        _by_effect(found.usage[found.usage["used"].astype(bool)])[shown][:MOST_ROWS],
+        "On which features does an output depend, given whether it is there? (adjusted within an "
+        f"output, alpha {alpha:g})",
+    )
+    edits = found.interventions
+    shown = ["target", "feature", "intervention", "n", "delta_logit", "control_delta_logit"]
+    shown += ["flip_rate", "control_flip_rate", "p_adjusted"]
+    terminal.table(
+        edits.loc[edits["p_adjusted"].astype(float) < alpha, shown][:MOST_ROWS],
+        "Which edits change the log odds of an output more than their controls do?",
+    )
+    verdicts = found.verdicts.pivot_table(
+        index=["feature", "kind"], columns="target", values="verdict", aggfunc="first", sort=False
+    )
+    few = [name for name in found.targets if name in verdicts][:MOST_OUTPUTS]
+    terminal.table(verdicts[few].fillna("-").reset_index(), "What follows, output by output")
+    if left := found.targets[MOST_OUTPUTS:]:
+        terminal.say(f"{len(left)} more outputs: {', '.join(left)}")
+    terminal.say("All rows of one output are printed with --target NAME")
 
 
 def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:

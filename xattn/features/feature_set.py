@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
+from xattn.annotations.findings import answers, label_of
 from xattn.annotations.names import reserved_names
 from xattn.annotations.records import LESION as LESION
 from xattn.documents import read_json
@@ -60,10 +61,13 @@ class FeatureSet:
     Attributes:
         path: the run folder.
         problems: masks that could not be used, empty when read back from disk.
+        output: of a run of independent outputs the one whose labels are asked for; "" for all
+            that is known of an image.
     """
 
     path: Path
     problems: tuple[MaskProblem, ...] = ()
+    output: str = ""
 
     @classmethod
     def open(cls, run: RunFolder) -> FeatureSet:
@@ -78,7 +82,7 @@ class FeatureSet:
         Raises:
             RunError: it was not called on this run yet.
         """
-        features = cls(run.path)
+        features = cls(run.path, output=run.of_output)
         if not features._facts_path.is_file():
             raise RunError(
                 f"Expected {features._facts_path}, but it is not there"
@@ -89,12 +93,22 @@ class FeatureSet:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Content of features.parquet."""
-        return pd.read_parquet(self.path / "features.parquet")
+        table = pd.read_parquet(self.path / "features.parquet")
+        return table.assign(label=answers(table["label"], self.output)) if self.output else table
+
+    def of(self, run: RunFolder) -> FeatureSet:
+        """Return the same features with the labels of what a run is seen as.
+
+        Args:
+            run: the run, or one output of it.
+        """
+        return replace(self, output=run.of_output)
 
     @property
     def kinds(self) -> dict[str, str]:
         """Name of each feature -> its kind (structure, artifact, metadata, computed)."""
-        return dict(self._facts["kinds"])
+        kinds, books = dict(self._facts["kinds"]), self._own_books
+        return {name: kind for name, kind in kinds.items() if name not in books}
 
     @property
     def masked(self) -> list[str]:
@@ -119,7 +133,11 @@ class FeatureSet:
     @property
     def left_out(self) -> dict[str, str]:
         """Feature -> why it is not measured: excluded, or what of the books it keeps."""
-        return dict(self._facts.get("left_out", {}))
+        return {**self._facts.get("left_out", {}), **self._own_books}
+
+    @property
+    def _own_books(self) -> dict[str, str]:
+        return dict(self._facts.get("left_out_by_output", {}).get(self.output, {}))
 
     @property
     def domain(self) -> str | None:
@@ -211,7 +229,7 @@ def collect_features(
         before_writing()
     with replacing_folder(run.path / "masks.zarr") as scratch:
         areas, counts, problems, outside = reading.write(scratch, progress, workers)
-    table = _table(predictions, annotations, known, areas, counts)
+    table = _table(run, annotations, known, areas, counts)
     seen = measure_images(
         run,
         annotations,
@@ -230,11 +248,19 @@ def collect_features(
     kinds |= {LESION: _KIND_OF_LESION} if lesions else {}
     kinds |= {**seen.kinds, **dict.fromkeys(given, "metadata")}
     kinds = {name: kind for name, kind in kinds.items() if name not in excluded}
-    books = {} if KEEP_ALL in exclude else bookkeeping(table, kinds)
+    # Of independent outputs each has a label of its own, see below.
+    known_as = table if run.exclusive else table.assign(label=None)
+    books = {} if KEEP_ALL in exclude else bookkeeping(known_as, kinds)
+    rest = {name: kind for name, kind in kinds.items() if name not in books}
+    of_output = {
+        output: bookkeeping(table.assign(label=answers(table["label"], output)), rest)
+        for output in (() if run.exclusive or KEEP_ALL in exclude else run.classes)
+    }
     facts = {
         "schema": "xattn-features/1",
         "kinds": {name: kind for name, kind in kinds.items() if name not in books},
         "left_out": {**dict.fromkeys(excluded, "excluded"), **books},
+        **({"left_out_by_output": of_output} if of_output else {}),
         "masked": masked,
         "outside": dict(outside),
         "view": list(run.preprocessing.size),
@@ -273,6 +299,14 @@ def _require_joinable(
     kinds = {name: feature.kind for name, feature in annotations.features.items()}
     for key, message in reserved_names(annotations.labels, kinds):
         raise AnnotationError(f"{key}: {message}")
+    if not run.exclusive:
+        if annotations.labels and not set(annotations.labels) & set(run.classes):
+            raise AnnotationError(
+                f"Expected findings among the outputs of the run, {', '.join(run.classes)}, but "
+                f"the annotation file declares {', '.join(annotations.labels)}; name the outputs "
+                "so with --classes"
+            )
+        return
     for image in known:
         if image is not None and image.label is not None and image.label not in run.classes:
             raise AnnotationError(
@@ -283,17 +317,19 @@ def _require_joinable(
 
 
 def _table(
-    predictions: pd.DataFrame,
+    run: RunFolder,
     annotations: Annotations,
     known: list[AnnotatedImage | None],
     areas: Numbers,
     counts: Numbers,
 ) -> pd.DataFrame:
+    predictions = run.predictions
     own = [None if pd.isna(v) else str(v) for v in predictions["label"]]
-    labels = [
-        k.label if k is not None and k.label is not None else given
-        for k, given in zip(known, own, strict=True)
+    told = [
+        None if k is None else label_of(k, run.classes, annotations.labels, exclusive=run.exclusive)
+        for k in known
     ]
+    labels = [given if new is None else new for new, given in zip(told, own, strict=True)]
     columns: dict[str, Any] = {
         "image_id": predictions["image_id"].astype(str).to_numpy(dtype=object),
         "label": np.array(labels, dtype=object),

@@ -155,7 +155,7 @@ class AlignedRuns:
                 pd.Index(names).get_indexer(pd.Index(table[column].astype(str)))
                 for names, column in (
                     (self.ids, "image_id"),
-                    (self.methods, "method"),
+                    ([run.stored(method) for method in self.methods], "method"),
                     (self.features, "feature"),
                 )
             ]

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.analysis.one_output import OneOutput, file_name
 from xattn.errors import UsageError
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.csv_text import unguarded_table
@@ -63,6 +64,59 @@ def opened(folder: Folder) -> TableFolder:
     if tables.has_table("usage_over_training") and not (path / "run.json").is_file():
         return tables
     return RunFolder.open(path)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Folders as they are shown together.
+
+    Attributes:
+        output: the one of independent outputs that is shown; "" where there are none.
+        name: of its files, "" likewise.
+        folders: of what is shown.
+        places: their numbers among all folders.
+    """
+
+    output: str
+    name: str
+    folders: tuple[TableFolder, ...]
+    places: tuple[int, ...]
+
+
+def seen_as(folders: Sequence[TableFolder]) -> list[Seen]:
+    """Return what is shown one after the other: each independent output that all runs have.
+
+    Args:
+        folders: runs and others; what is no run of independent outputs comes first, as it is.
+
+    Raises:
+        UsageError: some runs have independent outputs and others have classes, or the runs share
+            no output.
+    """
+    runs = [folder for folder in folders if isinstance(folder, RunFolder)]
+    parted = [run for run in runs if not run.exclusive]
+    if not parted:
+        return [Seen("", "", tuple(folders), tuple(range(len(folders))))]
+    if len(parted) < len(runs):
+        other = next(run for run in runs if run.exclusive)
+        raise UsageError(
+            f"Expected runs of independent outputs or of classes, but got both: {parted[0].path} "
+            f"has {', '.join(parted[0].classes)}, {other.path} {', '.join(other.classes)}; show "
+            "them apart"
+        )
+    shared = [name for name in parted[0].classes if all(name in run.classes for run in parted)]
+    if not shared:
+        raise UsageError(
+            f"Expected runs that share an output, but {parted[0].path} has "
+            f"{', '.join(parted[0].classes)} and {parted[-1].path} {', '.join(parted[-1].classes)}"
+        )
+    others = tuple(i for i, folder in enumerate(folders) if not isinstance(folder, RunFolder))
+    own = tuple(i for i in range(len(folders)) if i not in others)
+    found = [Seen("", "", tuple(folders[i] for i in others), others)] if others else []
+    for name in shared:
+        views = tuple(OneOutput(run.path, name) for run in parted)
+        found.append(Seen(name, file_name(name, shared), views, own))
+    return found
 
 
 def listed(runs: Folder | Sequence[Folder]) -> Sequence[Folder]:

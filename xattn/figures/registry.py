@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.errors import RunError, UsageError, near
-from xattn.figures.folders import Folder, listed, opened, target_of_all, targets
+from xattn.figures.folders import Folder, listed, opened, seen_as, target_of_all, targets
 from xattn.figures.venues import VENUES
 from xattn.registry import Registry
 from xattn.runs import RunFolder, TableFolder
@@ -149,7 +149,8 @@ def save_figures(
         formats: "png" (300 dpi), "pdf" or "svg" (both with text as text).
         out: folder for the files; default RUN/figures. With several runs each gets a folder of
             the run's name inside; a figure of all of them together lies in `out` itself, or else
-            in `figures` beside the first run. Without a run `out` is `figures`.
+            in `figures` beside the first run. Without a run `out` is `figures`. Each independent
+            output has a folder of its name inside.
         venue: whose widths and text sizes hold, see `venues.VENUES`.
 
     Returns:
@@ -183,21 +184,40 @@ def save_figures(
             run.require_whole()
         for place in dict.fromkeys([*places, aligned]):
             held.enter_context(writing(place, "xattn figures"))
-        for run, target in zip(folders, places, strict=True):
-            for card in cards:
-                if card.many or card.of is None:
-                    continue
-                reason = card.why_not(run)
-                if reason and only is not None:
-                    raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
-                if not reason:
-                    written += save(card, run, target)
+        for seen in seen_as(folders):
+            into = [places[i] / seen.name for i in seen.places]
+            written += _drawn(
+                cards, seen.folders, into, aligned / seen.name, save, only is not None
+            )
         for card in cards:
-            if card.many:
-                able = _able(card, folders, strict=only is not None)
-                written += save(card, able, aligned) if able else []
-            elif card.of is None and only is not None:
+            if card.of is None and only is not None:
                 written += save(card, None, aligned)
+    return written
+
+
+def _drawn(
+    cards: Sequence[PaperFigure],
+    folders: Sequence[TableFolder],
+    places: Sequence[Path],
+    aligned: Path,
+    save: Callable[..., list[Path]],
+    strict: bool,
+) -> list[Path]:
+    """Draw the figures of each folder, then those of all together; `strict`: all or an error."""
+    written = []
+    for run, target in zip(folders, places, strict=True):
+        for card in cards:
+            if card.many or card.of is None:
+                continue
+            reason = card.why_not(run)
+            if reason and strict:
+                raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
+            if not reason:
+                written += save(card, run, target)
+    for card in cards:
+        if card.many:
+            able = _able(card, folders, strict=strict)
+            written += save(card, able, aligned) if able else []
     return written
 
 

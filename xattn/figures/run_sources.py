@@ -52,7 +52,7 @@ class RunSources:
         if not path.is_file():
             return {}
         content: dict[str, Any] = read_json(path, what, RunError)
-        return content
+        return self.run.own(content)
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Read one of the run's CSV tables, or return None if it is absent or has no rows."""

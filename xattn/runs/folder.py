@@ -39,6 +39,11 @@ class RunFolder(TableFolder):
     `predictions` row i, `maps(method)[i]` and `view(i)` are of the same image.
     """
 
+    @property
+    def of_output(self) -> str:
+        """Name of the one output that a run of independent outputs is seen as; "" for all."""
+        return ""
+
     def _repr_html_(self) -> str:
         facts = self.settings
         there = [name for name in TABLES if self.has_table(name)]
@@ -114,6 +119,22 @@ class RunFolder(TableFolder):
                 f"Expected {path} to be of the predictions in {self.path}, but images were added "
                 f"or done again since; repeat `{records()[path.name]}`"
             )
+
+    def own(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return what a record such as analysis.json says of what this folder is seen as.
+
+        Args:
+            record: its content.
+        """
+        return record
+
+    def stored(self, method: str) -> str:
+        """Return the name under which the maps and overlays of a method are stored.
+
+        Args:
+            method: one of `methods`.
+        """
+        return method
 
     @property
     def methods(self) -> list[str]:

@@ -6,10 +6,10 @@ from xattn.analysis.interventions.editor import CONTROL
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.interventions.table import measure_interventions
 from xattn.analysis.positive import Positive
+from xattn.analysis.question import Question
 from xattn.features.feature_set import FeatureSet
 
 QUICK = {"permutations": 199, "bootstrap": 99, "images": 20}
-QUICK["positive"] = Positive.of(["benign", "malignant"])
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,14 @@ def made(tmp_path_factory):
     return painted_run(tmp_path_factory.mktemp("images") / "root")
 
 
+def measured(run, features, model, positive=None, **changes):
+    asked = [Question(run, positive or Positive.of(["benign", "malignant"]))]
+    (found,) = measure_interventions(asked, features, model, **{**QUICK, **changes})
+    return found
+
+
 def table(made, model, **changes):
-    found = measure_interventions(made.run, made.features, model, **{**QUICK, **changes}).table
+    found = measured(made.run, made.features, model, **changes).table
     return found.set_index(["feature", "intervention"])
 
 
@@ -89,7 +95,7 @@ def test_same_seed_same_table_and_any_batch_size_or_workers(made, of_patches):
 def test_a_feature_that_no_image_shows_is_said_so(made):
     empty = FeatureSet(made.run.path)
     empty.table["patch.area"] = 0.0
-    found = measure_interventions(made.run, empty, sees(PATCH), **QUICK).table
+    found = measured(made.run, empty, sees(PATCH)).table
     found = found.set_index(["feature", "intervention"])
     assert found.loc[("patch", "inpaint"), "note"] == "no images show it"
     assert "usable size" in found.loc[("patch", "insert"), "note"]
@@ -100,7 +106,7 @@ def test_an_image_that_is_gone_is_left_out(made, tmp_path_factory):
     other = painted_run(tmp_path_factory.mktemp("gone") / "root", 30)
     for path in sorted((other.run.path.parent / "images").glob("*.png"))[::2]:
         path.unlink()
-    found = measure_interventions(other.run, other.features, sees(PATCH), **QUICK).table
+    found = measured(other.run, other.features, sees(PATCH)).table
     assert (found["n"] < found["available"]).all()
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xattn.annotations.findings import label_of, shows
 from xattn.annotations.matching import examples, with_known_ids
 from xattn.errors import UsageError, XattnError, near
 from xattn.images.find import find_images
@@ -73,7 +74,14 @@ def choose(
         ]
         if matched.found < len(found):
             notes.append(f"{matched.found:,} of {len(found):,} images are in {known.path}")
-    labelled = [i for i in there if i.label in model.classes]
+    exclusive = model.outputs.exclusive
+    held = {i.id: label_of(i, model.classes, known.labels, exclusive=exclusive) for i in there}
+    if exclusive:
+        labelled = [i for i in there if held[i.id] in model.classes]
+    else:
+        labelled = [
+            i for i in there if any(shows([held[i.id]], c)[0] is not None for c in model.classes)
+        ]
     if not labelled:
         raise XattnError(
             f"Expected images with a label among {', '.join(model.classes)}, but none of "

@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from xattn.analysis.evaluation.choice import UNKNOWN, choose, domains_of, wanted_splits
-from xattn.analysis.evaluation.sentences import performance_sentences
-from xattn.analysis.evaluation.table import (
-    confusion_table,
-    performance_table,
-    reliability_table,
-)
-from xattn.analysis.evaluation.trap_sentences import trap_sentences
-from xattn.analysis.evaluation.trap_sides import trap_of_predictions
-from xattn.analysis.exclusive import require_exclusive
-from xattn.analysis.groups.bias import FEWEST_IMAGES
-from xattn.analysis.positive import Positive
+from xattn.analysis.evaluation.measure import measure_question
+from xattn.analysis.question import joined, questions_of, record_of, require_no_positive
 from xattn.analysis.settings import EvaluateInputs, EvaluateSettings
+from xattn.annotations.findings import label_of
 from xattn.attribution.run.pipeline import run_explain
 from xattn.attribution.run.provenance import describe_loading
 from xattn.attribution.run.settings import ExplainSettings
@@ -95,7 +87,8 @@ def evaluate(
     those it was trained on. Where no splits are known, or none of the images is in them, all are
     evaluated and a note says so. Predictions go into a run folder as those of `explain` do; a
     call that was stopped goes on where it was, and a run of the same checkpoint with maps is
-    taken as it is.
+    taken as it is. Independent outputs are each a question of their own, is it there or not: a
+    column `target` of all tables says which output a row is of.
 
     Args:
         model: from `xattn.load`.
@@ -122,8 +115,8 @@ def evaluate(
         each has a 95 % interval and its level of chance.
 
     Raises:
-        UsageError: a split or the domain is unknown, an argument is out of range, or the model's
-            outputs are independent.
+        UsageError: a split or the domain is unknown, an argument is out of range, or a positive
+            class is named of independent outputs.
         XattnError: no labelled image is left to evaluate, or splits cannot be read.
         RunError: `out` holds a run of another checkpoint, or not one image could be done.
 
@@ -139,9 +132,9 @@ def evaluate(
     named = None if asked.split is None else names(asked.split)
     traps, seed = names(asked.trap), asked.seed
     wanted = wanted_splits(named)
-    require_exclusive(model, "`xattn evaluate`")
-    spoken = Positive.of(model.classes, names(asked.positive))
     known = _read(annotations)
+    positive, exclusive = names(asked.positive), model.outputs.exclusive
+    require_no_positive(model.classes, positive, exclusive=exclusive)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")
     member = membership(model.source, splits)
     chosen, of_split, notes = choose(known, sources, model, member, wanted, asked=named is not None)
@@ -154,7 +147,7 @@ def evaluate(
     call = record_call("evaluate", base, loading, inputs=inputs, settings=asked)
     how = ExplainSettings(
         methods=[],
-        target=_stored(Path(out)).get("target", "predicted"),
+        target=_stored(Path(out)).get("target") or ("predicted" if exclusive else "all"),
         overlay=None,
         exact=None,
         amp=None,
@@ -162,46 +155,33 @@ def evaluate(
         workers=asked.workers,
     )
     run = run_explain(model, None, chosen, Path(out), how, call=call, progress=progress)
-    table = _with_facts(run.predictions, known, of_split, member, domains)
-    _write_predictions(run, table)
+    _write_predictions(run, _with_facts(run.predictions, known, of_split, member, domains, model))
     run = RunFolder.open(run.path)
-    scored = table[table["image_id"].isin(list(of_split)) & table["label"].isin(model.classes)]
-    scored = scored.assign(split=scored["image_id"].map(of_split))
-    scored = scored.sort_values("split", key=lambda s: s.map(_order), kind="stable")
-    unread = len(chosen.images) - len(scored)
+    questions = questions_of(run, positive)
+    found = [measure_question(q, of_split, known, asked) for q in questions]
+    unread = len(chosen.images) - int(run.predictions["image_id"].isin(list(of_split)).sum())
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
-    drawing: dict[str, Any] = {"positive": spoken, "bootstrap": asked.bootstrap, "seed": seed}
-    performance = performance_table(scored, model.classes, **drawing)
-    reliability = reliability_table(scored, model.classes, **drawing)
-    confusion = confusion_table(scored, model.classes, **drawing)
-    trapped = None
-    if traps:  # what is wrong with it must not cost the tables of an earlier call
-        trapped = trap_of_predictions(
-            scored, known, traps, model.classes, bootstrap=asked.bootstrap, seed=seed
-        )
     begin_record(run.path / "evaluation.json")
     for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
-    run.write_table("performance", performance)
-    run.write_table("reliability", reliability)
-    run.write_table("confusion", confusion)
-    notes += _few(confusion)
-    sentences = performance_sentences(performance)
-    if spoken.sentence:
-        sentences = (f"{spoken.sentence}.", *sentences)
-    if trapped is not None:
-        run.write_table("trap", trapped)
-        sentences = (*sentences, *trap_sentences(trapped))
+    tables = joined([(q, one.tables) for q, one in zip(questions, found, strict=True)])
+    for name, table in tables.items():
+        run.write_table(name, table)
+    for question, one in zip(questions, found, strict=True):
+        notes += question.called(one.notes)
+    sentences = tuple(
+        line
+        for question, one in zip(questions, found, strict=True)
+        for line in question.called(one.sentences)
+    )
     facts = {
         "schema": "xattn-evaluation/1",
         "outputs": model.outputs.kind,
         "splits": None if member.file is None else member.file.name,
-        "evaluated": scored["split"].value_counts().to_dict(),
+        **record_of([(q, one.facts) for q, one in zip(questions, found, strict=True)]),
         "domain": asked.domain,
         "trap": traps,
-        "positive": spoken.name or None,
-        "against": "" if spoken.each else spoken.sides[1 - spoken.side],
         "bootstrap": asked.bootstrap,
         "seed": seed,
         "annotations": known.path.name,
@@ -209,38 +189,13 @@ def evaluate(
         "notes": notes,
         "call": call,
     }
-    written = ["performance.csv", "confusion.csv", "reliability.csv"]
-    files = [*written, *(["trap.csv"] if traps else [])]
-    end_record(run.path / "evaluation.json", facts, files)
-    against = spoken.name if spoken.against_rest else ""
+    end_record(run.path / "evaluation.json", facts, [f"{name}.csv" for name in tables])
+    spoken = questions[0].positive
+    against = spoken.name if run.exclusive and spoken.against_rest else ""
     return Evaluation(
-        run, performance, reliability, sentences, tuple(notes), trapped, confusion, against
-    )
-
-
-def _few(confusion: pd.DataFrame) -> list[str]:
-    """Say of each split which classes have no images, and which too few to rest a number on."""
-    found = []
-    sizes = confusion.drop_duplicates(["split", "label"])
-    for split, own in sizes.groupby("split", sort=False):
-        none = [str(c) for c in own.loc[own["images"] == 0, "label"]]
-        few = own[(own["images"] > 0) & (own["images"] < FEWEST_IMAGES)]
-        where = "" if split == UNKNOWN else f" in {split}"
-        if none and len(none) < len(own) - 1:
-            found.append(f"No images of {', '.join(none)}{where}: means are over the other classes")
-        if len(few):
-            named = ", ".join(
-                f"{c} ({n})" for c, n in zip(few["label"], few["images"], strict=True)
-            )
-            found.append(
-                f"Fewer than {FEWEST_IMAGES} images of {named}{where}: their rates hang on single "
-                "images, and means over classes with them; one in very few groups has no interval"
-            )
-    return found
-
-
-def _order(name: str) -> int:
-    return {"val": 0, "test": 1, "ood": 2}.get(name, 3)
+        run, tables["performance"], tables["reliability"], sentences, tuple(notes),
+        tables.get("trap"), tables["confusion"], against,
+    )  # fmt: skip
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:
@@ -265,13 +220,18 @@ def _with_facts(
     of_split: Mapping[str, str],
     member: Membership,
     domains: Mapping[str, str],
+    model: Model,
 ) -> pd.DataFrame:
     """Add split, domain and group; "" where one is not known, and no group for the lone."""
     ids = table["image_id"]
     images = known.by_id
     split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
     own = table["label"].where(table["label"].notna(), None)
-    told = [images[i].label if i in images else None for i in ids]
+    how = {"exclusive": model.outputs.exclusive}
+    told = [
+        label_of(images[i], model.classes, known.labels, **how) if i in images else None
+        for i in ids
+    ]
     labels = [was if new is None else new for new, was in zip(told, own, strict=True)]
     groups = [images[i].group if i in images else None for i in ids]
     return table.assign(

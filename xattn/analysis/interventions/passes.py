@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,34 +19,42 @@ from xattn.models.interface import Model
 Logits = NDArray[np.float64]
 
 
-def run_trials(
-    model: Model,
-    trials: Iterable[Trial],
-    groups: NDArray[Any],
-    positive: Positive,
-    batch_size: int,
-) -> tuple[Scores, Answers]:
-    """Score images before and after an edit, and after its control.
+def ask(model: Model, trials: Iterable[Trial], batch_size: int) -> Logits:
+    """Ask a model of images before and after an edit, and after its control.
 
     All go through the model in one batch, so that nothing but the edit differs.
 
     Args:
         model: stays as it is.
         trials: what was edited.
+        batch_size: trials in a pass.
+
+    Returns:
+        Logits (trials, 4, classes), see `Answers`.
+    """
+    coming = iter(trials)
+    parts = []
+    while batch := list(islice(coming, batch_size)):
+        parts.append(_logits(model, batch))
+    return np.concatenate([np.empty((0, 4, len(model.classes))), *parts])
+
+
+def score_trials(
+    logits: Logits, trials: Sequence[Trial], groups: NDArray[Any], positive: Positive
+) -> tuple[Scores, Answers]:
+    """Score images before and after an edit, and after its control.
+
+    Args:
+        logits: (trials, 4, classes) of `ask`.
+        trials: what was edited.
         groups: of every row of the run.
         positive: the classes whose scores these are, see `log_odds`.
-        batch_size: trials in a pass.
 
     Returns:
         Scores, in units of the logit, and the answers of each class.
     """
-    coming = iter(trials)
-    parts, rows, borrowed = [], [], []
-    while batch := list(islice(coming, batch_size)):
-        parts.append(_logits(model, batch))
-        rows += [trial.row for trial in batch]
-        borrowed += [trial.edited.borrowed for trial in batch]
-    logits = np.concatenate([np.empty((0, 4, len(model.classes))), *parts])
+    rows = [trial.row for trial in trials]
+    borrowed = [trial.edited.borrowed for trial in trials]
     answers = Answers(logits, groups[rows], positive)
     before, after, control, compared = log_odds(logits, positive).T
     said = answers.said

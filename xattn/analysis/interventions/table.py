@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial
 from xattn.analysis.interventions.outcome import Scores
-from xattn.analysis.interventions.passes import log_odds, run_trials
+from xattn.analysis.interventions.passes import ask, log_odds, score_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.positive import Positive
+from xattn.analysis.question import Question
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
@@ -46,11 +48,10 @@ class Interventions:
 
 
 def measure_interventions(
-    run: RunFolder,
+    questions: Sequence[Question],
     features: FeatureSet,
     model: Model,
     *,
-    positive: Positive,
     images: int = 100,
     permutations: int = 999,
     bootstrap: int = 1000,
@@ -58,7 +59,7 @@ def measure_interventions(
     batch_size: int = 16,
     workers: int = 2,
     progress: Progress | None = None,
-) -> Interventions:
+) -> list[Interventions]:
     """Edit the features of a run's images, and ask the model again.
 
     Scores are log odds: of the positive classes, or, where every class stands for itself, of the
@@ -67,41 +68,47 @@ def measure_interventions(
     nothing.
 
     Args:
-        run: a finished run.
+        questions: what is asked of the edited images, of one run; an image is edited once for all.
         features: its masks, from `collect_features`.
         model: the one of the run.
-        positive: the classes whose scores these are.
         images: at most so many a row, drawn at random among those with room for a control. Up
             to three times as many are tried.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
         batch_size: edited images in one pass.
         workers: threads that read and edit.
         progress: called as progress(done, total) over rows of the table.
+
+    Returns:
+        What the edits did, question by question.
     """
-    editor, engine = Editor(run, features, seed), make_fast_copy(model)
-    spread = score_spread(run, features, positive)
+    editor, engine = Editor(questions[0].run, features, seed), make_fast_copy(model)
+    spreads = [score_spread(q.run, features.of(q.run), q.positive) for q in questions]
     jobs = _jobs(features, seed)
     groups = group_codes(features.table["group"], len(features.table))
-    rows: list[dict[str, Any]] = []
-    by_class: list[dict[str, Any]] = []
+    rows: list[list[dict[str, Any]]] = [[] for _ in questions]
+    by_class: list[list[dict[str, Any]]] = [[] for _ in questions]
     for done, job in enumerate(jobs):
         if progress is not None:
             progress(done, len(jobs))
         trials = _drawn(editor, job, images, workers)
-        scores, answers = run_trials(engine, trials, groups, positive, batch_size)
-        numbers = scores.to_row(permutations, bootstrap, seed)
-        changes = {
-            "changes": answers.changes() or None,
-            "control_changes": answers.changes(control=True) or None,
-        }
-        note = {"score_sd": spread, "note": _note(job, scores)}
-        rows.append({**_facts(job), **numbers, **note, **changes})
-        if positive.each and len(positive.classes) > 2 and len(trials):
-            own = answers.rows(permutations, bootstrap, seed)
-            by_class += [{**_facts(job), **row} for row in own]
+        found = ask(engine, trials, batch_size)
+        for i, question in enumerate(questions):
+            positive, logits = question.positive, question.logits(found, model.classes)
+            scores, answers = score_trials(logits, trials, groups, positive)
+            numbers = scores.to_row(permutations, bootstrap, seed)
+            changes = {
+                "changes": answers.changes() or None,
+                "control_changes": answers.changes(control=True) or None,
+            }
+            note = {"score_sd": spreads[i], "note": _note(job, scores)}
+            rows[i].append({**_facts(job), **numbers, **note, **changes})
+            if positive.each and len(positive.classes) > 2 and len(trials):
+                own = answers.rows(permutations, bootstrap, seed)
+                by_class[i] += [{**_facts(job), **row} for row in own]
     if progress is not None:
         progress(len(jobs), len(jobs))
-    return Interventions(_adjusted(pd.DataFrame(rows)), _adjusted(pd.DataFrame(by_class)))
+    tables = ([_adjusted(pd.DataFrame(of)) for of in some] for some in (rows, by_class))
+    return [Interventions(*each) for each in zip(*tables, strict=True)]
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

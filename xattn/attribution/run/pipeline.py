@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.annotations.findings import label_of
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.batch import Batch, Worker
@@ -172,7 +173,7 @@ def run_explain(
     known = _read_annotations(annotations)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")
     files = list_images(sources, known, on_note)
-    labels = {i.id: i.label for i in known.images} if known else {}
+    labels = _labels(model, known) if known else {}
     wanted = names(settings.target) or ["predicted" if model.outputs.exclusive else "all"]
     asked = [*_choose_methods(model, settings.methods), *old.get("methods", [])]
     plan = make_plan(model, asked, wanted, labels)
@@ -272,6 +273,12 @@ def _call(
     inputs = ExplainInputs(images=sources, annotations=None if known is None else known.path)
     loading = describe_loading(model, base)
     return record_call("explain", base, loading, inputs=inputs, settings=settings)
+
+
+def _labels(model: Model, known: Annotations) -> dict[str, str | None]:
+    """Return what the model's answers are held against, by image id."""
+    how = {"exclusive": model.outputs.exclusive}
+    return {i.id: label_of(i, model.classes, known.labels, **how) for i in known.images}
 
 
 def _choose_methods(model: Model, given: str | Sequence[str] | None) -> list[str]:

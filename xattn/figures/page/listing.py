@@ -165,7 +165,7 @@ def _numbers(values: NDArray[np.float32]) -> list[float | None] | None:
 
 def _overlays(run: RunFolder, method: str, ids: list[str], page: Path) -> list[str] | None:
     """Say where the overlays of these images are, seen from the page; None if any is absent."""
-    folder = run.path / "overlays" / method
+    folder = run.path / "overlays" / run.stored(method)
     if not folder.is_dir():
         return None
     there = set(os.listdir(folder))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import numpy as np
@@ -14,11 +15,13 @@ import pandas as pd
 
 from xattn.analysis.alignment.scores import degenerate
 from xattn.figures.aligned_runs import AlignedRuns
+from xattn.figures.folders import seen_as
 from xattn.figures.numbers import listed, readable, unbroken
 from xattn.figures.page.gallery import MOST_BYTES as MOST_THUMBNAILS
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.listing import make_listing, positive_of, said_of
 from xattn.figures.page.model_card import model_card, model_name
+from xattn.figures.page.output_pages import OutputPage, overview_rows
 from xattn.figures.page.performance import Performance, as_evaluated, held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
@@ -70,6 +73,9 @@ def report(
 ) -> Path:
     """Write the report of a run, or of several side by side: one HTML file, nothing beside it.
 
+    Each of independent outputs has a page of its own, `report-<output>.html`; `report.html` is
+    then a table of them.
+
     Made from run folders and image files alone; the same runs give the same bytes. What is not
     there (tables before `xattn feature-usage`, images that were moved) is said in its place.
 
@@ -91,21 +97,41 @@ def report(
         >>> page.name
         'report.html'
     """
-    runs = [run] if isinstance(run, RunFolder | str | Path) else list(run)
-    aligned = AlignedRuns.of([r if isinstance(r, RunFolder) else RunFolder.open(r) for r in runs])
-    alone = aligned.runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
+    given = [run] if isinstance(run, RunFolder | str | Path) else list(run)
+    runs = [r if isinstance(r, RunFolder) else RunFolder.open(r) for r in given]
+    alone = runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
     target = Path(out) if out is not None else alone
+    settings = ReportSettings(gallery)
     with (
-        reading(*(one.path for one in aligned.runs)),
+        reading(*(one.path for one in runs)),
         writing(target.parent, "xattn report", f".{target.name}{LOCK}"),
     ):
-        for one in aligned.runs:
+        for one in runs:
             one.require_whole()
-        content = _content(aligned, ReportSettings(gallery), target)
-        page = _environment().get_template("report.html.j2").render(content)
-        with replacing(target) as scratch:
-            scratch.write_text(page, encoding="utf-8")
+        shown = seen_as(runs)
+        pages = [OutputPage.of(seen, target) for seen in shown if seen.output]
+        rows = []
+        for i, seen in enumerate(shown):
+            aligned = AlignedRuns.of([one for one in seen.folders if isinstance(one, RunFolder)])
+            place = pages[i].path if pages else target
+            content = _content(aligned, settings, place)
+            more = {"pages": pages, "output": seen.output, "overview": quote(target.name)}
+            _write(place, "report.html.j2", {**content, **more})
+            rows += overview_rows(seen.output, ((p.name, p.summary) for p in content["parts"]))
+        if pages:
+            aligned = AlignedRuns.of([RunFolder(one.path) for one in runs])
+            _write(target, "outputs.html.j2", {
+                "pages": pages, "rows": rows, "many": len(runs) > 1, "models": aligned.names,
+                "title": listed(list(dict.fromkeys(model_name(one) for one in runs))),
+                "images": aligned.rows.shape[1], "commands": commands(aligned, settings),
+            })  # fmt: skip
     return target
+
+
+def _write(path: Path, template: str, content: dict[str, Any]) -> None:
+    page = _environment().get_template(template).render(content)
+    with replacing(path) as scratch:
+        scratch.write_text(page, encoding="utf-8")
 
 
 def _content(aligned: AlignedRuns, settings: ReportSettings, target: Path) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def _images(sources: RunSources) -> Fact:
     labels = sources.labels[sources.labels != ""].value_counts().sort_index()
     fractions = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
     note = fractions or "without labels"
+    if run.of_output and (unknown := len(run.predictions) - int(labels.sum())):
+        note += f"; of {unknown:,} it is not known"
     errors = sources.table("errors")
     if errors is not None:
         note += f"; {count(len(errors), 'problem')}, see below"

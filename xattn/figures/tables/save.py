@@ -12,6 +12,7 @@ from xattn.figures.folders import (
     opened,
     run_name,
     run_names,
+    seen_as,
     target_of_all,
     targets,
 )
@@ -50,7 +51,7 @@ def save_tables(
             booktabs) or "md" (Markdown).
         out: folder for the files; default RUN/tables. With several runs each gets a folder of the
             run's name inside; those of all models together lie in `out` itself, or else in
-            `tables` beside the first run.
+            `tables` beside the first run. Each independent output has a folder of its name inside.
 
     Returns:
         The files written, run by run, then those of all together.
@@ -71,14 +72,16 @@ def save_tables(
     with reading(*(folder.path for folder in folders)):
         for folder in folders:
             folder.require_whole()
-        for folder, target in zip(folders, targets(folders, "tables", out), strict=True):
-            written += _write(_papers(folder, names), target, endings)
-        models = [folder for folder in folders if isinstance(folder, RunFolder)]
-        if len(models) > 1:
-            by_name = dict(zip(run_names(models), models, strict=True))
-            found = (paper_of_runs(name, by_name) for name in names if name in printed_of_runs())
-            target = target_of_all(folders, "tables", out)
-            written += _write([paper for paper in found if paper], target, endings)
+        places = targets(folders, "tables", out)
+        for seen in seen_as(folders):
+            for folder, place in zip(seen.folders, seen.places, strict=True):
+                written += _write(_papers(folder, names), places[place] / seen.name, endings)
+            models = [folder for folder in seen.folders if isinstance(folder, RunFolder)]
+            if len(models) > 1:
+                by_name = dict(zip(run_names(models), models, strict=True))
+                found = (paper_of_runs(n, by_name) for n in names if n in printed_of_runs())
+                target = target_of_all(folders, "tables", out) / seen.name
+                written += _write([paper for paper in found if paper], target, endings)
     return written
 
 

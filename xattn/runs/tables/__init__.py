@@ -21,6 +21,8 @@ A new table is a file in this package:
 An analysis then writes it with `RunFolder.write_table("sharpness", table)`.
 """
 
+from dataclasses import replace
+
 from xattn.registry import Registry
 from xattn.runs.tables.layout import Printed, Section
 from xattn.runs.tables.shown import Each, Interval, Number, PValue, Shown, Text, Used
@@ -44,12 +46,21 @@ TABLES: Registry[Table] = Registry(
 """By name, in the order in which the report and the documentation show them."""
 
 
+_TARGET = Field(
+    "target", "where outputs are independent, the one that the row is of: there, or not", "text"
+)
+_OF_ANSWERS = ("analysis.json", "evaluation.json")
+"""Records of what is measured of each independent output by itself."""
+
+
 def declare(table: Table) -> Table:
-    """Register a table, and return it.
+    """Register a table, and return it; those of a model's answers may have a column `target`.
 
     Raises:
         UsageError: its name is taken.
     """
+    if table.source is not None and table.source.record in _OF_ANSWERS:
+        table = replace(table, sometimes=(*table.sometimes, _TARGET))
     return TABLES.add(table.name, table)
 
 
