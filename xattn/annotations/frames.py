@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from xattn.annotations.numbers import says_nothing
 from xattn.annotations.sheets import read_first_record, read_sheet
 from xattn.errors import AnnotationError, near
+from xattn.images.containers import members_below
 
 _DEEPEST = 2
 """Folders below the root in which tables are looked for."""
@@ -109,11 +111,24 @@ class TableFile:
 
 
 def find_tables(root: str | Path, names: Iterable[str] = ("*.csv", "*.tab")) -> list[TableFile]:
-    """Return the tables below a folder, up to two folders deep, sorted; only headers are read."""
+    """Return the tables below a folder, up to two folders deep, sorted; only headers are read.
+
+    Those of an archive are read in it.
+    """
     root = Path(root)
+    inside = members_below(root)
+    if inside is not None:
+        return _tables_inside(inside, len(str(root)) + 1, list(names))
     depths = ["*/" * depth for depth in range(_DEEPEST + 1)]
     paths = {p for name in names for depth in depths for p in root.glob(depth + name)}
     tables = (open_table(path) for path in sorted(paths) if path.is_file())
+    return [table for table in tables if table.first_line]
+
+
+def _tables_inside(paths: Sequence[str], start: int, patterns: Sequence[str]) -> list[TableFile]:
+    near_top = [path for path in paths if path.count("/", start) <= _DEEPEST]
+    chosen = [p for p in near_top if any(fnmatch(p.rpartition("/")[2], one) for one in patterns)]
+    tables = (open_table(path) for path in chosen)
     return [table for table in tables if table.first_line]
 
 

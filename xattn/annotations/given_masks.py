@@ -10,6 +10,7 @@ from pathlib import Path
 
 from xattn.annotations.layouts.isic_tables import ARTIFACTS
 from xattn.annotations.layouts.registry import Draft, Note
+from xattn.annotations.listing import is_place
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle
 from xattn.annotations.tables import image_key
@@ -152,9 +153,10 @@ class _Keys:
 def _files(place: MaskPlace, images: Sequence[AnnotatedImage]) -> list[str]:
     """Return the files below a place that are none of the images."""
     folder = place.folder
-    if not folder.is_dir():
+    if not is_place(folder):
         raise AnnotationError(
-            f"Expected a folder of masks of {place.feature} at {folder}, but got nothing there"
+            f"Expected a folder of masks of {place.feature} at {folder}, but got "
+            + ("a file" if folder.is_file() else "nothing there")
         )
     known = {image.file for image in images}
     return [str(path) for path in find_paths(folder, lambda _: None) if path not in known]

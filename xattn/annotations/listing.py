@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xattn.images.beside import without_masks
-from xattn.images.containers import has_file, split_member
+from xattn.images.containers import has_file, members_below, split_member
 from xattn.images.find import find_paths
 from xattn.images.ids import printable
 from xattn.images.image_files import is_image
@@ -57,7 +57,7 @@ def images_below(
     def about_images(line: str) -> None:
         note(type(line)(f"images: {line}"))  # a remark stays one
 
-    paths = find_paths(root, about_images) if os.path.exists(root) else []
+    paths = find_paths(root, about_images) if is_place(root) else []
     found = [path for path in paths if str(path) == printable(str(path))]
     if len(found) < len(paths):
         odd = next(str(path) for path in paths if str(path) != printable(str(path)))
@@ -75,8 +75,16 @@ def images_below(
     return [(str(path.parent), path.name) for path in kept]
 
 
+def is_place(root: str | Path) -> bool:
+    """Say whether there is a folder, an archive, or a folder in one."""
+    return os.path.isdir(root) or members_below(root) is not None
+
+
 def has_images(root: str | Path) -> bool:
     """Say whether there is an image below a folder, without going through all of it."""
+    inside = members_below(root)
+    if inside is not None:
+        return any(map(is_image, inside))
     return any(is_image(os.path.join(folder, name)) for folder, name in Walk(root))
 
 

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 from xattn.annotations.numbers import plain_numbers
 from xattn.annotations.parquet import is_parquet, read_parquet
 from xattn.documents import decode_text
-from xattn.errors import AnnotationError, Remark, XattnError, one_line
+from xattn.errors import AnnotationError, ImageError, Remark, XattnError, one_line
+from xattn.images.containers import content_bytes, read_content, split_member
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 50
@@ -140,11 +142,11 @@ def _sheet(
 
 def _text(path: Path, error: type[XattnError], limit: int = -1) -> tuple[str, str]:
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             data = file.read(limit)
         if data.startswith(_GZIP):
-            with gzip.open(path, "rb") as file:
-                data = file.read(limit)
+            with _opened(path) as file:
+                data = gzip.GzipFile(fileobj=file).read(limit)
         for start, what in _NO_TEXT.items():
             if data.startswith(start):
                 raise error(f"Expected a CSV file at {path}, but got {what}")
@@ -155,6 +157,16 @@ def _text(path: Path, error: type[XattnError], limit: int = -1) -> tuple[str, st
     except (OSError, EOFError, zlib.error, UnicodeError) as err:
         raise error(f"Expected a CSV file at {path}, but got: {one_line(err)}") from None
     return text.replace("\r\n", "\n").replace("\r", "\n"), encoding
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, or a member of an archive."""
+    if split_member(path) is None:
+        return path.open("rb")
+    try:
+        return io.BytesIO(content_bytes(read_content(path)))
+    except ImageError as err:
+        raise FileNotFoundError(str(err)) from None
 
 
 def _without_hint(text: str) -> str:

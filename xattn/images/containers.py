@@ -120,6 +120,20 @@ def members(path: str | Path) -> list[str]:
     return sorted(_container(os.fspath(path)).names(), key=lambda name: name.split("/"))
 
 
+def members_below(path: str | Path) -> list[str] | None:
+    """Return the paths of the members of a container, or of a folder in one; None if it is neither.
+
+    Raises:
+        ImageError: the container cannot be opened.
+    """
+    outer, inner = (os.fspath(path), "") if is_container(path) else split_member(path) or ("", "")
+    if not outer:
+        return None
+    start = f"{inner}/" if inner else ""
+    found = [f"{outer}/{name}" for name in members(outer) if name.startswith(start)]
+    return found or (None if inner else [])
+
+
 def split_member(path: str | Path) -> tuple[str, str] | None:
     """Return the container and the member that a path goes on to, or None for a plain path."""
     parts = PurePosixPath(str(path).replace(os.sep, "/")).parts

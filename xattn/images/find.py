@@ -12,7 +12,7 @@ from pathlib import Path
 
 from xattn.errors import ImageError, Remark, UsageError, XattnError
 from xattn.images.beside import without_masks
-from xattn.images.containers import expect_unpacked, is_container, members
+from xattn.images.containers import expect_unpacked, is_container, members_below
 from xattn.images.from_lists import LISTS, listed_paths
 from xattn.images.ids import distinct_ids, printable, stem
 from xattn.images.image_files import is_image
@@ -116,8 +116,8 @@ class _Search:
         path = Path(source)
         if path.is_dir():
             self._take(self._with_archives(self._walk(source)), source, walked=True)
-        elif is_container(path):
-            self._take(_inside(source), source, walked=True)
+        elif (inside := _inside(source)) is not None:
+            self._take(inside, source, walked=True)
         elif path.is_file():
             _refuse_packed(source)
             listed = path.suffix.lower() in LISTS
@@ -189,7 +189,7 @@ class _Search:
                 f"{', '.join(sorted(os.path.basename(one) for one in archives)[:4])}"
             )
         )
-        inside = [member for one in archives for member in _inside(one)]
+        inside = [member for one in archives for member in _inside(one) or ()]
         return [*(path for path in files if path not in archives), *inside]
 
     def _glob(self, source: str) -> tuple[list[str], str]:
@@ -256,9 +256,10 @@ class _Search:
         self._places.setdefault(os.path.abspath(place.path), place)
 
 
-def _inside(container: str) -> list[str]:
+def _inside(source: str) -> list[str] | None:
+    """Return the members of an archive, or of a folder in one; None if it is neither."""
     try:
-        return [f"{container}/{name}" for name in members(container)]
+        return members_below(source)
     except ImageError as err:
         raise UsageError(str(err)) from None
 

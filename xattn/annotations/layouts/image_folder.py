@@ -12,6 +12,7 @@ from xattn.annotations.layouts.rows import draft
 from xattn.annotations.listing import has_images, images_below
 from xattn.errors import AnnotationError
 from xattn.images.beside import names_masks
+from xattn.images.containers import members_below
 from xattn.images.ids import distinct_ids
 
 PARTS = {
@@ -22,8 +23,10 @@ PARTS = {
 
 
 def _folders(root: Path) -> list[str]:
+    """Return the folders in a folder, which may be one in an archive, or an archive."""
     if not root.is_dir():
-        return []
+        inside = (path[len(str(root)) + 1 :] for path in members_below(root) or ())
+        return sorted({path.partition("/")[0] for path in inside if "/" in path})
     return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 

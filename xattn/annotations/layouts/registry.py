@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from xattn.annotations.listing import is_place
 from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import Kind
 from xattn.errors import AnnotationError, UsageError
@@ -140,7 +141,7 @@ def find_layout(name: str | None, root: Path, note: Note) -> Layout:
     """
     if name is not None:
         return LAYOUTS.find(name)
-    if not root.is_dir():
+    if not is_place(root):
         raise AnnotationError(f"Expected a folder at {root}, but got nothing there")
     best: list[Layout] = []
     for rank in sorted({one.rank for one in LAYOUTS.values()}, reverse=True):
