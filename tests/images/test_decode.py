@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tests.images.old_pillow import skip_if_old
 from xattn.annotations.headers import read_header
@@ -324,3 +324,37 @@ class TestAnythingADecoderRaises:
             read(tmp_path / "x.png")
         with pytest.raises(ImageError, match="but got a device"):
             read("/dev/zero")
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_webp_is_read(tmp_path, lossless):
+    Image.fromarray(_noise()).save(tmp_path / "x.webp", lossless=lossless)
+    found = np.asarray(read_image(tmp_path / "x.webp").image)
+    assert found.shape == _noise().shape
+    assert not lossless or np.array_equal(found, _noise())
+    assert read_header(tmp_path / "x.webp").size == (30, 20)
+
+
+class TestHeic:
+    """Photographs of telephones, where a plugin of Pillow is installed."""
+
+    def test_it_is_read_if_the_plugin_is_there(self, tmp_path):
+        heif = pytest.importorskip("pillow_heif")
+        heif.register_heif_opener()
+        smooth = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[:, None], (48, 1, 1)).repeat(3, 2)
+        Image.fromarray(smooth.reshape(48, 64, 3)).save(tmp_path / "x.heic", quality=95)
+        found = read_image(tmp_path / "x.heic").image
+        assert found.size == (64, 48)
+        assert np.abs(np.asarray(found).astype(int) - smooth.reshape(48, 64, 3)).mean() < 8
+        assert read_header(tmp_path / "x.heic").size == (64, 48)
+
+    def test_without_it_the_way_out_is_named(self, tmp_path, monkeypatch):
+        (tmp_path / "x.heic").write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 200)
+        monkeypatch.setattr("xattn.images.decode.register_plugins", lambda: None)
+        monkeypatch.setattr("PIL.Image.open", _unknown)
+        with pytest.raises(ImageError, match=r"pillow-heif to read the HEIC .*xattn\[heic\]"):
+            read_image(tmp_path / "x.heic")
+
+
+def _unknown(file):
+    raise UnidentifiedImageError

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from xattn.images.beside import without_masks
-from xattn.images.containers import has_file, members_below, split_member
+from xattn.images.containers import has_file, members_below
 from xattn.images.find import find_paths
 from xattn.images.ids import printable
 from xattn.images.image_files import is_image
@@ -30,17 +30,15 @@ class Listing:
 
     def has(self, path: str | Path) -> bool:
         """Say whether there is a file at a path."""
-        if split_member(path) is not None:
-            return has_file(path)
         folder, name = os.path.split(path)
         names = self._names.get(folder)
         if names is None:
             self._asked[folder] += 1
             if self._asked[folder] <= _FEW:
-                return os.path.isfile(path)
+                return has_file(path)
             names = self._names[folder] = frozenset(_files(folder))
         # Some disks find a name that is spelled otherwise in the listing.
-        return name in names or os.path.isfile(path)
+        return name in names or has_file(path)
 
 
 def images_below(
@@ -94,6 +92,12 @@ def _is_below(folder: Path, places: Sequence[Path]) -> bool:
 
 
 def _files(folder: str) -> Iterator[str]:
+    """Yield the names of the files in a folder, which may be one in an archive."""
+    inside = members_below(folder)
+    if inside is not None:
+        start = len(folder) + 1
+        yield from (path[start:] for path in inside if "/" not in path[start:])
+        return
     try:
         with os.scandir(folder) as entries:
             yield from (entry.name for entry in entries if entry.is_file())

@@ -8,6 +8,7 @@ such a path stands in annotation files and tables, and whoever reads images read
 from __future__ import annotations
 
 import os
+import re
 import tarfile
 import threading
 import zipfile
@@ -26,6 +27,7 @@ Content: TypeAlias = "bytes | NDArray[Any]"
 HDF5 = frozenset({".h5", ".hdf5", ".hdf"})
 ARCHIVES = frozenset({".zip", ".tar", *HDF5})
 """Endings of the files whose members are read in place."""
+_MAY_GO_ON = re.compile(rf"({'|'.join(map(re.escape, sorted(ARCHIVES)))})[/\\]", re.IGNORECASE)
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _OPEN_AT_ONCE = 8
 
@@ -136,7 +138,10 @@ def members_below(path: str | Path) -> list[str] | None:
 
 def split_member(path: str | Path) -> tuple[str, str] | None:
     """Return the container and the member that a path goes on to, or None for a plain path."""
-    parts = PurePosixPath(str(path).replace(os.sep, "/")).parts
+    text = os.fspath(path)
+    if not _MAY_GO_ON.search(text):
+        return None
+    parts = PurePosixPath(text.replace(os.sep, "/")).parts
     for i, part in enumerate(parts[:-1], start=1):
         if os.path.splitext(part)[1].lower() in ARCHIVES:
             outer = os.path.join(*parts[:i])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,8 @@ def read_deep_colour(
         size: (width, height) as stored; a decoder that finds another has turned the image itself.
         orientation: EXIF orientation, 1 (as stored) to 8.
     """
+    import cv2  # takes its time
+
     try:
         found = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
