@@ -44,10 +44,12 @@ class Preprocessing:
         size: (height, width) of the model's input in pixels.
         mode: "squash" resamples the whole image to `size`, changing its aspect ratio;
             "crop" scales the image, keeping its aspect ratio, and cuts `size` from the centre.
-        resize: what the image is scaled to before the crop, in pixels; "crop" only. One number is
-            the length of its shorter side, as in torchvision's `Resize`; (height, width) is what
-            it must just cover, as in timm's `ResizeKeepRatio` before an oblong crop. Default is
-            the longer side of `size`.
+        resize: what the image is scaled to before the crop, in pixels. One number is the length
+            of its shorter side, as in torchvision's `Resize`; (height, width) is what it must
+            just cover, as in timm's `ResizeKeepRatio` before an oblong crop. Default is the
+            longer side of `size`. Of "squash" it is (height, width) that the whole image is
+            resampled to before `size` is cut from the centre, as Hugging Face's DeiT does;
+            default is no cut.
         mean: of the normalisation, per channel, of values in [0, 1].
         std: standard deviation of the normalisation, likewise.
         interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
@@ -79,7 +81,7 @@ class Preprocessing:
                 )
         if min(self.size) < 1:
             raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
-        if self.mode == "crop" and not self._holds_crop():
+        if not self._holds_crop():
             raise UsageError(
                 "Expected resize >= the crop's longer side, or (height, width) that cover the "
                 f"crop, but got {self.resize} for {self.size}"
@@ -89,13 +91,22 @@ class Preprocessing:
         if isinstance(self.resize, tuple):
             pairs = zip(self.resize, self.size, strict=False)
             return len(self.resize) == 2 and all(scaled >= cut for scaled, cut in pairs)
+        if self.resize is not None and self.mode == "squash":
+            return False
         return self.resize is None or self.resize >= max(self.size)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the model sees the whole image."""
+        return self.mode == "squash" and self.resize is None
 
     @property
     def scaling(self) -> str:
         """What happens to the image's size, in words."""
-        if self.mode == "squash":
+        if self.whole:
             return "whole image squashed"
+        if self.mode == "squash" and isinstance(self.resize, tuple):
+            return f"squashed to {self.resize[0]} x {self.resize[1]}, cropped"
         if isinstance(self.resize, tuple):
             return f"scaled to cover {self.resize[0]} x {self.resize[1]}, cropped"
         return f"shorter side to {self.resize or max(self.size)}, cropped"
@@ -108,11 +119,14 @@ class Preprocessing:
         known = self.resize if self.resize is not None else max(self.size)
         margin = known[0] / self.size[0] if isinstance(known, tuple) else known / max(self.size)
         resize = before_crop(size, margin) if mode == "crop" else None
+        if mode == self.mode == "squash" and self.resize is not None:
+            height, width = (max(int(side * margin + 1e-6), side) for side in size)
+            resize = (height, width)
         return replace(self, size=size, mode=mode, resize=resize)
 
     def view(self, width: int, height: int) -> View:
         """Return the part of an upright image of (width, height) pixels that the model sees."""
-        if self.mode == "squash":
+        if self.whole:
             return View((0.0, 0.0, float(width), float(height)), *self.size)
         (new_w, new_h), (left, top) = self._scaled(width, height)
         sx, sy = width / new_w, height / new_h
@@ -125,7 +139,7 @@ class Preprocessing:
         Twice what it is resampled to: averaging to there and resampling from there is within a
         few grey levels of resampling at once.
         """
-        scaled = self.size[::-1] if self.mode == "squash" else self._scaled(width, height)[0]
+        scaled = self._scaled(width, height)[0]
         return 2 * scaled[0], 2 * scaled[1]
 
     def pixels(
@@ -141,7 +155,7 @@ class Preprocessing:
             ImageError: the image is so thin that scaling its shorter side would fill the memory.
         """
         resampling = _FILTERS[self.interpolation]
-        if self.mode == "squash":
+        if self.whole:
             return np.asarray(image.resize(self.size[::-1], resampling))
         # Not `resize(box=...)`: Pillow rounds the box to float32, which moves whole pixels.
         scaled, (left, top) = self._scaled(*(original or image.size))
@@ -159,7 +173,10 @@ class Preprocessing:
         As torchvision, which rounds the longer side down and the crop's corner to the nearest
         pixel; what is to be covered rounds as timm does.
         """
-        if isinstance(self.resize, tuple):
+        if self.mode == "squash":
+            squashed = self.resize if isinstance(self.resize, tuple) else self.size
+            new_h, new_w = squashed
+        elif isinstance(self.resize, tuple):
             ratio = min(height / self.resize[0], width / self.resize[1])
             new_w, new_h = round(width / ratio), round(height / ratio)
         else:

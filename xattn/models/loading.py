@@ -11,6 +11,7 @@ import torch
 from xattn.errors import CheckpointError, XattnError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from xattn.models.checkpoints.hub import resolve
 from xattn.models.checkpoints.own_format import read_preprocessing
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
@@ -48,10 +49,12 @@ def load(
     unless a record beside it names them); TorchScript (`classes` needed; its weights are moved
     into the architecture that `arch` names or its keys resemble, checked to give the same logits,
     because TorchScript shows no layers); a pickled module (`classes` and `unsafe_pickle` needed).
-    A folder stands for the checkpoint in it.
+    A folder stands for the checkpoint in it; one of Hugging Face or timm needs nothing else where
+    its `config.json` names network and classes.
 
     Args:
-        path: the file, or a folder that holds one.
+        path: the file, a folder that holds one, or a name as timm writes it, `hf-hub:NAME/NAME`
+            or `local-dir:FOLDER`.
         arch: architecture name, see `xattn models`.
         classes: names in the order of the logits.
         preprocessing: how images become inputs; default as the checkpoint says, or a record beside
@@ -96,7 +99,7 @@ def load(
         >>> xattn.load("model.pt").target_layer
         'layer4'
     """
-    as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory")
+    path = resolve(as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory"))
     classes = None if classes is None else class_names(classes)
     where = resolve_device("auto") if device == "auto" else torch.device(device)
     asked = LoadSettings(
@@ -182,6 +185,9 @@ def _preprocessing(checkpoint: Checkpoint, made: Made) -> tuple[Preprocessing, s
     stored = checkpoint.facts.get("preprocessing")
     if stored:
         return read_preprocessing(stored, checkpoint.path), "the checkpoint", True
+    if made.preprocessing is not None:
+        found, source = made.preprocessing
+        return found, source, True  # what is the package's default is among the guesses
     base, source = published_by(made.name, made.module)
     record = made.record
     if made.size is not None:  # it takes no other, whatever the record says

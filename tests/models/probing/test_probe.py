@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests.models.nets import SIZE, Conv, Tokens, swin, torchvision_vit, vit, wrapped
 from xattn.errors import MethodError
 from xattn.models.probing.forward import evaluating
-from xattn.models.probing.probe import Layout, probe
+from xattn.models.probing.probe import Layout, find_target_layer, probe
 
 SMALL = {
     "test_resnet": ("layer4", "channels-first", 0),
@@ -334,3 +334,31 @@ def test_evaluating_puts_mixed_flags_back_even_after_an_error():
     with pytest.raises(ValueError, match="halt"):
         fail()
     assert [p.training for p in (net, net.bn1, net.bn2)] == [True, False, True]
+
+
+class Merging(nn.Module):
+    """Tokens that are merged two by two, as in Swin of transformers: (n, h * w, C), never a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 4, 4, 4)
+        self.table = nn.Linear(2, 4)
+        self.register_buffer("places", torch.randn(1, 7, 7, 2))
+        self.merge = nn.Linear(16, 8)
+        self.norm = nn.LayerNorm(8)
+        self.pool = nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.patches(x)
+        x = nn.functional.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)
+        x = self.norm(self.merge(x)) + self.table(self.places).mean()
+        return self.head(self.pool(x.transpose(1, 2)).flatten(1))
+
+
+def test_merged_tokens_are_seen_and_tables_of_positions_are_not():
+    torch.manual_seed(0)
+    seen = probe(Merging(), (64, 64))
+    layer = find_target_layer(seen)
+    assert (layer.name, layer.layout.grid, layer.layout.prefix) == ("norm", (8, 8), 0)
+    assert "table" not in {one.name for one in seen}

@@ -23,6 +23,11 @@ from xattn.models.checkpoints.containers import Weights, find_weights, is_passed
 from xattn.models.checkpoints.folders import find_file, read_safetensors, read_shards
 from xattn.models.checkpoints.formats import is_safetensors, refuse_others
 from xattn.models.checkpoints.own_format import SCHEMA, checked_facts
+from xattn.models.checkpoints.pickled_networks import (
+    learner_network,
+    learner_record,
+    network_record,
+)
 from xattn.models.checkpoints.pickles import Inert, NeedsPickleError, read_inert
 from xattn.paths import as_path
 from xattn.runs.atomic import replacing
@@ -123,8 +128,11 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
         return Checkpoint(path, "torchscript", sha256, dict(module.state_dict()), module=module)
     content = _load_torch(path, unsafe_pickle)
     if isinstance(content, nn.Module):
-        return _of_module(path, sha256, content)
+        return _of_module(path, sha256, content, {})
     if not isinstance(content, Mapping):
+        inner = learner_network(content)
+        if inner is not None:
+            return _of_module(path, sha256, inner, {"learner": learner_record(content)})
         raise CheckpointError(
             f"Expected weights in {path}, but got an object of type {type(content).__name__}"
         )
@@ -151,19 +159,27 @@ def _bare(path: Path, sha256: str, state: dict[str, Tensor]) -> Checkpoint:
     return Checkpoint(path, "state-dict", sha256, state, sets=(weights,))
 
 
-def _of_module(path: Path, sha256: str, module: nn.Module) -> Checkpoint:
-    return Checkpoint(path, "pickle", sha256, dict(module.state_dict()), module=module)
+def _of_module(
+    path: Path, sha256: str, module: nn.Module, content: Mapping[Any, Any]
+) -> Checkpoint:
+    said = {str(k): v for k, v in content.items() if not (v is module or is_passed_over(str(k)))}
+    said = {"network": network_record(module), **said}
+    return Checkpoint(
+        path, "pickle", sha256, dict(module.state_dict()), module=module, content=said
+    )
 
 
 NESTS = ("state_dict", "model_state_dict", "model_state", "model", "module", "net", "weights")
 """Keys under which trainings keep what they trained, the commonest first."""
+_MODULES = (*NESTS, "ema")
+"""Those under which a whole network may be pickled; Ultralytics' trainings keep the average."""
 
 
 def _from_mapping(path: Path, sha256: str, content: Mapping[Any, Any]) -> Checkpoint:
     """Take a bare state dict, or those that training frameworks nest under other keys."""
-    for key in NESTS:
+    for key in _MODULES:
         if isinstance(content.get(key), nn.Module):
-            return _of_module(path, sha256, content[key])
+            return _of_module(path, sha256, content[key], content)
     sets = find_weights(content)
     if not sets:
         keys = ", ".join(str(k) for k in list(content)[:6])
@@ -209,7 +225,7 @@ def _load_torch(path: Path, unsafe_pickle: bool) -> Any:
 def holds_objects(content: Any) -> bool:
     """Whether what should be weights is an object of a class that was not loaded."""
     if isinstance(content, Mapping):
-        return any(isinstance(content.get(key), Inert) for key in NESTS)
+        return any(isinstance(content.get(key), Inert) for key in _MODULES)
     return isinstance(content, Inert)
 
 
@@ -225,7 +241,11 @@ def _unpickle(path: Path, allowed: bool, cause: Exception | None) -> Any:
     except Exception as err:
         # Unpickling runs foreign code: it may raise anything, most often for a missing module.
         first = (str(err).splitlines() or [""])[0]
-        raise CheckpointError(f"Unpickling {path} failed: {type(err).__name__}: {first}") from err
+        missing = (err.name or "").partition(".")[0] if isinstance(err, ModuleNotFoundError) else ""
+        way_out = f"; install the package that {missing!r} is of" if missing else ""
+        raise CheckpointError(
+            f"Unpickling {path} failed: {type(err).__name__}: {first}{way_out}"
+        ) from err
 
 
 def _unreadable(path: Path, err: Exception) -> CheckpointError:

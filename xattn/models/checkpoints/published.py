@@ -21,6 +21,9 @@ def published_by(name: str, module: nn.Module) -> tuple[Preprocessing, str]:
     library, _, bare = name.rpartition("/")
     if library == "torchvision":
         return _by_torchvision(bare), f"torchvision's published weights of {bare}"
+    if type(module).__module__.startswith("ultralytics."):
+        plain = Preprocessing(mode="crop", resize=224, mean=(0.0,) * 3, std=(1.0,) * 3)
+        return plain, "Ultralytics, which scales to [0, 1] alone"
     for part in module.modules():
         config = getattr(part, "pretrained_cfg", None) or getattr(part, "default_cfg", None)
         if isinstance(config, Mapping) and "mean" in config:

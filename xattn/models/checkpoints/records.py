@@ -10,7 +10,9 @@ from typing import Any
 
 from torch import Tensor
 
+from xattn.errors import XattnError
 from xattn.images.preprocessing import Preprocessing, before_crop
+from xattn.models.architectures.registry import variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.folders import read_json
 from xattn.models.checkpoints.own_format import LARGEST_SIDE, MOST_CLASSES
@@ -31,18 +33,26 @@ _PROBLEMS = {
 _RESAMPLING = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 """Pillow's numbers, as Hugging Face stores them."""
 
-_NAMES = {
+_NAMES: dict[str, tuple[str, ...]] = {
     "mean": ("mean", "image_mean", "img_mean", "pixel_mean", "norm_mean", "normalize_mean"),
     "std": ("std", "image_std", "img_std", "pixel_std", "norm_std", "normalize_std"),
     "interpolation": ("interpolation", "resample"),
-    "size": ("input_size", "img_size", "image_size", "crop_size", "val_crop_size", "size"),
+    "size": (
+        "input_size", "img_size", "image_size", "crop_size", "val_crop_size", "size", "imgsz",
+    ),
     "resize": ("val_resize_size", "resize_size"),
     "crop_pct": ("crop_pct",),
     "crop_mode": ("crop_mode",),
-    "architecture": ("architecture", "arch", "model", "model_name", "backbone"),
-    "classes": ("label_names", "class_names", "classes", "id2label", "class_to_idx"),
+    "architecture": (
+        "architecture", "arch", "model", "model_name", "backbone", "backbone_name", "encoder",
+        "encoder_name", "base_model", "net", "network", "model_arch", "timm_model",
+    ),
+    "classes": (
+        "label_names", "class_names", "classes", "id2label", "class_to_idx", "idx_to_class",
+        "label2id", "CLASSES", "categories", "target_names", "labels", "names", "vocab",
+    ),
     "outputs": ("problem_type",),
-}
+}  # fmt: skip
 """What is looked for, and how it is called in the field."""
 
 
@@ -54,10 +64,18 @@ class Record:
         values: mean, std, interpolation, size, resize, crop_pct, crop_mode, architecture, classes,
             outputs; each if it is said.
         sources: where each is from, in words.
+        others: other lists of classes than the one taken, and where each is from.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    others: dict[str, list[str]] = field(default_factory=dict)
+
+    def named_classes(self) -> dict[str, list[str]]:
+        """Return every list of classes by who names it, the one taken first."""
+        if "classes" not in self.values:
+            return {}
+        return {self.sources["classes"]: self.values["classes"], **self.others}
 
     def apply(self, published: Preprocessing) -> Preprocessing:
         """Change a published preprocessing as far as something else is said."""
@@ -87,12 +105,14 @@ def find_record(checkpoint: Checkpoint, architecture: str | None) -> Record:
         if ("mean" in said) != ("std" in said):
             said = {k: v for k, v in said.items() if k not in ("mean", "std")}
         named = said.get("architecture")
-        if architecture and named and _bare(named) != _bare(architecture):
+        if architecture and named and is_known(named) and _bare(named) != _bare(architecture):
             continue
         for name, value in said.items():
             if name not in record.values:
                 record.values[name] = value
                 record.sources[name] = source
+            elif name == "classes" and value != record.values[name]:
+                record.others[source] = value
     return record
 
 
@@ -107,7 +127,11 @@ def _sources(checkpoint: Checkpoint) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield f"the checkpoint's {key}", inner
     yield (
         "the checkpoint",
-        {k: v for k, v in checkpoint.content.items() if not fields(v) and k != "state_dict"},
+        {
+            k: v
+            for k, v in checkpoint.content.items()
+            if k in _NAMES["classes"] or not (fields(v) or k == "state_dict")
+        },
     )
     buffers = _buffers(checkpoint.state)
     if buffers:
@@ -163,8 +187,18 @@ def _read(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             if alias in level and (value := parse(level[alias])) is not None
         )
         first = next(found, None)
+        if name == "architecture":  # of a word that anything may be called by, a known one
+            first = next((one for one in (first, *found) if one and is_known(one)), first)
         if first is not None:
             yield name, first
+
+
+def is_known(architecture: str) -> bool:
+    """Whether a name is one that can be built."""
+    try:
+        return bool(variants(architecture))
+    except XattnError:
+        return False
 
 
 def _levels(content: Mapping[str, Any], depth: int) -> Iterator[Mapping[str, Any]]:
@@ -232,7 +266,10 @@ def _class_names(value: Any) -> list[str] | None:
             keys, values = values, keys
         if not all(str(k).isdecimal() for k in keys):
             return None
-        value = [v for _, v in sorted(zip(map(int, keys), values, strict=True))]
+        numbered = sorted(zip(map(int, keys), values, strict=True), key=lambda one: one[0])
+        if [number for number, _ in numbered] != list(range(len(numbered))):
+            return None  # a gap: which output is whose is not said
+        value = [v for _, v in numbered]
     if not isinstance(value, Sequence) or isinstance(value, str):
         return None
     names = 1 < len(value) <= MOST_CLASSES and all(isinstance(v, str) for v in value)

@@ -220,7 +220,7 @@ def _filtered(
     named = (getattr(home, name, None) for name in _FILTERS)
     filters = [found for found in named if callable(found)]
     for found in filters:
-        for reading in (Reading(dict(state)), *_common_prefixes(state)):
+        for reading in (Reading(dict(state)), *common_prefixes(state)):
             try:
                 result = found(dict(reading.state), module)
             except Exception:
@@ -237,7 +237,7 @@ _FILTERS = ("checkpoint_filter_fn", "_filter_torchvision_pretrained", "pretraine
 """Names under which timm's modules keep the function that renames published checkpoints."""
 
 
-def _common_prefixes(state: Mapping[str, Tensor]) -> Iterator[Reading]:
+def common_prefixes(state: Mapping[str, Tensor]) -> Iterator[Reading]:
     """Yield the state dict without the parts that nine keys in ten begin with, one by one."""
     prefix = ""
     while True:

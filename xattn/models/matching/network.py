@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xattn.errors import CheckpointError, XattnError
+from xattn.errors import CheckpointError
+from xattn.images.preprocessing import Preprocessing
 from xattn.models.architectures.allowed_options import check_options
 from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
+from xattn.models.checkpoints.image_processors import find_processor, to_terms
 from xattn.models.checkpoints.published import published
-from xattn.models.checkpoints.records import Record, find_record
+from xattn.models.checkpoints.records import Record, find_record, is_known
 from xattn.models.matching.candidates import suggest
 from xattn.models.matching.choose_weights import EMA, RAW
+from xattn.models.matching.classes import Classes, find_classes
 from xattn.models.matching.fitting import Fit, fit
+from xattn.models.matching.hugging_face import config_beside, fill
 from xattn.models.matching.inception import has_auxiliary
 from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
 from xattn.models.matching.state import likely_architecture, match_state, skeleton
-from xattn.models.probing.outputs import check_count
+from xattn.models.probing.forward import model_dtype
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Made:
     grey: bool = False
     size: tuple[int, int] | None = None
     guesses: tuple[str, ...] = ()
+    preprocessing: tuple[Preprocessing, str] | None = None  # and who says it
 
 
 def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
@@ -63,16 +69,14 @@ def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
         return _own(checkpoint, wanted)
     record = find_record(checkpoint, wanted.arch)
     if checkpoint.format == "pickle":
-        assert checkpoint.module is not None
-        names, name = _need_classes(checkpoint, wanted, record, None), wanted.arch or "custom"
-        size = wanted.size or record.apply(published(name, checkpoint.module)).size
-        grey = widen_module(checkpoint.module, size)
-        notes = (GREY,) if grey else ()
-        return Made(checkpoint.module, name, names, notes=notes, record=record, grey=grey)
+        return _pickled(checkpoint, wanted, record)
     if checkpoint.format == "torchscript":
         return _torchscript(checkpoint, wanted, record)
+    config = config_beside(checkpoint.path) if wanted.arch is None else None
+    if config is not None:
+        return _hugging_face(checkpoint, wanted, record, config)
     arch = wanted.arch or record.values.get("architecture")
-    if arch is None or (wanted.arch is None and not _is_known(arch)):
+    if arch is None or (wanted.arch is None and not is_known(arch)):
         raise CheckpointError(
             f"Expected --arch for {checkpoint.path}, which holds weights without a name"
             f"{suggest(checkpoint)}"
@@ -84,11 +88,47 @@ def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
     return made
 
 
-def _is_known(arch: str) -> bool:
-    try:
-        return bool(variants(arch))
-    except XattnError:
-        return False
+def _pickled(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
+    assert checkpoint.module is not None
+    named, name = _classes(checkpoint, wanted, record, None), wanted.arch or "custom"
+    size = wanted.size or record.apply(published(name, checkpoint.module)).size
+    notes = list(named.notes)
+    if model_dtype(checkpoint.module)[0] == torch.float16:  # few layers know it on a CPU
+        checkpoint.module.float()
+        notes.append("its weights of half precision are computed with in full")
+    grey = widen_module(checkpoint.module, size)
+    if grey:
+        notes.append(GREY)
+    return Made(
+        checkpoint.module, name, named.names, notes=tuple(notes),
+        record=record, grey=grey, guesses=named.guesses,
+    )  # fmt: skip
+
+
+def _classes(checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int | None) -> Classes:
+    return find_classes(checkpoint.path, wanted.classes, record, count, wanted.part)
+
+
+def _hugging_face(checkpoint: Checkpoint, wanted: Wanted, record: Record, config: Path) -> Made:
+    """Build the classifier of transformers that the `config.json` beside the weights describes."""
+    found = fill(checkpoint, config)
+    names, given = found.described.classes()
+    if len(names) != 1 and wanted.classes is None:
+        record.values["classes"], record.sources["classes"] = names, f"{config.name} beside it"
+    classes = _classes(checkpoint, wanted, record, len(names))
+    notes = [f"architecture {found.described.name}: {config.name} beside it", *found.notes]
+    guesses = list(classes.guesses)
+    notes += classes.notes
+    if classes.notes and not given:
+        guesses.append(f"classes {', '.join(classes.names)}: {config.name} beside it names none")
+        notes[-1] = guesses[-1]
+    processor, source = find_processor(checkpoint.path.parent, found.described.config)
+    if "for no file" in source:
+        guesses.append(f"size, mean and std: {source}")
+    return Made(
+        found.module, found.described.name, classes.names, notes=tuple(notes), record=record,
+        guesses=tuple(guesses), preprocessing=(to_terms(processor, source), source),
+    )  # fmt: skip
 
 
 def _own(checkpoint: Checkpoint, wanted: Wanted) -> Made:
@@ -139,13 +179,11 @@ def _fill(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     )  # fmt: skip
     if not best.match.perfect:
         raise CheckpointError(_misfit(checkpoint, wanted.arch, best))
-    names = _need_classes(checkpoint, wanted, record, best.n_classes)
-    notes = best.notes
-    if wanted.classes is None:
-        notes = (*notes, f"classes {', '.join(names)}: {record.sources['classes']}")
+    named = _classes(checkpoint, wanted, record, best.n_classes)
     return Made(
-        best.make(), best.name, names, best.options, best.weights, notes, record, best.grey,
-        best.size, best.guesses,
+        best.make(), best.name, named.names, best.options, best.weights,
+        (*best.notes, *named.notes), record, best.grey, best.size,
+        (*best.guesses, *named.guesses),
     )  # fmt: skip
 
 
@@ -167,8 +205,11 @@ def _torchscript(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made
     likely = wanted.arch or likely_architecture(checkpoint.state)
     if likely is None:
         # Predictions can still be made; asking for a map says why there is none.
-        names = _need_classes(checkpoint, wanted, record, None)
-        return Made(checkpoint.module, "torchscript", names, record=record)
+        named = _classes(checkpoint, wanted, record, None)
+        return Made(
+            checkpoint.module, "torchscript", named.names, notes=named.notes, record=record,
+            guesses=named.guesses,
+        )  # fmt: skip
     made = _fill(checkpoint, replace(wanted, arch=likely), record)
     _same_logits(
         checkpoint, made.module.eval(), made.size or published(made.name, made.module).size
@@ -197,27 +238,3 @@ def _same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int
             f"The weights of {checkpoint.path} fit, but its logits differ by {difference:.2g}: it "
             "does something else than the architecture; load the original module instead"
         )
-
-
-def _need_classes(
-    checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int | None
-) -> list[str]:
-    classes = wanted.classes
-    if classes is None:
-        named = record.values.get("classes")
-        if named is not None and (count in (None, len(named)) or (count, len(named)) == (1, 2)):
-            return list(named)
-        shown = f"its {count} classes" if count else "its classes"
-        shown = "the two classes of its one output, the negative first," if count == 1 else shown
-        raise CheckpointError(
-            f"Expected --classes with the names of {shown} for {checkpoint.path}, in the order of "
-            "the logits, for instance --classes benign,malignant"
-        )
-    if count == 1:
-        check_count(count, classes)  # two names for one logit
-    elif not wanted.part and count is not None and len(classes) != count:
-        raise CheckpointError(
-            f"Expected {count} classes for {checkpoint.path}, but got {len(classes)}: "
-            f"{', '.join(classes)}"
-        )
-    return list(classes)

@@ -188,12 +188,22 @@ def _which(
         return "logits", False
     widths = {len(classes), 1} if len(classes) == 2 else {len(classes)}
     fitting = [n for n, p in parts.items() if isinstance(p, Tensor) and _width(p) in widths]
+    if len(fitting) > 1:  # a softmax beside what it is of, as Ultralytics gives them
+        fitting = [n for n in fitting if not any(_follows(parts[n], parts[o]) for o in fitting)]
     if len(fitting) != 1:
         raise MethodError(
             f"Expected logits of shape (n, classes), but the model gives {shown}"
             "; choose with --output (output=)"
         )
     return fitting[0], False
+
+
+def _follows(one: Tensor, other: Tensor) -> bool:
+    """Whether values are the probabilities of others."""
+    if one is other or one.shape != other.shape:
+        return False
+    made = (other.softmax(dim=-1), other.sigmoid())
+    return any(torch.allclose(one.float(), each.float(), atol=1e-6) for each in made)
 
 
 def _parts(returned: Any) -> dict[str | int, Any]:

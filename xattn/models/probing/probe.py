@@ -19,10 +19,13 @@ from torch import Tensor, nn
 
 from xattn.errors import MethodError, near
 from xattn.models.attention import is_attention
+from xattn.models.probing.dependence import depend_on
 from xattn.models.probing.forward import evaluating, forward_hooked, generator, probe_input
 
 MAX_PREFIX = 16
 """Most tokens (class, distillation, registers) that may stand before the grid's."""
+_MERGES = 4
+"""Times that tokens may be merged two by two."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,10 @@ def probe(
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
-        logits, outputs = forward_hooked(module, probe_input(module, size))
+        x = probe_input(module, size)
+        logits, outputs = forward_hooked(module, x)
+        moved = depend_on(x, [output for _, output in outputs])
+        outputs = [one for one, by_image in zip(outputs, moved, strict=True) if by_image]
         if read is not None:
             logits = read(logits)
         if not isinstance(logits, Tensor) or logits.ndim != 2:
@@ -167,7 +173,9 @@ def check_target_layer(seen: list[Seen], name: str) -> Seen:
 
 
 def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
-    passive = (nn.Linear, nn.Identity, nn.Dropout, nn.AdaptiveAvgPool2d)
+    passive = (
+        nn.Linear, nn.Identity, nn.Dropout, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d
+    )  # fmt: skip
     return name not in inside_attention and not isinstance(module.get_submodule(name), passive)
 
 
@@ -208,9 +216,12 @@ def _proportional(grid: tuple[int, int], size: tuple[int, int]) -> bool:
 
 
 def _token_layout(shape: tuple[int, ...], grids: set[tuple[int, int]]) -> Layout | None:
-    if len(shape) != 3:
+    if len(shape) != 3 or shape[2] == 1:  # one number each: channels, pooled
         return None
     fits = [(shape[1] - h * w, (h, w)) for h, w in grids if 0 <= shape[1] - h * w <= MAX_PREFIX]
+    # Networks in stages merge tokens two by two without ever laying them out as an image.
+    merged = {(-(-h // 2**n), -(-w // 2**n)) for h, w in grids for n in range(1, _MERGES + 1)}
+    fits += [(0, (h, w)) for h, w in merged if h * w == shape[1] and min(h, w) > 1]
     if not fits:
         return None
     prefix, grid = min(fits)

@@ -1,0 +1,207 @@
+"""What other libraries and programs write, and what programs are exported to."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from tests.models.files import State, prefixed
+from tests.models.kinds.kind import (
+    NAMED,
+    PREDICTS,
+    REFUSED,
+    Build,
+    Host,
+    Kind,
+    lively,
+    logits_of,
+)
+from tests.models.kinds.trainings import network, saved
+from tests.models.nets import CLASSES, Conv
+from xattn.models.matching.heads import ConcatPool
+
+_UNSAFE = {"unsafe_pickle": True}
+
+
+def _learner() -> nn.Module:
+    torch.manual_seed(0)
+    net = torchvision.models.resnet18(num_classes=2)
+    head = nn.Sequential(
+        ConcatPool(), nn.Flatten(), nn.BatchNorm1d(1024), nn.Dropout(), nn.Linear(1024, 16),
+        nn.ReLU(), nn.BatchNorm1d(16), nn.Dropout(), nn.Linear(16, 2),
+    )  # fmt: skip
+    return lively(nn.Sequential(nn.Sequential(*list(net.children())[:-2]), head))
+
+
+def _fastai(folder: Path) -> tuple[Path, Host]:
+    net = _learner()
+    torch.save({"model": net.state_dict(), "opt": {"state": []}}, folder / "stage-2.pth")
+    return folder / "stage-2.pth", logits_of(net)
+
+
+def _lukemelas(folder: Path) -> tuple[Path, Host]:
+    torch.manual_seed(0)
+    net = lively(timm.create_model("tf_efficientnet_b0", num_classes=2))
+    torch.save(lukemelas(net), folder / "model.pth")
+    return folder / "model.pth", logits_of(net)
+
+
+def lukemelas(net: Any) -> State:
+    """Name the weights of timm's EfficientNet as the package efficientnet-pytorch does."""
+    blocks = [f"{i}.{j}" for i, stage in enumerate(net.blocks) for j in range(len(stage))]
+    later = {"conv_pw": "_expand_conv", "bn1": "_bn0", "conv_dw": "_depthwise_conv", "bn2": "_bn1",
+             "se.conv_reduce": "_se_reduce", "se.conv_expand": "_se_expand",
+             "conv_pwl": "_project_conv", "bn3": "_bn2"}  # fmt: skip
+    first = {"conv_dw": "_depthwise_conv", "bn1": "_bn1", "se.conv_reduce": "_se_reduce",
+             "se.conv_expand": "_se_expand", "conv_pw": "_project_conv", "bn2": "_bn2"}  # fmt: skip
+    outer = {"conv_stem": "_conv_stem", "bn1": "_bn0", "conv_head": "_conv_head", "bn2": "_bn1",
+             "classifier": "_fc"}  # fmt: skip
+    state = {}
+    for key, value in net.state_dict().items():
+        path, _, end = key.rpartition(".")
+        if path.startswith("blocks."):
+            _, i, j, inner = path.split(".", 3)
+            names = first if i == "0" else later
+            state[f"_blocks.{blocks.index(f'{i}.{j}')}.{names[inner]}.{end}"] = value
+        else:
+            state[f"{outer[path]}.{end}"] = value
+    return state
+
+
+def _densenet(rename: Callable[[str], str]) -> Build:
+    def build(folder: Path) -> tuple[Path, Host]:
+        torch.manual_seed(0)
+        net = lively(torchvision.models.densenet121(num_classes=2))
+        torch.save({rename(k): v for k, v in net.state_dict().items()}, folder / "model.pt")
+        return folder / "model.pt", logits_of(net)
+
+    return build
+
+
+def _monai(key: str) -> str:
+    import re
+
+    key = re.sub(r"(denselayer\d+)\.", r"\1.layers.", key)
+    return key.replace("classifier.", "class_layers.out.")
+
+
+def _mmpretrain(state: State) -> Any:
+    body = {f"backbone.{k}": v for k, v in state.items() if not k.startswith("fc.")}
+    head = {f"head.{k}": v for k, v in state.items() if k.startswith("fc.")}
+    meta = {"dataset_meta": {"classes": tuple(CLASSES)}, "epoch": 100, "cfg": "model = dict()"}
+    return {"meta": meta, "state_dict": {**body, **head}, "message_hub": {}}
+
+
+def _last_linear(state: State) -> State:
+    return {k.replace("fc.", "last_linear."): v for k, v in state.items()}
+
+
+class ClassificationModel(nn.Module):
+    """Ultralytics' classifier as it is pickled: probabilities and logits side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = network()
+        self.names = dict(enumerate(CLASSES))
+
+    def forward(self, x: Tensor) -> Any:
+        logits = self.model(x)
+        return logits.softmax(1), logits
+
+
+def _ultralytics(folder: Path) -> tuple[Path, Host]:
+    module = types.ModuleType("ultralytics.nn.tasks")
+    module.ClassificationModel = ClassificationModel
+    sys.modules.setdefault(module.__name__, module)  # pickle looks the class up in its module
+    ClassificationModel.__module__ = module.__name__
+    net = ClassificationModel().eval()
+    content = {
+        "epoch": -1,
+        "model": net.half(),
+        "ema": None,
+        "optimizer": None,
+        "train_args": {"imgsz": 64, "task": "classify", "model": "yolov8n-cls.pt"},
+    }
+    torch.save(content, folder / "best.pt")
+    return folder / "best.pt", logits_of(net.float().model)
+
+
+def _pickled(folder: Path) -> tuple[Path, Host]:
+    net = network()
+    torch.save(net, folder / "model.pth")
+    return folder / "model.pth", logits_of(net)
+
+
+def _script(net: nn.Module) -> Build:
+    def build(folder: Path) -> tuple[Path, Host]:
+        traced = torch.jit.trace(lively(net), torch.randn(1, 3, 64, 64))
+        torch.jit.save(traced, folder / "model.torchscript")
+        return folder / "model.torchscript", logits_of(net)
+
+    return build
+
+
+def _bytes(content: bytes, name: str = "model.pt") -> Build:
+    def build(folder: Path) -> tuple[Path, None]:
+        (folder / name).write_bytes(content)
+        return folder / name, None
+
+    return build
+
+
+def _numpy(folder: Path) -> tuple[Path, None]:
+    np.savez(folder / "weights.npz", a=np.ones(3))
+    return folder / "weights.npz", None
+
+
+_SHARDS = {"model": {"fc.weight": torch.empty(0, 3), "fc.bias": torch.empty(0)}}
+
+KINDS = [
+    Kind("PyTorch", "pickled network", _pickled, {**_UNSAFE, **NAMED}),
+    Kind("PyTorch", "pickled network, unasked", _pickled, NAMED, REFUSED, "--unsafe-pickle"),
+    Kind("Ultralytics", "classifier, `best.pt`", _ultralytics, _UNSAFE),
+    Kind(
+        "Ultralytics", "classifier, unasked", _ultralytics, verdict=REFUSED,
+        because="--unsafe-pickle",
+    ),
+    Kind("fastai", "`learn.save`", _fastai, {"arch": "resnet18", **NAMED}),
+    Kind(
+        "efficientnet-pytorch", "state dict", _lukemelas, {"arch": "tf_efficientnet_b0", **NAMED}
+    ),
+    Kind("MONAI", "state dict of a DenseNet", _densenet(_monai), {"arch": "densenet121", **NAMED}),
+    Kind("mmpretrain", "checkpoint", saved(_mmpretrain), {"arch": "test_resnet"}),
+    Kind(
+        "pretrainedmodels", "state dict", saved(_last_linear), {"arch": "test_resnet", **NAMED}
+    ),
+    Kind(
+        "MoCo", "network beside another", saved(prefixed("module.encoder_q.")),
+        {"arch": "test_resnet", **NAMED},
+    ),
+    Kind(
+        "TorchScript", "traced network of timm", _script(network()),
+        {"arch": "test_resnet", **NAMED},
+    ),
+    Kind("TorchScript", "traced network of nobody's", _script(Conv()), NAMED, PREDICTS),
+    Kind(
+        "DeepSpeed", "shards", saved(lambda _: _SHARDS), NAMED, REFUSED, "its tensors are empty"
+    ),
+    Kind("Keras", "`.h5`", _bytes(b"\x89HDF\r\n\x1a\n" + bytes(64)), verdict=REFUSED,
+         because="an HDF5 file"),
+    Kind("TensorFlow", "`.tflite`", _bytes(b"\x1c\0\0\0TFL3" + bytes(64)), verdict=REFUSED,
+         because="a TensorFlow Lite model"),
+    Kind("NumPy", "`.npz`", _numpy, verdict=REFUSED, because="NumPy arrays"),
+    Kind(
+        "git", "pointer of Git LFS",
+        _bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 44779221\n"),
+        verdict=REFUSED, because="a Git LFS pointer",
+    ),
+]  # fmt: skip
