@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.annotations.layouts import findings_miniatures as made
 from xattn.annotations import build_annotations, check_annotations
+from xattn.annotations.layouts.chest_films import FINDINGS_NIH
 
 
 def build(root, **more):
@@ -15,7 +16,8 @@ def build(root, **more):
 def test_chestxray14_has_lists_and_its_official_split(tmp_path):
     built = build(made.chestxray14(tmp_path / "d"))
     assert "layout: chestxray14, as the folder looks" in built.notes
-    assert built.labels == ("Cardiomegaly", "Effusion")
+    assert built.labels == FINDINGS_NIH
+    assert built.images[0].shows("Hernia") is False
     assert [(one.id, one.findings, one.group) for one in built.images] == [
         ("00000001_000", ("Cardiomegaly",), "1"),
         ("00000001_001", ("Cardiomegaly", "Effusion"), "1"),

@@ -24,6 +24,12 @@ FINDINGS = (
     "Pleural Other", "Fracture", "Support Devices",
 )  # fmt: skip
 """Of CheXpert's labeller, in the order of its tables."""
+FINDINGS_NIH = (
+    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia",
+    "Pneumothorax", "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening",
+    "Hernia",
+)  # fmt: skip
+"""Of ChestX-ray14, in the order of its authors."""
 NO_FINDING = "No Finding"
 
 _TABLES = ("*.csv", "*.csv.gz")
@@ -79,7 +85,7 @@ def chestxray14(sources: Sources, note: Note) -> Draft:
     lists = [tuple(one for one in some if one and one != NO_FINDING) for some in found]
     known = rows["Finding Labels"].notna().tolist()
     images = _images(rows, rows["Image Index"].str.rpartition(".")[0], rows["Patient ID"])
-    findings = sorted({one for some in lists for one in some})
+    findings = list(dict.fromkeys([*FINDINGS_NIH, *(one for some in lists for one in some)]))
     nothing: list[tuple[str, ...]] = [()] * len(lists)
     return _with_findings(draft(images, values, (), _quiet(note)), findings, lists, nothing, known)
 
@@ -222,12 +228,12 @@ def _with_findings(
     unknown: Sequence[tuple[str, ...]],
     known: Sequence[bool],
 ) -> Draft:
+    """Give images their lists; all findings of the data set are declared, seen here or not."""
     images = tuple(
         replace(image, findings=some, unknown=unsure) if known_ else image
         for image, some, unsure, known_ in zip(found.images, lists, unknown, known, strict=True)
     )
-    used = {name for image in images for name in (*(image.findings or ()), *image.unknown)}
-    return Draft(tuple(name for name in findings if name in used), found.features, images)
+    return Draft(tuple(findings), found.features, images)
 
 
 def _quiet(note: Note) -> Note:
