@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.annotations.downloads import image, table
 from tests.cli.miniatures import MINIATURES, draw, ids
-from xattn.annotations import Columns, build_annotations
+from xattn.annotations import LAYOUTS, Columns, build_annotations
 from xattn.annotations.layouts.published import PUBLISHED
 from xattn.errors import AnnotationError, UsageError
 
@@ -29,6 +29,18 @@ def data(tmp_path: Path, layout: str, n: int = 6) -> Path:
 
 def build(root: Path, layout: str | None = None, **more):
     return build_annotations(layout, root, root.parent / "a.json", **more)
+
+
+DOMAINS = {
+    **dict.fromkeys(("aptos2019", "eyepacs"), "fundus"),
+    **dict.fromkeys(("derm7pt", "ph2", "bcn20000"), "dermoscopy"),
+    **dict.fromkeys(("isic2024", "pad_ufes_20", "ddi", "fitzpatrick17k"), "clinical"),
+}
+
+
+@pytest.mark.parametrize("layout", NAMES)
+def test_each_is_of_a_domain_or_of_none_that_is_told(layout):
+    assert LAYOUTS.find(layout).domain == DOMAINS.get(layout)
 
 
 @pytest.mark.parametrize("layout", NAMES)

@@ -54,7 +54,7 @@ def _expect(tables: Sequence[TableFile], columns: Sequence[str], root: Path) -> 
         )
 
 
-@layout("chestxray14", detect=lambda root: bool(_tables(root, _NIH)))
+@layout("chestxray14", detect=lambda root: bool(_tables(root, _NIH)), domain="radiograph")
 def chestxray14(sources: Sources, note: Note) -> Draft:
     """Read Data_Entry_2017.csv (or _v2020): lists of findings, with patients.
 
@@ -90,7 +90,7 @@ def chestxray14(sources: Sources, note: Note) -> Draft:
     return _with_findings(draft(images, values, (), _quiet(note)), findings, lists, nothing, known)
 
 
-@layout("chexpert", detect=lambda root: bool(_tables(root, _CHEXPERT)))
+@layout("chexpert", detect=lambda root: bool(_tables(root, _CHEXPERT)), domain="radiograph")
 def chexpert(sources: Sources, note: Note) -> Draft:
     """Read train.csv and valid.csv: lists of 14 findings, with patients.
 
@@ -123,7 +123,7 @@ def chexpert(sources: Sources, note: Note) -> Draft:
     return _labelled(draft(images, values, (), _quiet(note)), rows, note)
 
 
-@layout("mimic_cxr", detect=lambda root: bool(_tables(root, _MIMIC)))
+@layout("mimic_cxr", detect=lambda root: bool(_tables(root, _MIMIC)), domain="radiograph")
 def mimic_cxr(sources: Sources, note: Note) -> Draft:
     """Read the tables of MIMIC-CXR-JPG: lists of 14 findings a study, with patients.
 

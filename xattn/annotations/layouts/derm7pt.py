@@ -53,6 +53,7 @@ def _table(root: Path) -> TableFile | None:
     "derm7pt",
     detect=lambda root: _table(root) is not None,
     takes=("columns.file", "columns.label"),
+    domain="dermoscopy",
 )
 def derm7pt(sources: Sources, note: Note) -> Draft:
     """Read meta.csv: five classes, and of each structure whether it is there and its type.
@@ -95,6 +96,8 @@ def derm7pt(sources: Sources, note: Note) -> Draft:
     images["label"] = rows["diagnosis"] if roles.label else rows["diagnosis"].map(CLASSES)
     if roles.label is None:
         note("labels: five classes, as the authors group the diagnoses; see --label-column")
+    if column != IMAGES[0]:
+        note("domain: photographs are no dermoscopy; --domain clinical says so")
     values = rows[[c for c in VALUES if c in rows]].rename(columns=VALUES)
     values["official_split"] = rows["official_split"]
     for name in STRUCTURES:

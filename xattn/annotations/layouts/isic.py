@@ -212,5 +212,5 @@ for _release in (*RELEASES, *PUBLISHED):
         detect=partial(_looks_like, _release),
         takes=_TAKEN if _release in PUBLISHED else (*_TAKEN, "artifact_masks", "flags"),
         meaning=_release.meaning,
-        domain="dermoscopy",
+        domain=_release.domain,
     )(partial(_read, _release))

@@ -30,7 +30,7 @@ def _looks_like(root: Path) -> bool:
     return any(_file(root, part, "x", end) for part in _PARTS for end in (".h5", ".h5.gz"))
 
 
-@layout("patchcamelyon", detect=_looks_like)
+@layout("patchcamelyon", detect=_looks_like, domain="tissue")
 def patchcamelyon(sources: Sources, note: Note) -> Draft:
     """Read the pairs of x and y files: normal or tumor, by the centre of the patch.
 

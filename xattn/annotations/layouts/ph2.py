@@ -35,7 +35,7 @@ def _table(root: Path) -> Path | None:
     return next(found, None)
 
 
-@layout("ph2", detect=lambda root: _table(root) is not None)
+@layout("ph2", detect=lambda root: _table(root) is not None, domain="dermoscopy")
 def ph2(sources: Sources, note: Note) -> Draft:
     """Read PH2_dataset.txt: three classes, lesion masks, structures and colours.
 

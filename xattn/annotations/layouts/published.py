@@ -43,6 +43,7 @@ PUBLISHED = (
                 ),
             },
         ),
+        domain=None,
     ),
     Release(
         "isic2024",
@@ -65,6 +66,7 @@ PUBLISHED = (
                 ),
             },
         ),
+        domain="clinical",
     ),
     Release(
         "pad_ufes_20",
@@ -84,6 +86,7 @@ PUBLISHED = (
                 ),
             },
         ),
+        domain="clinical",
     ),
     Release(
         "ddi",
@@ -97,6 +100,7 @@ PUBLISHED = (
             values=same("skin_tone"),
             nominal=("skin_tone",),  # 12, 34 and 56 stand for pairs of Fitzpatrick's types
         ),
+        domain="clinical",
     ),
     Release(
         "fitzpatrick17k",
@@ -111,6 +115,7 @@ PUBLISHED = (
                 **same("fitzpatrick_centaur", "qc"),
             },
         ),
+        domain="clinical",
     ),
     Release(
         "bcn20000",
@@ -127,6 +132,7 @@ PUBLISHED = (
         "aptos2019",
         "APTOS 2019: fundus, grades 0 to 4 of diabetic retinopathy.",
         TableSpec(id="id_code", label="diagnosis"),
+        domain="fundus",
     ),
     Release(
         "eyepacs",
@@ -137,5 +143,6 @@ PUBLISHED = (
             group_in_id=r"(.+)_(?:left|right)",
             value_in_id=("side", r".+_(left|right)"),
         ),
+        domain="fundus",
     ),
 )  # fmt: skip

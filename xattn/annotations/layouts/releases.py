@@ -22,12 +22,14 @@ class Release:
         meaning: one line.
         truth: the table of classes.
         more: tables of metadata, groups and duplicates.
+        domain: of its images; None where they are of several, or of none that is known.
     """
 
     name: str
     meaning: str
     truth: TableSpec
     more: tuple[TableSpec, ...] = ()
+    domain: str | None = "dermoscopy"
 
 
 def same(*columns: str) -> dict[str, str]:
