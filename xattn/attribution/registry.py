@@ -148,9 +148,10 @@ class Method(ABC):
             MethodError: it does not; the message says why, and what to use instead.
         """
         if self.needs & ANY_ATTENTION and not model.attention_layers:
+            unread = model.unread_in_words()
             raise MethodError(
                 f"Method {self.name!r} needs attention layers, but {model.architecture} has "
-                "none that can be read; use gradcam"
+                f"none that can be read{': it has ' + unread if unread else ''}; use gradcam"
             )
         if self.needs & AT_LAYER:
             _ = model.target_layer  # finds it, or says why not

@@ -144,11 +144,14 @@ def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chose
         terminal.say(f"{key:14} {value}")
     for layer in model.attention_layers:
         read = f"read at token {list(layer.readout)}" if layer.readout else "received by position"
+        read = "pooled" if layer.pools else read
         grid = f"grid {layer.grid}, {layer.heads} heads"
         terminal.say(f"{'attention':14} {layer.name} ({layer.kind}), {grid}, {read}")
     if model.outputs_note not in ("", lines["outputs"]):
         terminal.say(f"Note: {model.outputs_note}")
-    if not model.attention_layers:
+    if unread := model.unread_in_words():
+        terminal.say(f"{'attention':14} not read: {unread}")
+    elif not model.attention_layers:
         terminal.say(f"{'attention':14} none that can be read")
     if source["format"] in ("state-dict", "lightning"):
         from xattn.models.matching.candidates import others

@@ -16,7 +16,7 @@ from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer
-from xattn.models.probing.attention_layers import find_attention_layers
+from xattn.models.probing.attention_layers import find_attention_layers, find_unread_attention
 from xattn.models.probing.cell_places import find_cells
 from xattn.models.probing.find_outputs import find_outputs
 from xattn.models.probing.forward import evaluating, model_dtype, way_out
@@ -281,6 +281,25 @@ class Model:
     def attention_layers(self) -> tuple[AttentionLayer, ...]:
         """The attention layers whose weights can be read, in order of execution."""
         return find_attention_layers(self.module, self.seen)
+
+    @cached_property
+    def unread_attention(self) -> tuple[str, ...]:
+        """Paths of the modules that attend, but whose weights cannot be read."""
+        read = [layer.name for layer in self.attention_layers]
+        return find_unread_attention(self.module, self.preprocessing.size, read)
+
+    def unread_in_words(self) -> str:
+        """Name the kinds of attention that cannot be read: "TalkingHeadAttn (blocks.0.attn, ...)".
+
+        "" if there is none.
+        """
+        kinds: dict[str, list[str]] = {}
+        for name in self.unread_attention:
+            kinds.setdefault(type(self.module.get_submodule(name)).__name__, []).append(name)
+        return ", ".join(
+            f"{kind} ({names[0] or 'the network itself'}{', ...' if len(names) > 1 else ''})"
+            for kind, names in kinds.items()
+        )
 
 
 def _no_image(given: Any) -> str:

@@ -266,17 +266,6 @@ def test_shifted_windows_follow_the_roll():
     assert windows.apart[3].sum() == 12  # all but the diagonal
 
 
-def test_swin_of_version_2_is_not_read():
-    """It compares by cosine, with a scale of its own."""
-    from timm.models.swin_transformer_v2 import SwinTransformerV2
-
-    net = SwinTransformerV2(
-        img_size=32, patch_size=4, window_size=4, embed_dim=8, depths=(1, 1), num_heads=(1, 2),
-        num_classes=2,
-    )  # fmt: skip
-    assert wrapped(net.eval(), (32, 32)).attention_layers == ()
-
-
 def test_sparse_weights_add_up_what_meets_in_one_position():
     weights = SparseWeights(
         torch.tensor([[[[0.25, 0.75], [0.5, 0.5]]]]), torch.tensor([[1, 1], [0, 2]])

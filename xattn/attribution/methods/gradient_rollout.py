@@ -37,7 +37,7 @@ class GradientRollout(Method):
         needs=Needs.MODEL,
         resolution="grid of the first layer's tokens",
         cost="about 3 forwards",
-        models="ViT and DeiT (timm, torchvision), Swin (timm)",
+        models="ViT, DeiT, EVA, BEiT (timm, torchvision, transformers), Swin (timm)",
     )
 
     def check(self, model: Model) -> None:
@@ -45,8 +45,8 @@ class GradientRollout(Method):
         layers = model.attention_layers
         if len(layers) < 2 or not all(_has_gradients(model, layer) for layer in layers):
             raise MethodError(
-                f"Method 'gradient-rollout' makes no sense for {model.architecture}: it needs the "
-                "attention layers of a ViT, or of timm's Swin; use attention, or gradcam"
+                f"Method 'gradient-rollout' makes no sense for {model.architecture}: it needs "
+                "the attention of a ViT or its like, or of timm's Swin; use attention, or gradcam"
             )
         for first, second in pairwise(layers):
             same = (first.grid, first.prefix) == (second.grid, second.prefix)

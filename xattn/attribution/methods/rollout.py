@@ -31,7 +31,7 @@ class Rollout(AttentionMethod):
         resolution="grid of the tokens",
         cost="the one pass, and each layer's weights",
         by_class=False,
-        models="transformers whose layers all attend among the same tokens (ViT, DeiT)",
+        models="transformers whose layers all attend among the same tokens (ViT, EVA, BEiT)",
     )
 
     def check(self, model: Model) -> None:
@@ -39,7 +39,8 @@ class Rollout(AttentionMethod):
         super().check(model)
         layers = model.attention_layers
         tokens = {(layer.grid, layer.prefix) for layer in layers}
-        if len(layers) < 2 or len(tokens) > 1 or not all(_is_block(layer) for layer in layers):
+        blocks = layers[:-1] if layers[-1].pools else layers
+        if len(blocks) < 2 or len(tokens) > 1 or not all(layer.in_blocks for layer in blocks):
             raise MethodError(
                 f"Method 'rollout' makes no sense for {model.architecture}: its attention layers "
                 "do not all pass on the same tokens; use attention, or gradcam"
@@ -56,11 +57,6 @@ class Rollout(AttentionMethod):
         weights = {layer: self.weights(layer, captured) for layer in layers}
         fractions = roll_out(start_of(last, captured.logits), layers, weights)
         return fractions[:, last.prefix :].reshape(-1, *last.grid)
-
-
-def _is_block(layer: AttentionLayer) -> bool:
-    """Attention of a transformer's block; between a hybrid's lie convolutions."""
-    return layer.kind in ("Attention", "MultiheadAttention")
 
 
 def start_of(layer: AttentionLayer, like: Tensor) -> Tensor:
@@ -100,5 +96,8 @@ def roll_out(
     """
     fractions = start
     for layer in reversed(layers):
-        fractions = (fractions + weights[layer].passed_on(fractions)) / 2
+        if layer.pools:  # what it gives is read, and nothing goes by it
+            fractions = weights[layer].received().mean(dim=1)
+        else:
+            fractions = (fractions + weights[layer].passed_on(fractions)) / 2
     return fractions

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from xattn.attribution.passes.relevance.ledger import Conservation
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
+from xattn.models.attention.watching import watch
 from xattn.models.interface import Model
 from xattn.models.probing.forward import evaluating
 
@@ -243,6 +244,8 @@ def hook_attention(
         if reader.needs_input:
             hook = partial(_note_input, notes, layer.name)
             stack.callback(part.register_forward_hook(hook, with_kwargs=True).remove)
+        if reader.watched is not None:
+            watch(stack, part.get_submodule(reader.watched), notes)
         hooked[layer] = reader, notes
     return hooked
 
@@ -261,7 +264,11 @@ def _note_input(
     named: dict[str, Any],
     _output: Any,
 ) -> None:
-    tensors = [value for value in (*inputs, *named.values()) if isinstance(value, Tensor)]
+    given = [*inputs, *named.values()]
+    tensors = [value for value in given if isinstance(value, Tensor)]
+    for value in given:  # as Hugging Face's Swin tells its layers
+        if isinstance(value, tuple | list) and [type(one) for one in value] == [int, int]:
+            notes["grid"] = torch.tensor(value)
     if any(tensor is not tensors[0] for tensor in tensors):
         raise MethodError(
             f"Expected self-attention without a mask at {name!r}, but it attends to something "

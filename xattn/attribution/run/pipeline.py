@@ -40,7 +40,7 @@ from xattn.attribution.run.sources import (
     list_images,
     name_images,
 )
-from xattn.errors import RunError, UsageError
+from xattn.errors import Remark, RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.interface import Model
@@ -176,6 +176,9 @@ def run_explain(
     labels = _labels(model, known) if known else {}
     wanted = names(settings.target) or ["predicted" if model.outputs.exclusive else "all"]
     asked = [*_choose_methods(model, settings.methods), *old.get("methods", [])]
+    by_default = settings.methods is None and not model.attention_layers
+    if on_note is not None and by_default and (unread := model.unread_in_words()):
+        on_note(Remark(f"without attention: no reader for {unread}"))
     plan = make_plan(model, asked, wanted, labels)
 
     record = describe_run(model, list(plan.jobs), wanted[0], batch_size)

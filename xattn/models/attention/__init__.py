@@ -10,6 +10,7 @@ from xattn.models.attention.registry import READERS, Reader, is_attention, reade
 from xattn.models.attention.weights import (
     DenseWeights,
     FullWeights,
+    PoolingWeights,
     SparseWeights,
     Weights,
     positive_product,
@@ -20,6 +21,7 @@ __all__ = [
     "AttentionLayer",
     "DenseWeights",
     "FullWeights",
+    "PoolingWeights",
     "Reader",
     "SparseWeights",
     "Weights",

@@ -22,6 +22,8 @@ class AttentionLayer:
         prefix: tokens before the grid's.
         readout: the tokens before the grid that alone carry this layer's result to the logits (a
             class token, of the last layer); empty if every position does.
+        in_blocks: whether it is attention of a transformer's block.
+        pools: whether a few queries attend that are no positions.
     """
 
     name: str
@@ -30,6 +32,8 @@ class AttentionLayer:
     grid: tuple[int, int]
     prefix: int = 0
     readout: tuple[int, ...] = ()
+    in_blocks: bool = False
+    pools: bool = False
 
     @property
     def positions(self) -> int:

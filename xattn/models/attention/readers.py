@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from xattn.models.architectures.global_attention import GlobalAttention
 from xattn.models.architectures.local_attention import WindowedHeads
-from xattn.models.attention.registry import Reader, reader
+from xattn.models.attention.registry import Reader, class_path, reader
 from xattn.models.attention.weights import (
     DenseWeights,
     FullWeights,
@@ -85,6 +85,7 @@ class TimmReader(Reader):
     """timm's `Attention`, as in its ViT and DeiT: queries and keys leave through their norms."""
 
     outputs = ("q_norm", "k_norm")
+    in_blocks = True
     values = ("qkv",)
     matrix = "attn_drop"
 
@@ -92,7 +93,7 @@ class TimmReader(Reader):
     def reads(module: nn.Module) -> bool:
         """Exactly this class: its relatives add rotations or biases after the norms."""
         # timm is only there to be recognised if the model's own code has imported it.
-        return f"{type(module).__module__}.{type(module).__name__}" in (
+        return class_path(module) in (
             "timm.layers.attention.Attention",
             "timm.models.vision_transformer.Attention",
         )
@@ -127,8 +128,8 @@ class TimmReader(Reader):
 
     def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Split values and gradients into heads: (n, heads, positions, positions)."""
-        *_, values = _split(captured["qkv"], 3, self.heads)
-        (mixed,) = _split(gradient, 1, self.heads)
+        *_, values = split_heads(captured["qkv"], 3, self.heads)
+        (mixed,) = split_heads(gradient, 1, self.heads)
         return FullWeights(mixed @ values.transpose(-2, -1))
 
 
@@ -141,6 +142,7 @@ class TorchReader(Reader):
 
     layer: nn.MultiheadAttention
     needs_input = True
+    in_blocks = True
 
     @staticmethod
     def reads(module: nn.Module) -> bool:
@@ -171,16 +173,16 @@ class TorchReader(Reader):
     def gradients(self, captured: Mapping[str, Tensor], gradient: Tensor) -> Weights:
         """Take the gradient back through the last projection, which is no module that runs."""
         *_, values = self._projected(captured[""])
-        (mixed,) = _split(gradient @ self.layer.out_proj.weight, 1, self.heads)
+        (mixed,) = split_heads(gradient @ self.layer.out_proj.weight, 1, self.heads)
         return FullWeights(mixed @ values.transpose(-2, -1))
 
     def _projected(self, x: Tensor) -> tuple[Tensor, ...]:
-        return _split(
+        return split_heads(
             F.linear(x, self.layer.in_proj_weight, self.layer.in_proj_bias), 3, self.heads
         )
 
 
-def _split(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
+def split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
     """Split (n, positions, parts * width) into parts of (n, heads, positions, d)."""
     n, positions, _ = x.shape
     return x.reshape(n, positions, parts, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)

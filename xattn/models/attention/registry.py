@@ -24,12 +24,20 @@ class Reader(ABC):
         needs_input: whether the layer's own input is needed, under the key "".
         values: further submodules whose outputs are needed for `gradients`.
         matrix: submodule whose output is all weights while the layer is `unfused`, "" if none is.
+        watched: submodule during whose run it is noted what its attention is made of (`watching`),
+            "" for the layer itself; None if nothing need be.
+        in_blocks: whether it is attention of a transformer's block, whose tokens are those of the
+            block before plus what it gives.
+        pools: whether a few queries attend, which are no positions.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ()
     needs_input: ClassVar[bool] = False
     values: ClassVar[tuple[str, ...]] = ()
     matrix: ClassVar[str] = ""
+    watched: ClassVar[str | None] = None
+    in_blocks: ClassVar[bool] = False
+    pools: ClassVar[bool] = False
 
     def __init__(self, layer: nn.Module) -> None:
         self.layer = layer
@@ -51,6 +59,15 @@ class Reader(ABC):
         "" if only the layer's own output shows it; None if `gradients` cannot be had.
         """
         return None
+
+    @property
+    def grid_of(self) -> str:
+        """Submodule whose output has the grid of the positions attended to, "" for the layer's."""
+        return ""
+
+    def fits(self, grid: tuple[int, int]) -> bool:
+        """Whether its weights can be laid out on a grid of (h, w) positions."""
+        return True
 
     @contextmanager
     def unfused(self) -> Iterator[None]:
@@ -75,9 +92,16 @@ class Reader(ABC):
 
 
 READERS: Registry[type[Reader]] = Registry(
-    "attention reader", package="xattn.models.attention", first=("readers", "swin")
+    "attention reader",
+    package="xattn.models.attention",
+    first=("readers", "swin", "watched", "windows"),
 )
 """The first that understands a layer reads it."""
+
+
+def class_path(module: nn.Module) -> str:
+    """Return a module's class with its package: nothing need be imported to recognise it."""
+    return f"{type(module).__module__}.{type(module).__name__}"
 
 
 def reader(name: str) -> Callable[[type[Reader]], type[Reader]]:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xattn.models.attention.registry import Reader, reader
+from xattn.models.attention.registry import Reader, class_path, reader
 from xattn.models.attention.weights import SparseWeights, Weights
 
 APART = -100.0
@@ -98,8 +98,7 @@ class TimmSwinReader(Reader):
     @staticmethod
     def reads(module: nn.Module) -> bool:
         """Exactly this class: version 2 compares by cosine."""
-        kind = f"{type(module).__module__}.{type(module).__name__}"
-        return kind == "timm.models.swin_transformer.SwinTransformerBlock"
+        return class_path(module) == "timm.models.swin_transformer.SwinTransformerBlock"
 
     @property
     def heads(self) -> int:
@@ -129,7 +128,7 @@ class TimmSwinReader(Reader):
     def _windows(self, captured: Mapping[str, Tensor]) -> Windows:
         _, h, w, _ = captured["norm1"].shape
         return Windows.cut(
-            (h, w), _pair(self.layer.window_size), _pair(self.layer.shift_size), roll_first=True
+            (h, w), pair(self.layer.window_size), pair(self.layer.shift_size), roll_first=True
         )
 
 
@@ -142,8 +141,7 @@ class TorchvisionSwinReader(Reader):
     @staticmethod
     def reads(module: nn.Module) -> bool:
         """Exactly this class: version 2 compares by cosine."""
-        kind = f"{type(module).__module__}.{type(module).__name__}"
-        return kind == "torchvision.models.swin_transformer.ShiftedWindowAttention"
+        return class_path(module) == "torchvision.models.swin_transformer.ShiftedWindowAttention"
 
     @property
     def heads(self) -> int:
@@ -154,13 +152,13 @@ class TorchvisionSwinReader(Reader):
         """Cut the input, project it once more, and put the windows back."""
         x = captured[""]
         h, w, width = x.shape[1:]
-        window = _pair(self.layer.window_size)
+        window = pair(self.layer.window_size)
         # A window over the whole map is not shifted.
         shift = tuple(
             by if side < size else 0
-            for by, side, size in zip(_pair(self.layer.shift_size), window, (h, w), strict=True)
+            for by, side, size in zip(pair(self.layer.shift_size), window, (h, w), strict=True)
         )
-        windows = Windows.cut((h, w), window, _pair(shift), roll_first=False)
+        windows = Windows.cut((h, w), window, pair(shift), roll_first=False)
         padded = F.pad(x.flatten(1, 2), (0, 0, 0, 1))  # padding is zeros, before the projection
         inputs = padded[:, windows.places.to(x.device)].flatten(0, 1)
         q, k, _ = _in_heads(self.layer.qkv(inputs), 3, self.heads)  # type: ignore[operator]
@@ -196,6 +194,7 @@ def _cut(x: Tensor, window: tuple[int, int]) -> Tensor:
     return tiles.reshape(-1, a * b)
 
 
-def _pair(values: Any) -> tuple[int, int]:
+def pair(values: Any) -> tuple[int, int]:
+    """Return two whole numbers of whatever holds them."""
     first, second = values
     return int(first), int(second)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from xattn.errors import UsageError
+
 
 class Weights(ABC):
     """Attention weights of n images: each position's are >= 0 and sum to 1 over all it sees."""
@@ -163,6 +165,40 @@ class SparseWeights(Weights):
         given = self.weights.mean(dim=1) * fractions[:, :, None]
         sums = given.new_zeros(len(given), self.positions + 1)
         return sums.index_add_(1, self.seen.flatten(), given.flatten(1))[:, :-1]
+
+
+@dataclass(frozen=True)
+class PoolingWeights(Weights):
+    """Weights of a few queries that are no positions: learned ones, or a class token's.
+
+    Attributes:
+        weights: (n, heads, queries, positions).
+    """
+
+    weights: Tensor
+
+    @property
+    def positions(self) -> int:
+        """Number of positions."""
+        return self.weights.shape[3]
+
+    def rows(self, queries: Sequence[int]) -> Tensor:
+        """No position gives anything.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            "Expected positions that attend, but this layer pools: its queries are no positions"
+        )
+
+    def received(self) -> Tensor:
+        """Return what each position is given, averaged over the queries."""
+        return self.weights.mean(dim=2)
+
+    def of_head(self, head: int) -> PoolingWeights:
+        """Return the weights of one head alone."""
+        return PoolingWeights(self.weights[:, head, None])
 
 
 def positive_product(weights: Weights, gradients: Weights) -> Weights:

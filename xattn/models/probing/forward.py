@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.models.attention import is_attention
+
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
@@ -30,8 +32,8 @@ def forward_hooked(module: nn.Module, x: Tensor) -> tuple[Any, list[tuple[str, T
     outputs: list[tuple[str, Tensor]] = []
 
     def hook(part: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(part, nn.MultiheadAttention):
-            output = output[0]  # it returns (output, weights)
+        if isinstance(output, tuple) and output and is_attention(part):
+            output = output[0]  # (output, weights), as torch's and Hugging Face's return
         if isinstance(output, Tensor):
             outputs.append((names[part], output))
 
