@@ -25,6 +25,15 @@ def timm_swin_v2(size: tuple[int, int] = (64, 96), window: int = 4) -> nn.Module
     )  # fmt: skip
 
 
+def timm_swin_v2_cr() -> nn.Module:
+    from timm.models.swin_transformer_v2_cr import SwinTransformerV2Cr
+
+    return SwinTransformerV2Cr(
+        img_size=(64, 96), patch_size=4, window_size=4, embed_dim=16, depths=(2, 2),
+        num_heads=(1, 2), num_classes=2,
+    )  # fmt: skip
+
+
 def torchvision_swin_v2(window: int = 4) -> nn.Module:
     from torchvision.models import swin_transformer as swin
 
@@ -79,6 +88,7 @@ def mobilevit() -> nn.Module:
 NETS = {
     "timm swin v2": (timm_swin_v2, (64, 96)),
     "timm swin v2, padded": (lambda: timm_swin_v2((60, 84), 4), (60, 84)),
+    "timm swin v2 cr": (timm_swin_v2_cr, (64, 96)),
     "torchvision swin v2": (torchvision_swin_v2, (64, 96)),
     "torchvision swin v2, padded": (lambda: torchvision_swin_v2(5), (64, 96)),
     "hugging face swin": (lambda: hugging_face_swin("Swin"), (64, 96)),
