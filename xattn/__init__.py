@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from xattn.figures.registry import save_figures
     from xattn.figures.tables import save_tables
     from xattn.images.preprocessing import Preprocessing
-    from xattn.models import Model, load, wrap
+    from xattn.models import Ensemble, Model, ensemble, load, wrap
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
     from xattn.training.fit import train
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CompareSettings": "xattn.analysis.settings",
     "Comparison": "xattn.analysis.comparison.compare",
+    "Ensemble": "xattn.models",
     "EvaluateSettings": "xattn.analysis.settings",
     "Evaluation": "xattn.analysis.evaluation.evaluate",
     "ExplainSettings": "xattn.attribution.run.settings",
@@ -64,6 +65,7 @@ _HOMES = {
     "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
+    "ensemble": "xattn.models",
     "evaluate": "xattn.analysis.evaluation.evaluate",
     "explain": "xattn.attribution.run.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
@@ -84,6 +86,7 @@ _HOMES = {
 __all__ = [
     "CompareSettings",
     "Comparison",
+    "Ensemble",
     "EvaluateSettings",
     "Evaluation",
     "ExplainSettings",
@@ -100,6 +103,7 @@ __all__ = [
     "attribute",
     "build_annotations",
     "compare",
+    "ensemble",
     "evaluate",
     "explain",
     "feature_usage",

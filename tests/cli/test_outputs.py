@@ -69,7 +69,7 @@ class TestIndependentFindings:
 
     def test_are_refused_where_classes_must_exclude_each_other(self, images, findings):
         run = xattn.explain(findings, images, out=images.parent / "run")
-        with pytest.raises(UsageError, match=r"exclude each other.*--output 2 --classes"):
+        with pytest.raises(UsageError, match=r"exclude each other.*such as --target mass"):
             xattn.compare([run.path, run.path], images.parent / "compared")
 
     def test_are_measured_one_at_a_time(self, images):

@@ -33,7 +33,10 @@ class TestWrapping:
 
     @pytest.mark.parametrize(
         ("classes", "words"),
-        [(["a", "a"], "every class once, but got a, a"), ("ab", "but got the text 'ab'")],
+        [
+            (["a", "a"], "every class once, but got .a. more than once in a, a; give"),
+            ("ab", "but got the text 'ab'"),
+        ],
     )
     def test_with_names_that_could_not_be_columns_is_refused(self, classes, words):
         with pytest.raises(UsageError, match=words):

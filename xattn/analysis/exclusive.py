@@ -17,12 +17,16 @@ def require_exclusive(of: Model | RunFolder, what: str) -> None:
     Raises:
         UsageError: the outputs are independent.
     """
-    exclusive = of.exclusive if isinstance(of, RunFolder) else of.outputs.exclusive
-    if exclusive:
+    seen = of if isinstance(of, RunFolder) else of.outputs
+    if seen.of_value:
+        raise UsageError(
+            f"Expected classes that exclude each other for {what}, but the outputs "
+            f"{', '.join(of.classes)} are values"
+        )
+    if seen.exclusive:
         return
     last = of.classes[-1]
     raise UsageError(
         f"Expected classes that exclude each other for {what}, but the outputs "
-        f"{', '.join(of.classes)} are independent; measure one of them at a time, such as "
-        f"--output {len(of.classes) - 1} --classes 'no {last},{last}'"
+        f"{', '.join(of.classes)} are independent; choose one of them, such as --target {last}"
     )

@@ -26,6 +26,7 @@ from xattn.analysis.scored import Labelled, decision_scores, labelled
 from xattn.analysis.settings import UsageSettings
 from xattn.analysis.stages import Clock
 from xattn.analysis.verdicts import verdict_table
+from xattn.annotations.value_labels import strata
 from xattn.features.feature_set import FeatureSet
 from xattn.runs import TABLES, RunFolder
 
@@ -87,11 +88,12 @@ def measure(
     tables: dict[str, pd.DataFrame] = {}
     with clock("alignment"):
         own = _own(run, scored)
-        tables["alignment"] = alignment_table(own, features, run.classes, **settings.testing)
+        labels = run.classes or _strata(features)
+        tables["alignment"] = alignment_table(own, features, labels, **settings.testing)
     with clock("feature_usage"):
         tables["feature_usage"] = _usage(question, features, settings)
     tables |= _edits(question, edited)
-    known = labelled(run, features.table["label"], spoken)
+    known = None if run.of_value else labelled(run, features.table["label"], spoken)
     for name, make in (("bias", bias_table), ("fairness", fairness_table)):
         with clock(name):
             tables[name] = _apart(make, features, known, settings)
@@ -102,12 +104,12 @@ def measure(
         tables["agreement"] = agreement_table(shown, cells, *known_as, **settings.drawing)
     with clock("verdicts"):
         sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
-        tables["verdicts"] = verdict_table(*sides, alpha=settings.alpha)
+        tables["verdicts"] = verdict_table(*sides, alpha=settings.alpha, decides=not run.of_value)
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: presentable(table, name) for name, table in tables.items()}
     notes = find_notes(run, features) + missing_notes(tables["feature_usage"])
-    notes += known.notes() if len(tables["bias"]) else []
+    notes += known.notes() if known is not None and len(tables["bias"]) else []
     return Measured(question, tables, counts(features), notes, drawn, adjusted)
 
 
@@ -157,7 +159,15 @@ def sentence_of(questions: Sequence[Question]) -> str:
     if not questions[0].output:
         return questions[0].positive.sentence
     named = ", ".join(question.output for question in questions)
+    if questions[0].run.of_value:
+        return f"Values, in their own units and of no class: {named}"
     return f"Independent outputs, each a question of its own, there or not: {named}"
+
+
+def _strata(features: FeatureSet) -> list[str]:
+    """Return the strata of the value that a question is about, from the lowest."""
+    whole = replace(features, output="").table["label"]
+    return list(strata(whole, features.output).ordered)
 
 
 def _own(run: RunFolder, scored: Sequence[ScoredMethod]) -> list[ScoredMethod]:
@@ -196,11 +206,11 @@ def _edits(question: Question, edited: Interventions | None) -> dict[str, pd.Dat
 def _apart(
     make: Callable[..., pd.DataFrame],
     features: FeatureSet,
-    known: Labelled,
+    known: Labelled | None,
     settings: UsageSettings,
 ) -> pd.DataFrame:
-    """Return bias.csv or fairness.csv: artifacts and groups of patients, compared."""
-    if not len(known.rows):
+    """Return bias.csv or fairness.csv: artifacts and groups of patients, compared by rates."""
+    if known is None or not len(known.rows):
         return pd.DataFrame()
     columns = [column.of(known.rows) for column in cohorts(features)]
     return make(

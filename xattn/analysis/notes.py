@@ -73,9 +73,11 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     of = run.of_output
     if not features.labelled:
         known = f"Of no image it is known whether it shows {of}" if of else "No image has a label"
+        known = f"Of no image {of} is known" if run.of_value else known
         found.append(f"{known}: feature_usage.csv and bias.csv are empty")
     elif unlabelled and of:
-        found.append(f"Of {unlabelled} images it is not known whether they show {of}: left out")
+        what = f"{of} is not known" if run.of_value else f"it is not known whether they show {of}"
+        found.append(f"Of {unlabelled} images {what}: left out")
     elif unlabelled:
         found.append(f"{unlabelled} images have no label and are left out")
     labels = table["label"].dropna().unique()

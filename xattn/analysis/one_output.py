@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xattn.annotations.findings import absent, answers
+from xattn.annotations.value_labels import strata, values_of
 from xattn.errors import UsageError, XattnError, near
 from xattn.images.cells import Cells
 from xattn.runs import RunFolder
@@ -48,6 +49,11 @@ class OneOutput(RunFolder):
         """The run with all of its outputs."""
         return RunFolder(self.path)
 
+    @property
+    def of_value(self) -> bool:
+        """Whether the output is a value, as of a regression."""
+        return self.whole.of_value
+
     @cached_property
     def settings(self) -> dict[str, Any]:
         """Content of run.json, with the classes and the methods of this output."""
@@ -55,7 +61,7 @@ class OneOutput(RunFolder):
         layers = facts.get("map_layers", {})
         return {
             **facts,
-            "classes": [absent(self.output), self.output],
+            "classes": [] if self.of_value else [absent(self.output), self.output],
             "readout": {**facts.get("readout", {}), "exclusive": True},
             "methods": list(self._stored),
             "target": self.output,
@@ -82,17 +88,25 @@ class OneOutput(RunFolder):
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """As of a run of two classes: whether the output is there."""
+        """As of a run of two classes: whether the output is there; of a value it and `truth`."""
         table, name = self.whole.predictions, self.output
-        no, yes = self.classes
-        logit, p = table[f"logit_{name}"].astype(float), table[f"prob_{name}"].astype(float)
-        dropped = ("logit_", "prob_", "degenerate_", "explained@")
+        dropped = ("logit_", "prob_", "value_", "degenerate_", "explained@")
         kept = table[[c for c in table if not str(c).startswith(dropped)]]
         defects = {
             f"degenerate_{plain}": table[f"degenerate_{stored}"]
             for plain, stored in self._stored.items()
             if f"degenerate_{stored}" in table
         }
+        if self.of_value:
+            return kept.assign(
+                label=strata(table["label"], name).names,
+                explained=name,
+                **{f"value_{name}": table[f"value_{name}"].astype(float)},
+                truth=values_of(table["label"], name),
+                **defects,
+            )
+        no, yes = self.classes
+        logit, p = table[f"logit_{name}"].astype(float), table[f"prob_{name}"].astype(float)
         return kept.assign(
             label=answers(table["label"], name),
             predicted=np.where(logit > 0, yes, no).astype(object),

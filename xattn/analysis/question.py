@@ -41,7 +41,7 @@ class Question:
         return self.run.of_output
 
     def logits(self, of_model: NDArray[np.float64], classes: Sequence[str]) -> NDArray[np.float64]:
-        """Return the logits (..., classes of the question) in those of the model.
+        """Return the logits (..., classes of the question) in those of the model; or the value.
 
         Args:
             of_model: (..., classes of the model).
@@ -50,6 +50,8 @@ class Question:
         if not self.output:
             return of_model
         own = of_model[..., list(classes).index(self.output)]
+        if self.run.of_value:
+            return own[..., None]
         return np.stack([np.where(np.isnan(own), np.nan, 0.0), own], axis=-1)
 
     def called(self, lines: Iterable[str]) -> list[str]:

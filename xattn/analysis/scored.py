@@ -23,9 +23,11 @@ def decision_scores(run: RunFolder, positive: Positive) -> NDArray[np.float64]:
     """Return what the usage test takes for a run's prediction.
 
     The log odds of the positive classes (n,), of two classes the difference of their logits;
-    where every class stands for itself the probabilities (n, classes).
+    where every class stands for itself the probabilities (n, classes). Of a value itself (n,).
     """
     table = run.predictions
+    if run.of_value:
+        return table[f"value_{run.of_output}"].to_numpy(dtype=np.float64)
     if positive.each:
         return table[[f"prob_{c}" for c in run.classes]].to_numpy(dtype=np.float64)
     return positive.log_odds(table[[f"logit_{c}" for c in run.classes]].to_numpy(dtype=np.float64))

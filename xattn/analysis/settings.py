@@ -234,6 +234,9 @@ class CompareSettings(Settings):
     split: Sequence[str] | None = setting(
         None, "--split", several=True, help="Repeatable; default test and ood."
     )
+    target: str | None = setting(
+        None, "--target", metavar="NAME", help="Of independent outputs the one to compare."
+    )
     metric: str | Sequence[str] = setting(
         ("balanced_accuracy",), "--metric", several=True,
         help="A metric of `xattn evaluate`; repeatable.",

@@ -17,6 +17,7 @@ from xattn.runs.tables.verdicts import (
     CHANGES,
     CORRELATE,
     HARDLY,
+    MOVES,
     NO_EVIDENCE,
     NOT_TESTABLE,
     UNCLEAR,
@@ -37,6 +38,7 @@ def verdict_table(
     alpha: float = 0.05,
     smallest_change: float = SMALLEST_CHANGE,
     smallest_effect: float = SMALLEST_EFFECT,
+    decides: bool = True,
 ) -> pd.DataFrame:
     """Return verdicts.csv: one row per feature.
 
@@ -64,6 +66,8 @@ def verdict_table(
         smallest_change: below so many standard deviations of the score within labels (`score_sd`),
             a change does not matter.
         smallest_effect: rank effect that counts as one that should have been seen.
+        decides: whether the model decides between classes; where it gives a value, an edit that
+            changes the score changes the value.
     """
     usage = _of_values(usage[usage["kind"] != "control"]) if len(usage) else usage
     names = dict.fromkeys([*usage.get("feature", []), *interventions.get("feature", [])])
@@ -77,7 +81,8 @@ def verdict_table(
         row |= _dependence(tested, alpha, int(usage["p_value"].notna().sum()) if len(usage) else 0)
         row |= _intervention(edits)
         row |= _attention(alignment, name)
-        row["verdict"] = _verdict(row, edits, alpha, smallest_change, smallest_effect)
+        found = _verdict(row, edits, alpha, smallest_change, smallest_effect)
+        row["verdict"] = MOVES if found == HARDLY and not decides else found
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.annotations.records import AnnotatedImage
+from xattn.annotations.value_labels import value_label
 
 NONE = "none of them"
 """Label of an image that shows no finding, and of which none is unknown."""
@@ -25,7 +26,12 @@ def absent(finding: str) -> str:
 
 
 def label_of(
-    image: AnnotatedImage, classes: Sequence[str], declared: Collection[str], *, exclusive: bool
+    image: AnnotatedImage,
+    classes: Sequence[str],
+    declared: Collection[str],
+    *,
+    exclusive: bool,
+    values: bool = False,
 ) -> str | None:
     """Return the label that a model's answers for an image are held against.
 
@@ -34,12 +40,15 @@ def label_of(
         classes: of the model.
         declared: the labels of the annotation file: of what it does not declare nothing is known.
         exclusive: whether one class of the model is true of an image, and no two.
+        values: whether the model's outputs are values, see `value_labels`.
 
     Returns:
         Where outputs are independent, all that is known of the image's findings, see `shows`. Where
         classes exclude each other its label; of findings the one that is a class, or, of the
         classes "no mass" and "mass", whether it shows a mass. None where that is not known.
     """
+    if values:
+        return value_label(image, classes)
     if exclusive:
         return image.label if image.findings is None else _one_class(image, classes, declared)
     if image.findings is None and image.label is None:

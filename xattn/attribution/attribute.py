@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from xattn.attribution.ensembles import attribute_ensemble
 from xattn.attribution.passes.capture import Captured, capture_each
 from xattn.attribution.registry import ANY_ATTENTION, Method, Needs
 from xattn.attribution.registry import method as method_of
@@ -19,6 +20,7 @@ from xattn.attribution.targets import class_index, require_exclusive
 from xattn.errors import MethodError, UsageError, near
 from xattn.images.cells import upsample as to_pixels
 from xattn.models.checkpoints.published import published_by
+from xattn.models.ensemble import Ensemble
 from xattn.models.interface import Model
 from xattn.models.probing.forward import evaluating, model_dtype
 from xattn.models.wrapping import wrap
@@ -119,6 +121,8 @@ def attribute_each(
     Raises:
         MethodError: as `capture`.
     """
+    if isinstance(model, Ensemble):
+        return attribute_ensemble(model, inputs, jobs, targets, attribute_each)
     needs = reduce(or_, (each.needs for each, _ in jobs.values()), Needs(0))
     attention = model.attention_layers if needs & ANY_ATTENTION else ()
     captured = capture_each(

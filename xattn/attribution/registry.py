@@ -161,7 +161,7 @@ class Method(ABC):
 
         The explained layer's if the method needs what this layer gives, else the input's.
         """
-        return model.target_layer if self.needs & AT_LAYER else INPUT
+        return model.target_layer if self.needs & AT_LAYER and not model.on_pixels else INPUT
 
     def cells(self, model: Model) -> Cells:
         """Return where the cells of a map lie in the input.

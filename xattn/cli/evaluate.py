@@ -17,12 +17,19 @@ from xattn.settings.load import LoadSettings
 if TYPE_CHECKING:
     from xattn.analysis.evaluation.evaluate import Evaluation
 
+_FINDINGS = (
+    ("AUC", "auc"),
+    ("average precision", "average_precision"),
+    ("balanced accuracy", "balanced_accuracy"),
+)
+_VALUES = (("mean absolute error", "mae"), ("R²", "r2"), ("Spearman", "spearman"))
+"""Metrics of independent outputs that are printed, by their titles."""
 _MOST_CLASSES = 12
 """A wider matrix fits no terminal; confusion.csv and the figure have it."""
 
 
 @click.command("evaluate")
-@checkpoint_option(required=True)
+@checkpoint_option(required=True, more="several with --ensemble.")
 @options_of(EvaluateInputs)
 @options_of(EvaluateSettings, without=("batch_size", "workers"))
 @click.option(
@@ -33,7 +40,7 @@ _MOST_CLASSES = 12
 @strict_option
 @common
 def command(
-    ckpt: Path,
+    ckpt: tuple[Path, ...],
     out: Path,
     strict: bool,
     quiet: bool,
@@ -117,19 +124,19 @@ def _show_outputs(terminal: Terminal, result: Evaluation) -> None:
     rows = []
     for (split, target), own in table.groupby(["split", "target"], sort=False):
         row: dict[str, object] = {"output": target, "split": split, "images": own["n"].iloc[0]}
-        for title, metric in (
-            ("AUC", "auc"), ("average precision", "average_precision"),
-            ("balanced accuracy", "balanced_accuracy"),
-        ):  # fmt: skip
+        for title, metric in _VALUES if result.run.of_value else _FINDINGS:
             found = own[own["metric"] == metric].iloc[0]
             row[title] = _with_interval(found["value"], found["low"], found["high"])
             row["chance" + " " * (len(row) // 2)] = f"{found['chance']:.2f}"
         rows.append(row)
-    terminal.table(
-        pd.DataFrame(rows),
-        "How good is each output, there or not? (95 % intervals over groups; chance of average "
-        "precision: the fraction that shows it)",
-    )
+    title = "How good is each output, there or not? (95 % intervals over groups; chance of average "
+    title += "precision: the fraction that shows it)"
+    if result.run.of_value:
+        title = (
+            "How near are the values to the reference? (95 % intervals over groups; chance: the "
+        )
+        title += "reference's median for all, or its mean)"
+    terminal.table(pd.DataFrame(rows), title)
 
 
 def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:

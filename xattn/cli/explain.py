@@ -17,7 +17,7 @@ from xattn.settings.load import LoadSettings
 
 
 @click.command("explain")
-@checkpoint_option(required=True)
+@checkpoint_option(required=True, more="several with --ensemble.")
 @options_of(ExplainInputs)
 @options_of(ExplainSettings, without=("batch_size", "workers"))
 @click.option(
@@ -30,7 +30,7 @@ from xattn.settings.load import LoadSettings
 @strict_option
 @common
 def command(
-    ckpt: Path,
+    ckpt: tuple[Path, ...],
     out: Path,
     evaluate: bool,
     strict: bool,
@@ -58,6 +58,10 @@ def command(
 
         known = read_annotations(inputs.annotations, on_problem=terminal.problem)
     model = load_model(ckpt, taken(LoadSettings, chosen))
+    if evaluate:
+        from xattn.analysis.faithfulness.measure import require_testable
+
+        require_testable(model)
     notes: list[str] = []
     changes: list[str] = []
     with terminal.progress("explain") as progress:
@@ -93,6 +97,9 @@ def command(
         terminal.say(f"  {note}")
     if said := model.outputs_in_words():
         terminal.say(f"  outputs: {said}")
+    if maps := run.settings.get("ensemble", {}).get("maps"):
+        for way in dict.fromkeys(maps.values()):
+            terminal.say(f"  {way}: {', '.join(name for name, how in maps.items() if how == way)}")
     if facts["saturated"]:
         terminal.say(
             f"  {facts['saturated']} of {counts['done']} images have probabilities of 0 or 1 "

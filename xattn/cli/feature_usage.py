@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @click.command("feature-usage")
 @options_of(UsageInputs)
 @click.option("--run", type=PLACE, help="Run folder; default the last one here.")
-@checkpoint_option(required=False, several=True)
+@checkpoint_option(
+    required=False,
+    more="several with --ensemble; without it several of one training, or their folder: usage "
+    "over steps.",
+)
 @options_of(ExplainInputs, only=("images",))
 @options_of(ExplainSettings, only=("methods",))
 @options_of(UsageSettings, without=("workers",))
@@ -58,13 +62,14 @@ def command(
     settings = taken(UsageSettings, chosen)
     inputs = taken(UsageInputs, chosen)
     known = read_annotations(inputs.annotations or "", on_problem=terminal.problem)
-    if len(ckpt) > 1 or any(path.is_dir() for path in ckpt):
+    together = taken(LoadSettings, chosen).ensemble is not None
+    if not together and (len(ckpt) > 1 or any(path.is_dir() for path in ckpt)):
         _over_training(terminal, ckpt, known, run, chosen, settings)
         return 3 if strict and terminal.problems else 0
     model = None
     notes: list[str] = []
     if ckpt:
-        folder, model = _explained(terminal, ckpt[0], known, run, chosen, notes)
+        folder, model = _explained(terminal, ckpt, known, run, chosen, notes)
     else:
         folder = RunFolder.open(run) if run else last_run()
     with terminal.progress("feature usage") as progress:
@@ -98,7 +103,7 @@ def command(
 
 def _explained(
     terminal: Terminal,
-    ckpt: Path,
+    ckpt: tuple[Path, ...],
     known: Annotations,
     run: Path | None,
     chosen: Mapping[str, Any],

@@ -87,6 +87,8 @@ def _decorator(name: str, option: Option, default: Any) -> Callable[[F], F]:
         facts |= {"is_flag": True, "flag_value": not default, "default": default}
     else:
         facts |= {"type": _type_of(option), "multiple": option.several, "metavar": option.metavar}
+        if option.alone is not None:
+            facts |= {"is_flag": False, "flag_value": option.alone}
         if default is not None:
             shown = not option.several or len(default) > 0
             facts |= {"default": default, "show_default": shown}

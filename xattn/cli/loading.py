@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from xattn.cli.text import visible
-from xattn.errors import CheckpointError
+from xattn.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
     from xattn.models import Model
     from xattn.settings.load import LoadSettings
 
 
-def load_model(ckpt: Path, settings: LoadSettings) -> Model:
-    """Load a checkpoint as the options say, and tell what was guessed for it."""
+def load_model(ckpt: Path | Sequence[Path], settings: LoadSettings) -> Model:
+    """Load a checkpoint as the options say, or average several, and tell what was guessed.
+
+    Raises:
+        UsageError: there are several, and nothing says that they are to be averaged.
+    """
     from xattn.models import load
 
-    model = load(ckpt, **vars(settings))
-    _tell(model)
+    paths = [ckpt] if isinstance(ckpt, Path) else list(ckpt)
+    if settings.ensemble is None and len(paths) > 1:
+        raise UsageError(f"Expected one checkpoint, but got {len(paths)}; --ensemble averages them")
+    model = load(paths if settings.ensemble else paths[0], **vars(settings))
+    for one in model.members or (model,):
+        _tell(one)
     return model
 
 

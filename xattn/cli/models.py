@@ -115,7 +115,7 @@ def _method_rows() -> list[dict[str, Any]]:
 
 @click.command("inspect")
 @checkpoint_option(required=True)
-@options_of(LoadSettings, without=("device",))
+@options_of(LoadSettings, without=("device", "ensemble"))
 @common
 def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chosen: Any) -> None:
     """Show what is in a checkpoint and how it would be explained."""

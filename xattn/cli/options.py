@@ -45,16 +45,14 @@ def common(function: F) -> F:
     return function
 
 
-def checkpoint_option(required: bool, several: bool = False) -> Callable[[F], F]:
-    """Add --ckpt: one checkpoint, or several and folders of them."""
+def checkpoint_option(required: bool, more: str = "") -> Callable[[F], F]:
+    """Add --ckpt: one checkpoint, or several, for what `more` says."""
     return click.option(
         "--ckpt",
         type=PLACE,
         required=required,
-        multiple=several,
-        help="The checkpoint; several of one training, or their folder: usage over steps."
-        if several
-        else "The checkpoint, or a folder that holds one.",
+        multiple=bool(more),
+        help=f"The checkpoint, or a folder that holds one{'; ' if more else '.'}{more}",
     )
 
 

@@ -43,10 +43,9 @@ def report_command(
 def _of_outputs(page: Path, runs: list[Path]) -> list[Path]:
     """Return the pages of independent outputs, which lie beside the page of all."""
     from xattn.figures.folders import opened, seen_as
-    from xattn.figures.page.output_pages import OutputPage
+    from xattn.figures.page.output_pages import pages_of
 
-    shown = seen_as([opened(run) for run in runs])
-    return [OutputPage.of(seen, page).path for seen in shown if seen.output]
+    return [one.path for one in pages_of(seen_as([opened(run) for run in runs]), page)]
 
 
 @click.command("figures")

@@ -89,12 +89,14 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
         _by_effect(usage)[shown],
         f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
     )
-    edits = found.interventions
-    shown = ["feature", "intervention", "n", "delta_logit", "control_delta_logit", "flip_rate"]
-    shown += ["control_flip_rate", "p_adjusted"]
+    edits, of_value = found.interventions, found.run.of_value
+    what = "value" if of_value else "log odds"
+    shown = ["feature", "intervention", "n", "delta_logit", "control_delta_logit"]
+    shown += [] if of_value else ["flip_rate", "control_flip_rate"]
+    shown += ["p_adjusted"]
     terminal.table(
         edits[shown],
-        "What happens to the log odds when the feature is removed or inserted? (control: the same "
+        f"What happens to the {what} when the feature is removed or inserted? (control: the same "
         "edit where it is not)",
     )
     if found.interventions_by_class is not None:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from xattn.annotations.findings import answers, label_of
 from xattn.annotations.names import reserved_names
 from xattn.annotations.records import LESION as LESION
+from xattn.annotations.value_labels import strata
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.features.bookkeeping import KEEP_ALL, bookkeeping
@@ -63,11 +64,13 @@ class FeatureSet:
         problems: masks that could not be used, empty when read back from disk.
         output: of a run of independent outputs the one whose labels are asked for; "" for all
             that is known of an image.
+        of_value: whether that output is a value; its labels are strata of the reference value.
     """
 
     path: Path
     problems: tuple[MaskProblem, ...] = ()
     output: str = ""
+    of_value: bool = False
 
     @classmethod
     def open(cls, run: RunFolder) -> FeatureSet:
@@ -82,7 +85,7 @@ class FeatureSet:
         Raises:
             RunError: it was not called on this run yet.
         """
-        features = cls(run.path, output=run.of_output)
+        features = cls(run.path).of(run)
         if not features._facts_path.is_file():
             raise RunError(
                 f"Expected {features._facts_path}, but it is not there"
@@ -94,7 +97,11 @@ class FeatureSet:
     def table(self) -> pd.DataFrame:
         """Content of features.parquet."""
         table = pd.read_parquet(self.path / "features.parquet")
-        return table.assign(label=answers(table["label"], self.output)) if self.output else table
+        if not self.output:
+            return table
+        if self.of_value:
+            return table.assign(label=strata(table["label"], self.output).names)
+        return table.assign(label=answers(table["label"], self.output))
 
     def of(self, run: RunFolder) -> FeatureSet:
         """Return the same features with the labels of what a run is seen as.
@@ -102,7 +109,7 @@ class FeatureSet:
         Args:
             run: the run, or one output of it.
         """
-        return replace(self, output=run.of_output)
+        return replace(self, output=run.of_output, of_value=run.of_value)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -252,10 +259,14 @@ def collect_features(
     known_as = table if run.exclusive else table.assign(label=None)
     books = {} if KEEP_ALL in exclude else bookkeeping(known_as, kinds)
     rest = {name: kind for name, kind in kinds.items() if name not in books}
-    of_output = {
-        output: bookkeeping(table.assign(label=answers(table["label"], output)), rest)
-        for output in (() if run.exclusive or KEEP_ALL in exclude else run.classes)
-    }
+    of_output: dict[str, dict[str, str]] = {}
+    for output in () if run.exclusive or KEEP_ALL in exclude else run.classes:
+        if run.of_value:
+            held = {output: "what the model's value is held against"}
+            of_output[output] = held if output in rest else {}
+        else:
+            named = table.assign(label=answers(table["label"], output))
+            of_output[output] = bookkeeping(named, rest)
     facts = {
         "schema": "xattn-features/1",
         "kinds": {name: kind for name, kind in kinds.items() if name not in books},
@@ -299,6 +310,8 @@ def _require_joinable(
     kinds = {name: feature.kind for name, feature in annotations.features.items()}
     for key, message in reserved_names(annotations.labels, kinds):
         raise AnnotationError(f"{key}: {message}")
+    if run.of_value:
+        return
     if not run.exclusive:
         if annotations.labels and not set(annotations.labels) & set(run.classes):
             raise AnnotationError(
@@ -326,7 +339,11 @@ def _table(
     predictions = run.predictions
     own = [None if pd.isna(v) else str(v) for v in predictions["label"]]
     told = [
-        None if k is None else label_of(k, run.classes, annotations.labels, exclusive=run.exclusive)
+        None
+        if k is None
+        else label_of(
+            k, run.classes, annotations.labels, exclusive=run.exclusive, values=run.of_value
+        )
         for k in known
     ]
     labels = [given if new is None else new for new, given in zip(told, own, strict=True)]

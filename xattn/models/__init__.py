@@ -2,8 +2,18 @@
 
 from xattn.models.architectures.registry import ARCHITECTURES, build
 from xattn.models.checkpoints.checkpoint import save_checkpoint
+from xattn.models.ensemble import Ensemble, ensemble
 from xattn.models.interface import Model
 from xattn.models.loading import load
 from xattn.models.wrapping import wrap
 
-__all__ = ["ARCHITECTURES", "Model", "build", "load", "save_checkpoint", "wrap"]
+__all__ = [
+    "ARCHITECTURES",
+    "Ensemble",
+    "Model",
+    "build",
+    "ensemble",
+    "load",
+    "save_checkpoint",
+    "wrap",
+]

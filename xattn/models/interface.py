@@ -38,8 +38,11 @@ def class_names(classes: Sequence[str]) -> list[str]:
     """
     if isinstance(classes, str):
         raise UsageError(f"Expected a list of class names, but got the text {classes!r}")
-    if len(set(classes)) != len(classes):
-        raise UsageError(f"Expected every class once, but got {', '.join(classes)}")
+    if twice := [name for i, name in enumerate(classes) if name in list(classes)[:i]]:
+        raise UsageError(
+            f"Expected every class once, but got {twice[0]!r} more than once in "
+            f"{', '.join(classes)}; give outputs of one name names of their own with --classes"
+        )
     return list(classes)
 
 
@@ -59,11 +62,16 @@ class Model:
         source: facts about where it came from, for the record: path, sha256, format.
         unfused: whether attention layers that are hooked may form their weights in the open,
             which moves the logits by rounding; set on private copies alone.
+        members: the models of an ensemble; none otherwise.
+        on_pixels: whether maps of the explained layer lie on the input's pixels, as the mean of
+            maps of unlike layers does.
         outputs_note: what was assumed of the outputs, once they were looked at; "" if nothing.
     """
 
     unfused = False
     outputs_note = ""
+    members: tuple[Model, ...] = ()
+    on_pixels = False
 
     def __init__(
         self,

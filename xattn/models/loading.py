@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,16 +16,21 @@ from xattn.models.checkpoints.hub import resolve
 from xattn.models.checkpoints.own_format import read_preprocessing
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
+from xattn.models.ensemble import ensemble as ensemble_of
 from xattn.models.interface import Model, class_names
 from xattn.models.matching.network import Made, Wanted, make_network
+from xattn.models.probing.outputs import VALUE
 from xattn.paths import as_path
-from xattn.settings.load import Colours, LoadSettings, Mode, Window
+from xattn.settings.load import Average, Colours, LoadSettings, Mode, Window
 
 __all__ = ["load", "published"]
 
+ENDINGS = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
+"""Of files in a folder that stands for the members of an ensemble."""
+
 
 def load(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     arch: str | None = LoadSettings.arch,
     classes: Sequence[str] | None = LoadSettings.classes,
@@ -41,6 +47,7 @@ def load(
     device: str | torch.device = "cpu",
     outputs: str = LoadSettings.outputs,
     output: str | int | None = LoadSettings.output,
+    ensemble: Average | None = LoadSettings.ensemble,
 ) -> Model:
     """Load a trained classifier.
 
@@ -54,7 +61,7 @@ def load(
 
     Args:
         path: the file, a folder that holds one, or a name as timm writes it, `hf-hub:NAME/NAME`
-            or `local-dir:FOLDER`.
+            or `local-dir:FOLDER`; with `ensemble` several of them, or a folder of files.
         arch: architecture name, see `xattn models`.
         classes: names in the order of the logits.
         preprocessing: how images become inputs; default as the checkpoint says, or a record beside
@@ -76,10 +83,13 @@ def load(
             `preprocessing` says.
         device: where the model goes: a device of torch, or "auto".
         outputs: what the model's outputs are, "softmax" for logits of classes that exclude each
-            other, "sigmoid" for logits of independent findings, "probabilities", or "auto": as
-            the checkpoint says, or found by probing. One logit has two classes, the negative
-            named first.
+            other, "sigmoid" for logits of independent findings, "probabilities", "value" for
+            numbers that are measured (a regression), or "auto": as the checkpoint says, or found
+            by probing. One logit has two classes, the negative named first; one value has one
+            name, by default "value".
         output: which part of what the model returns is meant, by key or index.
+        ensemble: average several checkpoints, their "probabilities" or their "logits"; all else
+            that is said is said of each. See `ensemble`.
 
     Returns:
         The model. Its `source["notes"]` says, a line each, what was guessed, changed or left out;
@@ -99,6 +109,13 @@ def load(
         >>> xattn.load("model.pt").target_layer
         'layer4'
     """
+    if ensemble is not None:
+        return _ensemble(
+            path, ensemble, arch=arch, classes=classes, preprocessing=preprocessing,
+            target_layer=target_layer, unsafe_pickle=unsafe_pickle, weights=weights, size=size,
+            input_mode=input_mode, mean=mean, std=std, interpolation=interpolation, window=window,
+            device=device, outputs=outputs, output=output,
+        )  # fmt: skip
     path = resolve(as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory"))
     classes = None if classes is None else class_names(classes)
     where = resolve_device("auto") if device == "auto" else torch.device(device)
@@ -113,7 +130,8 @@ def load(
     # Weights that are read under the caller's inference mode could never be differentiated.
     with torch.inference_mode(False):
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
-        made = make_network(checkpoint, Wanted(arch, classes, weights, size, output is not None))
+        wanted = Wanted(arch, classes, weights, size, output is not None, outputs == VALUE)
+        made = make_network(checkpoint, wanted)
         made.module.eval()
         made.module.to(where)
     if preprocessing is None:
@@ -149,6 +167,20 @@ def load(
         outputs=_said(checkpoint, made) if outputs == "auto" else outputs,
         output=output,
     )
+
+
+def _ensemble(path: str | Path | Sequence[str | Path], average: Average, **said: Any) -> Model:
+    """Load several checkpoints and average them."""
+    given = [path] if isinstance(path, str | Path) else list(path)
+    files = [file for one in given for file in _members(Path(one), alone=len(given) == 1)]
+    return ensemble_of([load(file, **said) for file in files], average=average)
+
+
+def _members(path: Path, *, alone: bool) -> list[Path]:
+    """Return the checkpoints that a path stands for: if it is the only one, all in its folder."""
+    if not (alone and path.is_dir()):
+        return [path]
+    return sorted(one for one in path.iterdir() if one.suffix in ENDINGS) or [path]
 
 
 def _as_asked(found: Preprocessing, asked: LoadSettings) -> Preprocessing:

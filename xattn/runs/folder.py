@@ -120,6 +120,11 @@ class RunFolder(TableFolder):
                 f"or done again since; repeat `{records()[path.name]}`"
             )
 
+    @property
+    def of_value(self) -> bool:
+        """Whether the outputs are values, as of a regression, of which none is a class."""
+        return self.settings.get("outputs") == "value"
+
     def own(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return what a record such as analysis.json says of what this folder is seen as.
 

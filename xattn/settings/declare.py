@@ -38,6 +38,7 @@ class Option:
         choices: the values it may have; any if empty.
         low, high: the range of a number; `open` leaves its ends out.
         metavar: the value in the help.
+        alone: the value of a flag that is given without one.
         several: may be given more than once; the value is a tuple.
         required: must be given.
         recorded: whether results may depend on it.
@@ -53,6 +54,7 @@ class Option:
     high: float | None = None
     open: bool = False
     metavar: str | None = None
+    alone: str | None = None
     several: bool = False
     required: bool = False
     recorded: bool = True

@@ -10,6 +10,8 @@ from xattn.settings.declare import Settings, setting
 
 Colours = tuple[float, float, float]
 Mode = Literal["squash", "crop"]
+Average = Literal["probabilities", "logits"]
+AVERAGES = ("probabilities", "logits")
 Window = tuple[float, float] | Literal["auto"] | None
 
 
@@ -53,12 +55,17 @@ class LoadSettings(Settings):
         None, "--target-layer", help="Layer to explain; detected automatically if omitted."
     )
     outputs: str = setting(
-        "auto", "--outputs", metavar="auto|softmax|sigmoid|probabilities",
-        help="What they are: logits of classes, independent logits, probabilities.",
+        "auto", "--outputs", metavar="auto|softmax|sigmoid|probabilities|value",
+        help="What they are: logits of classes, independent logits, probabilities, or values that "
+        "are measured.",
     )  # fmt: skip
     output: str | int | None = setting(
         None, "--output", metavar="KEY",
         help="Which part of what the model returns, by name or index.",
+    )  # fmt: skip
+    ensemble: Average | None = setting(
+        None, "--ensemble", choices=AVERAGES, alone="probabilities",
+        help="Average the checkpoints that --ckpt names: their probabilities, or their logits.",
     )  # fmt: skip
     unsafe_pickle: bool = setting(
         False, "--unsafe-pickle", kind="switch",

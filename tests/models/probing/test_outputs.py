@@ -242,9 +242,14 @@ class TestLogits:
         with pytest.raises(UsageError, match=r"Unknown outputs.*softmax, sigmoid, probabilities"):
             of(lambda y: y, outputs=kind)
 
-    def test_that_are_values_cannot_be_explained_yet(self):
-        with pytest.raises(UsageError, match="regression, cannot be explained yet"):
-            of(lambda y: y, outputs="value")
+    def test_that_are_values_have_a_name_each_and_no_probabilities(self):
+        model = of(lambda y: y, outputs="value")
+        assert (model.outputs.kind, model.outputs.exclusive) == ("value", False)
+        with pytest.raises(UsageError, match="the outputs are values"):
+            model.outputs.probabilities(torch.zeros(1, 2))
+        one = wrap(Ending(lambda y: y, 2), preprocessing=plain(), outputs="value")
+        with pytest.raises(CheckpointError, match="Expected a name for each of the 2 values"):
+            _ = one.outputs
 
 
 class TestAContainer:

@@ -61,6 +61,7 @@ def compare(
     baseline: str | None = CompareSettings.baseline,
     all_pairs: bool = CompareSettings.all_pairs,
     split: Sequence[str] | None = CompareSettings.split,
+    target: str | None = CompareSettings.target,
     metric: str | Sequence[str] = CompareSettings.metric,
     rope: float = CompareSettings.rope,
     alpha: float = CompareSettings.alpha,
@@ -78,6 +79,7 @@ def compare(
             one, else the first.
         all_pairs: compare every model with every other.
         split: splits; default test and ood, as far as all runs have them.
+        target: of runs of independent outputs the one that is compared, there or not.
         metric: metrics of `xattn evaluate` that are of all classes together.
         rope: differences up to this one are equivalent for practical purposes.
         alpha: level of the verdicts, after adjustment.
@@ -100,11 +102,11 @@ def compare(
         >>> print(*result.sentences)  # doctest: +SKIP
     """
     asked = CompareSettings.of(
-        settings, baseline=baseline, all_pairs=all_pairs, split=split, metric=metric, rope=rope,
-        alpha=alpha,
+        settings, baseline=baseline, all_pairs=all_pairs, split=split, target=target,
+        metric=metric, rope=rope, alpha=alpha,
     )  # fmt: skip
     rope, alpha = asked.rope, asked.alpha
-    found = read_trained(runs)
+    found = read_trained(runs, asked.target)
     pairs = _pairs(found, asked.baseline, asked.all_pairs)
     sets = line_up(found, None if asked.split is None else names(asked.split))
     values = {one.split: one.metrics() for one in sets}

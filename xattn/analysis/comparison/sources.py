@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from xattn.analysis.exclusive import require_exclusive
+from xattn.analysis.one_output import outputs_of
 from xattn.errors import RunError, XattnError
 from xattn.runs.folder import RunFolder
 from xattn.runs.table_folder import read_settings
@@ -46,14 +47,20 @@ class Trained:
     splits_sha256: str = ""
 
 
-def read_trained(runs: Sequence[str | Path]) -> list[Trained]:
+def read_trained(runs: Sequence[str | Path], target: str | None = None) -> list[Trained]:
     """Read the folders that a user names, each a path or NAME=path.
 
+    Args:
+        runs: the folders.
+        target: of independent outputs the one that is compared, there or not.
+
     Raises:
+        UsageError: outputs are independent and none is named, or there is none of the name; or
+            they are values.
         RunError: a folder is neither a finished training nor a run, or has no predictions.
         XattnError: two folders hold the same model and seed, or their classes differ.
     """
-    found = _named_apart([_read(one) for one in runs])
+    found = _named_apart([_read(one, target) for one in runs])
     for first, other in pairwise(found):
         if first.classes != other.classes:
             raise XattnError(
@@ -72,15 +79,15 @@ def read_trained(runs: Sequence[str | Path]) -> list[Trained]:
     return found
 
 
-def _read(run: str | Path) -> Trained:
+def _read(run: str | Path, target: str | None) -> Trained:
     text = str(run)
     name, equals, rest = text.partition("=")
     named = bool(equals) and not Path(text).exists()
     path = Path(rest if named else text)
-    if (path / "train.json").is_file():
+    if (path / "train.json").is_file() and target is None:
         one = _from_training(path)
     elif (path / "run.json").is_file():
-        one = _from_run(path)
+        one = _from_run(path, target)
     else:
         raise RunError(
             f"Expected a training or a run folder at {path}, but got no train.json or run.json"
@@ -95,13 +102,19 @@ def _from_training(path: Path) -> Trained:
     return _trained(path, facts["classes"], recipe, facts.get("splits_sha256"), recipe.get("model"))
 
 
-def _from_run(path: Path) -> Trained:
-    facts = read_settings(path / "run.json")
-    require_exclusive(RunFolder(path), "`xattn compare`")
+def _from_run(path: Path, target: str | None) -> Trained:
+    facts, run = read_settings(path / "run.json"), RunFolder(path)
+    if target is not None:
+        (run,) = outputs_of(run, [target])
+    require_exclusive(run, "`xattn compare`")
     training = facts.get("training") or {}
-    return _trained(
+    found = _trained(
         path, facts["classes"], training.get("recipe", {}), training.get("splits_sha256"), facts
     )
+    if not run.of_output:
+        return found
+    table = run.predictions
+    return replace(found, classes=tuple(run.classes), predictions=table[table["label"].notna()])
 
 
 def _trained(

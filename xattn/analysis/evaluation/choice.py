@@ -75,14 +75,23 @@ def choose(
         if matched.found < len(found):
             notes.append(f"{matched.found:,} of {len(found):,} images are in {known.path}")
     exclusive = model.outputs.exclusive
-    held = {i.id: label_of(i, model.classes, known.labels, exclusive=exclusive) for i in there}
-    if exclusive:
+    how = {"exclusive": exclusive, "values": model.outputs.of_value}
+    held = {i.id: label_of(i, model.classes, known.labels, **how) for i in there}
+    if model.outputs.of_value:
+        labelled = [i for i in there if held[i.id] is not None]
+    elif exclusive:
         labelled = [i for i in there if held[i.id] in model.classes]
     else:
         labelled = [
             i for i in there if any(shows([held[i.id]], c)[0] is not None for c in model.classes)
         ]
     if not labelled:
+        if model.outputs.of_value:
+            raise XattnError(
+                f"Expected images with a value of {', '.join(model.classes)}, but none of "
+                f"{len(there)} has one; name it as one of the values in {known.path} is called, "
+                "with --classes, or give a label that is a number"
+            )
         raise XattnError(
             f"Expected images with a label among {', '.join(model.classes)}, but none of "
             f"{len(there)} has one; name their folder with --images, or label them in {known.path}"

@@ -227,7 +227,7 @@ def _with_facts(
     images = known.by_id
     split = [of_split.get(i) or str(member.splits.get(i, "")) for i in ids]
     own = table["label"].where(table["label"].notna(), None)
-    how = {"exclusive": model.outputs.exclusive}
+    how = {"exclusive": model.outputs.exclusive, "values": model.outputs.of_value}
     told = [
         label_of(images[i], model.classes, known.labels, **how) if i in images else None
         for i in ids

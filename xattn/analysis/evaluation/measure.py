@@ -17,9 +17,12 @@ from xattn.analysis.evaluation.table import (
 )
 from xattn.analysis.evaluation.trap_sentences import trap_sentences
 from xattn.analysis.evaluation.trap_sides import trap_of_predictions
+from xattn.analysis.evaluation.values import value_sentences, value_table
 from xattn.analysis.groups.bias import FEWEST_IMAGES
 from xattn.analysis.question import Question
 from xattn.analysis.settings import EvaluateSettings
+from xattn.errors import UsageError
+from xattn.runs import TABLES
 from xattn.settings import names
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ def measure_question(
         known: the annotations, for trap sets.
         asked: settings of the evaluation.
     """
+    if question.run.of_value:
+        return _values(question, of_split, asked)
     run, spoken, traps = question.run, question.positive, names(asked.trap)
     table = run.predictions
     table = table[table["image_id"].isin(list(of_split))]
@@ -87,6 +92,29 @@ def measure_question(
         trap = trap_of_predictions(scored, known, traps, run.classes, **drawing)
         tables["trap"], sentences = trap, (*sentences, *trap_sentences(trap))
     return Answered(tables, sentences, notes + _few(tables["confusion"]), facts)
+
+
+def _values(question: Question, of_split: Mapping[str, str], asked: EvaluateSettings) -> Answered:
+    """Measure how near the values of one output are to the reference."""
+    run, output = question.run, question.output
+    if asked.trap:
+        raise UsageError("Expected classes for --trap, but the outputs are values")
+    table = run.predictions
+    table = table[table["image_id"].isin(list(of_split))]
+    scored = table[table["truth"].notna()]
+    scored = scored.assign(split=scored["image_id"].map(of_split))
+    scored = scored.sort_values("split", key=lambda s: s.map(_order), kind="stable")
+    unknown = len(table) - len(scored)
+    notes = [f"Of {unknown} images the value is not known: left out"] if unknown else []
+    tables = {name: pd.DataFrame(columns=list(TABLES[name].always))
+              for name in ("performance", "confusion", "reliability")}  # fmt: skip
+    sentences: tuple[str, ...] = ()
+    if len(scored):
+        drawing: dict[str, Any] = {"bootstrap": asked.bootstrap, "seed": asked.seed}
+        tables["performance"] = value_table(scored, output, **drawing)
+        sentences = tuple(value_sentences(tables["performance"], output))
+    facts = {"evaluated": scored["split"].value_counts().to_dict()}
+    return Answered(tables, sentences, notes, facts)
 
 
 def _few(confusion: pd.DataFrame) -> list[str]:

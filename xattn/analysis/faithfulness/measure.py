@@ -24,7 +24,7 @@ from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
 from xattn.attribution.run.sources import DecodedImage, Failure, Named, decode
-from xattn.errors import RunError
+from xattn.errors import RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.atomic import replacing
@@ -98,6 +98,7 @@ def faithfulness(
     if not folder.methods:
         raise RunError(f"Expected maps in {folder.path}, but the run was made without a method")
     model = model or model_of_run(folder)
+    require_testable(model)
     _require_maker(folder, model)
     rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:most]
     threads = min(4, os.cpu_count() or 1) if asked.workers is None else asked.workers
@@ -138,6 +139,28 @@ def faithfulness(
     files = ("faithfulness.csv", "faithfulness.parquet")
     end_record(folder.path / "faithfulness.json", facts, files)
     return Faithfulness(table, scores, sentences, tuple(notes))
+
+
+def require_testable(model: Model) -> None:
+    """Refuse models whose maps these scores do not suit.
+
+    Args:
+        model: the one that made the maps.
+
+    Raises:
+        UsageError: it is an ensemble, whose members would be randomised, or gives values, which
+            have no probability to lose.
+    """
+    if model.members:
+        raise UsageError(
+            "Expected one network to test the maps of, but got an ensemble; test those of each "
+            "member in a run of its own"
+        )
+    if model.outputs.of_value:
+        raise UsageError(
+            "Expected classes for a test of the maps, which asks what probability is lost, but "
+            "the outputs are values"
+        )
 
 
 def _require_maker(run: RunFolder, model: Model) -> None:

@@ -41,7 +41,7 @@ def ask(model: Model, trials: Iterable[Trial], batch_size: int) -> Logits:
 
 def score_trials(
     logits: Logits, trials: Sequence[Trial], groups: NDArray[Any], positive: Positive
-) -> tuple[Scores, Answers]:
+) -> tuple[Scores, Answers | None]:
     """Score images before and after an edit, and after its control.
 
     Args:
@@ -51,10 +51,25 @@ def score_trials(
         positive: the classes whose scores these are, see `log_odds`.
 
     Returns:
-        Scores, in units of the logit, and the answers of each class.
+        Scores, in units of the logit, and the answers of each class; of a value, which has no
+        class, the values themselves and None.
     """
     rows = [trial.row for trial in trials]
     borrowed = [trial.edited.borrowed for trial in trials]
+    if not positive.classes:
+        nothing = np.zeros(len(rows), dtype=bool)
+        before, after, control, compared = logits[..., 0].T
+        values = Scores(
+            before=before,
+            after=after,
+            control=control,
+            compared=compared,
+            flipped=nothing,
+            control_flipped=nothing,
+            borrowed=np.array(borrowed, dtype=bool),
+            groups=groups[rows],
+        )
+        return values, None
     answers = Answers(logits, groups[rows], positive)
     before, after, control, compared = log_odds(logits, positive).T
     said = answers.said

@@ -17,6 +17,7 @@ from xattn.analysis.interventions.passes import ask, log_odds, score_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.analysis.positive import Positive
 from xattn.analysis.question import Question
+from xattn.analysis.scored import decision_scores
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
@@ -97,12 +98,14 @@ def measure_interventions(
             scores, answers = score_trials(logits, trials, groups, positive)
             numbers = scores.to_row(permutations, bootstrap, seed)
             changes = {
-                "changes": answers.changes() or None,
-                "control_changes": answers.changes(control=True) or None,
+                "changes": (answers and answers.changes()) or None,
+                "control_changes": (answers and answers.changes(control=True)) or None,
             }
+            if answers is None:  # a value decides nothing
+                numbers |= dict.fromkeys(("flip_rate", "control_flip_rate", "p_mcnemar"), np.nan)
             note = {"score_sd": spreads[i], "note": _note(job, scores)}
             rows[i].append({**_facts(job), **numbers, **note, **changes})
-            if positive.each and len(positive.classes) > 2 and len(trials):
+            if answers and positive.each and len(positive.classes) > 2 and len(trials):
                 own = answers.rows(permutations, bootstrap, seed)
                 by_class[i] += [{**_facts(job), **row} for row in own]
     if progress is not None:
@@ -127,9 +130,12 @@ def score_spread(run: RunFolder, features: FeatureSet, positive: Positive) -> fl
         run, features: the run and its labels.
         positive: class whose log odds the score is.
     """
-    columns = [f"logit_{name}" for name in run.classes]
-    logits = run.predictions[columns].to_numpy(dtype=np.float64)[:, None]
-    scores = pd.Series(log_odds(logits, positive)[:, 0])
+    if run.of_value:
+        scores = pd.Series(decision_scores(run, positive))
+    else:
+        columns = [f"logit_{name}" for name in run.classes]
+        logits = run.predictions[columns].to_numpy(dtype=np.float64)[:, None]
+        scores = pd.Series(log_odds(logits, positive)[:, 0])
     label = features.table["label"].fillna("?").reset_index(drop=True)
     return float((scores - scores.groupby(label).transform("mean")).std())
 

@@ -113,7 +113,7 @@ def capture_each(
     Returns:
         One per entry of `targets`; all but targets and gradients is shared between them.
     """
-    start = _GraphStart(recording=gradients)
+    start = GraphStart(recording=gradients)
     with ExitStack() as stack:
         # Left last: the hook below switches autograd on inside, these put the caller's mode back.
         stack.enter_context(torch.inference_mode(False))
@@ -129,7 +129,7 @@ def capture_each(
         with torch.no_grad():
             weights = {layer: reader.weights(notes) for layer, (reader, notes) in hooked.items()}
         first = Captured(
-            logits, _chosen(logits, None), attention=weights, inputs=inputs, scores=scores.detach()
+            logits, chosen(logits, None), attention=weights, inputs=inputs, scores=scores.detach()
         )
         if gradients or activations:
             leaf = start.leaf_of(scores, model.target_layer)
@@ -137,7 +137,7 @@ def capture_each(
             first.activations = model.target_layout.spatial(first.outputs)
         found: list[Captured] = []
         for i, wanted in enumerate(targets):
-            one = replace(first, targets=_chosen(logits, wanted))
+            one = replace(first, targets=chosen(logits, wanted))
             if gradients:
                 same = [c for c in found if torch.equal(c.targets, one.targets)]
                 last = i == len(targets) - 1
@@ -148,8 +148,13 @@ def capture_each(
     return found
 
 
-def _chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
-    """Fill in the predicted class where none is wanted."""
+def chosen(logits: Tensor, wanted: Tensor | None) -> Tensor:
+    """Fill in the predicted class where none is wanted.
+
+    Args:
+        logits: (n, classes).
+        wanted: (n,), -1 where none is wanted; None for none at all.
+    """
     predicted = logits.argmax(1)
     if wanted is None:
         return predicted
@@ -164,11 +169,11 @@ def _differentiate(
     picked = scores.gather(1, captured.targets[:, None]).sum()
     (gradient,) = torch.autograd.grad(picked, leaf, allow_unused=True, retain_graph=not last)
     if gradient is None:
-        raise _detached(model.target_layer)
+        raise detached(model.target_layer)
     return model.target_layout.spatial(gradient)
 
 
-class _GraphStart:
+class GraphStart:
     """Makes one layer's output the leaf at which the recorded graph begins, or only keeps it."""
 
     def __init__(self, recording: bool) -> None:
@@ -176,6 +181,7 @@ class _GraphStart:
         self.leaf: Tensor | None = None
 
     def hook(self, _module: nn.Module, _inputs: Any, output: Any) -> Any:
+        """Note the output, and begin the graph there."""
         # torch.nn.MultiheadAttention gives (output, weights).
         first, *others = output if isinstance(output, tuple) else (output,)
         if not self.recording:
@@ -188,14 +194,28 @@ class _GraphStart:
         return (going_on, *others) if isinstance(output, tuple) else going_on
 
     def leaf_of(self, scores: Tensor, name: str) -> Tensor:
+        """Return the leaf.
+
+        Args:
+            scores: what the model gave.
+            name: of the layer.
+
+        Raises:
+            MethodError: the layer did not run, or the scores do not depend on it.
+        """
         if self.leaf is None:
             raise MethodError(f"Expected layer {name!r} to run, but the forward pass skipped it")
         if self.recording and not scores.requires_grad:
-            raise _detached(name)
+            raise detached(name)
         return self.leaf
 
 
-def _detached(name: str) -> MethodError:
+def detached(name: str) -> MethodError:
+    """Return the error of logits that do not depend on a layer.
+
+    Args:
+        name: of the layer.
+    """
     return MethodError(
         f"Expected logits that depend on {name!r}, but the model detaches them after it "
         "(a no_grad inside its forward?)"

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from xattn.attribution.passes.capture import capture
 from xattn.attribution.passes.partial_forward import trunk_of
 from xattn.attribution.passes.short_vit import shorten_last_block
+from xattn.models.ensemble import Ensemble
 from xattn.models.interface import Model
 from xattn.models.probing.forward import model_dtype
 
@@ -40,6 +41,10 @@ def make_fast_copy(model: Model, *, amp: bool = False, compiled: bool = False) -
     Returns:
         A model of the same classes, layers and results: to 1e-4, with `amp` to about 1e-2.
     """
+    if isinstance(model, Ensemble):
+        return model.with_members(
+            [make_fast_copy(member, amp=amp, compiled=compiled) for member in model.members]
+        )
     on_cuda = model.device.type == "cuda"
     folding, wanted = _has_convolutions(model.module), on_cuda and (amp or compiled)
     if not (folding or wanted or model.attention_layers):

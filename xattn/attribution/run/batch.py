@@ -134,7 +134,14 @@ class Worker:
     ) -> list[dict[str, Any]]:
         classes = self.model.classes
         outputs = self.model.outputs
-        probabilities = outputs.probabilities(torch.from_numpy(logits)).numpy()
+        columns = (
+            {"value": logits}
+            if outputs.of_value
+            else {
+                "logit": logits,
+                "prob": outputs.probabilities(torch.from_numpy(logits)).numpy(),
+            }
+        )
         rows = []
         for i, image in enumerate(images):
             row: dict[str, Any] = {
@@ -145,8 +152,8 @@ class Worker:
                 "label": self.labels.get(image.named.id),
                 "predicted": classes[int(logits[i].argmax())] if outputs.exclusive else None,
             }
-            row |= {f"logit_{c}": float(v) for c, v in zip(classes, logits[i], strict=True)}
-            row |= {f"prob_{c}": float(v) for c, v in zip(classes, probabilities[i], strict=True)}
+            for what, values in columns.items():
+                row |= {f"{what}_{c}": float(v) for c, v in zip(classes, values[i], strict=True)}
             row["explained"] = classes[int(explained[0, i])]
             row["converted"] = image.note
             if self.member.known:

@@ -20,6 +20,7 @@ from xattn.attribution.run.batch import Batch, Worker
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
 from xattn.attribution.run.provenance import (
+    describe_ensemble,
     describe_loading,
     describe_run,
     relative_checkpoint,
@@ -43,6 +44,7 @@ from xattn.attribution.run.sources import (
 from xattn.errors import Remark, RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.ensemble import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
 from xattn.runs.calls import record_call
@@ -186,7 +188,10 @@ def run_explain(
     record["left_out"] = plan.left_out
     record |= record_places(model, plan)
     record |= {name: getattr(settings, name) for name in ("exact", "amp", "compiled", "overlay")}
-    record["checkpoint_file"] = relative_checkpoint(model, out)
+    if isinstance(model, Ensemble):
+        record["ensemble"] = describe_ensemble(model, out, plan.jobs)
+    else:
+        record["checkpoint_file"] = relative_checkpoint(model, out)
     record["calls"] = [call or _call(model, sources, known, out, settings)]
     writer = RunWriter.start(out, record, ExplainSettings.identity())
     named = list(name_images(files, out, writer.ids_done))
@@ -280,7 +285,7 @@ def _call(
 
 def _labels(model: Model, known: Annotations) -> dict[str, str | None]:
     """Return what the model's answers are held against, by image id."""
-    how = {"exclusive": model.outputs.exclusive}
+    how = {"exclusive": model.outputs.exclusive, "values": model.outputs.of_value}
     return {i.id: label_of(i, model.classes, known.labels, **how) for i in known.images}
 
 

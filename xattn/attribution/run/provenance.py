@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from xattn.attribution.ensembles import goes_through
+from xattn.attribution.registry import Method
 from xattn.errors import RunError
+from xattn.images.preprocessing import Preprocessing
+from xattn.models.ensemble import Ensemble, ensemble
 from xattn.models.interface import Model
 from xattn.paths import relative_to
 from xattn.runs import RunFolder
@@ -29,13 +33,7 @@ def describe_run(
     source = model.source
     return {
         "schema": "xattn-run/1",
-        "architecture": model.architecture,
-        "options": model.options,
-        "checkpoint": Path(source["path"]).name if "path" in source else None,
-        "checkpoint_format": source.get("format", "in memory"),
-        "checkpoint_sha256": source.get("sha256") or weights_sha256(model.module),
-        "weights": source.get("weights", "raw"),
-        "training": source.get("extra", {}),
+        **_source(model),
         "classes": model.classes,
         "outputs": model.outputs.kind,
         "output": model.outputs.output,
@@ -53,6 +51,47 @@ def describe_run(
         "batch_size": batch_size,
         "device": str(model.device),
         "versions": versions(*PACKAGES),
+    }
+
+
+def describe_ensemble(
+    model: Ensemble, out: Path, jobs: Mapping[str, tuple[Method, int]]
+) -> dict[str, Any]:
+    """Return what run.json says of an ensemble: what is averaged, how maps are made, and of what.
+
+    Args:
+        model: the ensemble.
+        out: the run folder.
+        jobs: methods by the name under which their maps are stored.
+    """
+    return {
+        "average": model.average,
+        "maps": {
+            name: "through the average" if goes_through(method, model)
+            else "mean of the members' maps"
+            for name, (method, _) in jobs.items()
+        },
+        "members": [
+            {**_source(member), "preprocessing": member.preprocessing.to_dict(),
+             "outputs": member.outputs.kind, "output": member.outputs.output,
+             "target_layer": member.target_layer,
+             "checkpoint_file": relative_checkpoint(member, out)}
+            for member in model.members
+        ],
+    }  # fmt: skip
+
+
+def _source(model: Model) -> dict[str, Any]:
+    """Return what a model is and where it came from."""
+    source = model.source
+    return {
+        "architecture": model.architecture,
+        "options": model.options,
+        "checkpoint": Path(source["path"]).name if "path" in source else None,
+        "checkpoint_format": source.get("format", "in memory"),
+        "checkpoint_sha256": source.get("sha256") or weights_sha256(model.module),
+        "weights": source.get("weights", "raw"),
+        "training": source.get("extra", {}),
     }
 
 
@@ -76,7 +115,17 @@ def describe_loading(model: Model, base: Path) -> dict[str, Any]:
         `in_python`, what was said that no option says.
     """
     asked = model.source.get("asked", LoadSettings())
-    path, in_python = model.source.get("path"), asked.unsaid()
+    in_python = asked.unsaid()
+    if isinstance(model, Ensemble):
+        paths = [member.source.get("path") for member in model.members]
+        if not model.source["asked_alike"]:
+            in_python.append("how each member was loaded")
+        return {
+            "checkpoint": [relative_to(str(path), base) for path in paths] if all(paths) else None,
+            "options": asked.to_dict(base),
+            "in_python": in_python,
+        }
+    path = model.source.get("path")
     if path is not None and model.preprocessing != model.source["preprocessing"]:
         in_python.append("preprocessing")
     return {
@@ -93,20 +142,36 @@ def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
         RunError: the run does not say where its checkpoint is, or another file is there now.
         CheckpointError: the file cannot be loaded without a word from the user.
     """
+    settings = run.settings
+    together = settings.get("ensemble")
+    if together is not None:
+        members = [_loaded(run, one, device) for one in together["members"]]
+        return ensemble(members, average=together["average"])
+    model = _loaded(run, settings, device)
+    if "outputs" not in settings and model.outputs.kind != "softmax":
+        raise RunError(
+            f"Expected logits in {run.path}, but its model gives probabilities, and the run was "
+            "made before they were told apart; explain again into another folder"
+        )
+    return model
+
+
+def _loaded(run: RunFolder, settings: Mapping[str, Any], device: str | torch.device) -> Model:
+    """Load the model of a run, or a member of its ensemble."""
     from xattn.models import load
 
-    settings, way_out = run.settings, "; name it with --ckpt, or pass the model"
+    way_out = "; name it with --ckpt, or pass the model"
     file = settings.get("checkpoint_file")
     if file is None:
         raise RunError(f"Expected the run {run.path} to name its checkpoint, but got none{way_out}")
-    path = Path(os.path.normpath(run.path.absolute() / settings["base"] / file))
+    path = Path(os.path.normpath(run.path.absolute() / run.settings["base"] / file))
     if not path.is_file():
         raise RunError(f"Expected the checkpoint of {run.path} at {path}, but got none{way_out}")
     model = load(
         path,
         arch=None if settings["checkpoint_format"] == "xattn" else settings["architecture"],
         classes=run.classes,
-        preprocessing=run.preprocessing,
+        preprocessing=Preprocessing.from_dict(settings["preprocessing"]),
         target_layer=settings["target_layer"],
         weights=settings.get("weights", "raw"),  # runs without a word were made of these
         # Runs of old took every output for a logit.
@@ -117,11 +182,6 @@ def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
     if model.source["sha256"] != settings["checkpoint_sha256"]:
         raise RunError(
             f"Expected the checkpoint that made {run.path}, but got another at {path}{way_out}"
-        )
-    if "outputs" not in settings and model.outputs.kind != "softmax":
-        raise RunError(
-            f"Expected logits in {run.path}, but its model gives probabilities, and the run was "
-            "made before they were told apart; explain again into another folder"
         )
     return model
 

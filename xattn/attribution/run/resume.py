@@ -127,10 +127,11 @@ def require_same_predictions(writer: RunWriter, rows: Iterable[Mapping[str, Any]
     Raises:
         RunError: the logits of one differ by more than `CLOSE`.
     """
-    classes = writer.settings["classes"]
+    what = "value" if writer.settings.get("outputs") == "value" else "logit"
+    columns = [f"{what}_{c}" for c in writer.settings["classes"]]
     for row in rows:
         stored = writer.row(row["file"])
-        was, now = ([float(one[f"logit_{c}"]) for c in classes] for one in (stored, row))
+        was, now = ([float(one[c]) for c in columns] for one in (stored, row))
         scale = max(1.0, *map(abs, was))
         if max(abs(a - b) for a, b in zip(was, now, strict=True)) > CLOSE * scale:
             told, got = (", ".join(f"{v:.3f}" for v in values) for values in (was, now))

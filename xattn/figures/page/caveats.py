@@ -127,6 +127,12 @@ def _about_maps(sources: RunSources, defects: dict[str, int]) -> Iterator[str]:
 
 def _about_tests(tables: Tables) -> Iterator[str]:
     sources = tables.sources
+    if sources.run.of_value:
+        yield (
+            f"The output is a value and no class: where this page says logit, it is "
+            f"{sources.run.of_output} in its own units; labels are strata of the reference value, "
+            "within which images are still not alike."
+        )
     if sources.positive and len(sources.run.classes) > 2:
         yield (
             f"The analysis is of {sources.positive} against all other classes together: scores, "

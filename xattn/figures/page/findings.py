@@ -155,7 +155,8 @@ def _control_edits(tables: Tables) -> Iterator[str]:
     for _, row in table[(table["kind"] == "control") & table["p_value"].notna()].iterrows():
         low, high = float(row["excess_low"]), float(row["excess_high"])
         moved = with_interval(float(row["excess_logit"]), low, high)
-        control = f"editing a patch of plain skin against another one moves the logit by {moved}"
+        what = "value" if tables.sources.run.of_value else "logit"
+        control = f"editing a patch of plain skin against another one moves the {what} by {moved}"
         p = p_phrase(float(row["p_value"]))
         if row["p_value"] < tables.sources.alpha:
             yield f"Warning: a negative control is significant: {control} ({p})."

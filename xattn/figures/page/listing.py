@@ -26,18 +26,27 @@ class Said:
 
     Attributes:
         model: its name.
-        predicted: class.
-        confidence: probability of that class, 0 to 1.
+        predicted: class, or the value.
+        confidence: probability of that class, 0 to 1; None of a value.
         outcome: "correct", "false positive", "false negative", "wrong" (of more than two
             classes), or "" without a label.
         in_training: whether the model is known to be fitted to the image, or selected on it.
+        reference: of a value, where it is known.
     """
 
     model: str
     predicted: str
-    confidence: float
+    confidence: float | None
     outcome: str
     in_training: bool
+    reference: float | None = None
+
+    @property
+    def number(self) -> str:
+        """What stands behind the prediction: its probability, or a value's reference."""
+        if self.confidence is not None:
+            return f"{self.confidence:.2f}"
+        return "" if self.reference is None else f"reference {self.reference:.4g}"
 
 
 @dataclass(frozen=True)
@@ -64,10 +73,17 @@ def said_of(aligned: AlignedRuns, image: int, positive: str | None) -> list[Said
     for run, name in enumerate(aligned.names):
         row = int(aligned.rows[run, image])
         facts = aligned.runs[run].predictions.iloc[row]
-        predicted = text_of(facts["predicted"])
-        confidence = max(float(facts[f"prob_{c}"]) for c in aligned.runs[run].classes)
+        classes, value = (
+            aligned.runs[run].classes,
+            facts.get(f"value_{aligned.runs[run].of_output}"),
+        )
+        predicted = text_of(facts["predicted"]) if value is None else f"{value:.4g}"
+        confidence = max((float(facts[f"prob_{c}"]) for c in classes), default=None)
         taught = bool(aligned.in_training[run, image])
-        said.append(Said(name, predicted, confidence, outcome(label, predicted, positive), taught))
+        how = "" if value is not None else outcome(label, predicted, positive)
+        truth = facts.get("truth")
+        known = None if truth is None or np.isnan(truth) else float(truth)
+        said.append(Said(name, predicted, confidence, how, taught, known))
     return said
 
 
@@ -126,7 +142,7 @@ def make_listing(aligned: AlignedRuns, tiles: NDArray[np.intp], page: Path) -> L
             [
                 [
                     int(predicted[run, place]),
-                    round(float(confident[run, place]), 4),
+                    _number(confident[run, place]),
                     [_numbers(values) for values in lifts[run]],
                     int(aligned.in_training[run, place]),
                 ]
@@ -153,6 +169,10 @@ def make_listing(aligned: AlignedRuns, tiles: NDArray[np.intp], page: Path) -> L
         "images": images,
     }
     return Listing(content, len(images))
+
+
+def _number(confidence: float) -> float | None:
+    return None if np.isnan(confidence) else round(float(confidence), 4)
 
 
 def _numbers(values: NDArray[np.float32]) -> list[float | None] | None:

@@ -21,6 +21,7 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
     pairs = [
         ("Architecture", _worded(facts.get("architecture"), facts.get("options"))),
         ("Checkpoint", _worded(facts.get("checkpoint"), facts.get("checkpoint_format"))),
+        ("Ensemble", _ensemble(facts.get("ensemble") or {})),
         ("SHA-256", _worded(facts.get("checkpoint_sha256"))),
         ("Classes", ", ".join(run.classes)),
         ("Input", f"{pre.size[0]} × {pre.size[1]} pixels (height × width), {pre.scaling}, "
@@ -36,6 +37,16 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
         ("Versions", _worded(facts.get("versions"))),
     ]  # fmt: skip
     return [(title, text) for title, text in pairs if text]
+
+
+def _ensemble(facts: dict[str, Any]) -> str:
+    """Say what is averaged, of which files, and how maps are made."""
+    if not facts:
+        return ""
+    members = [m["checkpoint"] or m["architecture"] for m in facts["members"]]
+    maps = dict.fromkeys(facts["maps"].values())
+    ways = [f"{way}: {_worded([n for n, h in facts['maps'].items() if h == way])}" for way in maps]
+    return "; ".join([f"mean of the {facts['average']} of {_worded(members)}", *ways])
 
 
 def _places(recorded: dict[str, Any], size: tuple[int, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -44,6 +44,16 @@ class OverviewRow:
     output: str
     model: str
     facts: list[tuple[str, str, str]]
+
+
+def pages_of(shown: Sequence[Seen], whole: Path) -> list[OutputPage]:
+    """Return the pages of independent outputs beside the page of all; none for a single one.
+
+    Args:
+        shown: what is shown.
+        whole: the page of all.
+    """
+    return [OutputPage.of(seen, whole) for seen in shown] if len(shown) > 1 else []
 
 
 def overview_rows(output: str, said: Iterable[tuple[str, Summary]]) -> list[OverviewRow]:

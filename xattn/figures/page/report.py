@@ -21,7 +21,7 @@ from xattn.figures.page.gallery import MOST_BYTES as MOST_THUMBNAILS
 from xattn.figures.page.gallery import make_gallery
 from xattn.figures.page.listing import make_listing, positive_of, said_of
 from xattn.figures.page.model_card import model_card, model_name
-from xattn.figures.page.output_pages import OutputPage, overview_rows
+from xattn.figures.page.output_pages import overview_rows, pages_of
 from xattn.figures.page.performance import Performance, as_evaluated, held_out_performance
 from xattn.figures.page.reproduce import commands
 from xattn.figures.page.sections import make_sections
@@ -73,8 +73,8 @@ def report(
 ) -> Path:
     """Write the report of a run, or of several side by side: one HTML file, nothing beside it.
 
-    Each of independent outputs has a page of its own, `report-<output>.html`; `report.html` is
-    then a table of them.
+    Each of several independent outputs has a page of its own, `report-<output>.html`;
+    `report.html` is then a table of them.
 
     Made from run folders and image files alone; the same runs give the same bytes. What is not
     there (tables before `xattn feature-usage`, images that were moved) is said in its place.
@@ -109,19 +109,25 @@ def report(
         for one in runs:
             one.require_whole()
         shown = seen_as(runs)
-        pages = [OutputPage.of(seen, target) for seen in shown if seen.output]
+        pages = pages_of(shown, target)
         rows = []
         for i, seen in enumerate(shown):
             aligned = AlignedRuns.of([one for one in seen.folders if isinstance(one, RunFolder)])
             place = pages[i].path if pages else target
             content = _content(aligned, settings, place)
-            more = {"pages": pages, "output": seen.output, "overview": quote(target.name)}
+            more: dict[str, Any] = {
+                "pages": pages,
+                "output": seen.output,
+                "overview": quote(target.name),
+                "of_value": aligned.runs[0].of_value,
+            }
             _write(place, "report.html.j2", {**content, **more})
             rows += overview_rows(seen.output, ((p.name, p.summary) for p in content["parts"]))
         if pages:
             aligned = AlignedRuns.of([RunFolder(one.path) for one in runs])
             _write(target, "outputs.html.j2", {
                 "pages": pages, "rows": rows, "many": len(runs) > 1, "models": aligned.names,
+                "of_value": runs[0].of_value,
                 "title": listed(list(dict.fromkeys(model_name(one) for one in runs))),
                 "images": aligned.rows.shape[1], "commands": commands(aligned, settings),
             })  # fmt: skip

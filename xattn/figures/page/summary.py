@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xattn.figures.numbers import count, fixed, listed, method_name, readable
+from xattn.figures.numbers import count, fixed, listed, method_name, readable, with_interval
 from xattn.figures.page.caveats import caveats
 from xattn.figures.page.findings import findings
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
 from xattn.figures.page.sentences import Finding
 from xattn.figures.run_sources import RunSources
-from xattn.runs.tables.verdicts import CHANGES
+from xattn.runs.tables.verdicts import CHANGES, MOVES
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def summarise(sources: RunSources, scores: Performance | None, defects: dict[str
         defects: method -> number of maps without positive attribution.
     """
     tables = Tables(sources)
-    facts = [_images(sources), *_performance_fact(scores)]
+    facts = [_images(sources), *_performance_fact(scores), *_value_fact(sources)]
     facts += [*_attribution_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
     return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
 
@@ -52,6 +52,8 @@ def _images(sources: RunSources) -> Fact:
     labels = sources.labels[sources.labels != ""].value_counts().sort_index()
     fractions = listed([f"{int(n):,} {readable(str(c))}" for c, n in labels.items()])
     note = fractions or "without labels"
+    if run.of_value:
+        note = f"{run.of_output} is known of {labels.sum():,}"
     if run.of_output and (unknown := len(run.predictions) - int(labels.sum())):
         note += f"; of {unknown:,} it is not known"
     errors = sources.table("errors")
@@ -65,6 +67,17 @@ def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
         which = f"; {count(scores.n, 'image')} not trained on" if scores.held_out else ""
         note = f"guessing gives {fixed(scores.chance)}; 95 % interval{which}"
         yield Fact("Balanced accuracy", rate(scores.balanced_accuracy), note)
+
+
+def _value_fact(sources: RunSources) -> Iterator[Fact]:
+    """Say how near a model's values are to the reference, where that was evaluated."""
+    table = sources.table("performance")
+    if not sources.run.of_value or table is None:
+        return
+    row = table[(table["metric"] == "mae") & (table["domain"] == "all")].iloc[0]
+    value = with_interval(float(row["value"]), float(row["low"]), float(row["high"]))
+    note = f"the reference's median for all gives {fixed(float(row['chance']))}; 95 % interval"
+    yield Fact("Mean absolute error", value, note)
 
 
 def _attribution_fact(tables: Tables) -> Iterator[Fact]:
@@ -100,12 +113,16 @@ def _changes_fact(tables: Tables) -> Iterator[Fact]:
     table = tables.verdicts
     if table is None:
         return
-    rows = table[table["verdict"] == CHANGES]
+    of_value = tables.sources.run.of_value
+    rows = table[table["verdict"] == (MOVES if of_value else CHANGES)]
     names = [readable(str(f)) for f in rows["feature"]]
     edited = int(table["intervention_p"].notna().sum())
     if not edited:
         return
-    which = listed(names[:4], len(names)) if names else "none flips more than its control"
+    none = "none moves it more than its control" if of_value else "none flips more than its control"
+    which = listed(names[:4], len(names)) if names else none
     yield Fact(
-        "Change decisions", f"{len(rows)} of {edited}", f"features that were edited: {which}"
+        "Change the value" if of_value else "Change decisions",
+        f"{len(rows)} of {edited}",
+        f"features that were edited: {which}",
     )

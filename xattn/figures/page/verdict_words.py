@@ -55,7 +55,8 @@ def verdict_findings(sources: RunSources) -> Iterator[Finding]:
         if rows.empty:
             continue
         word = _NUMBERS.get(verdict)
-        size = "excess_logit" if verdict in (verdicts.CHANGES, verdicts.HARDLY) else "rank_effect"
+        edited = (verdicts.CHANGES, verdicts.MOVES, verdicts.HARDLY)
+        size = "excess_logit" if verdict in edited else "rank_effect"
         rows = rows.loc[rows[size].astype(float).abs().sort_values(ascending=False).index]
         most = _MOST_LISTED if word is None else _MOST_NAMED
         items = [
@@ -81,11 +82,13 @@ def _by_edit(row: pd.Series[Any]) -> str:
     if not np.isfinite(moved):
         return ""
     flips, control = (100 * float(row[c]) for c in ("flip_rate", "control_flip_rate"))
+    decides = np.isfinite(flips)  # a value decides nothing
+    what = "logit" if decides else "value"
+    of_decisions = f" and flips {fixed(flips, 1)} % of decisions against {fixed(control, 1)} %"
     return (
-        f"{readable(str(row['intervention']))} moves the logit by "
-        f"{with_interval(moved, low, high)} beyond the same edit elsewhere and flips "
-        f"{fixed(flips, 1)} % of decisions against {fixed(control, 1)} %; "
-        f"adjusted {p_phrase(float(row['intervention_p']))}"
+        f"{readable(str(row['intervention']))} moves the {what} by "
+        f"{with_interval(moved, low, high)} beyond the same edit elsewhere"
+        f"{of_decisions if decides else ''}; adjusted {p_phrase(float(row['intervention_p']))}"
     )
 
 
@@ -104,6 +107,7 @@ def _by_both(row: pd.Series[Any]) -> str:
 
 _NUMBERS: dict[str, Callable[[pd.Series[Any]], str]] = {
     verdicts.CHANGES: _by_edit,
+    verdicts.MOVES: _by_edit,
     verdicts.HARDLY: _by_edit,
     verdicts.CORRELATE: _by_both,
     verdicts.UNCLEAR: _by_dependence,
@@ -117,6 +121,13 @@ def _meanings(change: str, effect: str) -> list[Meaning]:
             "Editing the feature itself moves the score, by more than the same edit elsewhere in "
             "the image does, and significantly more decisions flip.",
             "It does not say that every image is affected, nor that the model is wrong because of "
+            "it. An edit leaves traces, and its control may not share all of them.",
+        ),
+        Meaning(
+            verdicts.MOVES,
+            f"Editing the feature itself moves the value, by at least {change} standard "
+            "deviations more than the same edit elsewhere in the image does.",
+            "It does not say that every image is affected, nor that the value is wrong because of "
             "it. An edit leaves traces, and its control may not share all of them.",
         ),
         Meaning(

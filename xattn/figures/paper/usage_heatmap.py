@@ -28,6 +28,7 @@ from xattn.runs.tables.verdicts import (
     CHANGES,
     CORRELATE,
     HARDLY,
+    MOVES,
     NO_EVIDENCE,
     NOT_TESTABLE,
     UNCLEAR,
@@ -43,6 +44,7 @@ _ROW_MM, _CELL_MM, _NAMES_MM, _LETTER_MM = 4.4, 19.0, 52.0, 1.5
 _UNITS = {"effect_bits": "effect, bits", "rank_effect": "rank effect, without sign"}
 _MARKS: dict[str, tuple[str, bool]] = {
     CHANGES: ("^", True),
+    MOVES: ("^", True),
     HARDLY: ("^", False),
     CORRELATE: ("D", False),
     UNCLEAR: ("D", True),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from xattn.errors import CheckpointError
 from xattn.models.checkpoints.records import Record
-from xattn.models.probing.outputs import check_count
+from xattn.models.probing.outputs import VALUE, check_count
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,12 @@ class Classes:
 
 
 def find_classes(
-    path: Path, said: Sequence[str] | None, record: Record, count: int | None, part: bool = False
+    path: Path,
+    said: Sequence[str] | None,
+    record: Record,
+    count: int | None,
+    part: bool = False,
+    values: bool = False,
 ) -> Classes:
     """Return the names of the classes.
 
@@ -37,20 +42,25 @@ def find_classes(
         record: what the checkpoint and the files beside it say.
         count: number of logits; None if it is not known yet.
         part: whether one of several outputs is meant, which need not be as many as the classes.
+        values: whether outputs are values, each with one name.
 
     Raises:
         CheckpointError: nobody names them, or they are not as many as the logits.
     """
     if said is not None:
-        if count == 1:
+        if count == 1 and not values:
             check_count(count, said)  # two names for one logit
         elif not part and count is not None and len(said) != count:
             raise CheckpointError(
-                f"Expected {count} classes for {path}, but got {len(said)}: {', '.join(said)}"
+                f"Expected {count} {'values' if values else 'classes'} for {path}, but got "
+                f"{len(said)}: {', '.join(said)}; --classes names all of them in the order of the "
+                "outputs, or --output chooses one"
             )
         return Classes(list(said))
     named = record.named_classes()
     fitting = {who: names for who, names in named.items() if _fits(len(names), count)}
+    if not fitting and values and count in (None, 1):
+        return Classes([VALUE])  # the one value, that nobody named
     if not fitting:
         raise CheckpointError(_missing(path, named, count))
     (who, names), *others = fitting.items()

@@ -39,6 +39,7 @@ class Wanted:
     weights: str | None
     size: tuple[int, int] | None
     part: bool = False  # of the outputs is meant: they are more than the classes
+    values: bool = False  # are meant, and each has one name
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def _pickled(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
 
 
 def _classes(checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int | None) -> Classes:
-    return find_classes(checkpoint.path, wanted.classes, record, count, wanted.part)
+    how = {"part": wanted.part, "values": wanted.values}
+    return find_classes(checkpoint.path, wanted.classes, record, count, **how)
 
 
 def _hugging_face(checkpoint: Checkpoint, wanted: Wanted, record: Record, config: Path) -> Made:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, MethodError
 from xattn.models.probing.forward import evaluating, model_dtype
-from xattn.models.probing.outputs import Outputs, check_count, fetch
+from xattn.models.probing.outputs import VALUE, Outputs, check_count, fetch
 
 NOISE = (1.0, 3.0, 30.0)
 """Standard deviations of the probing noise; the last is far beyond any image."""
@@ -103,7 +103,7 @@ def find_outputs(
         module: maps (n, 3, height, width) to whatever it gives; comes back as it was.
         size: (height, width).
         classes: their names; two for a network of one output.
-        kind: "auto", or what the user says: "softmax", "sigmoid" or "probabilities".
+        kind: "auto", or what the user says: "softmax", "sigmoid", "probabilities" or "value".
         output: which part of what the network returns, by key, attribute or index; of a tensor,
             which column.
 
@@ -127,7 +127,9 @@ def find_outputs(
     base = replace(base, reshaped=first.ndim != 2, given=width)
     tensors = [base.tensor(one) for one in returned]
     base = replace(base, given=tensors[0].shape[1])
-    check_count(base.given, classes)
+    check_count(base.given, classes, kind)
+    if kind == VALUE:
+        return replace(base, kind=VALUE, exclusive=False), ""
     rows = torch.cat([one.detach() for one in tensors])
     values = _Values(rows[rows.isfinite().all(dim=1)], _last_operation(tensors[1]))
     if values.last == "softmax" and base.given == 1 and not column:
@@ -186,7 +188,7 @@ def _which(
         return output, False
     if isinstance(parts.get("logits"), Tensor):
         return "logits", False
-    widths = {len(classes), 1} if len(classes) == 2 else {len(classes)}
+    widths = {len(classes), 1} if len(classes) == 2 else {len(classes)}  # of a value: one name
     fitting = [n for n, p in parts.items() if isinstance(p, Tensor) and _width(p) in widths]
     if len(fitting) > 1:  # a softmax beside what it is of, as Ultralytics gives them
         fitting = [n for n in fitting if not any(_follows(parts[n], parts[o]) for o in fitting)]

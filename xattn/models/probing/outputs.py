@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, UsageError
 
-KINDS = ("auto", "softmax", "sigmoid", "probabilities")
+VALUE = "value"
+KINDS = ("auto", "softmax", "sigmoid", "probabilities", VALUE)
 """What users may say of the outputs."""
 
 
@@ -27,7 +28,8 @@ class Outputs:
 
     Attributes:
         kind: "softmax", logits of classes that exclude each other; "sigmoid", logits of
-            independent findings; "probabilities", of either.
+            independent findings; "probabilities", of either; "value", numbers that are measured,
+            as of a regression or of an ordinal scale, and no classes at all.
         exclusive: whether one of the classes is true of an image, and no two.
         given: how many numbers the network gives for each image; 1 for two classes.
         output: key, attribute or index of the tensor in what the network returns; of a column, if
@@ -48,6 +50,11 @@ class Outputs:
     column: bool = False
     reshaped: bool = False
     full: bool = False
+
+    @property
+    def of_value(self) -> bool:
+        """Whether the outputs are values, of which none is a class."""
+        return self.kind == VALUE
 
     @property
     def plain(self) -> bool:
@@ -83,7 +90,18 @@ class Outputs:
         return torch.cat([whole, other] if self.reference == 0 else [other, whole], dim=1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Turn logits (n, classes) into probabilities: by a softmax, or each by its sigmoid."""
+        """Turn logits (n, classes) into probabilities: by a softmax, or each by its sigmoid.
+
+        Args:
+            logits: (n, classes).
+
+        Raises:
+            UsageError: they are values, which have none.
+        """
+        if self.of_value:
+            raise UsageError(
+                "Expected classes for probabilities, but the outputs are values (--outputs value)"
+            )
         return logits.softmax(dim=1) if self.exclusive else logits.sigmoid()
 
     def contrast(self) -> Tensor | None:
@@ -100,6 +118,9 @@ class Outputs:
         """Say it in words, for a person."""
         chosen = "" if self.output is None else f"; output {self.output!r} of the model"
         n, inside = self.given, self.kind == "probabilities"
+        if self.of_value:
+            named = "" if tuple(classes) == (VALUE,) else f" ({', '.join(classes)})"
+            return f"{'a value' if n == 1 else f'{n} values'}{named}, no class{chosen}"
         if n == 1:
             of = f"of {classes[1]} against {classes[0]}"
             if inside:
@@ -173,27 +194,32 @@ def check_kind(kind: str) -> str:
     Raises:
         UsageError: it is nothing known.
     """
-    if kind == "value":
-        raise UsageError(
-            "Outputs that are values, as of a regression, cannot be explained yet; expected one "
-            f"of {', '.join(KINDS)}"
-        )
     if kind not in KINDS:
         raise UsageError(f"Unknown outputs {kind!r}; known: {', '.join(KINDS)}")
     return kind
 
 
-def check_count(given: int, classes: Sequence[str]) -> None:
+def check_count(given: int, classes: Sequence[str], kind: str = "auto") -> None:
     """Refuse class names that are not as many as the outputs; one output has two.
+
+    Values have a name each.
 
     Raises:
         CheckpointError: they are not.
     """
     names = ", ".join(classes)
+    if kind == VALUE:
+        if given != len(classes):
+            raise CheckpointError(
+                f"Expected a name for each of the {given} values of the model, but got "
+                f"{len(classes)}: {names}; name them with --classes, or choose one with --output"
+            )
+        return
     if given == 1 and len(classes) == 1:
         raise CheckpointError(
             f"Expected two class names for the one output of the model, the negative first, but "
-            f"got {names}; such as --classes 'no {names},{names}'"
+            f"got {names}; such as --classes 'no {names},{names}', or --outputs value if it is "
+            "no class but a measured value"
         )
     if given == 1 and len(classes) != 2:
         raise CheckpointError(

@@ -19,17 +19,19 @@ from xattn.runs.tables.sources import USAGE
 
 CHANGES = "used, and it changes decisions"
 HARDLY = "used, but it hardly changes decisions"
+MOVES = "used, and it changes the value"
 CORRELATE = "used, through a correlate"
 UNCLEAR = "used; itself or a correlate, not told apart here"
 NO_EVIDENCE = "no evidence, and this effect could have been seen"
 NOT_TESTABLE = "not testable here"
 
-VERDICTS = (CHANGES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+VERDICTS = (CHANGES, MOVES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
 """Values of the column `verdict`, from what matters most."""
 
 BRIEF_VERDICTS = {
     CHANGES: "changes decisions",
     HARDLY: "hardly changes decisions",
+    MOVES: "changes the value",
     UNCLEAR: "itself or a correlate",
     NO_EVIDENCE: "no evidence",
 }

@@ -106,8 +106,8 @@ function matches(i) {
 function inOrder(images) {
   const order = value("order");
   if (order === "rule") return images;
-  const keys = new Map(images.map((i) => [i, order === "high" ? -saidOf(i)[1]
-    : order === "low" ? saidOf(i)[1] : -(liftOf(i, liftFeature()) ?? -1)]));
+  const keys = new Map(images.map((i) => [i, order === "high" ? -(saidOf(i)[1] ?? 0)
+    : order === "low" ? saidOf(i)[1] ?? 0 : -(liftOf(i, liftFeature()) ?? -1)]));
   return images.sort((a, b) => keys.get(a) - keys.get(b) || a - b);
 }
 
@@ -168,7 +168,7 @@ function showRest() {
     const [predicted, confidence] = saidOf(i);
     const lift = liftOf(i, liftFeature());
     const cells = [named(i, model), facts.classes[label] ?? "–", facts.classes[predicted] ?? "–",
-      confidence.toFixed(2), lift === null ? "–" : lift.toFixed(2)];
+      confidence === null ? "–" : confidence.toFixed(2), lift === null ? "–" : lift.toFixed(2)];
     cells.forEach((cell, place) => {
       const box = row.insertCell();
       box.append(cell);
