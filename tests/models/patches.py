@@ -22,13 +22,16 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from xattn.images import Cells
-from xattn.models import build
+from xattn.models.architectures.hybrids import make_hybrid
 from xattn.models.probing.probe import Layout
 
 Size = tuple[int, int]
 
 SIDE, STEP = 8, 4
 """Pixels of the patch, and of its steps."""
+
+NARROW = (16, 32, 64, 128)
+"""Channels of a ResNet's stages here; strides, paddings and depth are the architecture's."""
 
 MIXED = 2.0
 """Pixels on average by which a place may be off where cells see the whole image; else 1."""
@@ -44,19 +47,23 @@ def _sized(name: str, **options: Any) -> Callable[[Size], nn.Module]:
     return lambda size: timm.create_model(name, num_classes=2, img_size=size, **options)
 
 
+def _hybrid(kind: str) -> Callable[[Size], nn.Module]:
+    return lambda size: make_hybrid(_timm("resnet18", channels=NARROW)(size), kind)
+
+
 def _vgg16(size: Size) -> nn.Module:
-    narrow = [v if v == "M" else int(v) // 4 for v in cfgs["D"]]
+    narrow = [v if v == "M" else int(v) // 8 for v in cfgs["D"]]
     features = make_layers(narrow)
     for part in features:
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 2))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
     return nn.Sequential(features, head)
 
 
 NETWORKS: dict[str, tuple[Callable[[Size], nn.Module], float]] = {
-    "resnet18": (_timm("resnet18"), PLAIN),
-    "resnet50": (_timm("resnet50"), PLAIN),
+    "resnet18": (_timm("resnet18", channels=NARROW), PLAIN),
+    "resnet50": (_timm("resnet50", channels=NARROW), PLAIN),
     "efficientnet_b0": (_timm("efficientnet_b0"), MIXED),
     "mobilenetv3_large_100": (_timm("mobilenetv3_large_100"), MIXED),
     "convnext_tiny": (_timm("convnext_tiny", dims=(16, 32, 64, 128)), PLAIN),
@@ -64,9 +71,9 @@ NETWORKS: dict[str, tuple[Callable[[Size], nn.Module], float]] = {
     "vgg16": (_vgg16, PLAIN),
     "swin_tiny": (_sized("swin_tiny_patch4_window7_224", embed_dim=24), MIXED),
     "vit_tiny": (_sized("vit_tiny_patch16_224", embed_dim=48), MIXED),
-    "resnet18-ga": (lambda size: build("resnet18-ga", 2), MIXED),
-    "resnet18-la": (lambda size: build("resnet18-la", 2), MIXED),
-    "resnet18-ela": (lambda size: build("resnet18-ela", 2), MIXED),
+    "resnet18-ga": (_hybrid("ga"), MIXED),
+    "resnet18-la": (_hybrid("la"), MIXED),
+    "resnet18-ela": (_hybrid("ela"), MIXED),
 }
 """Each with how far off its places may be; widths are reduced where that leaves the geometry."""
 
