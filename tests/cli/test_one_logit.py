@@ -51,7 +51,7 @@ class Case:
 
 CASES = st.builds(
     Case,
-    arch=st.sampled_from(["resnet10t", "resnet18-la"]),
+    arch=st.sampled_from(["resnet10t", "test_resnet-la"]),
     seed=st.integers(0, 2**31 - 1),
     spread=st.sampled_from([0.02, 0.1, 0.5]),
     positive=st.sampled_from(["", "benign", "malignant"]),

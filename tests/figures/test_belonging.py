@@ -66,7 +66,7 @@ def test_an_analysis_that_ended_in_an_error_is_not_mixed_with_the_one_before(run
     def broken(*_: object, **__: object) -> pd.DataFrame:
         raise XattnError("stopped")
 
-    monkeypatch.setattr("xattn.analysis.feature_usage.agreement_table", broken)
+    monkeypatch.setattr("xattn.analysis.measure.agreement_table", broken)
     with pytest.raises(XattnError, match="stopped"):
         feature_usage(run, run.path.parent / "annotations.json", **LITTLE)
     refusals(run.path, r"Expected a finished analysis.json .*; repeat `xattn feature-usage")

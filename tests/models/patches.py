@@ -52,12 +52,12 @@ def _hybrid(kind: str) -> Callable[[Size], nn.Module]:
 
 
 def _vgg16(size: Size) -> nn.Module:
-    narrow = [v if v == "M" else int(v) // 8 for v in cfgs["D"]]
+    narrow = [v if v == "M" else int(v) // 4 for v in cfgs["D"]]
     features = make_layers(narrow)
     for part in features:
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight)
-    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2))
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 2))
     return nn.Sequential(features, head)
 
 

@@ -22,7 +22,7 @@ NETS = {
     "vit": (vit, "head", SIZE),
     "swin": (swin, "head.fc", (32, 32)),
     "resnet": (lambda: timm.create_model("resnet10t", num_classes=2), "fc", (32, 32)),
-    "hybrid": (lambda: build("resnet18-la", 2), "fc", (64, 64)),
+    "hybrid": (lambda: build("test_resnet-la", 2), "fc", (64, 64)),
 }
 
 
