@@ -57,3 +57,10 @@ def test_mimic_cxr_labels_every_film_of_a_study_from_packed_tables(tmp_path):
     ]
     assert [one.values["official_split"] for one in built.images] == ["train", "val", "test"]
     assert built.images[0].group == built.images[1].group == "patient 10000032"
+
+
+def test_films_in_folders_that_the_table_does_not_name_are_found(tmp_path):
+    root = made.chexpert(tmp_path)
+    (root / "train").rename(root / "CheXpert-v1.0 batch 2 (train 1)")
+    built = build(root)
+    assert [one.values["official_split"] for one in built.images] == ["train"] * 3 + ["val"]

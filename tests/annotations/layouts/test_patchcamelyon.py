@@ -36,6 +36,16 @@ def test_one_part_without_its_table_is_enough(tmp_path):
     assert any("so the slides of valid are not known" in note for note in built.notes)
 
 
+def test_a_file_may_lie_in_a_folder_of_its_name(tmp_path):
+    root = patchcamelyon(tmp_path / "d")
+    for path in list(root.glob("*_valid_*.h5")):
+        path.rename(tmp_path / "moved")
+        path.mkdir()
+        (tmp_path / "moved").rename(path / path.name)
+    built = build_annotations(None, root, tmp_path / "a.json")
+    assert len(built.images) == 36
+
+
 def test_packed_files_and_unequal_ones_are_named(tmp_path):
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "camelyonpatch_level_2_split_test_x.h5.gz").write_bytes(b"")

@@ -107,7 +107,7 @@ def chexpert(sources: Sources, note: Note) -> Draft:
         frame = read_frame(table, note=note, texts=["Path"])
         frames.append(frame.assign(official_split=_PARTS.get(table.path.name.split(".")[0])))
     rows = pd.concat(frames, ignore_index=True)
-    rows["file"] = _paths(rows["Path"], tables[0].path.parent)
+    rows["file"] = _paths(rows["Path"], tables[0].path.parent, sources, note)
     rows = _there(rows, tables[0], note)
     parts = rows["Path"].str.extract(r"(patient\d+)/(study\d+)/([^/]+)\.\w+$")
     values = pd.DataFrame(
@@ -183,15 +183,29 @@ def _there(rows: pd.DataFrame, table: TableFile, note: Note) -> pd.DataFrame:
     return rows[there].reset_index(drop=True)
 
 
-def _paths(cells: pd.Series, base: Path) -> list[str | None]:
-    """Return the file of each path; its first folder is the name that the data set came under."""
+def _paths(cells: pd.Series, base: Path, sources: Sources, note: Note) -> list[str | None]:
+    """Return the file of each path; its first folder is the name that the data set came under.
+
+    What is not there is looked for by patient, study and view: the films of the full data set come
+    in folders that its tables do not name.
+    """
     has = Listing().has
     found: list[str | None] = []
     for cell in cells:
         inside = str(cell).partition("/")[2]
         places = (base.parent / str(cell), base / str(cell), base / inside)
         found.append(next((str(place) for place in places if has(place)), None))
-    return found
+    if all(found):
+        return found
+    by_end: dict[str, str] = {}
+    for folder, name in images_below(sources.root, note, sources.mask_folders):
+        by_end.setdefault(_end(f"{folder}/{name}"), f"{folder}/{name}")
+    return [one or by_end.get(_end(str(c))) for one, c in zip(found, cells, strict=True)]
+
+
+def _end(path: str) -> str:
+    """Return patient, study and view of a path."""
+    return "/".join(path.replace("\\", "/").split("/")[-3:])
 
 
 def _listed(folder: Path, names: pd.Series) -> pd.Series:

@@ -6,6 +6,7 @@ label of a map becomes a feature with a mask; labels that are numbers or names a
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle, Value
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, one_line
-from xattn.images.containers import has_file
+from xattn.images.containers import content_bytes, has_file, read_content
 from xattn.images.ids import distinct_ids
 
 _PARTS = {"training": "train", "train": "train", "validation": "val", "val": "val", "test": "test",
@@ -214,7 +215,7 @@ def _masks(path: Path, names: Mapping[int, tuple[str, ...]]) -> dict[str, Path |
 
 def _values(path: Path) -> NDArray[np.int64]:
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content_bytes(read_content(path)))) as image:
             values = np.asarray(image)
     except Exception as err:  # a decoder raises anything on damaged bytes
         raise AnnotationError(f"Expected a label map in {path}, but: {one_line(err)}") from None

@@ -21,9 +21,10 @@ _PARTS = {"train": "train", "valid": "val", "test": "test"}
 
 
 def _file(root: Path, part: str, what: str, ending: str = ".h5") -> Path | None:
-    """Return a file of a part, below the root or one folder deeper."""
+    """Return a file of a part, up to two folders deep; Kaggle has it in a folder of its name."""
     name = _NAME.format(part=part, what=what) + ending
-    return next((path for depth in ("", "*/") for path in root.glob(depth + name)), None)
+    found = (path for depth in ("", "*/", "*/*/") for path in sorted(root.glob(depth + name)))
+    return next((path for path in found if path.is_file()), None)
 
 
 def _looks_like(root: Path) -> bool:
