@@ -16,6 +16,7 @@ from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer
+from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.probing.attention_layers import find_attention_layers, find_unread_attention
 from xattn.models.probing.cell_places import find_cells
 from xattn.models.probing.find_outputs import find_outputs
@@ -231,10 +232,12 @@ class Model:
                 take inputs of this size.
             CheckpointError: it gives another number of logits than there are classes.
         """
-        if isinstance(self.module, torch.jit.ScriptModule):
+        hidden = shows_no_layers(self.module)
+        if hidden is not None:
             raise MethodError(
-                "Expected layers to look into, but TorchScript shows none"
-                "; name its architecture with --arch, then its weights are moved there"
+                f"Expected layers to look into, but {hidden} shows none"
+                "; name its architecture with --arch, then its weights are moved there; "
+                "predictions alone: --method none"
             )
         if any(parameter.is_inference() for parameter in self.module.parameters()):
             raise MethodError(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import types
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from tests.models.nets import CLASSES, Conv
 from xattn.models.matching.heads import ConcatPool
 
 _UNSAFE = {"unsafe_pickle": True}
+_ONNX = ("onnxruntime", "onnxscript")
 
 
 def _learner() -> nn.Module:
@@ -150,6 +154,60 @@ def _script(net: nn.Module) -> Build:
     return build
 
 
+def _grey() -> nn.Module:
+    net = Conv()
+    net.conv1 = nn.Conv2d(1, 6, 3, 2, 1)
+    return net
+
+
+def _onnx(net: nn.Module, channels: int = 3) -> Build:
+    """Export a graph of fixed shapes: two images at once."""
+
+    def build(folder: Path) -> tuple[Path, Host]:
+        x = torch.randn(2, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+        _export(lively(net), (x,), folder / "model.onnx")
+        host = logits_of(net)
+        luma = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
+        if channels == 1:
+            return folder / "model.onnx", lambda x: host((x * luma).sum(1, keepdim=True))
+        return folder / "model.onnx", host
+
+    return build
+
+
+def _export(net: nn.Module, given: Any, path: Path) -> None:
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere:
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            torch.onnx.export(net.eval(), given, str(path), dynamo=True)
+
+
+class _OfTwo(nn.Module):
+    """Image and age."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Conv()
+
+    def forward(self, x: Tensor, age: Tensor) -> Tensor:
+        return self.net(x) + age
+
+
+def _onnx_of_two(folder: Path) -> tuple[Path, None]:
+    given = (torch.randn(1, 3, 64, 64), torch.randn(1, 2))
+    _export(_OfTwo(), given, folder / "model.onnx")
+    return folder / "model.onnx", None
+
+
+def _pt2(net: nn.Module) -> Build:
+    def build(folder: Path) -> tuple[Path, Host]:
+        program = torch.export.export(lively(net), (torch.randn(1, 3, 64, 64),))
+        torch.export.save(program, folder / "model.pt2")
+        return folder / "model.pt2", logits_of(net)
+
+    return build
+
+
 def _bytes(content: bytes, name: str = "model.pt") -> Build:
     def build(folder: Path) -> tuple[Path, None]:
         (folder / name).write_bytes(content)
@@ -191,6 +249,29 @@ KINDS = [
         {"arch": "test_resnet", **NAMED},
     ),
     Kind("TorchScript", "traced network of nobody's", _script(Conv()), NAMED, PREDICTS),
+    Kind(
+        "torch.export", "program of a network of timm, `.pt2`", _pt2(network()),
+        {"arch": "test_resnet", **NAMED},
+    ),
+    Kind(
+        "torch.export", "program of nobody's, `.pt2`", _pt2(Conv()), {**_UNSAFE, **NAMED}, PREDICTS
+    ),
+    Kind(
+        "torch.export", "program of nobody's, unasked", _pt2(Conv()), NAMED, REFUSED,
+        "with --unsafe-pickle its program predicts",
+    ),
+    Kind(
+        "ONNX", "graph of a network of timm", _onnx(network()), NAMED, PREDICTS,
+        packages=_ONNX,
+    ),
+    Kind("ONNX", "graph of nobody's", _onnx(Conv()), NAMED, PREDICTS, packages=_ONNX),
+    Kind(
+        "ONNX", "graph of one channel", _onnx(_grey(), 1), NAMED, PREDICTS, packages=_ONNX
+    ),
+    Kind(
+        "ONNX", "graph of image and age", _onnx_of_two, NAMED, REFUSED, "but it takes x (1, 3",
+        packages=_ONNX,
+    ),
     Kind(
         "DeepSpeed", "shards", saved(lambda _: _SHARDS), NAMED, REFUSED, "its tensors are empty"
     ),

@@ -20,8 +20,9 @@ from xattn.documents import parse_json
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.containers import Weights, find_weights, is_passed_over
+from xattn.models.checkpoints.exported import is_exported, read_weights
 from xattn.models.checkpoints.folders import find_file, read_safetensors, read_shards
-from xattn.models.checkpoints.formats import is_safetensors, refuse_others
+from xattn.models.checkpoints.formats import is_onnx, is_safetensors, refuse_others
 from xattn.models.checkpoints.own_format import SCHEMA, checked_facts
 from xattn.models.checkpoints.pickled_networks import (
     learner_network,
@@ -29,6 +30,7 @@ from xattn.models.checkpoints.pickled_networks import (
     network_record,
 )
 from xattn.models.checkpoints.pickles import Inert, NeedsPickleError, read_inert
+from xattn.models.checkpoints.programs import read_onnx, read_program
 from xattn.paths import as_path
 from xattn.runs.atomic import replacing
 from xattn.runs.record import file_sha256
@@ -40,12 +42,12 @@ class Checkpoint:
 
     Attributes:
         path: the file.
-        format: "xattn", "state-dict", "lightning" (weights beside other things), "torchscript" or
-            "pickle".
+        format: "xattn", "state-dict", "lightning" (weights beside other things), "torchscript",
+            "exported" (of torch.export), "onnx" or "pickle".
         sha256: of the file.
         state: weights by key; of several sets the first that is no average.
         facts: architecture, options, classes, preprocessing and extra, where the file says them.
-        module: the whole module, for TorchScript and unpickled ones.
+        module: the whole module, for programs and unpickled ones.
         sets: every set of weights in the file.
         content: what else is in it, by name: arguments of the training, epoch, scores.
     """
@@ -122,6 +124,12 @@ def read_checkpoint(path: str | Path, *, unsafe_pickle: bool = False) -> Checkpo
         return _bare(path, sha256, read_shards(path))
     if is_safetensors(path):
         return _read_safetensors(path, sha256)
+    if is_onnx(path):
+        network, state, said = read_onnx(path)
+        return Checkpoint(path, "onnx", sha256, state, module=network, content={"metadata": said})
+    if is_exported(path):
+        program = read_program(path) if unsafe_pickle else None
+        return Checkpoint(path, "exported", sha256, read_weights(path), module=program)
     refuse_others(path)
     if _is_torchscript(path):
         module = _load_torchscript(path)

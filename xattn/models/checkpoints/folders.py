@@ -13,7 +13,7 @@ from xattn.errors import CheckpointError
 WEIGHTS = ("model.safetensors", "model.pt", "pytorch_model.bin", "model.safetensors.index.json")
 """Names that hubs and this project give to the weights in a folder, the first found is taken."""
 
-_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".pt2", ".onnx")
 _ELSE = {
     ".metadata": (
         "shards of a distributed training; join them with "

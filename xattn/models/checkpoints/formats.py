@@ -41,6 +41,14 @@ def is_safetensors(path: Path) -> bool:
     return start[8:9] == b"{" and 2 <= length <= LONGEST_HEADER
 
 
+def is_onnx(path: Path) -> bool:
+    """Whether a file begins as an ONNX graph does: field 1 of a protobuf message, the version."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    by_torch = start[2:3] == b"\x12" and b"pytorch" in start
+    return start[:1] == b"\x08" and (by_torch or path.suffix.lower() == ".onnx")
+
+
 def refuse_others(path: Path) -> None:
     """Refuse a file that is known to be no checkpoint of PyTorch, and say what it is.
 
@@ -69,8 +77,6 @@ def _name(path: Path, start: bytes) -> tuple[str, str] | None:
         return _name_tar(path)
     if start[4:8] == b"TFL3":
         return "a TensorFlow Lite model", "only PyTorch's are read"
-    if _is_onnx(path, start):
-        return "an ONNX graph, which has no layers to explain", _EXPORT
     return _name_text(start)
 
 
@@ -87,8 +93,6 @@ def _name_zip(path: Path) -> tuple[str, str] | None:
         return "NumPy arrays (npz)", _EXPORT
     if "model.weights.h5" in ends:
         return "a Keras model", "only PyTorch's are read"
-    if {"serialized_exported_program.json", "archive_format"} & set(ends):
-        return "a program of torch.export, which has no layers to explain", _EXPORT
     inside = _choose(names)
     return f"a zip archive of {len(names)} files", f"unpack it{inside}"
 
@@ -109,12 +113,6 @@ def _choose(names: Sequence[str]) -> str:
     endings = (".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar")
     found = [name for name in names if name.lower().endswith(endings)]
     return f" and name {found[0]!r} in it" if found else " first"
-
-
-def _is_onnx(path: Path, start: bytes) -> bool:
-    # A protobuf message: field 1, the version, then field 2, the producer's name.
-    looks = start[:1] == b"\x08" and start[2:3] == b"\x12" and b"pytorch" in start[:64]
-    return looks or path.suffix.lower() == ".onnx"
 
 
 def _name_text(start: bytes) -> tuple[str, str] | None:

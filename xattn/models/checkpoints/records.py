@@ -178,6 +178,7 @@ def _read(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield "std", (1.0, 1.0, 1.0)
         said = {*_NAMES["mean"], *_NAMES["std"]}
         flat = [{k: v for k, v in level.items() if k not in said} for level in flat]
+    yield from _resizing(content)
     for name, aliases in _NAMES.items():
         parse = _PARSE[name]
         found = (
@@ -191,6 +192,18 @@ def _read(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             first = next((one for one in (first, *found) if one and is_known(one)), first)
         if first is not None:
             yield name, first
+
+
+def _resizing(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield how an image processor of Hugging Face resizes, beside networks of another library."""
+    size = content.get("size")
+    if not isinstance(size, Mapping) or "do_resize" not in content:
+        return
+    if not content.get("do_center_crop"):
+        if "height" in size:
+            yield "crop_mode", "squash"
+    elif (edge := _side(size.get("shortest_edge"))) is not None:
+        yield "resize", edge
 
 
 def is_known(architecture: str) -> bool:

@@ -16,6 +16,7 @@ from xattn.models.architectures.allowed_options import check_options
 from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.image_processors import find_processor, to_terms
+from xattn.models.checkpoints.programs import Program, shows_no_layers
 from xattn.models.checkpoints.published import published
 from xattn.models.checkpoints.records import Record, find_record, is_known
 from xattn.models.matching.candidates import suggest
@@ -28,6 +29,8 @@ from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
 from xattn.models.matching.state import likely_architecture, match_state, skeleton
 from xattn.models.probing.forward import model_dtype
+
+_RUN = "; with --unsafe-pickle its program predicts, but reading it may run code from the file"
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
     record = find_record(checkpoint, wanted.arch)
     if checkpoint.format == "pickle":
         return _pickled(checkpoint, wanted, record)
-    if checkpoint.format == "torchscript":
-        return _torchscript(checkpoint, wanted, record)
+    if checkpoint.module is not None:
+        return _program(checkpoint, wanted, record)
     config = config_beside(checkpoint.path) if wanted.arch is None else None
     if config is not None:
         return _hugging_face(checkpoint, wanted, record, config)
@@ -80,7 +83,7 @@ def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
     if arch is None or (wanted.arch is None and not is_known(arch)):
         raise CheckpointError(
             f"Expected --arch for {checkpoint.path}, which holds weights without a name"
-            f"{suggest(checkpoint)}"
+            f"{suggest(checkpoint)}{_RUN if checkpoint.format == 'exported' else ''}"
         )
     made = _fill(checkpoint, replace(wanted, arch=arch), record)
     if wanted.arch is None:
@@ -202,21 +205,40 @@ def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
     )
 
 
-def _torchscript(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
+def _program(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
+    """Move the weights of a program into its architecture, if both then give the same logits.
+
+    Where no architecture was named and none fits, the program itself predicts.
+    """
     assert checkpoint.module is not None
-    likely = wanted.arch or likely_architecture(checkpoint.state)
-    if likely is None:
-        # Predictions can still be made; asking for a map says why there is none.
-        named = _classes(checkpoint, wanted, record, None)
-        return Made(
-            checkpoint.module, "torchscript", named.names, notes=named.notes, record=record,
-            guesses=named.guesses,
-        )  # fmt: skip
-    made = _fill(checkpoint, replace(wanted, arch=likely), record)
-    _same_logits(
-        checkpoint, made.module.eval(), made.size or published(made.name, made.module).size
-    )
-    return made
+    named = wanted.arch or record.values.get("architecture")
+    likely = named if named and is_known(named) else likely_architecture(checkpoint.state)
+    likely = wanted.arch or likely
+    if likely is not None:
+        try:
+            made = _fill(checkpoint, replace(wanted, arch=likely), record)
+            size = made.size or published(made.name, made.module).size
+            _same_logits(checkpoint, made.module.eval(), _fixed(checkpoint.module) or size)
+        except CheckpointError:
+            if checkpoint.format == "torchscript" or (
+                wanted.arch is not None and checkpoint.format != "onnx"
+            ):
+                raise  # of a graph, weights are folded into one another when it is written
+        else:
+            return replace(made, size=_fixed(checkpoint.module) or made.size)
+    # Predictions can still be made; asking for a map says why there is none.
+    classes = _classes(checkpoint, wanted, record, None)
+    note = f"{shows_no_layers(checkpoint.module)} predicts, but shows no layers to explain"
+    return Made(
+        checkpoint.module, checkpoint.format, classes.names, notes=(*classes.notes, note),
+        record=record, guesses=classes.guesses, size=_fixed(checkpoint.module),
+        grey=getattr(checkpoint.module, "channels", 3) == 1,
+    )  # fmt: skip
+
+
+def _fixed(module: nn.Module) -> tuple[int, int] | None:
+    """Return the one size that a program takes; None if it takes any."""
+    return module.size if isinstance(module, Program) else None
 
 
 @torch.no_grad()
