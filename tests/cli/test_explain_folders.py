@@ -9,7 +9,9 @@ from PIL import Image
 
 from tests.models.kinds.hugging_face import hugging_face
 from tests.models.kinds.page import KINDS
+from xattn.attribution.run.provenance import model_of_run
 from xattn.cli import main
+from xattn.runs import RunFolder
 
 BUILDS = {
     "Hugging Face ViT": hugging_face("ViT"),
@@ -36,6 +38,8 @@ def test_needs_nothing_else(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["explain", "--ckpt", str(path), "--images", "images"]) == 0
     assert "classes benign, malignant" in capsys.readouterr().err
+    again = model_of_run(RunFolder(tmp_path / "xattn-run"))  # as feature-usage does
+    assert again.classes == ["benign", "malignant"]
     predictions = pd.read_parquet(tmp_path / "xattn-run" / "predictions.parquet")
     assert len(predictions) == 2
     assert {"prob_benign", "prob_malignant"} <= set(predictions.columns)

@@ -92,7 +92,8 @@ def command(
         "changes": changes,
     }
     terminal.say(f"{counts['done']} of {counts['images']} images explained into {run.path}")
-    terminal.say(f"  methods {', '.join(run.methods)}; layer {facts['target_layer']}")
+    layer = f"; layer {facts['target_layer']}" if facts["target_layer"] else ""
+    terminal.say(f"  methods {', '.join(run.methods) or 'none'}{layer}")
     for note in (*changes, *notes):
         terminal.say(f"  {note}")
     if said := model.outputs_in_words():

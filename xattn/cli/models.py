@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -11,6 +11,9 @@ from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import checkpoint_option, common
 from xattn.cli.terminal import Terminal
 from xattn.settings.load import LoadSettings
+
+if TYPE_CHECKING:
+    from xattn.models import Model
 
 SIDE = 224
 """Side of the image, in pixels, that multiply-adds are counted for."""
@@ -135,8 +138,7 @@ def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chose
         "outputs": model.outputs.describe(model.classes),
         "input": f"{p.size[0]} x {p.size[1]}, {p.scaling}, {p.interpolation}",
         "mean, std": f"{_numbers(p.mean)}, {_numbers(p.std)} ({source['normalisation']})",
-        "target layer": f"{model.target_layer} {list(model.target.shape[1:])}, "
-        f"{model.target_layout.kind}, grid {model.target_layout.grid}",
+        "target layer": _target(model),
     }
     if source["weights"] != "raw":
         lines["weights"] = "averaged" if source["weights"] == "ema" else source["weights"]
@@ -161,6 +163,16 @@ def inspect_command(ckpt: Path, quiet: bool, as_json: bool, debug: bool, **chose
             terminal.say(f"{'but':14} {also}")
             record["also_fits"] = also
     terminal.summary(record)
+
+
+def _target(model: Model) -> str:
+    from xattn.models.checkpoints.programs import shows_no_layers
+
+    hidden = shows_no_layers(model.module)
+    if hidden is not None:
+        return f"none: {hidden} shows no layers"
+    shape, layout = list(model.target.shape[1:]), model.target_layout
+    return f"{model.target_layer} {shape}, {layout.kind}, grid {layout.grid}"
 
 
 def _numbers(values: tuple[float, ...]) -> list[float]:

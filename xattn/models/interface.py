@@ -291,11 +291,15 @@ class Model:
     @cached_property
     def attention_layers(self) -> tuple[AttentionLayer, ...]:
         """The attention layers whose weights can be read, in order of execution."""
+        if shows_no_layers(self.module) is not None:
+            return ()
         return find_attention_layers(self.module, self.seen)
 
     @cached_property
     def unread_attention(self) -> tuple[str, ...]:
         """Paths of the modules that attend, but whose weights cannot be read."""
+        if shows_no_layers(self.module) is not None:
+            return ()
         read = [layer.name for layer in self.attention_layers]
         return find_unread_attention(self.module, self.preprocessing.size, read)
 

@@ -15,6 +15,7 @@ from xattn.attribution.ensembles import goes_through
 from xattn.attribution.registry import Method
 from xattn.errors import RunError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.ensemble import Ensemble, ensemble
 from xattn.models.interface import Model
 from xattn.paths import relative_to
@@ -43,9 +44,7 @@ def describe_run(
         "loading": source.get("notes", []),
         "methods": list(methods),
         "target": target,
-        "target_layer": model.target_layer,
-        "target_grid": list(model.target_layout.grid),
-        "attention_layers": [layer.name for layer in model.attention_layers],
+        **_layers(model),
         # Files in the tables are named relative to the folder that holds the run folder.
         "base": "..",
         "batch_size": batch_size,
@@ -92,6 +91,17 @@ def _source(model: Model) -> dict[str, Any]:
         "checkpoint_sha256": source.get("sha256") or weights_sha256(model.module),
         "weights": source.get("weights", "raw"),
         "training": source.get("extra", {}),
+    }
+
+
+def _layers(model: Model) -> dict[str, Any]:
+    """Return which layer is explained, and which attend; a network may show none."""
+    if shows_no_layers(model.module) is not None:
+        return {"target_layer": None, "target_grid": None, "attention_layers": []}
+    return {
+        "target_layer": model.target_layer,
+        "target_grid": list(model.target_layout.grid),
+        "attention_layers": [layer.name for layer in model.attention_layers],
     }
 
 
@@ -165,7 +175,7 @@ def _loaded(run: RunFolder, settings: Mapping[str, Any], device: str | torch.dev
     if file is None:
         raise RunError(f"Expected the run {run.path} to name its checkpoint, but got none{way_out}")
     path = Path(os.path.normpath(run.path.absolute() / run.settings["base"] / file))
-    if not path.is_file():
+    if not path.exists():  # a folder may hold it
         raise RunError(f"Expected the checkpoint of {run.path} at {path}, but got none{way_out}")
     model = load(
         path,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.architectures.allowed_options import check_options
+from xattn.models.architectures.hugging_face import LIBRARY
 from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.image_processors import find_processor, to_terms
@@ -71,13 +72,15 @@ def make_network(checkpoint: Checkpoint, wanted: Wanted) -> Made:
     """
     if checkpoint.format == "xattn":
         return _own(checkpoint, wanted)
+    if wanted.arch == checkpoint.format:  # as the record of a run calls a program
+        wanted = replace(wanted, arch=None)
     record = find_record(checkpoint, wanted.arch)
     if checkpoint.format == "pickle":
         return _pickled(checkpoint, wanted, record)
     if checkpoint.module is not None:
         return _program(checkpoint, wanted, record)
-    config = config_beside(checkpoint.path) if wanted.arch is None else None
-    if config is not None:
+    config = config_beside(checkpoint.path)
+    if config is not None and (wanted.arch or LIBRARY).startswith(LIBRARY):
         return _hugging_face(checkpoint, wanted, record, config)
     arch = wanted.arch or record.values.get("architecture")
     if arch is None or (wanted.arch is None and not is_known(arch)):
@@ -117,6 +120,10 @@ def _classes(checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int 
 def _hugging_face(checkpoint: Checkpoint, wanted: Wanted, record: Record, config: Path) -> Made:
     """Build the classifier of transformers that the `config.json` beside the weights describes."""
     found = fill(checkpoint, config)
+    if wanted.arch not in (None, found.described.name):
+        raise CheckpointError(
+            f"Expected --arch {found.described.name} as {config} says, but got {wanted.arch}"
+        )
     names, given = found.described.classes()
     if len(names) != 1 and wanted.classes is None:
         record.values["classes"], record.sources["classes"] = names, f"{config.name} beside it"

@@ -1,0 +1,41 @@
+"""Networks without layers to look into: predictions, and the commands that need no more."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.models.kinds.page import KINDS
+from xattn.cli import main
+
+FILES = ("graph of nobody's", "traced network of nobody's")
+PROGRAMS = {kind.name: kind for kind in KINDS if kind.what in FILES}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_predictions_are_written_without_maps_and_found_again(name, tmp_path, monkeypatch, capsys):
+    kind = PROGRAMS[name]
+    for package in kind.packages:
+        pytest.importorskip(package)
+    images = tmp_path / "images"
+    images.mkdir()
+    for i in range(2):
+        pixels = np.random.default_rng(i).integers(0, 255, (48, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(images / f"{i}.png")
+    path, _ = kind.build(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    words = ["explain", "--ckpt", path.name, "--classes", "benign,malignant", "--size", "64"]
+    words += ["--images", "images"]
+    assert main(words) == 1
+    assert "predictions alone: --method none" in capsys.readouterr().err
+    assert main([*words, "--method", "none"]) == 0
+    predictions = pd.read_parquet(tmp_path / "xattn-run" / "predictions.parquet")
+    assert len(predictions) == 2
+    record = json.loads((tmp_path / "xattn-run" / "run.json").read_text())
+    assert record["target_layer"] is None
+    assert main(["inspect", "--ckpt", path.name, "--classes", "benign,malignant"]) == 0
+    assert "shows no layers" in capsys.readouterr().out
