@@ -123,10 +123,10 @@ class ClassificationModel(nn.Module):
 
 
 def _ultralytics(folder: Path) -> tuple[Path, Host]:
-    module = types.ModuleType("ultralytics.nn.tasks")
-    module.ClassificationModel = ClassificationModel
-    sys.modules.setdefault(module.__name__, module)  # pickle looks the class up in its module
-    ClassificationModel.__module__ = module.__name__
+    for name in ("ultralytics", "ultralytics.nn", "ultralytics.nn.tasks"):  # pickle looks there
+        sys.modules.setdefault(name, types.ModuleType(name))
+    sys.modules["ultralytics.nn.tasks"].ClassificationModel = ClassificationModel
+    ClassificationModel.__module__ = "ultralytics.nn.tasks"
     net = ClassificationModel().eval()
     content = {
         "epoch": -1,
