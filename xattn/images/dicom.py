@@ -174,7 +174,7 @@ def _by_window(
     values: NDArray[np.float64], center: float, width: float, found: Dataset
 ) -> tuple[NDArray[np.uint8], str]:
     form = str(found.get("VOILUTFunction") or "LINEAR")
-    note = f"window {center:g}/{width:g} of the file"
+    note = "window of the file"
     if form == "SIGMOID":
         curve = 255 / (1 + np.exp(np.clip(-4 * (values - center) / width, -50, 50)))
         return np.rint(curve).astype(np.uint8), f"{note}, sigmoid"

@@ -127,7 +127,7 @@ class _Search:
             self._take(*self._glob(source), walked=False)
         else:
             raise UsageError(
-                f"Expected an image, a directory, a glob or a .txt list, but got {source}"
+                f"Expected an image, a directory, a glob, an archive or a list, but got {source}"
             )
 
     def found(self) -> list[ImageFile]:

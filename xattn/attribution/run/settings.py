@@ -27,7 +27,7 @@ class ExplainInputs(Settings):
 
     images: Sequence[str | Path] | None = setting(
         None, "--images", "-i", kind="path", several=True,
-        help="Directory (recursive), glob, file, or .txt list; repeatable.",
+        help="Directory, glob, file, archive, or list (.txt, .csv, .parquet); repeatable.",
     )  # fmt: skip
     annotations: str | Path | None = setting(
         None, "--annotations", kind="file",
