@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.annotations.downloads import image, table
+from tests.annotations.layouts.findings_miniatures import coco
 from tests.images.written import mask
 from xattn.annotations import BuiltAnnotations, build_annotations
 from xattn.cli import main
@@ -145,3 +146,31 @@ def test_a_column_of_presence_and_masks_become_one_feature(tmp_path: Path) -> No
 def test_a_name_that_is_none_is_refused(root: Path, name: str) -> None:
     with pytest.raises(UsageError):
         built(root, masks={name: root})
+
+
+class TestOutlines:
+    """Masks in a JSON file of COCO, beside a data set of any layout."""
+
+    def build(self, tmp_path, *features):
+        folder = tmp_path / "d"
+        for i, name in enumerate(("n/0.png", "t/1.png")):
+            image(folder / name, i)
+        coco(tmp_path / "c")
+        path = tmp_path / "c" / "train" / "_annotations.coco.json"
+        given = dict.fromkeys(features, path)
+        return build_annotations(
+            "imagefolder", folder, tmp_path / "a.json", masks=given, lesion_masks=path
+        )
+
+    def test_go_by_the_name_of_their_category(self, tmp_path):
+        built = self.build(tmp_path, "ruler")
+        assert built.features["ruler"].kind == "artifact"
+        assert built.mask("0", "lesion").sum() == 12
+        assert built.mask("1", "ruler").sum() == 18
+        assert built.presence("1", "ruler") is True
+        assert not built.mask("1", "lesion").any()
+        assert any("ruler: 2 of 2 images are in" in note for note in built.notes)
+
+    def test_a_category_that_is_not_there_is_named(self, tmp_path):
+        with pytest.raises(AnnotationError, match=r"category 'rulr' in .*did you mean 'ruler'"):
+            self.build(tmp_path, "rulr")

@@ -11,6 +11,7 @@ from pathlib import Path
 from xattn.annotations.layouts.isic_tables import ARTIFACTS
 from xattn.annotations.layouts.registry import Draft, Note
 from xattn.annotations.listing import is_place
+from xattn.annotations.outlines import masks_by_file
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle
 from xattn.annotations.tables import image_key
@@ -31,13 +32,19 @@ class MaskPlace:
 
     Attributes:
         feature: its name, or "lesion".
-        where: a folder, or a pattern of paths with `{id}` in it and `*` for what varies.
+        where: a folder, a pattern of paths with `{id}` in it and `*` for what varies, or a JSON
+            file of COCO.
         kind: of the feature; None for what its name or the data set says.
     """
 
     feature: str
     where: str
     kind: Kind | None = None
+
+    @property
+    def is_outlines(self) -> bool:
+        """Whether the place is a JSON file of COCO."""
+        return ID not in self.where and self.where.lower().endswith(".json")
 
     @property
     def folder(self) -> Path:
@@ -84,9 +91,12 @@ def with_masks(draft: Draft, places: Sequence[MaskPlace], root: Path, note: Note
     keys = _Keys.of(images, root)
     listed: dict[Path, list[str]] = {}
     for place in places:
-        if place.folder not in listed:
-            listed[place.folder] = _files(place, images)
-        found = _find(place, keys, listed[place.folder], note)
+        if place.is_outlines:
+            found = _outlines(place, keys, note)
+        else:
+            if place.folder not in listed:
+                listed[place.folder] = _files(place, images)
+            found = _find(place, keys, listed[place.folder], note)
         if place.feature == LESION:
             images = [replace(i, lesion=found.get(i.id, i.lesion)) for i in images]
             continue
@@ -160,6 +170,24 @@ def _files(place: MaskPlace, images: Sequence[AnnotatedImage]) -> list[str]:
         )
     known = {image.file for image in images}
     return [str(path) for path in find_paths(folder, lambda _: None) if path not in known]
+
+
+def _outlines(place: MaskPlace, keys: _Keys, note: Note) -> dict[str, Path | Rle]:
+    """Return image id -> mask of the category of a feature, by the outlines of a JSON file."""
+    masks = masks_by_file(Path(place.where), place.feature)
+    found: dict[str, Path | Rle] = {}
+    for name, mask in masks.items():
+        match = keys.match(str(Path(name).with_suffix("").as_posix()))
+        if match is not None and not match[1]:
+            found[match[0]] = mask
+    if not found:
+        raise AnnotationError(
+            f"Expected outlines of {place.feature} for the images, such as "
+            f"{next(iter(keys.by_name), 'an id')}, in {place.where}, but it has "
+            f"{next(iter(masks), 'no image')}"
+        )
+    note(f"{place.feature}: {len(found):,} of {keys.total:,} images are in {place.where}")
+    return found
 
 
 def _find(place: MaskPlace, keys: _Keys, files: Sequence[str], note: Note) -> dict[str, Path | Rle]:

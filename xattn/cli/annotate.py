@@ -35,7 +35,7 @@ def command() -> None:
     "masks",
     multiple=True,
     metavar="NAME=DIR",
-    help="Folder or pattern of the masks of a feature; repeatable. NAME:artifact says its kind.",
+    help="Folder, pattern or COCO file of a feature's masks; repeatable. NAME:artifact: its kind.",
 )
 @click.option("--artifact-masks", type=PLACE, help="Folder with pixel masks of artifacts.")
 @click.option("--flags", type=FILE, help="CSV of human artifact flags, 0 or 1.")

@@ -15,19 +15,17 @@ from typing import Any
 from xattn.annotations.layouts.image_folder import PARTS
 from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.listing import Listing, images_below
+from xattn.annotations.outlines import KEYS, read_coco, union
 from xattn.annotations.records import LESION, AnnotatedImage
 from xattn.annotations.schema import Kind, Rle, Value
-from xattn.documents import read_json
-from xattn.errors import AnnotationError, near, one_line
+from xattn.errors import AnnotationError, near
 from xattn.images.ids import distinct_ids
 
 CATEGORY = "category"
 """In place of a key of the images: the categories that an image shows are its findings."""
 
-_KEYS = ('"images"', '"annotations"', '"categories"')
 _SEEN = 2**16
 _DEEPEST = 2
-_BOX = 4
 
 
 def _files(root: Path) -> list[Path]:
@@ -40,7 +38,7 @@ def _files(root: Path) -> list[Path]:
                 file.seek(max(0, path.stat().st_size - _SEEN))
                 text += file.read()
             # Of a long file the third key stands in the middle.
-            if sum(key.encode() in text for key in _KEYS) >= 2 and b'"bbox"' in text:
+            if sum(f'"{key}"'.encode() in text for key in KEYS) >= 2 and b'"bbox"' in text:
                 found.append(path)
     return found
 
@@ -63,7 +61,7 @@ def coco(sources: Sources, note: Note) -> Draft:
     names: dict[str, None] = {}
     boxes = 0
     for path in files:
-        content = _content(path)
+        content = read_coco(path)
         called = {one["id"]: str(one["name"]) for one in content["categories"]}
         used = {one["category_id"] for one in content["annotations"]}
         names |= dict.fromkeys(name for key, name in called.items() if key in used)
@@ -85,18 +83,6 @@ def coco(sources: Sources, note: Note) -> Draft:
     if boxes:
         note(f"masks: {boxes:,} annotations have no outline, and their box is taken")
     return _draft(records, list(names), sources.columns.label, note)
-
-
-def _content(path: Path) -> Mapping[str, Any]:
-    content = read_json(path, "annotations of COCO", AnnotationError)
-    lacking = [key.strip('"') for key in _KEYS if key.strip('"') not in content]
-    if lacking:
-        raise AnnotationError(
-            f"Expected the keys images, annotations and categories in {path}, but {lacking[0]} is "
-            "not there"
-        )
-    found: Mapping[str, Any] = content
-    return found
 
 
 class _Finder:
@@ -143,7 +129,7 @@ def _record(
     for one in outlines:
         parts[called.get(one["category_id"], str(one["category_id"]))].append(one)
     size = int(image["height"]), int(image["width"])
-    masks: dict[str, Path | Rle] = {name: _union(some, size, path) for name, some in parts.items()}
+    masks: dict[str, Path | Rle] = {name: union(some, size, path) for name, some in parts.items()}
     part = next((PARTS[p.lower()] for p in file.parts if p.lower() in PARTS), None)
     return AnnotatedImage(
         str(image["file_name"]),
@@ -154,36 +140,6 @@ def _record(
         masks=masks,
         values={"official_split": part} if part else {},
     )
-
-
-def _union(outlines: Sequence[Mapping[str, Any]], size: tuple[int, int], path: Path) -> Rle:
-    """Return one mask of all outlines: polygons, run lengths, or boxes."""
-    from pycocotools import mask as api
-
-    try:
-        encoded = []
-        for one in outlines:
-            shape = one.get("segmentation") or [_corners(one["bbox"])]
-            if isinstance(shape, list):
-                encoded += api.frPyObjects(shape, *size)
-            elif isinstance(shape["counts"], list):
-                encoded.append(api.frPyObjects(shape, *size))
-            else:
-                encoded.append({"size": shape["size"], "counts": shape["counts"].encode()})
-        merged = api.merge(encoded)
-    except Exception as err:  # pycocotools raises that very class
-        raise AnnotationError(
-            f"Expected outlines of COCO in {path}, but annotation {outlines[0].get('id')} has none "
-            f"that can be read: {one_line(err)}"
-        ) from None
-    return Rle(size=size, counts=merged["counts"].decode("ascii"))
-
-
-def _corners(box: Sequence[float]) -> list[float]:
-    if len(box) != _BOX:
-        raise ValueError(f"Expected x, y, width and height, but got {box}")
-    x, y, width, height = box
-    return [x, y, x + width, y, x + width, y + height, x, y + height]
 
 
 def _draft(
