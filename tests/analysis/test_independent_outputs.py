@@ -19,6 +19,8 @@ from xattn.analysis.one_output import OneOutput, file_name
 from xattn.errors import AnnotationError, UsageError
 from xattn.models import Model, wrap
 from xattn.runs import RunFolder
+from xattn.runs.atomic import write_text
+from xattn.splits.splits import write_splits
 from xattn.synthetic.dataset import synthesize
 
 OUTPUTS = ["mass", "effusion", "edema"]
@@ -182,6 +184,21 @@ class TestEvaluation:
         assert any(
             note.startswith("edema: Of 6 images it is not known") for note in evaluated.notes
         )
+
+
+def test_models_are_compared_by_one_output(tmp_path, known):
+    ids = [image.id for image in xattn.read_annotations(known).images]
+    splits = tmp_path / "splits.csv"
+    write_text(splits, write_splits(dict.fromkeys(ids, "test"), {}))
+    named = []
+    for seed in (1, 2):
+        out = tmp_path / f"run{seed}"
+        xattn.evaluate(findings_of(seed), known, out, splits=splits, bootstrap=99)
+        named.append(f"m{seed}={out}")
+    found = xattn.compare(named, tmp_path / "compared", target="edema")
+    assert set(found.pairs["split"]) == {"test"}
+    with pytest.raises(UsageError, match="such as --target edema"):
+        xattn.compare(named, tmp_path / "compared")
 
 
 class TestOneOutputOfARun:

@@ -75,3 +75,26 @@ def test_splits_that_are_not_alike_are_told_with_the_file_they_are_of(source, tm
     (tmp_path / "other.csv").write_text("image_id,split\nx,test\n")
     assert membership(told, tmp_path / "other.csv").unlike == ()
     assert membership({**source, "extra": {**source["extra"], "unlike": 3}}).unlike == ()
+
+
+def _fold(folder, splits):
+    folder.mkdir()
+    sha256 = write_text(folder / "splits.csv", write_splits(splits, {}))
+    return {"path": str(folder / "model.pt"), "extra": {"splits_sha256": sha256}}
+
+
+def test_an_image_that_one_member_of_an_ensemble_was_trained_on_was_trained_on(tmp_path):
+    folds = [
+        _fold(tmp_path / "0", {"a": "train", "b": "test", "c": "val", "d": "ood"}),
+        _fold(tmp_path / "1", {"a": "test", "b": "test", "c": "test", "d": "test"}),
+    ]
+    got = membership({"members": folds})
+    assert got.splits == {"a": "train", "b": "test", "c": "val", "d": "test"}
+    assert got.caveat == ""
+
+
+def test_what_is_not_known_of_a_member_is_a_caveat(tmp_path, source):
+    got = membership({"members": [source, {"extra": {}}]})
+    assert got.splits == SPLITS
+    assert got.caveat.startswith("they are known of 1 of the 2 members alone")
+    assert not membership({"members": [{}, {}]}).known

@@ -266,6 +266,7 @@ def _source(members: Sequence[Model], average: Average) -> dict[str, Any]:
     shared = all(one == asked[0] for one in asked)
     hashed = [one.get("sha256") for one in of_each]
     source: dict[str, Any] = {
+        "members": of_each,
         "normalisation": "; ".join(str(text) for text in said if text),
         "notes": [],
         "guesses": [],

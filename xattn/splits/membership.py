@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
 from xattn.runs.record import file_sha256
+from xattn.splits.samples import SPLITS
 from xattn.splits.splits import Split, read_domains, read_splits
 
 
@@ -43,13 +44,19 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
     file of that hash is believed without being named; one that is named is taken, with a caveat
     if the hash is another or the checkpoint holds none.
 
+    Of an ensemble an image is in the part that is nearest the training of any member: one that a
+    single fold was trained on was trained on.
+
     Args:
-        source: `Model.source` of the loaded checkpoint: `path`, and `extra` with `splits_sha256`.
+        source: `Model.source` of the loaded checkpoint: `path`, and `extra` with `splits_sha256`;
+            or `members`, the sources of those of an ensemble.
         file: a splits.csv named by the caller, instead of the one beside the checkpoint.
 
     Raises:
         XattnError: the file that was named cannot be read.
     """
+    if "members" in source:
+        return _joined([membership(one, file) for one in source["members"]])
     wanted = source.get("extra", {}).get("splits_sha256")
     if file is not None:
         return _named(Path(file), wanted, unlike_in(source.get("extra")))
@@ -64,6 +71,23 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
         return Membership(caveat=f"{beside} is not the file that the checkpoint was trained with")
     unlike = unlike_in(source.get("extra"))
     return Membership(read_splits(beside), read_domains(beside), beside, unlike=unlike)
+
+
+def _joined(found: Sequence[Membership]) -> Membership:
+    """Return what is known of an ensemble of what is known of its members."""
+    known = [one for one in found if one.known]
+    caveats = list(dict.fromkeys(one.caveat for one in found if one.caveat))
+    if not known:
+        return Membership(caveat=caveats[0] if caveats else "")
+    splits: dict[str, Split] = {}
+    for one in known:
+        for id_, split in one.splits.items():
+            splits[id_] = min(splits.get(id_, split), split, key=SPLITS.index)
+    if len(known) < len(found):
+        caveats.insert(0, f"they are known of {len(known)} of the {len(found)} members alone")
+    domains = {id_: domain for one in known for id_, domain in one.domains.items()}
+    unlike = tuple(dict.fromkeys(line for one in known for line in one.unlike))
+    return Membership(splits, domains, known[0].file, "; ".join(caveats), unlike)
 
 
 def unlike_in(training: Any) -> tuple[str, ...]:
