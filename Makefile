@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test slow lowest arithmetics portable check bench clean
+.PHONY: help setup demo docs test test-fast slow lowest arithmetics portable check bench clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## .venv with the pinned dependencies and xattn itself, editable
 
@@ -32,6 +32,14 @@ docs: setup ## the docs site, from pages, docstrings and commands; open site/ind
 
 test: setup ## the tests, but for simulations and other slow ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+# What needs no network to run: data, statistics, settings, words.
+FAST := tests/annotations tests/features tests/settings tests/splits tests/stats tests/images \
+	tests/analysis/alignment tests/analysis/comparison tests/models/checkpoints \
+	tests/test_registry.py tests/test_registries.py tests/docs/test_options.py tests/docs/test_links.py
+
+test-fast: setup ## a third of the quick tests, those without networks: before each commit
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(FAST)
 
 slow: setup ## the slow tests: level and power by simulation, kills, trainings
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow

@@ -54,7 +54,8 @@ class TestSampleMask:
         mask = _noise(height, width)
         painted = Image.fromarray(mask.astype(np.uint8)[..., None].repeat(3, 2) * 255)
         size = (side, side + 3)
-        prep = Preprocessing(size, mode, side + 5, interpolation="nearest")
+        resize = side + 5 if mode == "crop" else None
+        prep = Preprocessing(size, mode, resize, interpolation="nearest")
         view = prep.view(width, height)
         finer = mask.repeat(scale, 0).repeat(scale, 1)
         got, seen = sample_mask(finer, view, (width, height)), prep.pixels(painted)[..., 0] > 127

@@ -149,3 +149,8 @@ class TestAnOblongCrop:
     def test_out_of_less_than_itself_is_refused(self, resize):
         with pytest.raises(UsageError, match="cover the crop"):
             Preprocessing((64, 96), "crop", resize)
+
+
+def test_a_shorter_side_is_no_resize_of_a_squash():
+    with pytest.raises(UsageError, match=r"\(height, width\) as resize of mode 'squash'.* got 40:"):
+        Preprocessing(size=(32, 32), mode="squash", resize=40)

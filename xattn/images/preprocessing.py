@@ -81,6 +81,11 @@ class Preprocessing:
                 )
         if min(self.size) < 1:
             raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
+        if self.mode == "squash" and isinstance(self.resize, int):
+            raise UsageError(
+                f"Expected (height, width) as resize of mode 'squash', or mode 'crop', but got "
+                f"{self.resize}: the length of a shorter side squashes nothing"
+            )
         if not self._holds_crop():
             raise UsageError(
                 "Expected resize >= the crop's longer side, or (height, width) that cover the "
@@ -91,8 +96,6 @@ class Preprocessing:
         if isinstance(self.resize, tuple):
             pairs = zip(self.resize, self.size, strict=False)
             return len(self.resize) == 2 and all(scaled >= cut for scaled, cut in pairs)
-        if self.resize is not None and self.mode == "squash":
-            return False
         return self.resize is None or self.resize >= max(self.size)
 
     @property
