@@ -326,7 +326,7 @@ def test_auxiliary_classifiers_are_left_out_and_the_rescaling_is_said(tmp_path, 
 def test_a_net_of_four_channels_is_named_by_them(tmp_path):
     net = timm.create_model("test_resnet", num_classes=2, in_chans=4)
     torch.save(net.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="but its first layer takes 4; wrap"):
+    with pytest.raises(CheckpointError, match="but its first layer takes 4; make them"):
         load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
 
 

@@ -12,10 +12,11 @@ from torch import nn
 from torchvision import models, transforms
 from torchvision.transforms import v2
 
-from tests.models.nets import Conv
+from tests.models.nets import SIZE, Conv
+from xattn import attribute
 from xattn.errors import UsageError
 from xattn.images import Preprocessing
-from xattn.models import wrap
+from xattn.models import load, wrap
 
 MEAN, STD = (0.7, 0.6, 0.5), (0.1, 0.2, 0.3)
 CLASSES = ["benign", "malignant"]
@@ -138,3 +139,107 @@ def test_a_sequential_of_steps_is_read():
     steps = nn.Sequential(transforms.Resize((32, 48)), NORMALISE)
     model = wrap(Conv(), classes=CLASSES, preprocessing=steps)
     assert model.preprocessing == Preprocessing(size=(32, 48), mean=MEAN, std=STD)
+
+
+class Fusion(nn.Module):
+    """An image and two numbers of metadata."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Conv()
+        self.metadata = nn.Linear(2, 2)
+
+    def forward(self, x, metadata):
+        return self.net(x) + self.metadata(metadata)
+
+
+class TestForward:
+    def test_calls_a_network_of_two_inputs(self):
+        torch.manual_seed(0)
+        fusion, patient = Fusion().eval(), torch.tensor([[61.0, 1.0]])
+        model = wrap(
+            fusion, classes=CLASSES, preprocessing=Preprocessing(SIZE),
+            forward=lambda net, x: net(x, patient.expand(len(x), -1)),
+        )  # fmt: skip
+        x = torch.randn(2, 3, *SIZE)
+        torch.testing.assert_close(model.logits(x), fusion(x, patient.expand(2, -1)))
+        assert model.target_layer.startswith("module.net.")
+        assert attribute(model, x, method="gradcam").shape == (2, 8, 12)
+
+    def test_makes_the_channels_that_a_network_takes(self):
+        torch.manual_seed(0)
+        net = Conv()
+        net.conv1 = nn.Conv2d(4, 6, 3, 2, 1)
+        model = wrap(
+            net.eval(), classes=CLASSES, preprocessing=Preprocessing(SIZE),
+            forward=lambda net, x: net(torch.cat([x, x.mean(1, keepdim=True)], 1)),
+        )  # fmt: skip
+        assert model.logits(torch.randn(2, 3, *SIZE)).shape == (2, 2)
+
+    def test_may_return_logits_beside_attention(self):
+        torch.manual_seed(0)
+        net = Conv().eval()
+        model = wrap(
+            net, classes=CLASSES, preprocessing=Preprocessing(SIZE),
+            forward=lambda net, x: (net(x), torch.ones(len(x), 2, 5, 5)),
+        )  # fmt: skip
+        x = torch.randn(2, 3, *SIZE)
+        torch.testing.assert_close(model.logits(x), net(x))
+
+
+def test_a_network_of_one_channel_sees_images_in_grey_and_stays_as_it_is():
+    torch.manual_seed(0)
+    net = Conv()
+    net.conv1 = nn.Conv2d(1, 6, 3, 2, 1)
+    net.eval()
+    model = wrap(net, classes=CLASSES)
+    x = torch.rand(1, 3, *SIZE)
+    grey = (x * torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)).sum(1, keepdim=True)
+    torch.testing.assert_close(model.logits(x), net(grey))
+    assert net.conv1.weight.shape[1] == 1
+    assert len(set(model.preprocessing.mean)) == 1
+
+
+class Inside(nn.Module):
+    """Normalises by buffers of its own."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.5, 0.4, 0.6]).reshape(1, 3, 1, 1) * scale)
+        self.register_buffer("std", torch.full((1, 3, 1, 1), 0.2) * scale)
+        self.net = Conv()
+
+    def forward(self, x):
+        return self.net((x - self.mean) / self.std)
+
+
+@pytest.mark.parametrize(
+    ("make", "divided"),
+    [
+        (Inside, 1.0),
+        (lambda: Inside(255.0), 1 / 255),
+        (
+            lambda: nn.Sequential(transforms.Normalize((0.5, 0.4, 0.6), (0.2, 0.2, 0.2)), Conv()),
+            1.0,
+        ),
+    ],
+    ids=["buffers", "of 8-bit values", "torchvision's layer"],
+)
+def test_a_network_that_normalises_inside_is_not_normalised_twice(make, divided):
+    model = wrap(make(), classes=CLASSES)
+    assert model.preprocessing.mean == (0.0, 0.0, 0.0)
+    assert model.preprocessing.std == (divided,) * 3
+    assert "normalises inside" in model.source["normalisation"]
+
+
+def test_a_pickled_network_that_normalises_inside_is_not_normalised_twice(tmp_path):
+    torch.save(Inside().eval(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", classes=CLASSES, unsafe_pickle=True)
+    assert (model.preprocessing.mean, model.preprocessing.std) == ((0.0,) * 3, (1.0,) * 3)
+    assert "normalises inside" in model.source["normalisation"]
+
+
+def test_a_mean_that_is_not_of_the_image_is_passed_over():
+    net = Conv()
+    net.relu.mean, net.relu.std = [0.5] * 3, [0.2] * 3
+    assert wrap(net, classes=CLASSES).preprocessing.mean == Preprocessing().mean

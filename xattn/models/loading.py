@@ -19,6 +19,8 @@ from xattn.models.device import resolve_device
 from xattn.models.ensemble import ensemble as ensemble_of
 from xattn.models.interface import Model, class_names
 from xattn.models.matching.network import Made, Wanted, make_network
+from xattn.models.matching.one_channel import same_for_all
+from xattn.models.probing.normalisation import inner_normalisation
 from xattn.models.probing.outputs import VALUE
 from xattn.paths import as_path
 from xattn.settings.load import Average, Colours, LoadSettings, Mode, Window
@@ -228,12 +230,10 @@ def _preprocessing(checkpoint: Checkpoint, made: Made) -> tuple[Preprocessing, s
         found = record.apply(base)
     except XattnError as err:
         raise CheckpointError(f"The record of {checkpoint.path} cannot be applied: {err}") from err
+    inside = inner_normalisation(made.module, found.size) if checkpoint.format == "pickle" else None
+    if inside is not None:
+        found = replace(found, mean=(0.0, 0.0, 0.0), std=inside[0])
+        return found, f"the network, which normalises inside ({inside[1]})", True
     if made.grey:
-        found = replace(found, mean=_same(found.mean), std=_same(found.std))
+        found = replace(found, mean=same_for_all(found.mean), std=same_for_all(found.std))
     return found, record.sources.get("mean", source), "mean" in record.sources
-
-
-def _same(values: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Give all channels their mean, as timm does for networks of one channel."""
-    mean = sum(values) / len(values)
-    return mean, mean, mean

@@ -134,7 +134,12 @@ def _sources(checkpoint: Checkpoint) -> Iterator[tuple[str, Mapping[str, Any]]]:
         },
     )
     buffers = _buffers(checkpoint.state)
-    if buffers:
+    if buffers and checkpoint.module is not None:  # what runs normalises inside
+        where = buffers.pop("where")
+        scale = 1 / 255 if max(map(abs, buffers["mean"])) > 2 else 1.0
+        inside = {"mean": [0.0] * 3, "std": [scale] * 3}
+        yield f"the network, which normalises inside ({where})", inside
+    elif buffers:
         yield f"the checkpoint's buffers {buffers.pop('where')}", buffers
     folders = [checkpoint.path.parent]
     if folders[0].name == "checkpoints":  # lightning keeps hparams.yaml one level up

@@ -204,7 +204,7 @@ def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
     if channels is not None:
         return (
             f"Expected a network of 3 channels, or of 1, in {checkpoint.path}, but its first layer "
-            f"takes {channels}; wrap a network that makes them of a colour image"
+            f"takes {channels}; make them of a colour image by xattn.wrap(..., forward=...)"
         )
     return (
         f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"

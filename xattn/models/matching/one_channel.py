@@ -46,17 +46,35 @@ def widen_module(module: nn.Module, size: tuple[int, int]) -> bool:
     Returns:
         Whether it did.
     """
+    if not takes_one(module, size):
+        return False
+    first = next(part for part in module.modules() if isinstance(part, nn.Conv2d))
+    first.weight = nn.Parameter(widened(first.weight))
+    first.in_channels = 3
+    return True
+
+
+@torch.no_grad()
+def takes_one(module: nn.Module, size: tuple[int, int]) -> bool:
+    """Whether a module takes images of one channel and not of three."""
     first = next((part for part in module.modules() if isinstance(part, nn.Conv2d)), None)
     if first is None or first.in_channels != 1:
         return False
     dtype, device = model_dtype(module)
     if _runs(module, torch.zeros(1, 3, *size, dtype=dtype, device=device)):
         return False  # it makes one channel of three itself
-    if not _runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device)):
-        return False
-    first.weight = nn.Parameter(widened(first.weight))
-    first.in_channels = 3
-    return True
+    return _runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device))
+
+
+def in_grey(x: Tensor) -> Tensor:
+    """Make images (n, 3, h, w) grey: (n, 1, h, w)."""
+    return (x * x.new_tensor(LUMA).reshape(3, 1, 1)).sum(1, keepdim=True)
+
+
+def same_for_all(values: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Give all channels their mean, as timm does for networks of one channel."""
+    mean = sum(values) / len(values)
+    return mean, mean, mean
 
 
 def _runs(module: nn.Module, x: Tensor) -> bool:

@@ -48,9 +48,9 @@ def way_out(err: Exception) -> str:
     """Return a hint where what a forward raised tells what would help, else nothing."""
     text = str(err).lower()
     if isinstance(err, TypeError) and "argument" in text:
-        return "; wrap it in a module whose forward takes the image alone"
+        return "; say how it is called of the image alone by xattn.wrap(..., forward=...)"
     if "channels" in text:
-        return "; wrap it in a module that makes its channels of a colour image"
+        return "; make its channels of a colour image by xattn.wrap(..., forward=...)"
     if re.search(r"\bsizes?\b|shape|dimension|divisible|height|width", text):
         return "; is another --size meant?"
     return ""
