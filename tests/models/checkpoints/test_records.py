@@ -141,7 +141,7 @@ def test_a_damaged_record_is_passed_over(tmp_path, net):
     [
         ("multi_label_classification", "sigmoid", False),
         ("single_label_classification", "softmax", False),
-        ("regression", "softmax", True),
+        ("regression", "value", False),
         (7, "softmax", True),
     ],
 )
@@ -157,6 +157,15 @@ def test_what_the_outputs_are_may_come_from_the_record(tmp_path, where, problem,
     assert ("which the checkpoint does not say" in model.outputs_note) == noted
     asked = load(tmp_path / "model.pt", arch=NET, classes=["a", "b", "c"], outputs="softmax")
     assert asked.outputs.kind == "softmax"
+
+
+@pytest.mark.parametrize("said", [["age"], None])
+def test_a_regression_has_one_name_or_none(tmp_path, said):
+    torch.save(timm.create_model(NET, num_classes=1).state_dict(), tmp_path / "model.pt")
+    (tmp_path / "config.json").write_text(json.dumps({"problem_type": "regression"}))
+    model = load(tmp_path / "model.pt", arch=NET, classes=said)
+    assert model.classes == (said or ["value"])
+    assert (model.outputs.kind, model.outputs.given) == ("value", 1)
 
 
 def test_architecture_and_classes_may_come_from_the_record(tmp_path, net):

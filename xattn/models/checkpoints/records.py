@@ -27,6 +27,7 @@ DEEPEST = 4
 _PROBLEMS = {
     "multi_label_classification": "sigmoid",
     "single_label_classification": "softmax",
+    "regression": "value",
 }
 """Hugging Face's words for what the outputs are."""
 

@@ -30,6 +30,7 @@ from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
 from xattn.models.matching.state import likely_architecture, match_state, skeleton
 from xattn.models.probing.forward import model_dtype
+from xattn.models.probing.outputs import VALUE
 
 _RUN = "; with --unsafe-pickle its program predicts, but reading it may run code from the file"
 
@@ -113,8 +114,13 @@ def _pickled(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
 
 
 def _classes(checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int | None) -> Classes:
-    how = {"part": wanted.part, "values": wanted.values}
+    how = {"part": wanted.part, "values": _values(wanted, record)}
     return find_classes(checkpoint.path, wanted.classes, record, count, **how)
+
+
+def _values(wanted: Wanted, record: Record) -> bool:
+    """Say whether outputs are values: as the user says, else a record of a regression."""
+    return wanted.values or record.values.get("outputs") == VALUE
 
 
 def _hugging_face(checkpoint: Checkpoint, wanted: Wanted, record: Record, config: Path) -> Made:
@@ -125,7 +131,8 @@ def _hugging_face(checkpoint: Checkpoint, wanted: Wanted, record: Record, config
             f"Expected --arch {found.described.name} as {config} says, but got {wanted.arch}"
         )
     names, given = found.described.classes()
-    if len(names) != 1 and wanted.classes is None:
+    alone = len(names) == 1 and not (given and _values(wanted, record))  # no name of two classes
+    if not alone and wanted.classes is None:
         record.values["classes"], record.sources["classes"] = names, f"{config.name} beside it"
     classes = _classes(checkpoint, wanted, record, len(names))
     notes = [f"architecture {found.described.name}: {config.name} beside it", *found.notes]
