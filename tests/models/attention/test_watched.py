@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tests.models.nets import SIZE, vit, wrapped
 from xattn import attribute
+from xattn.attribution.methods.attention import Attention
 from xattn.attribution.methods.rollout import Rollout
 from xattn.attribution.passes.capture import capture
 from xattn.errors import MethodError, UsageError
@@ -141,6 +142,15 @@ class TestPooling:
         for layer in layers[-2::-1]:
             row = (row + row @ kept[layer].dense().mean(1)) / 2
         torch.testing.assert_close(attribute(model, x, "rollout").flatten(1), row[:, 0])
+
+    def test_maps_of_a_pool_lie_on_its_tokens(self):
+        for make in (lambda: vit(global_pool="map", class_token=False), cait):
+            model = wrapped(moved(make()))
+            x = torch.randn(1, 3, *SIZE)
+            assert attribute(model, x, "attention", upsample=True).shape == (1, *SIZE)
+            cells = Attention().cells(model)
+            assert cells.grid == (4, 6)
+            assert cells.y[0] == pytest.approx(3.5, abs=0.5)
 
     def test_no_position_of_a_pool_attends(self):
         model = wrapped(moved(vit(global_pool="map", class_token=False)))

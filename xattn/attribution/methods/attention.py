@@ -78,7 +78,7 @@ class AttentionMethod(Method):
 
     def map_layer(self, model: Model) -> str:
         """Return the last of the layers: a rollout's all have its tokens."""
-        return self.layers(model)[-1].name
+        return self.layers(model)[-1].map_layer
 
     def weights(self, layer: AttentionLayer, captured: Captured) -> Weights:
         """Return a layer's weights, of the chosen head alone if there is one."""

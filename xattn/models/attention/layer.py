@@ -24,6 +24,7 @@ class AttentionLayer:
             class token, of the last layer); empty if every position does.
         in_blocks: whether it is attention of a transformer's block.
         pools: whether a few queries attend that are no positions.
+        tokens: path of the module whose output has the positions attended to, "" for this one.
     """
 
     name: str
@@ -34,6 +35,12 @@ class AttentionLayer:
     readout: tuple[int, ...] = ()
     in_blocks: bool = False
     pools: bool = False
+    tokens: str = ""
+
+    @property
+    def map_layer(self) -> str:
+        """Path of the module on whose grid its maps lie."""
+        return self.tokens or self.name
 
     @property
     def positions(self) -> int:

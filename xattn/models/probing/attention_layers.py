@@ -37,6 +37,7 @@ def find_attention_layers(module: nn.Module, seen: Sequence[Seen]) -> tuple[Atte
                 readout=layer.leading if layer.reach == 0 and not reader.pools else (),
                 in_blocks=reader.in_blocks,
                 pools=reader.pools,
+                tokens=attended.name if reader.grid_of else "",
             )
         )
     return tuple(found)
