@@ -15,7 +15,7 @@ from xattn.models.probing.attention_layers import find_unread_attention
 
 UNREAD = {
     "layers.attention2d": "MultiQueryAttention2d",
-    "layers.bottleneck_attn": "BottleneckAttn",
+    "layers.halo_attn": "HaloAttn",
     "models.cait": "TalkingHeadAttn",
     "models.coat": "FactorAttnConvRelPosEnc",
     "models.convit": "GPSA MHSA",

@@ -55,8 +55,9 @@ class Watching(TorchFunctionMode):
 
 
 def _of_pairs(found: Any, dim: int | None = None, **_: Any) -> bool:
-    """Whether a softmax is one of the last axis of three or more; radix attention's is not."""
-    return isinstance(found, Tensor) and found.ndim >= 3 and dim in (-1, found.ndim - 1)
+    """Whether a softmax is over positions; that of radix attention is over axis 1, the parts."""
+    many = isinstance(found, Tensor) and found.ndim >= 3
+    return many and dim is not None and dim % found.ndim > 1
 
 
 def _noted(
