@@ -19,8 +19,8 @@ from xattn.attribution.registry import method as method_of
 from xattn.attribution.targets import class_index, require_exclusive
 from xattn.errors import MethodError, UsageError, near
 from xattn.images.cells import upsample as to_pixels
+from xattn.models.averaging import Ensemble
 from xattn.models.checkpoints.published import published_by
-from xattn.models.ensemble import Ensemble
 from xattn.models.interface import Model
 from xattn.models.probing.forward import evaluating, model_dtype
 from xattn.models.wrapping import wrap

@@ -13,7 +13,7 @@ from xattn.attribution.passes.capture import Captured
 from xattn.attribution.passes.side_by_side import capture_side_by_side
 from xattn.attribution.registry import AT_LAYER, Method, Needs
 from xattn.images.cells import upsample
-from xattn.models.ensemble import Ensemble, renormalised
+from xattn.models.averaging import Ensemble, renormalised
 
 Jobs = Mapping[str, tuple[Method, int]]
 Found = tuple[list[Captured], dict[str, Tensor]]

@@ -11,12 +11,12 @@ import torch
 
 from xattn.errors import CheckpointError, XattnError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.averaging import ensemble as ensemble_of
 from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.checkpoints.hub import resolve
 from xattn.models.checkpoints.own_format import read_preprocessing
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
-from xattn.models.ensemble import ensemble as ensemble_of
 from xattn.models.interface import Model, class_names
 from xattn.models.matching.network import Made, Wanted, make_network
 from xattn.models.matching.one_channel import same_for_all

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from xattn.attribution.passes.capture import capture
 from xattn.attribution.passes.partial_forward import trunk_of
 from xattn.attribution.passes.short_vit import shorten_last_block
-from xattn.models.ensemble import Ensemble
+from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.models.probing.forward import model_dtype
 

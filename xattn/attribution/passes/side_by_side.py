@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from xattn.attribution.passes.capture import Captured, GraphStart, chosen, detached
-from xattn.models.ensemble import Ensemble, combined, renormalised
+from xattn.models.averaging import Ensemble, combined, renormalised
 from xattn.models.probing.forward import evaluating
 
 

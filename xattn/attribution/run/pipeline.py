@@ -44,7 +44,7 @@ from xattn.attribution.run.sources import (
 from xattn.errors import Remark, RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.images.preprocessing import Preprocessing
-from xattn.models.ensemble import Ensemble
+from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
 from xattn.runs.calls import record_call

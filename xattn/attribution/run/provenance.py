@@ -15,8 +15,8 @@ from xattn.attribution.ensembles import goes_through
 from xattn.attribution.registry import Method
 from xattn.errors import RunError
 from xattn.images.preprocessing import Preprocessing
+from xattn.models.averaging import Ensemble, ensemble
 from xattn.models.checkpoints.programs import shows_no_layers
-from xattn.models.ensemble import Ensemble, ensemble
 from xattn.models.interface import Model
 from xattn.paths import relative_to
 from xattn.runs import RunFolder

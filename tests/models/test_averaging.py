@@ -14,7 +14,7 @@ from tests.models.nets import CLASSES, Conv, plain, vit, with_statistics
 from xattn.errors import MethodError, UsageError
 from xattn.images import Preprocessing
 from xattn.models import Model, wrap
-from xattn.models.ensemble import combined
+from xattn.models.averaging import combined
 from xattn.models.probing.outputs import Outputs
 
 
