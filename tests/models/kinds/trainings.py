@@ -224,6 +224,10 @@ KINDS = [
     Kind("timm", "`hf-hub:` name, in the cache", _from_cache),
     Kind("timm", "checkpoint of its `train.py`, with EMA", saved(_of_train_py), NAMED),
     Kind("timm", "state dict", saved(), _RESNET),
+    Kind(
+        "timm", "state dict of a ViT with registers, average pooling and `fc_norm`",
+        saved(name="test_vit", reg_tokens=4, global_pool="avg"), {"arch": "test_vit", **NAMED},
+    ),
     Kind("torchvision", "state dict", _torchvision(dict), {"arch": "mobilenet_v3_small", **NAMED}),
     Kind("torchvision", "checkpoint of its reference training", _torchvision(_reference), NAMED),
     Kind("Lightning", "checkpoint with `hyper_parameters`", _by_lightning),

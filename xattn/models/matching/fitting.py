@@ -19,6 +19,7 @@ from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
 from xattn.models.matching.keys import Reading
 from xattn.models.matching.one_channel import NOTE, widen_state
+from xattn.models.matching.shape_options import in_words, shape_options
 from xattn.models.matching.state import Match, match_state, skeleton
 
 State = dict[str, Tensor]
@@ -87,7 +88,29 @@ def fit(
     Raises:
         CheckpointError: the set asked for is not there, or several classifiers are.
     """
-    options = dict(inception.OPTIONS.get(name, {}))
+    try:
+        plain = _fit(checkpoint, name, classes, weights, size, {})
+    except CheckpointError:
+        plain = None
+    if plain is not None and plain.match.perfect:
+        return plain
+    shaped = shape_options([one.state for one in sets_of(checkpoint)], skeleton(name, 1000))
+    if shaped:
+        other = _fit(checkpoint, name, classes, weights, size, shaped)
+        if other.match.perfect:
+            return other
+    return plain or _fit(checkpoint, name, classes, weights, size, {})
+
+
+def _fit(
+    checkpoint: Checkpoint,
+    name: str,
+    classes: Sequence[str] | None,
+    weights: str | None,
+    size: Size | None,
+    shaped: Mapping[str, Any],
+) -> Fit:
+    options = dict(inception.OPTIONS.get(name, {})) | dict(shaped)
     empty = skeleton(name, 1000, **options)
     sets = [
         replace(one, state=inception.without_auxiliary(name, one.state))
@@ -101,6 +124,8 @@ def fit(
     expected = _but(empty.state_dict(), classifier)
     chosen = choose(checkpoint, sets, expected, empty, weights)
     reading, notes = chosen.reading, list(chosen.notes)
+    if shaped:
+        notes.append(in_words(shaped))
     guesses = notes[:] if chosen.guessed else []
     state, given = dict(reading.state), resized[1] if resized else None
     if resized and resample(state, empty, resized[1], resized[2]):
