@@ -124,9 +124,9 @@ def _fit(
     expected = _but(empty.state_dict(), classifier)
     chosen = choose(checkpoint, sets, expected, empty, weights)
     reading, notes = chosen.reading, list(chosen.notes)
+    guesses = notes[:] if chosen.guessed else []
     if shaped:
         notes.append(in_words(shaped))
-    guesses = notes[:] if chosen.guessed else []
     state, given = dict(reading.state), resized[1] if resized else None
     if resized and resample(state, empty, resized[1], resized[2]):
         notes.append(f"position embeddings resampled from {by(resized[2])} to {by(resized[1])}")
