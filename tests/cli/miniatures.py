@@ -232,4 +232,5 @@ MINIATURES: dict[str, Miniature] = {
     "patchcamelyon": Miniature(("normal", "tumor"), published.patchcamelyon, other_ids=True),
     "coco": Miniature(HAM, published.coco, own_masks=True, own_lesion=True),
     "monai": Miniature(HAM, published.monai),
+    "medmnist": Miniature(tuple(map(str, range(7))), published.medmnist, other_ids=True),
 }

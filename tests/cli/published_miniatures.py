@@ -238,3 +238,20 @@ def monai(root: Path, labels: dict[str, str]) -> list[str]:
     }  # fmt: skip
     (root / "datalist.json").write_text(json.dumps(content))
     return []
+
+
+def medmnist(root: Path, labels: dict[str, str]) -> list[str]:
+    """Pack the images into one file: the last two are those of val and test."""
+    packed = root / "dermamnist.npz"
+    if packed.exists():
+        return []
+    paths = [root / "Input" / f"{one}.png" for one in labels]
+    images = np.stack([np.asarray(Image.open(path)) for path in paths])
+    truth = np.array([[int(label)] for label in labels.values()], np.uint8)
+    arrays = {}
+    for part, rows in (("train", slice(-2)), ("val", slice(-2, -1)), ("test", slice(-1, None))):
+        arrays |= {f"{part}_images": images[rows], f"{part}_labels": truth[rows]}
+    np.savez_compressed(packed, **arrays)
+    for path in paths:
+        path.unlink()
+    return []

@@ -1,4 +1,4 @@
-"""Images inside a zip, a tar or an HDF5 file, read in place by a path that goes on inside it.
+"""Images inside a zip, tar, HDF5 or npz file, read in place by a path that goes on inside it.
 
 `scans.zip/train/a.png` is the member `train/a.png` of `scans.zip`, as if the archive were a folder:
 such a path stands in annotation files and tables, and whoever reads images reads members through
@@ -25,7 +25,8 @@ Content: TypeAlias = "bytes | NDArray[Any]"
 """An encoded image, or its pixels (height, width) or (height, width, channels)."""
 
 HDF5 = frozenset({".h5", ".hdf5", ".hdf"})
-ARCHIVES = frozenset({".zip", ".tar", *HDF5})
+NPZ = ".npz"
+ARCHIVES = frozenset({".zip", ".tar", NPZ, *HDF5})
 """Endings of the files whose members are read in place."""
 _MAY_GO_ON = re.compile(rf"({'|'.join(map(re.escape, sorted(ARCHIVES)))})[/\\]", re.IGNORECASE)
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
@@ -223,6 +224,10 @@ def _opened(path: str, size: int, mtime_ns: int) -> Container:
             from xattn.images.hdf5 import Hdf5
 
             return Hdf5(path)
+        if kind == NPZ:
+            from xattn.images.npz import Npz
+
+            return Npz(path)
         return _Zip(path) if kind == ".zip" else _Tar(path)
     except ImageError:
         raise

@@ -138,7 +138,7 @@ def _open(
         expect_plain_file(path)
         data = read_content(path)
         if not isinstance(data, bytes):
-            return data, _array_note(data), 1, (data.shape[1], data.shape[0]), "HDF5"
+            return data, _array_note(data), 1, (data.shape[1], data.shape[0]), "array"
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
         if dicom.is_dicom(data) or path.suffix.lower() in dicom.ENDINGS:

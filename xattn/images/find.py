@@ -183,13 +183,15 @@ class _Search:
         archives = [path for path in files if is_container(path)]
         if not archives or any(map(is_image, files)):
             return files
+        inside = [member for one in archives for member in _inside(one) or ()]
+        if not inside:
+            return files
         self._note(
             Remark(
                 f"images are read in place from {_files(len(archives))}: "
                 f"{', '.join(sorted(os.path.basename(one) for one in archives)[:4])}"
             )
         )
-        inside = [member for one in archives for member in _inside(one) or ()]
         return [*(path for path in files if path not in archives), *inside]
 
     def _glob(self, source: str) -> tuple[list[str], str]:

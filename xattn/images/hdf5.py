@@ -10,15 +10,10 @@ from numpy.typing import NDArray
 
 from xattn.errors import ImageError
 from xattn.images.kinds import begins_as_image
+from xattn.images.pixel_arrays import are_images, as_image, is_image
 
-_SMALLEST = 8
-"""Pixels of the shortest side of what is an image among arrays."""
-_SMALLEST_GREY = 32
-"""The same of a data set of two dimensions, which may also be a table."""
-_LEVELS = (np.dtype(np.uint8), np.dtype(np.uint16))
 _ALIKE = 1000
 """Members of one group beyond which the first one tells what all are."""
-_CHANNELS = (1, 3, 4)
 _WORDS = frozenset({"x", "image", "images", "img", "imgs", "data", "pixels", "patches"})
 
 
@@ -64,10 +59,7 @@ class Hdf5:
         value = data[()] if row is None else data[row]
         if isinstance(value, bytes | np.void) or getattr(value, "ndim", 0) == 1:
             return _encoded(value)
-        pixels = np.asarray(value)
-        if pixels.ndim == 3 and pixels.shape[-1] not in _CHANNELS:
-            pixels = np.moveaxis(pixels, 0, -1)
-        return np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        return as_image(np.asarray(value))
 
     def _find(self, name: str) -> tuple[Any, int | None]:
         """Return the data set of a member, and its row of a stack."""
@@ -94,7 +86,7 @@ class Hdf5:
             elif _is_stack(one):
                 width = len(str(len(one) - 1))
                 yield from (f"{name}/{row:0{width}}" for row in range(len(one)))
-            elif self._is_encoded(one) or _is_image(one):
+            elif self._is_encoded(one) or is_image(one.shape, one.dtype):
                 yield name
 
     def _is_encoded(self, data: Any) -> bool:
@@ -116,24 +108,4 @@ def _is_stack(data: Any) -> bool:
     if data.ndim == 1:
         name = data.name.rpartition("/")[2].lower()
         return data.dtype.kind in "OSV" and name in _WORDS
-    if data.ndim == 3 and data.shape[-1] in _CHANNELS:
-        return False
-    return data.ndim in (3, 4) and _are_pixels(data.shape[1:], data.dtype)
-
-
-def _is_image(data: Any) -> bool:
-    """Say whether a data set is the pixels of one image; of two dimensions it may be a table."""
-    if data.ndim == 2 and (data.dtype not in _LEVELS or min(data.shape) < _SMALLEST_GREY):
-        return False
-    return _are_pixels(data.shape, data.dtype)
-
-
-def _are_pixels(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    if dtype.kind not in "uif" or len(shape) not in (2, 3):
-        return False
-    sides = shape
-    if len(shape) == 3:
-        sides = shape[:-1] if shape[-1] in _CHANNELS else shape[1:]
-        if shape[-1] not in _CHANNELS and shape[0] not in _CHANNELS:
-            return False
-    return min(sides) >= _SMALLEST
+    return are_images(data.shape, data.dtype)

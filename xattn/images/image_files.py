@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from xattn.errors import ImageError
-from xattn.images.containers import HDF5, read_content, split_member
+from xattn.images.containers import HDF5, NPZ, read_content, split_member
 from xattn.images.kinds import DOCUMENTS, SEEN, begins_as_image, endings
 
 
@@ -30,12 +30,12 @@ def is_image(path: str) -> bool:
 
 
 def _start(path: str) -> bytes | None:
-    """Return the first bytes of a file, or None for pixels that lie as such in an HDF5 file."""
+    """Return the first bytes of a file, or None for what lies as pixels in a file of arrays."""
     place = split_member(path)
     if place is None:
         with open(path, "rb") as file:
             return file.read(SEEN)
-    if PurePath(place[0]).suffix.lower() in HDF5:
+    if PurePath(place[0]).suffix.lower() in (*HDF5, NPZ):
         return None  # its names are those of images already
     content = read_content(path)
     return content[:SEEN] if isinstance(content, bytes) else None

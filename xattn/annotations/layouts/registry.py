@@ -110,6 +110,7 @@ LAYOUTS: Registry[Layout] = Registry(
         "patchcamelyon",
         "coco",
         "label_maps",
+        "medmnist",
     ),
 )
 
