@@ -171,6 +171,11 @@ KINDS = [
         verdict=REFUSED, because="classifier.weight: (2, 32) instead of (3, 32)",
     ),
     _row(
+        "folder that names a class twice",
+        hugging_face("ViT", _edit(id2label={"0": "mole", "1": "mole"})),
+        verdict=REFUSED, because="config.json beside it names 'mole' twice",
+    ),
+    _row(
         "folder of a type that nobody knows", hugging_face("ViT", _edit(model_type="my_net")),
         verdict=REFUSED, because="a configuration that transformers knows",
     ),

@@ -51,3 +51,8 @@ def test_lists_of_another_length_are_named():
 def test_nobody_names_them():
     with pytest.raises(CheckpointError, match="Expected --classes with the names of its 4"):
         find_classes(PATH, None, Record(), 4)
+
+
+def test_a_name_that_is_there_twice_is_refused_by_who_says_it():
+    with pytest.raises(CheckpointError, match=r"but config\.json names 'a' twice; say them by"):
+        find_classes(PATH, None, record(["a", "a"]), 2)

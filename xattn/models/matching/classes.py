@@ -64,6 +64,12 @@ def find_classes(
     if not fitting:
         raise CheckpointError(_missing(path, named, count))
     (who, names), *others = fitting.items()
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CheckpointError(
+            f"Expected every class of {path} once, but {who} names {twice!r} twice; say them by "
+            "--classes"
+        )
     notes = [f"classes {', '.join(names)}: {who}"]
     unlike = [f"{', '.join(other)} ({by})" for by, other in others if other != names]
     if unlike:
