@@ -38,6 +38,7 @@ def test_needs_nothing_else(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["explain", "--ckpt", str(path), "--images", "images"]) == 0
     assert "classes benign, malignant" in capsys.readouterr().err
+    assert main(["inspect", "--ckpt", str(path)]) == 0
     again = model_of_run(RunFolder(tmp_path / "xattn-run"))  # as feature-usage does
     assert again.classes == ["benign", "malignant"]
     predictions = pd.read_parquet(tmp_path / "xattn-run" / "predictions.parquet")

@@ -12,6 +12,7 @@ from xattn.errors import XattnError
 from xattn.models.architectures.registry import variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.published import published_by
+from xattn.models.checkpoints.records import is_known
 from xattn.models.matching.fingerprints import candidates
 from xattn.models.matching.fitting import fit
 from xattn.models.matching.input_size import Size
@@ -94,6 +95,8 @@ def others(state: Mapping[str, Tensor], name: str) -> str | None:
     Returns:
         One line; None if there is none.
     """
+    if not is_known(name):  # a library's own, which its configuration describes
+        return None
     checkpoint = Checkpoint(Path(name), "state-dict", "", dict(state))
     bare = name.removeprefix("timm/")
     own = _computing(traits_of(name))
