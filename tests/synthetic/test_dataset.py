@@ -41,7 +41,7 @@ def test_the_annotation_file_passes_its_own_check(made):
 
 def test_the_annotation_file_has_the_keys_and_relative_paths_of_the_contract(made):
     content = json.loads((made / "isic_attributes.json").read_text())
-    assert set(content) == {"schema", "labels", "features", "images"}
+    assert set(content) == {"schema", "domain", "labels", "features", "images"}
     assert content["schema"] == "xattn-annotations/1"
     plan = Plan(seed=1)
     for i, image in enumerate(content["images"]):

@@ -20,7 +20,7 @@ RECIPES = sorted((ROOT / "models").glob("*.toml"))
 OF_DOCS = sorted((ROOT / "docs").rglob("*.toml"))
 GOOD: dict[str, Any] = {
     "model": {"architecture": "tiny"},
-    "data": {},
+    "data": {"mode": "crop"},
     "train": {"epochs": 3, "lr": 0.1},
 }
 

@@ -54,7 +54,7 @@ class Classifier(pl.LightningModule):
         self.recipe = recipe
         self.dataset = dataset
         self._loaded = frozenset(loaded)
-        self._augment = AUGMENTATIONS[recipe.train.augment].change
+        self._augment = AUGMENTATIONS[recipe.for_domain(None).train.augment].change
         self._seen: list[tuple[Tensor, Tensor]] = []
         colour = {"mean": recipe.data.mean, "std": recipe.data.std}
         for name, values in colour.items():
