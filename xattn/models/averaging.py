@@ -209,7 +209,7 @@ def ensemble(models: Sequence[Model], *, average: Average = "probabilities") -> 
     Examples:
         >>> both = xattn.ensemble([xattn.load("model.pt"), xattn.load("model.pt")])
         >>> both
-        <xattn.Model ensemble of 2 resnet18, 2 classes, 64 x 80>
+        <xattn.Model ensemble of 2 resnet18-ga, 2 classes, 112 x 144>
     """
     members = list(models)
     if average not in AVERAGES:

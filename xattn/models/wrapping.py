@@ -106,12 +106,22 @@ def wrap(
 
         A network of an image and metadata, explained at the metadata of one patient:
 
+        >>> class Fusion(torch.nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.images = torchvision.models.resnet18(num_classes=8)
+        ...         self.head = torch.nn.Linear(8 + 2, 2)
+        ...
+        ...     def forward(self, images, metadata):
+        ...         return self.head(torch.cat([self.images(images), metadata], dim=1))
         >>> patient = torch.tensor([[61.0, 1.0]])  # age, sex
         >>> model = xattn.wrap(
-        ...     fusion,
+        ...     Fusion(),
         ...     classes=["benign", "malignant"],
         ...     forward=lambda net, x: net(x, patient.expand(len(x), -1)),
         ... )
+        >>> model.logits(torch.zeros(3, 3, 224, 224)).shape
+        torch.Size([3, 2])
     """
     if preprocessing is not None and transform is not None:
         raise UsageError("Expected preprocessing or transform, but got both")
