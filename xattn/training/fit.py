@@ -130,7 +130,7 @@ def train(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
-    recipe = recipe.for_domain(annotations.find_domain())
+    recipe = recipe.for_domain(annotations.likely_domain)
     Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
     chosen = choose_samples(annotations, images, recipe.data, splits)
 

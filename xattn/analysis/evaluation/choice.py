@@ -82,9 +82,10 @@ def choose(
     elif exclusive:
         labelled = [i for i in there if held[i.id] in model.classes]
     else:
-        labelled = [
-            i for i in there if any(shows([held[i.id]], c)[0] is not None for c in model.classes)
-        ]
+        labels = [held[i.id] for i in there]
+        known_of = [[one is not None for one in shows(labels, c)] for c in model.classes]
+        labelled = [i for i, of_each in zip(there, zip(*known_of, strict=True), strict=True)
+                    if any(of_each)]  # fmt: skip
     if not labelled:
         if model.outputs.of_value:
             raise XattnError(

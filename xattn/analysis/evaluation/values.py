@@ -68,10 +68,10 @@ def value_metrics(value: Floats, truth: Floats, weights: Floats) -> Floats:
 
 def _weighted_ranks(values: Floats, weights: Floats) -> Floats:
     """Return the middle rank of each value under each weighting, (K, n)."""
+    order = np.argsort(values, kind="stable")
+    _, starts = np.unique(values[order], return_index=True)
     _, code = np.unique(values, return_inverse=True)
-    of_value = np.zeros((len(weights), code.max() + 1))
-    for k, row in enumerate(weights):
-        of_value[k] = np.bincount(code, row, minlength=of_value.shape[1])
+    of_value = np.add.reduceat(weights[:, order], starts, axis=1)
     middle = np.cumsum(of_value, axis=1) - of_value / 2
     result: Floats = middle[:, code]
     return result

@@ -5,6 +5,7 @@ Where the windows lie the block around it knows; what goes on inside one is note
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import torch
@@ -21,9 +22,9 @@ class WindowReader(Reader):
 
     needs_input = True
 
+    @abstractmethod
     def windows(self, captured: Mapping[str, Tensor]) -> Windows:
         """Return where the windows of a map lie, given the layer's input under ""."""
-        raise NotImplementedError
 
     @property
     def heads(self) -> int:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from xattn.errors import CheckpointError
+from xattn.models.probing.grey import in_grey
 
-_LUMA = (0.299, 0.587, 0.114)
 _TYPES = {
     "tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64,
 }  # fmt: skip
@@ -74,7 +74,7 @@ class OnnxNetwork(Program):
     def forward(self, x: Tensor) -> Any:
         """Return what the graph gives: a tensor, or several by name."""
         if self.channels == 1:
-            x = (x * x.new_tensor(_LUMA).reshape(3, 1, 1)).sum(1, keepdim=True)
+            x = in_grey(x)
         step = self.batch or len(x)
         parts = [self._run(x[i : i + step], step) for i in range(0, len(x), step)]
         found = [torch.cat([part[k] for part in parts]) for k in range(len(self._outputs))]

@@ -17,6 +17,7 @@ from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.folders import read_json
 from xattn.models.checkpoints.own_format import LARGEST_SIDE, MOST_CLASSES
 from xattn.models.checkpoints.pickles import fields
+from xattn.models.probing.normalisation import scale_of
 
 BESIDE = ("preprocessor_config.json", "config.json", "args.yaml", "hparams.yaml")
 """Files in which hubs and trainings say how a checkpoint's inputs are made."""
@@ -137,8 +138,7 @@ def _sources(checkpoint: Checkpoint) -> Iterator[tuple[str, Mapping[str, Any]]]:
     buffers = _buffers(checkpoint.state)
     if buffers and checkpoint.module is not None:  # what runs normalises inside
         where = buffers.pop("where")
-        scale = 1 / 255 if max(map(abs, buffers["mean"])) > 2 else 1.0
-        inside = {"mean": [0.0] * 3, "std": [scale] * 3}
+        inside = {"mean": [0.0] * 3, "std": [scale_of(buffers["mean"])] * 3}
         yield f"the network, which normalises inside ({where})", inside
     elif buffers:
         yield f"the checkpoint's buffers {buffers.pop('where')}", buffers

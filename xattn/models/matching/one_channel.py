@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from xattn.models.probing.forward import evaluating, model_dtype
-
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey, as Pillow and OpenCV convert."""
+from xattn.models.probing.grey import LUMA
 
 NOTE = (
     "takes one channel: its first layer was widened so that it sees images in grey "
@@ -64,11 +62,6 @@ def takes_one(module: nn.Module, size: tuple[int, int]) -> bool:
     if _runs(module, torch.zeros(1, 3, *size, dtype=dtype, device=device)):
         return False  # it makes one channel of three itself
     return _runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device))
-
-
-def in_grey(x: Tensor) -> Tensor:
-    """Make images (n, 3, h, w) grey: (n, 1, h, w)."""
-    return (x * x.new_tensor(LUMA).reshape(3, 1, 1)).sum(1, keepdim=True)
 
 
 def same_for_all(values: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -48,9 +48,13 @@ def inner_normalisation(module: nn.Module, size: tuple[int, int]) -> tuple[Colou
             return None
     if not found:
         return None
-    mean = _mean_of(found[-1]) or (0.0,)
-    scale = 1 / 255 if max(map(abs, mean)) > 2 else 1.0
+    scale = scale_of(_mean_of(found[-1]) or (0.0,))
     return (scale, scale, scale), paths[found[-1]] or type(module).__name__
+
+
+def scale_of(mean: Sequence[float]) -> float:
+    """Return what values in [0, 1] are divided by for a mean: 1, or 1 / 255 if it is of bytes."""
+    return 1 / 255 if max(map(abs, mean)) > 2 else 1.0
 
 
 def _mean_of(part: nn.Module) -> tuple[float, ...] | None:

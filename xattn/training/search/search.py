@@ -134,7 +134,7 @@ def search(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
-    recipe = recipe.for_domain(annotations.find_domain())
+    recipe = recipe.for_domain(annotations.likely_domain)
     chosen = choose_samples(annotations, images, recipe.data, splits)
     facts = {
         "recipe": recipe.to_record(),
@@ -227,8 +227,7 @@ class _Search:
     def _train(self, claim: Claim, folder: Path) -> None:
         if claim.again and claim.is_hopeless():
             raise optuna.TrialPruned
-        domain = self.annotations.find_domain()
-        recipe = self.recipe.with_values(claim.values).for_domain(domain)
+        recipe = self.recipe.with_values(claim.values).for_domain(self.annotations.likely_domain)
 
         def watch(epoch: Epoch) -> None:
             claim.report(epoch.epoch, getattr(epoch, self.table.metric))
