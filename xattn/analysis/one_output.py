@@ -168,7 +168,8 @@ def outputs_of(run: RunFolder, wanted: Sequence[str] = ()) -> tuple[RunFolder, .
             raise UsageError(
                 f"Expected independent outputs to choose {' and '.join(wanted)} from, but the "
                 f"classes {', '.join(run.classes)} exclude each other; --positive holds one of "
-                "them against the others"
+                "them against the others, and if several can be true of an image, explain it with "
+                "--outputs sigmoid"
             )
         return (run,)
     names: dict[str, None] = {}

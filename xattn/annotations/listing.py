@@ -78,6 +78,18 @@ def is_place(root: str | Path) -> bool:
     return os.path.isdir(root) or members_below(root) is not None
 
 
+def folders_in(root: str | Path) -> list[str]:
+    """Return the names of the folders in a folder, which may be one in an archive, or an archive.
+
+    Hidden ones are left out.
+    """
+    if not os.path.isdir(root):
+        inside = (path[len(str(root)) + 1 :] for path in members_below(root) or ())
+        return sorted({path.partition("/")[0] for path in inside if "/" in path})
+    with os.scandir(root) as entries:
+        return sorted(one.name for one in entries if one.is_dir() and one.name[0] != ".")
+
+
 def has_images(root: str | Path) -> bool:
     """Say whether there is an image below a folder, without going through all of it."""
     inside = members_below(root)

@@ -220,9 +220,11 @@ def ensemble(models: Sequence[Model], *, average: Average = "probabilities") -> 
     for other in members[1:]:
         for what, ours, theirs in _compared(first, other):
             if ours != theirs:
+                turned = what == "classes" and sorted(first.classes) == sorted(other.classes)
+                way_out = _TURNED if turned else _WAYS_OUT.get(what, "")
                 raise UsageError(
                     f"Expected members of an ensemble with the same {what}, but got {ours} of "
-                    f"{_name(first)} and {theirs} of {_name(other)}{_WAYS_OUT.get(what, '')}"
+                    f"{_name(first)} and {theirs} of {_name(other)}{way_out}"
                 )
     return Ensemble(members, average)
 
@@ -232,6 +234,12 @@ _WAYS_OUT = {
     "input size": "; --size resamples those that can take another",
     "part of the image": "; --input-mode says it for all of them",
 }
+
+
+_TURNED = (
+    "; their outputs stand in another order: save one of them with its classifier's rows in the "
+    "order of the other"
+)
 
 
 def _compared(first: Model, other: Model) -> list[tuple[str, Any, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,16 @@ def test_a_flat_folder_is_refused_with_the_way_out(tmp_path: Path, names: list[s
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(AnnotationError, match=r"Expected a folder at .*gone"):
         build(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_folder_around_the_classes_is_named(tmp_path, kind):
+    root = tmp_path / "study"
+    images(root / "images", "a/1.png", "b/2.png")
+    if kind == "archive":
+        root = Path(shutil.make_archive(str(tmp_path / "scans"), "zip", root))
+    message = f"its only folder looks like imagefolder; name that one: {root / 'images'}"
+    with pytest.raises(AnnotationError, match=re.escape(message)):
+        build_annotations(None, root, tmp_path / "a.json")
+    built = build_annotations(None, root / "images", tmp_path / "a.json")
+    assert built.labels == ("a", "b")

@@ -9,10 +9,9 @@ import pandas as pd
 
 from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.layouts.rows import draft
-from xattn.annotations.listing import has_images, images_below
+from xattn.annotations.listing import folders_in, has_images, images_below
 from xattn.errors import AnnotationError
 from xattn.images.beside import names_masks
-from xattn.images.containers import members_below
 from xattn.images.ids import distinct_ids
 
 PARTS = {
@@ -22,24 +21,16 @@ PARTS = {
 """Name of a folder above the classes, in lower case -> split."""
 
 
-def _folders(root: Path) -> list[str]:
-    """Return the folders in a folder, which may be one in an archive, or an archive."""
-    if not root.is_dir():
-        inside = (path[len(str(root)) + 1 :] for path in members_below(root) or ())
-        return sorted({path.partition("/")[0] for path in inside if "/" in path})
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
 def _is_divided(root: Path) -> bool:
     """Say whether the folders are the parts of a split, with classes inside."""
-    folders = _folders(root)
+    folders = folders_in(root)
     parts = [name for name in folders if name.lower() in PARTS]
-    return bool(parts) and parts == folders and any(_folders(root / name) for name in parts)
+    return bool(parts) and parts == folders and any(folders_in(root / name) for name in parts)
 
 
 def _looks_like(root: Path) -> bool:
-    above = [root / name for name in _folders(root)] if _is_divided(root) else [root]
-    classes = {name: folder / name for folder in above for name in _folders(folder)}
+    above = [root / name for name in folders_in(root)] if _is_divided(root) else [root]
+    classes = {name: folder / name for folder in above for name in folders_in(folder)}
     if any(names_masks(name) for name in classes):  # images/ and masks/ are no two classes
         places = {Path(folder) for folder, _ in images_below(root, lambda _: None)}
         inside = {name for at in places for name in at.relative_to(root).parts}

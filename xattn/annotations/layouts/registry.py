@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from xattn.annotations.listing import is_place
+from xattn.annotations.listing import folders_in, is_place
 from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import Kind
 from xattn.errors import AnnotationError, UsageError
@@ -144,11 +144,15 @@ def find_layout(name: str | None, root: Path, note: Note) -> Layout:
         return LAYOUTS.find(name)
     if not is_place(root):
         raise AnnotationError(f"Expected a folder at {root}, but got nothing there")
-    best: list[Layout] = []
-    for rank in sorted({one.rank for one in LAYOUTS.values()}, reverse=True):
-        peers = [one for one in LAYOUTS.values() if one.rank == rank]
-        best = best or [one for one in peers if one.detect is not None and one.detect(root)]
+    best = _alike(root)
     if not best:
+        inner = folders_in(root)
+        inside = root / inner[0] if len(inner) == 1 else None
+        if inside is not None and (found := _alike(inside)):
+            raise AnnotationError(
+                f"Expected a data set of a known layout in {root}, but its only folder looks like "
+                f"{found[0].name}; name that one: {inside}"
+            )
         raise AnnotationError(
             f"Expected a data set of a known layout in {root}, but it looks like none of "
             f"{', '.join(sorted(LAYOUTS))}; name its layout with --layout"
@@ -160,3 +164,12 @@ def find_layout(name: str | None, root: Path, note: Note) -> Layout:
         )
     note(f"layout: {best[0].name}, as the folder looks")
     return best[0]
+
+
+def _alike(root: Path) -> list[Layout]:
+    """Return the layouts of the highest rank that a folder looks like."""
+    best: list[Layout] = []
+    for rank in sorted({one.rank for one in LAYOUTS.values()}, reverse=True):
+        peers = [one for one in LAYOUTS.values() if one.rank == rank]
+        best = best or [one for one in peers if one.detect is not None and one.detect(root)]
+    return best
