@@ -56,7 +56,7 @@ WIDE  := ATEN_CPU_CAPABILITY=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE
 
 arithmetics: setup ## all tests under other arithmetics than this processor's own, one and two threads
 	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal
-	$(AVX2) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(AVX2) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 1
 	$(WIDE) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 portable: setup ## the short form: quick tests that run networks, on the oldest instruction set
