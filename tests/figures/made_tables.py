@@ -30,7 +30,8 @@ def alignment_table(
                     "lift": lift, "lift_low": lift * 0.9, "lift_high": lift * 1.12,
                     "pointing": rng.random(), "auc": rng.random(), "rank_accuracy": rng.random(),
                     "topk": rng.random(), "p_value": p, "p_adjusted": min(1, p * 8),
-                    "chance_lift": 2 ** rng.normal(0.2, 0.2),
+                    "chance_lift": 2 ** rng.normal(0.2, 0.2), "mask_cells": 16 * area,
+                    "too_coarse": 16 * area < 1,
                 })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -105,3 +105,12 @@ def test_constants_stay_constant_and_the_transpose_brings_a_mask_to_the_map(
 def test_the_shared_matrices_cannot_be_written_to() -> None:
     with pytest.raises(ValueError, match="read-only"):
         Cells.spread((3, 3), (8, 8)).matrices(5, 5)[0][0, 0] = 2
+
+
+def test_a_cell_is_worth_its_step_whatever_the_border_cuts_off():
+    """ResNet18 at 224 pixels: seven cells, 32 pixels apart from pixel 0."""
+    centres = tuple(32.0 * r for r in range(7))
+    assert Cells(centres, centres, (224, 224)).in_view == pytest.approx(49)
+    centres = tuple(32.0 * r for r in range(8))  # the same step at 225 pixels
+    assert Cells(centres, centres, (225, 225)).in_view == pytest.approx((225 / 32) ** 2)
+    assert Cells((4.0,), (0.0, 5.0), (10, 10)).in_view == pytest.approx(2)

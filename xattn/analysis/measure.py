@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.analysis.alignment.agreement import agreement_table
+from xattn.analysis.alignment.coarse import coarse_notes
 from xattn.analysis.alignment.mask_scores import ScoredMethod
 from xattn.analysis.alignment.table import alignment_table
 from xattn.analysis.dependence.decisions import find_decision
@@ -109,6 +110,7 @@ def measure(
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: presentable(table, name) for name, table in tables.items()}
     notes = find_notes(run, features) + missing_notes(tables["feature_usage"])
+    notes += coarse_notes(tables["alignment"])
     notes += known.notes() if known is not None and len(tables["bias"]) else []
     return MeasuredUsage(question, tables, counts(features), notes, drawn, adjusted)
 

@@ -17,6 +17,8 @@ MOST_OUTPUTS = 5
 MOST_ROWS = 40
 """Rows of gaps that are printed; all are in the CSV files."""
 
+_COARSENESS = ("mask_cells", "too_coarse")
+
 
 def show_over_training(terminal: Terminal, table: pd.DataFrame, out: Path) -> None:
     """Print where each feature came out as used, and how its effect began and ended."""
@@ -79,9 +81,9 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     alignment, alpha = found.alignment, found.settings.alpha
     shown = ["method", "feature", "n", "lift", "lift_low", "lift_high", "chance_lift", "p_adjusted"]
     terminal.table(
-        alignment.loc[alignment["label"] == "all", shown],
+        _with_coarseness(alignment.loc[alignment["label"] == "all", [*shown, *_COARSENESS]]),
         "Do the maps fall on the features? (lift 1: as much as their area; chance_lift: on other "
-        "images' masks)",
+        "images' masks; cells: of the map, covered in the median)",
     )
     usage = found.usage
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
@@ -128,6 +130,15 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     shown += ["overlap", "chance_overlap", "p_adjusted"]
     terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
     terminal.table(found.verdicts[["feature", "kind", "verdict"]], "What follows")
+
+
+def _with_coarseness(alignment: pd.DataFrame) -> pd.DataFrame:
+    """Say how many cells masks cover, and where these are too few."""
+    cells = [
+        f"{covered:.2g}{', too coarse' if coarse else ''}"
+        for covered, coarse in zip(*(alignment[name] for name in _COARSENESS), strict=True)
+    ]
+    return alignment.drop(columns=list(_COARSENESS)).assign(cells=cells)
 
 
 def _show_apart(

@@ -60,6 +60,18 @@ class Cells:
         return len(self.y), len(self.x)
 
     @property
+    def in_view(self) -> float:
+        """How many cells the input is worth: its area over that of one cell, step by step.
+
+        Cells at the border may be cut off by it or reach beyond it, so this is not their number.
+        """
+        h, w = (
+            1.0 if len(centres) == 1 else pixels * (len(centres) - 1) / (centres[-1] - centres[0])
+            for centres, pixels in zip((self.y, self.x), self.size, strict=True)
+        )
+        return h * w
+
+    @property
     def ends(self) -> str:
         """The (row, column) of the first and the last cell's centre, in words."""
         return f"({self.y[0]:.1f}, {self.x[0]:.1f}) to ({self.y[-1]:.1f}, {self.x[-1]:.1f})"

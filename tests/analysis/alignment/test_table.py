@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from tests.analysis.annotated import plant
+from xattn.analysis.alignment.coarse import coarse_notes
 from xattn.analysis.alignment.mask_scores import CENTRE_PRIOR, per_image_table, score_masks
 from xattn.analysis.alignment.table import ALL_LABELS, alignment_table, paired_sums
 from xattn.annotations import read_annotations
 from xattn.features.feature_set import collect_features
+from xattn.images import Cells
 from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.permutation import within_label_permutations
@@ -171,3 +173,30 @@ def test_labels_nobody_has_get_no_rows_and_no_labels_only_all(tmp_path):
 
 def test_nothing_scored_gives_an_empty_table(prepared):
     assert alignment_table([], prepared[1], CLASSES).empty
+
+
+def test_each_row_says_how_many_cells_its_masks_cover_in_the_median(prepared, table):
+    """An 8 x 8 map of a view of 32 x 32 pixels: a cell is worth 16 pixels."""
+    _, features, _ = prepared
+    masks = np.asarray(features.masks("dots")[:])
+    label = features.table["label"].to_numpy()
+    for name in (*CLASSES, ALL_LABELS):
+        some = masks if name == ALL_LABELS else masks[label == name]
+        expected = np.median([mask.sum() / 16 for mask in some])
+        assert row(table, "gradcam", "dots", name)["mask_cells"] == pytest.approx(expected)
+    assert not row(table, "gradcam", "dots")["too_coarse"]
+
+
+def test_a_row_whose_masks_cover_less_than_a_cell_is_too_coarse_and_named_in_a_note(prepared):
+    planted, features, _ = prepared
+    coarse = {m: planted.run.maps(m)[:, [0, -1]][:, :, [0, -1]] for m in planted.run.methods}
+    places = {m: Cells((0.0, 16.0), (0.0, 16.0), (32, 32)) for m in coarse}
+    found = alignment_table(score_masks(coarse, places, features), features, CLASSES, **QUICK)
+    own = found[found["method"] != CENTRE_PRIOR]
+    assert own["too_coarse"].equals(own["mask_cells"] < 1)
+    assert row(found, "gradcam", "dots")["too_coarse"]
+    assert not row(found, "gradcam", "lesion")["too_coarse"]
+    (note,) = coarse_notes(found)
+    assert "gradcam, attention are too coarse" in note
+    assert "dots (0.1" in note
+    assert "lesion" not in note

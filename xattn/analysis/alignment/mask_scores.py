@@ -71,11 +71,13 @@ class ScoredMethod:
         positive: (n, h * w) maps as fractions (`scores.positive_fraction`); (1, h * w) for the
             control.
         features: only those that at least one image shows.
+        in_view: how many of its cells the view is worth (`Cells.in_view`).
     """
 
     name: str
     positive: Array
     features: dict[str, MaskScores]
+    in_view: float
 
     def positive_of(self, rows: NDArray[np.intp]) -> Array:
         """Return the maps of some rows of the predictions, (len(rows), h * w).
@@ -136,6 +138,7 @@ def score_masks(
             name,
             positive[name],
             {f: _joined(pieces[name][f]) for f in features.masked if f in pieces[name]},
+            places[name].in_view,
         )
         for name in methods
     ]

@@ -34,6 +34,9 @@ from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_inte
 ALL_LABELS = "all"
 """Label of the rows over all images."""
 
+TOO_COARSE = 1.0
+"""A map cannot show what covers fewer of its cells in the median."""
+
 _GATHER = 2**22
 
 
@@ -73,10 +76,14 @@ def alignment_table(
     are; the p-value is two-sided, because a map that keeps off a structure is a finding too, and
     `lift_over_chance` says which way. Holm's adjustment runs over all rows but the control's.
 
+    mask_cells is the median area of the masks, in cells of the method's map where these lie
+    (`Cells.in_view`); below `TOO_COARSE` the map has no room for what the row is about.
+
     Beyond the promised columns: groups, degenerate (images left out because their map is constant,
     not finite or nowhere positive), n_tested (images that could be exchanged), chance_lift,
     lift_over_chance (of the images tested), lift_in_lesion (lift with the lesion as the whole
-    image: (mass in both / mass in lesion) / (area of both / area of lesion)).
+    image: (mass in both / mass in lesion) / (area of both / area of lesion)), mask_cells,
+    too_coarse.
 
     Args:
         scored: from `score_masks`.
@@ -101,6 +108,7 @@ def alignment_table(
                 row = {"method": method.name, "feature": feature, "kind": features.kinds[feature]}
                 row |= {"label": label} | subset.summary(i, chances)
                 row |= _against_chance(chance, i)
+                row |= subset.coverage(i, method.in_view)
                 rows.append(row)
         if progress is not None:
             progress(done, len(names))
@@ -168,9 +176,19 @@ class _Subset:
         totals = np.array([*bad[: len(labels)], bad.sum()], dtype=np.intp)
         return cls(one, use, number[use], group[use], len(labels), totals)
 
+    def rows_of(self, label: int) -> NDArray[np.intp]:
+        """Return the images of one label, or of all (the last number)."""
+        return self.use if label == self.n_labels else self.use[self.label == label]
+
+    def coverage(self, label: int, in_view: float) -> dict[str, Any]:
+        """Say how many cells of a map the masks of a label cover, and whether these are too few."""
+        areas = self.one.score("area")[self.rows_of(label)]
+        cells = float(np.median(areas)) * in_view if len(areas) else np.nan
+        return {"mask_cells": cells, "too_coarse": bool(cells < TOO_COARSE)}
+
     def summary(self, label: int, draws: _Draws) -> dict[str, Any]:
         """Return the mean scores over the images of one label, or of all (the last number)."""
-        mine = self.use if label == self.n_labels else self.use[self.label == label]
+        mine = self.rows_of(label)
         group = self.group if label == self.n_labels else self.group[self.label == label]
         table = self.one.scores[mine]
         means = dict(zip(SCORES, _nan_mean(table), strict=True))

@@ -20,7 +20,15 @@ from xattn.figures.numbers import (
     with_interval,
 )
 from xattn.figures.page.performance import Performance
-from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
+from xattn.figures.page.run_tables import (
+    Tables,
+    chance_of,
+    coarseness,
+    features,
+    lift,
+    rate,
+    used_rows,
+)
 from xattn.figures.page.sentences import Finding, Item
 from xattn.figures.page.verdict_words import verdict_findings
 from xattn.runs.tables.names import METRICS
@@ -104,7 +112,8 @@ def _placed(says: str, rows: pd.DataFrame) -> Finding:
     items = [
         Item(
             readable(str(row["feature"])),
-            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}",
+            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}"
+            f"{coarseness(row)}",
         )
         for _, row in rows.head(_MOST_NAMED).iterrows()
     ]

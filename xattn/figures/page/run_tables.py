@@ -55,6 +55,13 @@ def chance_of(row: pd.Series[Any]) -> str:
     return f"; by chance {fixed(chance)}" if np.isfinite(chance) else ""
 
 
+def coarseness(row: pd.Series[Any]) -> str:
+    """Say, after a semicolon, that a map is too coarse for its feature; "" where it is not."""
+    if row.get("too_coarse") not in (True, "True"):
+        return ""
+    return f"; too coarse for it, whose masks cover {fixed(float(row['mask_cells']))} of a cell"
+
+
 def used_rows(table: pd.DataFrame, controls: bool = False) -> pd.DataFrame:
     """Return the rows of features that are used, of real ones or of controls."""
     used = table["used"].isin([True, "True"])

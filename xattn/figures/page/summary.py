@@ -9,7 +9,15 @@ from xattn.figures.numbers import count, fixed, listed, method_name, readable, w
 from xattn.figures.page.caveats import caveats
 from xattn.figures.page.findings import findings
 from xattn.figures.page.performance import Performance
-from xattn.figures.page.run_tables import Tables, chance_of, features, lift, rate, used_rows
+from xattn.figures.page.run_tables import (
+    Tables,
+    chance_of,
+    coarseness,
+    features,
+    lift,
+    rate,
+    used_rows,
+)
 from xattn.figures.page.sentences import Finding
 from xattn.figures.run_sources import RunSources
 from xattn.runs.tables.verdicts import CHANGES, MOVES
@@ -87,7 +95,7 @@ def _attribution_fact(tables: Tables) -> Iterator[Fact]:
     above, _ = tables.apart_from_chance(method)
     if len(above):
         top = above.iloc[0]
-        note = f"{method_name(method)}: lift {lift(top)}{chance_of(top)}"
+        note = f"{method_name(method)}: lift {lift(top)}{chance_of(top)}{coarseness(top)}"
         yield Fact("Highest attribution", readable(str(top["feature"])), note)
     else:
         alpha = tables.sources.alpha

@@ -15,6 +15,9 @@ from xattn.runs.tables import (
 )
 from xattn.runs.tables.sources import USAGE
 
+COARSENESS = {"True": "too coarse", "False": "fine enough"}
+"""What `too_coarse` is shown as."""
+
 _LIMITS = "95 % percentile interval of the lift, bootstrap over groups; empty below 5 groups"
 
 ALIGNMENT = declare(
@@ -58,6 +61,8 @@ ALIGNMENT = declare(
                   "their label"),
             Field("lift_over_chance", "lift of the images tested, over `chance_lift`",
                   chance="1"),
+            Field("mask_cells", "median area of the masks, in cells of the map", unit="cells"),
+            Field("too_coarse", "`mask_cells` < 1: the map is too coarse for the feature", "flag"),
         ),
         shown=(
             Text("feature", "feature"),
@@ -69,6 +74,8 @@ ALIGNMENT = declare(
                      "95 % interval; evenly spread: 1", "p_adjusted"),
             Number("chance lift", "chance_lift", 2, "masks of other images"),
             PValue("adjusted p", "p_adjusted", "Holm, whole table"),
+            Number("cells", "mask_cells", 1, "median of the masks"),
+            Text("map", "too_coarse", words=COARSENESS, on_paper=False),
             PValue("p", "p_value", "against other masks", on_paper=False),
             Number("area", "area", 3, "fraction of pixels", on_paper=False),
             Number("mass", "mass", 3, "chance: area", on_paper=False),
@@ -83,7 +90,8 @@ ALIGNMENT = declare(
             "Lift is the fraction of a map's positive attribution inside a mask over the mask's "
             "fraction of the image: 1 is a map spread evenly. Maps and lesions both prefer the "
             "middle, so each lift is tested against the same maps on masks of other images of the "
-            "same label.",
+            "same label. A feature that covers less than one cell of a map in the median cannot be "
+            "told from what lies beside it there: such a map is too coarse for it.",
             figure="alignment",
             always=True,
         ),
@@ -91,7 +99,7 @@ ALIGNMENT = declare(
             "Where the maps of {of} lie: fraction of attribution inside each feature's masks over "
             "their fraction of the image.",
             ("feature", "kind", "method"),
-            ("lift", "chance lift"),
+            ("lift", "chance lift", "cells"),
             where={"label": "all"},
         ),
     )
