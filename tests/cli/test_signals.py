@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import forked
 from xattn.cli import main
 from xattn.cli.signals import Terminated, terminable
 
@@ -35,14 +37,6 @@ sampler = "random"
 train.lr = {{ low = 1e-4, high = 1e-2, log = true }}
 """
 
-RUN = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and nohup this one
-from xattn.cli import main
-sys.exit(main())
-"""
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -60,38 +54,44 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(folder: Path, command: str, out: str, recipe: str = "recipe.toml") -> subprocess.Popen:
-    words = [command, recipe, "--annotations", "notes.json", "--out", out, "--device", "cpu"]
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, *words],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def words_of(command: str, out: str, recipe: str) -> list[str]:
+    return [command, recipe, "--annotations", "notes.json", "--out", out, "--device", "cpu"]
 
 
-def wait_for(path: Path, process: subprocess.Popen, lines: int = 1) -> None:
+def started(folder: Path, command: str, out: str, recipe: str = "recipe.toml") -> BaseProcess:
+    return forked.start(forked.command, *words_of(command, out, recipe), folder=folder)
+
+
+def wait_for(path: Path, process: subprocess.Popen | BaseProcess, lines: int = 1) -> None:
     until = time.monotonic() + 900
     while not (path.is_file() and len(path.read_text().splitlines()) >= lines):
-        assert process.poll() is None, process.communicate()
+        code = process.poll() if isinstance(process, subprocess.Popen) else process.exitcode
+        assert code is None, code
         assert time.monotonic() < until
         time.sleep(0.01)
 
 
-def ended(process: subprocess.Popen, number: signal.Signals) -> str:
+def ended(folder: Path, process: BaseProcess, number: signal.Signals) -> str:
     """Send a signal; return what the process says, other than its epochs."""
-    process.send_signal(number)
-    said, problems = process.communicate(timeout=600)
+    os.kill(process.pid, number)
+    process.join(600)
+    said, problems = forked.said(folder)
     assert "Traceback" not in problems + said
     return problems
 
 
 def finish(folder: Path, command: str, out: str, recipe: str = "recipe.toml") -> None:
+    """Run a command to its end, in a new Python: with an own seed of the hashes of strings."""
+    words = [sys.executable, "-m", "xattn", *words_of(command, out, recipe)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done
+
+
+def go_on(folder: Path, command: str, out: str, recipe: str = "recipe.toml") -> None:
     process = started(folder, command, out, recipe)
-    said = process.communicate(timeout=900)
-    assert process.returncode == 0, said
+    process.join(900)
+    assert process.exitcode == 0, forked.said(folder)
 
 
 def assert_same(folder: Path, names: list[str], a: str = "parts", b: str = "whole") -> None:
@@ -112,14 +112,14 @@ def test_a_training_ends_by_any_signal_and_goes_on_to_the_same_bytes(folder: Pat
     ):
         process = started(folder, "train", "parts")
         wait_for(folder / "parts" / "history.csv", process, lines)
-        said = ended(process, number)
-        assert process.returncode == code
+        said = ended(folder, process, number)
+        assert process.exitcode == code
         line = [one for one in said.splitlines() if one and not one.startswith("epoch ")]
         assert len(line) == 1
         assert "repeat the command to go on" in line[0]
         assert (folder / "parts" / ".progress" / "last.ckpt").is_file()
         assert not (folder / "parts" / "train.json").exists()
-    finish(folder, "train", "parts")
+    go_on(folder, "train", "parts")
     assert_same(folder, TRAINED)
     assert len(json.loads((folder / "parts" / "train.json").read_text())["resumed_after"]) == 3
 
@@ -129,9 +129,9 @@ def test_a_search_ends_by_a_signal_and_goes_on_to_the_same_end(folder: Path):
     finish(folder, "search", "whole", "short.toml")
     process = started(folder, "search", "parts", "short.toml")
     wait_for(folder / "parts" / "trials" / "0001" / "history.csv", process, 2)
-    assert "Ended by SIGTERM" in ended(process, signal.SIGTERM)
-    assert process.returncode == 143
-    finish(folder, "search", "parts", "short.toml")
+    assert "Ended by SIGTERM" in ended(folder, process, signal.SIGTERM)
+    assert process.exitcode == 143
+    go_on(folder, "search", "parts", "short.toml")
     assert_same(folder, ["best.toml"])
     for trial in (f"trials/{i:04d}" for i in range(4)):
         assert_same(folder, ["history.csv", "recipe.toml"], f"parts/{trial}", f"whole/{trial}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests import forked
 from tests.fabricate import fabricate_run
 from xattn.analysis.feature_usage import feature_usage
 from xattn.annotations import write_annotations
@@ -25,7 +24,6 @@ from xattn.runs import RunFolder
 from xattn.runs.writer import RunWriter
 
 LITTLE = {"permutations": 19, "bootstrap": 99, "interventions": 0, "computed": False}
-ROOT = Path(__file__).parents[2]
 
 
 def analysed(root: Path, seed: int = 0, n: int = 24) -> tuple[RunFolder, Path]:
@@ -110,25 +108,29 @@ def test_an_analysis_of_an_earlier_version_is_drawn_as_before(run):
     draw(run.path)
 
 
+def measure(run: str, annotations: str) -> None:
+    """Say that the analysis begins, and analyse; in a process of its own."""
+    sys.stdout.write("go\n")
+    sys.stdout.flush()
+    feature_usage(run, annotations, permutations=19, bootstrap=99, interventions=0, seed=7)
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_an_analysis_that_is_whole_or_refused(tmp_path):
-    script = (
-        "import sys; from xattn.analysis.feature_usage import feature_usage as f; "
-        "import xattn.analysis.interventions.table; print('go', flush=True); "
-        "f(sys.argv[1], sys.argv[2], permutations=19, bootstrap=99, interventions=0, seed=7)"
-    )
     run, annotations = analysed(tmp_path)
     rng = np.random.default_rng(0)
     outcomes = set()
     for trial in range(12):
         shutil.rmtree(tmp_path / "trial", ignore_errors=True)
         shutil.copytree(run.path, tmp_path / "trial")
-        command = [sys.executable, "-c", script, str(tmp_path / "trial"), str(annotations)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(float(rng.uniform(0, 0.4)) * (trial > 0))
-            process.send_signal(signal.SIGKILL)
+        words = (str(tmp_path / "trial"), str(annotations))
+        process = forked.start(measure, *words, folder=tmp_path, name=f"{trial}")
+        while not (told := tmp_path / f"{trial}.out").is_file() or not told.read_text():
+            assert process.exitcode is None, forked.said(tmp_path, f"{trial}")
+            time.sleep(0.001)
+        time.sleep(float(rng.uniform(0, 0.4)) * (trial > 0))
+        process.kill()
+        process.join()
         try:
             RunFolder.open(tmp_path / "trial").require_whole()
             outcomes.add("whole")

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests import forked
+from tests.training import killed
 from tests.training.recipes import resumed_recipe
 from xattn.errors import RunError
 from xattn.models import load
@@ -114,8 +114,9 @@ def test_a_killed_process_leaves_what_another_needs_to_end_the_same(study, tmp_p
     run(notes, tmp_path / "whole", device="cpu")
     (tmp_path / "recipe.toml").write_text(resumed_recipe().to_toml())
     words = [tmp_path / "recipe.toml", notes, tmp_path / "parts", stage, str(at)]
-    done = subprocess.run([sys.executable, Path(__file__).with_name("killed.py"), *words])
-    assert done.returncode == -signal.SIGKILL
+    process = forked.start(killed.main, *words, folder=tmp_path)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "parts" / "train.json").exists()
 
     run(notes, tmp_path / "parts", device="cpu")

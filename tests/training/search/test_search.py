@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
 import pandas as pd
 import pytest
 
+from tests import forked
+from tests.training import searched
 from tests.training.recipes import tiny_recipe
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.runs.locks import try_hold
@@ -121,9 +121,10 @@ def test_a_search_whose_processes_are_killed_comes_to_the_same_end(study, tmp_pa
     run(notes, tmp_path / "whole")
     (tmp_path / "recipe.toml").write_text(searched_recipe().to_toml())
     words = [tmp_path / "recipe.toml", notes, tmp_path / "parts", "train"]
-    script = Path(__file__).parents[1] / "searched.py"
     for step in ("5", "21"):
-        assert subprocess.run([sys.executable, script, *words, step]).returncode == -9
+        process = forked.start(searched.main, *words, step, folder=tmp_path)
+        process.join()
+        assert process.exitcode == -9, forked.said(tmp_path)
     run(notes, tmp_path / "parts")
     assert_same(tmp_path / "parts", tmp_path / "whole")
 
@@ -133,9 +134,13 @@ def test_two_processes_share_the_trials_and_double_none(study, tmp_path: Path):
     notes, out = study([B, M] * 20), tmp_path / "out"
     recipe = searched_recipe(pruner="none")
     (tmp_path / "recipe.toml").write_text(recipe.to_toml())
-    words = [sys.executable, Path(__file__).parents[1] / "searched.py", tmp_path / "recipe.toml"]
-    both = [subprocess.Popen([*words, notes, out]) for _ in range(2)]
-    assert [process.wait() for process in both] == [0, 0]
+    words = [tmp_path / "recipe.toml", notes, out]
+    both = [
+        forked.start(searched.main, *words, folder=tmp_path, name=name) for name in ("one", "two")
+    ]
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
 
     rows = table(out)
     assert rows["trial"].tolist() == list(range(7))
