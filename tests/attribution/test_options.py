@@ -39,7 +39,8 @@ def test_names_without_options_stay_as_they_are():
         ("attention[head=-1]", "Expected a head from 0 to 1 .* but got -1"),
         ("attention[]", "Unknown option ''"),
         ("attention[layer=1", "Unknown method"),
-        ("gradcam[layer=1]", "takes no options"),
+        ("gradcam[layer=1]", "Unknown option .layer."),
+        ("saliency[layer=1]", "takes no options"),
         ("atention[layer=1]", "Unknown method 'atention'"),
     ],
 )

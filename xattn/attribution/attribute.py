@@ -16,6 +16,7 @@ from xattn.attribution.ensembles import attribute_ensemble
 from xattn.attribution.passes.capture import Captured, capture_each
 from xattn.attribution.registry import ANY_ATTENTION, Method, Needs
 from xattn.attribution.registry import method as method_of
+from xattn.attribution.shifts import attribute_shifted
 from xattn.attribution.targets import class_index, require_exclusive
 from xattn.errors import MethodError, UsageError, near
 from xattn.images.cells import upsample as to_pixels
@@ -108,6 +109,8 @@ def attribute_each(
 ) -> tuple[list[Captured], dict[str, Tensor]]:
     """Make several methods' maps of a batch, for several targets, from one forward pass.
 
+    Methods with shifts take further passes, see `xattn.attribution.shifts`.
+
     Args:
         model: stays as it is.
         inputs: (n, 3, height, width).
@@ -121,8 +124,18 @@ def attribute_each(
     Raises:
         MethodError: as `capture`.
     """
+    return attribute_shifted(model, inputs, jobs, targets, _attribute_in_one_pass)
+
+
+def _attribute_in_one_pass(
+    model: Model,
+    inputs: Tensor,
+    jobs: Mapping[str, tuple[Method, int]],
+    targets: Sequence[Tensor | None],
+) -> tuple[list[Captured], dict[str, Tensor]]:
+    """Do what `attribute_each` does, without shifts."""
     if isinstance(model, Ensemble):
-        return attribute_ensemble(model, inputs, jobs, targets, attribute_each)
+        return attribute_ensemble(model, inputs, jobs, targets, _attribute_in_one_pass)
     needs = reduce(or_, (each.needs for each, _ in jobs.values()), Needs(0))
     attention = model.attention_layers if needs & ANY_ATTENTION else ()
     captured = capture_each(

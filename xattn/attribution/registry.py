@@ -129,7 +129,7 @@ class Method(ABC):
             takers = [name for name, each in METHODS.items() if fields(each)]
             raise UsageError(
                 f"Expected method {self.name!r} alone, for it takes no options, but got "
-                f"{', '.join(key for key, _ in given)}; {' and '.join(takers)} take some"
+                f"{', '.join(key for key, _ in given)}; {', '.join(takers)} take some"
             )
         return replace(self, **read_options(type(self), self.card.name, given))
 
@@ -163,6 +163,10 @@ class Method(ABC):
         """
         return model.target_layer if self.needs & AT_LAYER and not model.on_pixels else INPUT
 
+    def grid_name(self, model: Model) -> str:
+        """Return what run.json calls the cells of a map: the path of their layer, or `INPUT`."""
+        return self.map_layer(model)
+
     def cells(self, model: Model) -> Cells:
         """Return where the cells of a map lie in the input.
 
@@ -184,6 +188,7 @@ METHODS: Registry[Method] = Registry(
     package="xattn.attribution.methods",
     first=(
         "cam",
+        "layercam",
         "gradient_free_cam",
         "attention",
         "rollout",

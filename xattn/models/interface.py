@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from os import PathLike
@@ -270,6 +271,17 @@ class Model:
         """Layout and grid of the explained layer."""
         assert self.target.layout is not None  # both ways to `target` made sure of it
         return self.target.layout
+
+    def at_layer(self, layer: str) -> Model:
+        """Return this model with another layer to explain; the module is shared.
+
+        Args:
+            layer: path of a layer with a grid.
+        """
+        other = copy.copy(self)
+        other._wanted_layer = layer
+        other.__dict__.pop("target", None)
+        return other
 
     def cells(self, layer: str | None = None) -> Cells:
         """Return where the cells of a layer's map lie in the input.

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xattn.attribution.passes.capture import Captured
-from xattn.attribution.registry import Method, MethodCard, Needs, register
+from xattn.attribution.registry import MethodCard, Needs, register
+from xattn.attribution.shifts import CamMethod
 from xattn.models.interface import Model
 
 
@@ -40,7 +41,7 @@ def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
 
 @register
 @dataclass(frozen=True)
-class GradCam(Method):
+class GradCam(CamMethod):
     """Grad-CAM: ReLU of the activations summed with their mean gradients as weights (eq. 1, 2)."""
 
     card = _card("gradcam", "Selvaraju et al. 2017, arXiv:1610.02391")
@@ -53,7 +54,7 @@ class GradCam(Method):
 
 @register
 @dataclass(frozen=True)
-class GradCamPlusPlus(Method):
+class GradCamPlusPlus(CamMethod):
     """Grad-CAM++: positive gradients, weighted by how few positions they share the class with."""
 
     card = _card("gradcam++", "Chattopadhay et al. 2018, arXiv:1710.11063")
@@ -73,7 +74,7 @@ class GradCamPlusPlus(Method):
 
 @register
 @dataclass(frozen=True)
-class HiResCam(Method):
+class HiResCam(CamMethod):
     """HiResCAM: gradient times activation at each position, which keeps their sum (eq. 5)."""
 
     card = _card("hirescam", "Draelos and Carin 2020, arXiv:2011.08891", signed=True)
@@ -86,7 +87,7 @@ class HiResCam(Method):
 
 @register
 @dataclass(frozen=True)
-class XGradCam(Method):
+class XGradCam(CamMethod):
     """XGrad-CAM: gradients averaged with the activations themselves as weights (eq. 8)."""
 
     card = _card("xgradcam", "Fu et al. 2020, arXiv:2008.02312")
@@ -101,20 +102,7 @@ class XGradCam(Method):
 
 @register
 @dataclass(frozen=True)
-class LayerCam(Method):
-    """LayerCAM: positive gradients weigh each position of each channel on their own (eq. 6, 7)."""
-
-    card = _card("layercam", "Jiang et al. 2021, doi:10.1109/TIP.2021.3089943")
-
-    def maps(self, model: Model, captured: Captured) -> Tensor:
-        """L = ReLU(sum_k ReLU(g_k) A_k); (n, h, w), >= 0."""
-        activations, gradients = captured.at_layer()
-        return F.relu(torch.einsum("nchw,nchw->nhw", F.relu(gradients), activations))
-
-
-@register
-@dataclass(frozen=True)
-class EigenCam(Method):
+class EigenCam(CamMethod):
     """Eigen-CAM: activations projected on their first principal direction, whatever the class."""
 
     card = MethodCard(

@@ -11,7 +11,8 @@ from torch import Tensor
 from xattn.attribution.methods.cam import weighted_sum
 from xattn.attribution.passes.capture import Captured
 from xattn.attribution.passes.partial_forward import partial_forward
-from xattn.attribution.registry import Method, MethodCard, Needs, register
+from xattn.attribution.registry import MethodCard, Needs, register
+from xattn.attribution.shifts import CamMethod
 from xattn.models.interface import Model
 from xattn.models.probing.forward import evaluating
 from xattn.models.probing.probe import Layout
@@ -22,7 +23,7 @@ CHANNELS_AT_ONCE = 64
 
 @register
 @dataclass(frozen=True)
-class ScoreCam(Method):
+class ScoreCam(CamMethod):
     """Score-CAM: each channel masks the image; its weight is the class's score of what is left."""
 
     card = MethodCard(
@@ -68,7 +69,7 @@ def _masks(channels: Tensor, size: tuple[int, ...]) -> Tensor:
 
 @register
 @dataclass(frozen=True)
-class AblationCam(Method):
+class AblationCam(CamMethod):
     """Ablation-CAM: each channel is set to zero; its weight is what the logit loses by it."""
 
     card = MethodCard(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from xattn.attribution.passes.capture import Captured
 from xattn.attribution.passes.model_state import preserved, quiet
 from xattn.attribution.registry import Method, MethodCard, Needs, register
+from xattn.attribution.shifts import CamMethod
 from xattn.errors import MethodError
 from xattn.models.interface import Model
 
@@ -24,7 +25,7 @@ PREFIX = "pytorch-grad-cam/"
 
 
 @dataclass(frozen=True)
-class LibraryFormula(Method):
+class LibraryFormula(CamMethod):
     """A formula of the library on the activations and gradients of the one pass."""
 
     library_class: ClassVar[str]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xattn.attribution.registry import INPUT
 from xattn.attribution.run.plan import Plan
-from xattn.images.cells import Cells
 from xattn.models.interface import Model
 from xattn.runs.places import to_record
 
@@ -19,13 +17,9 @@ def record_places(model: Model, plan: Plan) -> dict[str, Any]:
     Raises:
         MethodError: a method names a layer that has no grid.
     """
-    layers = {name: method.map_layer(model) for name, (method, _) in plan.jobs.items()}
+    layers = {name: method.grid_name(model) for name, (method, _) in plan.jobs.items()}
     pixels = "input"
     while pixels in layers.values():  # a layer of this name
         pixels += "'s pixels"
-    size = model.preprocessing.size
-    cells = {
-        layer or pixels: Cells.spread(size, size) if layer == INPUT else model.cells(layer)
-        for layer in dict.fromkeys(layers.values())
-    }
+    cells = {layers[name] or pixels: method.cells(model) for name, (method, _) in plan.jobs.items()}
     return to_record({name: layer or pixels for name, layer in layers.items()}, cells)
