@@ -1,7 +1,8 @@
-"""What every test starts from: one thread, and the same random numbers."""
+"""What every test starts from: one thread, the same random numbers, little for the collector."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -24,3 +25,16 @@ def _seeded() -> None:
 def no_plugins_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin file that one test loads is in no other test's record of a call."""
     monkeypatch.setattr("xattn.plugins._files", [])
+
+
+_n_modules = 0
+
+
+@pytest.fixture(autouse=True)
+def _imports_left_alone_by_the_garbage_collector() -> None:
+    """What is imported stays: half a million objects, which each full collection walked through."""
+    global _n_modules
+    if len(sys.modules) > _n_modules + 100:
+        gc.collect()
+        gc.freeze()
+        _n_modules = len(sys.modules)
