@@ -14,7 +14,7 @@ from xattn.analysis.scored import decision_scores
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import TABLES, RunFolder
-from xattn.runs.tables.verdicts import CHANGES, NO_EVIDENCE, NOT_TESTABLE
+from xattn.runs.tables.verdicts import CHANGES, NOT_TESTABLE, NOT_USED
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NAMES = (
@@ -129,7 +129,7 @@ def test_with_a_model_all_kinds_of_evidence_stand_together(tmp_path):
     tables = feature_usage(made.run, made.annotations, model=sees(PATCH), interventions=15, **QUICK)
     verdicts = tables["verdicts"].set_index("feature")
     assert verdicts.loc["patch", "verdict"] == CHANGES
-    assert verdicts.loc["dots", "verdict"] in (NO_EVIDENCE, NOT_TESTABLE)
+    assert verdicts.loc["dots", "verdict"] in (NOT_USED, NOT_TESTABLE)
     assert "lift_over_chance_gradcam" in verdicts
     assert tables["agreement"]["method_a"].tolist() == ["gradcam"]
     assert facts(made.run)["intervention_images"] == 15

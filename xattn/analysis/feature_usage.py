@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.alignment.mask_scores import per_image_table, score_masks
 from xattn.analysis.dependence.decisions import find_decision
+from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
+from xattn.analysis.dependence.given.table import held_fixed
+from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.interventions.table import Interventions, measure_interventions
-from xattn.analysis.measure import all_notes, measure, record, sentence_of
+from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
 from xattn.analysis.question import Question, joined, questions_of
 from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
@@ -44,6 +47,9 @@ def feature_usage(
     positive: str | Sequence[str] | None = UsageSettings.positive,
     target: str | Sequence[str] = UsageSettings.target,
     decision: str = UsageSettings.decision,
+    given: str | Sequence[str] = UsageSettings.given,
+    learner: str = UsageSettings.learner,
+    label_column: str | None = UsageSettings.label_column,
     cross_check: bool = UsageSettings.cross_check,
     interventions: int = UsageSettings.interventions,
     model: Model | None = None,
@@ -79,6 +85,12 @@ def feature_usage(
         target: where outputs are independent those to test, each as a question of its own (is it
             there, or not?); default all. A column `target` of all tables says which a row is of.
         decision: how the statistics of the dependence test decide, see `usage_test`.
+        given: what is held fixed beside the label when it is asked what a feature tells beyond
+            others: "others" for all other features, "none" for no such test, or names.
+        learner: what the residuals of that test are taken from: "boosting" (trees after ridge
+            regression) or "ridge".
+        label_column: a feature of the annotation file to hold fixed beside the label, such as the
+            diagnosis where the classes are coarser.
         cross_check: add causal-learn's KCI to the dependence tests.
         interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
             interventions.
@@ -103,7 +115,7 @@ def feature_usage(
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
         RunError: there is no finished run.
         UsageError: an argument is out of range, `positive` is no class of the run, or `target`
-            none of its independent outputs.
+            none of its independent outputs, or there is no feature to hold fixed of a name.
 
     Examples:
         >>> usage = xattn.feature_usage(
@@ -114,7 +126,8 @@ def feature_usage(
     """
     chosen = UsageSettings.of(
         settings, permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed,
-        positive=positive, target=target, decision=decision, cross_check=cross_check,
+        positive=positive, target=target, decision=decision, given=given, learner=learner,
+        label_column=label_column, cross_check=cross_check,
         interventions=interventions, computed=computed, detect=detect,
         more_features=more_features, exclude=exclude, domain=domain, workers=workers,
     )  # fmt: skip
@@ -140,6 +153,9 @@ def feature_usage(
             on_image=steps.part(n),
             before_writing=lambda: begin_record(folder.path / "analysis.json"),
         )
+    # What is refused is refused before the long part.
+    strata_of(features, chosen.label_column)
+    held_fixed(measured_columns(features), names(chosen.given))
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in _stored(questions)}
         cells = {method: folder.cells(method) for method in maps}
@@ -165,6 +181,10 @@ def feature_usage(
         "decision": decided.name,
         "cross_check": chosen.cross_check,
         "tests": decided.tests,
+        "given": list(names(chosen.given)),
+        "learner": chosen.learner,
+        "label_column": chosen.label_column,
+        "smallest_partial": SMALLEST_PARTIAL,
         "intervention_images": chosen.interventions,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,

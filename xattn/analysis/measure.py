@@ -28,8 +28,10 @@ from xattn.analysis.settings import UsageSettings
 from xattn.analysis.stages import Clock
 from xattn.analysis.verdicts import verdict_table
 from xattn.annotations.value_labels import strata
+from xattn.errors import UsageError, near
 from xattn.features.feature_set import FeatureSet
 from xattn.runs import TABLES, RunFolder
+from xattn.settings import names
 
 
 @dataclass(frozen=True)
@@ -188,12 +190,40 @@ def _usage(question: Question, features: FeatureSet, settings: UsageSettings) ->
     columns = measured_columns(features)
     if not columns or not features.labelled:
         return pd.DataFrame()
-    label, group = features.table["label"], features.table["group"]
+    label, group = strata_of(features, settings.label_column), features.table["group"]
     scores = decision_scores(question.run, question.positive)
     return usage_table(
         columns, scores, label, group, decision=find_decision(settings.decision).name,
-        cross_check=settings.cross_check, **settings.testing,
+        cross_check=settings.cross_check, given=names(settings.given), learner=settings.learner,
+        **settings.testing,
     )  # fmt: skip
+
+
+def strata_of(features: FeatureSet, column: str | None) -> pd.Series[Any]:
+    """Return what is held fixed: the label, or within it what another column says.
+
+    Args:
+        features: of the run.
+        column: name of a column of the annotation file; None for the label alone.
+
+    Returns:
+        (n,) texts; missing where the label or the column is.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    label = features.table["label"]
+    if column is None:
+        return label
+    own = ("image_id", "label", "group")
+    known = [str(c) for c in features.table if c not in own and "." not in str(c)]
+    if column not in known:
+        raise UsageError(
+            f"Expected a feature of the annotation file to hold fixed, but got {column!r}"
+            f"{near(column, known)}"
+        )
+    finer = features.table[column]
+    return (label.astype(str) + " / " + finer.astype(str)).where(label.notna() & finer.notna())
 
 
 def _edits(question: Question, edited: Interventions | None) -> dict[str, pd.DataFrame]:

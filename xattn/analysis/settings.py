@@ -104,6 +104,20 @@ class UsageSettings(DependenceSettings):
         100, "--interventions", kind="integer", low=0,
         help="Images edited for each feature and edit; 0 for none.",
     )  # fmt: skip
+    given: str | Sequence[str] = setting(
+        ("others",), "--given", several=True, metavar="NAME",
+        help="Held fixed beside the label in a second test: others (all other features), none, or "
+        "features by name; repeatable.",
+    )  # fmt: skip
+    learner: str = setting(
+        "boosting", "--learner", kind="choice", choices=("boosting", "ridge"),
+        help="Regressions of that test: boosted trees after ridge, or ridge alone.",
+    )  # fmt: skip
+    label_column: str | None = setting(
+        None, "--label-column", metavar="NAME",
+        help="A finer label to hold fixed beside the label, such as the diagnosis: a feature of "
+        "the annotation file.",
+    )  # fmt: skip
     cross_check: bool = setting(
         False, "--cross-check", kind="switch", help="Add causal-learn's KCI test; slow."
     )

@@ -1,8 +1,8 @@
 """One line a feature: dependence, attention and intervention side by side, and what follows.
 
-A dependence within labels may come through a correlate, a map may fall on what the model ignores,
-and an edit leaves traces of its own. Where they agree a verdict is safe; where they do not, it
-says which is missing.
+A dependence within labels may come through a correlate, which may not have been annotated; a map
+may fall on what the model ignores, and an edit leaves traces of its own. Where they agree a verdict
+is safe; where they do not, it says which is missing.
 """
 
 from __future__ import annotations
@@ -14,20 +14,32 @@ import pandas as pd
 from scipy.stats import norm
 
 from xattn.runs.tables.verdicts import (
+    BEYOND,
     CHANGES,
-    CORRELATE,
+    COMES_WITH,
     HARDLY,
     MOVES,
-    NO_EVIDENCE,
     NOT_TESTABLE,
+    NOT_USED,
     UNCLEAR,
 )
 
 SMALLEST_CHANGE = 0.2
 """Standard deviations of the score within labels: Cohen's small effect (Cohen 1988)."""
 SMALLEST_EFFECT = 0.3
-"""Rank effect; a usage test that could have seen this much may say that there is no evidence."""
+"""Rank effect that a feature must be shown to stay below to be called not used."""
 _POWER = 0.8
+_ONE_SIDED = float(norm.isf(0.05))
+
+
+_GIVEN = (
+    "p_given_adjusted",
+    "effect_given",
+    "effect_given_low",
+    "effect_given_high",
+    "p_equivalent",
+    "explained_by",
+)
 
 
 def verdict_table(
@@ -48,11 +60,15 @@ def verdict_table(
       does, and flips significantly more decisions (McNemar's p < alpha): it changes decisions (any
       edit of many images is significant in the end, so the size has to count);
     - the same, without more flips: it hardly does;
-    - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`:
-      through a correlate;
-    - dependent, and edits cannot tell (or there are none): itself or a correlate;
-    - not dependent, and a rank effect of `smallest_effect` would have been found in four of five
-      cases: no evidence;
+    - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`: it
+      comes with another feature;
+    - dependent, also given all other features: used beyond these;
+    - dependent, but given the others it adds less than `SMALLEST_PARTIAL` (equivalence): it comes
+      with another feature, the one that `explained_by` names;
+    - dependent, and neither is shown: itself or a correlate;
+    - not dependent, and shown to be less than what matters, either a partial correlation of
+      `SMALLEST_PARTIAL` given the others or a rank effect of `smallest_effect` given the label
+      (two one-sided tests at `alpha`): not used;
     - else not testable.
 
     Dependent is what the row of least p-value says, of presence, area, count or value; of whether
@@ -65,7 +81,7 @@ def verdict_table(
         alpha: level.
         smallest_change: below so many standard deviations of the score within labels (`score_sd`),
             a change does not matter.
-        smallest_effect: rank effect that counts as one that should have been seen.
+        smallest_effect: rank effect that a feature must stay below to be called not used.
         decides: whether the model decides between classes; where it gives a value, an edit that
             changes the score changes the value.
     """
@@ -83,8 +99,9 @@ def verdict_table(
         row |= _attention(alignment, name)
         found = _verdict(row, edits, alpha, smallest_change, smallest_effect)
         row["verdict"] = MOVES if found == HARDLY and not decides else found
+        row["would_settle"] = _would_settle(row, edits)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).drop(columns="error", errors="ignore")
 
 
 def _of_values(usage: pd.DataFrame) -> pd.DataFrame:
@@ -107,9 +124,8 @@ def _dependence(tested: pd.DataFrame, alpha: float, tests: int) -> dict[str, Any
     """Return the row of the test with the least p-value, and what could have been found."""
     known = tested[tested["p_value"].notna()] if len(tested) else tested
     if not len(known):
-        return dict.fromkeys(
-            ("test", "n", "p_adjusted", "effect_bits", "rank_effect", "detectable_effect"), np.nan
-        ) | {"used": False}
+        numbers = ("test", "n", "p_adjusted", "effect_bits", "rank_effect", "detectable_effect")
+        return dict.fromkeys((*numbers, *_GIVEN), np.nan) | {"used": False, "error": np.nan}
     best = known.sort_values(["p_adjusted", "p_value"], kind="stable").iloc[0]
     needed = norm.isf(alpha / (2 * max(1, tests))) + norm.ppf(_POWER)
     return {
@@ -120,6 +136,8 @@ def _dependence(tested: pd.DataFrame, alpha: float, tests: int) -> dict[str, Any
         "effect_bits": best["effect_bits"],
         "rank_effect": best["rank_effect"],
         "detectable_effect": float(min(1.0, needed * best["rank_effect_error"])),
+        "error": best["rank_effect_error"],
+        **{name: best.get(name, np.nan) for name in _GIVEN},
     }
 
 
@@ -170,10 +188,28 @@ def _verdict(
         if len(shown):
             return HARDLY
     if row["used"]:
-        settled = False
         if len(tested):
             bounds = tested[["excess_low", "excess_high"]].abs().div(tested["score_sd"], axis=0)
-            settled = bool((bounds < smallest_change).all(axis=None))
-        return CORRELATE if settled else UNCLEAR
-    seen = row["detectable_effect"] <= smallest_effect
-    return NO_EVIDENCE if seen else NOT_TESTABLE
+            if (bounds < smallest_change).all(axis=None):
+                return COMES_WITH
+        if row["p_given_adjusted"] < alpha:
+            return BEYOND
+        return COMES_WITH if row["p_equivalent"] < alpha else UNCLEAR
+    below = abs(row["rank_effect"]) + _ONE_SIDED * row["error"] < smallest_effect
+    return NOT_USED if below or row["p_equivalent"] < alpha else NOT_TESTABLE
+
+
+def _would_settle(row: dict[str, Any], edits: pd.DataFrame | None) -> str | None:
+    """Say what would tell more of a feature than there was to tell."""
+    if row["verdict"] not in (BEYOND, UNCLEAR, NOT_TESTABLE):
+        return None
+    tested = edits is not None and edits["p_value"].notna().any()
+    shown = row["kind"] in ("structure", "artifact")
+    if row["verdict"] == NOT_TESTABLE:
+        return "more images, of which some have it and some do not"
+    if shown:
+        return "more images to edit" if tested else "masks of it, so that it can be edited"
+    if row["verdict"] == BEYOND:
+        return "a column of what goes with it and the model may see"
+    given = pd.notna(row["p_given_adjusted"])
+    return "more images" if given else "other features to hold fixed: --given others"

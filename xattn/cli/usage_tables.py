@@ -87,9 +87,12 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     )
     usage = found.usage
     shown = ["feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted", "used"]
+    given = usage["p_given"].notna().any()
+    shown += ["effect_given", "p_given_adjusted"] if given else []
     terminal.table(
         _by_effect(usage)[shown],
-        f"Does the prediction depend on the feature, given the label? (alpha {alpha:g})",
+        "Does the prediction depend on the feature, given the label"
+        f"{', and given the other features' if given else ''}? (alpha {alpha:g})",
     )
     edits, of_value = found.interventions, found.run.of_value
     what = "value" if of_value else "log odds"
@@ -129,7 +132,9 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     shown = ["method_a", "method_b", "n", "rank_correlation", "chance_rank_correlation"]
     shown += ["overlap", "chance_overlap", "p_adjusted"]
     terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
-    terminal.table(found.verdicts[["feature", "kind", "verdict"]], "What follows")
+    shown = ["feature", "kind", "verdict"]
+    shown += ["explained_by"] if found.verdicts["explained_by"].notna().any() else []
+    terminal.table(found.verdicts[shown].fillna(""), "What follows")
 
 
 def _with_coarseness(alignment: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,8 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "decision": "majority", "computed": False, "detect": True,
         "more_features": "more's.csv", "exclude": ["streaks", "age"], "seed": 4,
         "domain": "dermoscopy",
-        "interventions": 9, "cross_check": True, "workers": 1,
+        "interventions": 9, "cross_check": True, "workers": 1, "given": ["ruler", "hair"],
+        "learner": "ridge", "label_column": "sex",
     },
     ReportSettings: {"gallery": 5},
 }  # fmt: skip

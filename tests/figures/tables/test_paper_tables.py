@@ -23,7 +23,7 @@ from xattn.figures.tables.papers import Paper, printed_of_runs
 from xattn.figures.tables.side_by_side import side_by_side
 from xattn.figures.tables.writers import WRITERS, as_csv, as_latex, as_markdown, latex, markdown
 from xattn.runs import TABLES, RunFolder
-from xattn.runs.tables.verdicts import BRIEF_VERDICTS, CORRELATE
+from xattn.runs.tables.verdicts import BRIEF_VERDICTS, COMES_WITH
 
 NASTY = {"a_b & 50%": "artifact", "<i>x</i> | $y$ #1": "structure", "new\nline": "artifact"}
 
@@ -315,7 +315,7 @@ def test_the_tests_of_a_comparison_are_printed_one_a_row(compared):
 def test_long_verdicts_are_brief_on_paper_spelt_out_below_and_whole_in_the_csv(tmp_path):
     run = complete_run(tmp_path)
     verdicts = run.table("verdicts")
-    verdicts["verdict"] = np.resize([*BRIEF_VERDICTS, CORRELATE], len(verdicts))
+    verdicts["verdict"] = np.resize([*BRIEF_VERDICTS, COMES_WITH], len(verdicts))
     run.write_table("verdicts", verdicts)
     save_tables(run, only="verdicts")
     assert set(of_csv(run.path / "tables" / "verdicts.csv")["verdict"]) <= set(verdicts["verdict"])

@@ -87,7 +87,8 @@ def test_missing_numbers_are_dashes_and_sort_last(name):
     if TABLES[name].value:  # rows without numbers are said to be there, and no more
         assert not cells
     else:
-        assert {cell.sort for cell in cells if cell.text == "–"} == {1e300}
+        dashes = {cell.sort for cell in cells if cell.text == "–"}
+        assert dashes - {""} == {1e300}  # of texts nothing, which is first
 
 
 def test_gaps_that_are_significant_come_first_and_empty_rows_are_one_line():

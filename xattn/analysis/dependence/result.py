@@ -11,6 +11,9 @@ from xattn.notebook import facts_html
 from xattn.stats.arrays import Floats
 from xattn.stats.permutation import Stratum
 
+_GIVEN = ("p_given", "effect_given", "effect_given_low", "effect_given_high", "p_equivalent")
+"""What the result of one test says given other features; of a table, see `given.table`."""
+
 
 @dataclass(frozen=True)
 class UsageResult:
@@ -35,6 +38,12 @@ class UsageResult:
         variance_low: lower end of its 95 % bootstrap interval over groups.
         variance_high: upper end.
         smallest_p: the least p-value that could have come out.
+        p_given: of the same question with `given` held fixed beside the label; NaN if not asked.
+        effect_given: partial correlation given these, in [-1, 1], see `given.effect`.
+        effect_given_low: lower end of its 95 % bootstrap interval over groups.
+        effect_given_high: upper end.
+        p_equivalent: p-value of the effect given these being 0.15 or more, in either direction;
+            small where the feature adds less than that.
         p_by_test: p-value of each statistic by itself.
         p_permuted: (1 + P,) the p-value that each permutation would have had, the observed first;
             NaN if there are none or the drawing stopped early.
@@ -58,6 +67,11 @@ class UsageResult:
     variance_low: float
     variance_high: float
     smallest_p: float
+    p_given: float = np.nan
+    effect_given: float = np.nan
+    effect_given_low: float = np.nan
+    effect_given_high: float = np.nan
+    p_equivalent: float = np.nan
     p_by_test: dict[str, float] = field(default_factory=dict)
     p_permuted: Floats = field(
         default_factory=lambda: np.full(1, np.nan), repr=False, compare=False
@@ -66,7 +80,7 @@ class UsageResult:
 
     def to_row(self) -> dict[str, Any]:
         """Return the row for feature_usage.csv, all but what needs the whole table."""
-        left_out = ("p_by_test", "p_permuted")
+        left_out = {"p_by_test", "p_permuted", *_GIVEN}
         row = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**row, "strata_dropped": len(self.strata_dropped), "note": self.note or None}
 
@@ -78,6 +92,13 @@ class UsageResult:
         if self.p_value < 0.05:
             return "the prediction depends on it given the label (p < 0.05, this test alone)"
         return "no dependence given the label was shown (p >= 0.05, this test alone)"
+
+    def _given_facts(self) -> dict[str, str]:
+        if np.isnan(self.p_given):
+            return {}
+        size = f"{self.effect_given:.3f} ({self.effect_given_low:.3f} to "
+        size += f"{self.effect_given_high:.3f}; by chance 0)"
+        return {"p given the others": f"{self.p_given:.3g}", "partial correlation": size}
 
     def _repr_html_(self) -> str:
         about = {
@@ -102,5 +123,6 @@ class UsageResult:
                 "effect": bits,
                 "rank effect": f"{self.rank_effect:.3f} (-1 to 1; by chance 0)",
                 "fraction of variance": variance,
+                **self._given_facts(),
             },
         )

@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.decisions import find_decision
+from xattn.analysis.dependence.given.residuals import LEARNERS
+from xattn.analysis.dependence.given.table import NONE, given_table
 from xattn.analysis.dependence.kci import kci_p_values
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.result import UsageResult
-from xattn.analysis.dependence.usage import usage_tests
+from xattn.analysis.dependence.usage import scores_of, usage_tests
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.stats.adjust import (
     benjamini_hochberg,
@@ -38,6 +40,8 @@ def usage_table(
     permutations: int = 999,
     early_stopping: int | None = None,
     cross_check: bool = False,
+    given: str | Sequence[str] = NONE,
+    learner: str = LEARNERS[0],
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
@@ -65,6 +69,9 @@ def usage_table(
         tests, decision, early_stopping: see `usage_test`.
         permutations: more are drawn if the number of rows asks for it.
         cross_check: add `p_kci`, causal-learn's test of a part of the images, see `kci`.
+        given: what else is held fixed: "others" for all other features, "none", or names; adds the
+            columns of `given_table`.
+        learner: what residuals are taken from given other features: "boosting" or "ridge".
         bootstrap: replicates for intervals.
         alpha: level of `used`.
         seed: same seed, same table.
@@ -104,6 +111,12 @@ def usage_table(
     if len(names) > 1:
         for name in names:
             table[f"p_{name}"] = [r.p_by_test.get(name, np.nan) for r in results]
+    told = given_table(
+        columns, scores_of(prediction), label, groups, table["used"].to_numpy(dtype=bool),
+        given=given, learner=learner, permutations=permutations, bootstrap=bootstrap, alpha=alpha,
+        seed=seed,
+    )  # fmt: skip
+    table = table.assign(**{str(name): told[name].to_numpy() for name in told})
     if cross_check:
         scores = np.asarray(prediction, dtype=np.float64)
         table["p_kci"] = kci_p_values(columns, scores, label, groups, seed=seed)

@@ -15,13 +15,15 @@ The p-value comes from permuting predictions within each label, groups kept toge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from xattn.analysis.dependence.decisions import find_decision, find_statistic
+from xattn.analysis.dependence.given.table import given_one
 from xattn.analysis.dependence.registry import Statistic
 from xattn.analysis.dependence.result import UsageResult
 from xattn.analysis.dependence.sample import UsageSample
@@ -30,6 +32,9 @@ from xattn.stats.adjust import permuted_p
 from xattn.stats.arrays import Floats
 from xattn.stats.codes import codes, group_codes
 from xattn.stats.columns import Column, as_column
+
+Given = ArrayLike | pd.DataFrame | Sequence[Column]
+"""Features that are held fixed."""
 
 
 def usage_test(
@@ -40,6 +45,7 @@ def usage_test(
     *,
     tests: Sequence[str] | None = None,
     decision: str = "min-p",
+    given: Given | None = None,
     permutations: int = 999,
     early_stopping: int | None = None,
     bootstrap: int = 1000,
@@ -56,6 +62,8 @@ def usage_test(
         decision: how several statistics decide: "min-p" (their least p-value, exact on shared
             permutations: nothing more is to be corrected for having tried several) or "majority";
             or the name of the statistic that decides alone.
+        given: other features to hold fixed beside the label: (n,) or (n, k) numbers, a table with a
+            column a feature, or columns; missing values are held fixed as such.
         permutations: number drawn; the p-value is at least 1 / (1 + permutations).
         early_stopping: stop drawing when so many permutations have reached the statistic (Besag
             and Clifford 1991): as exact, quicker where there is nothing. For one statistic only.
@@ -64,9 +72,12 @@ def usage_test(
 
     Returns:
         The p-value in (0, 1], and effects with their 95 % intervals: `effect_bits` in bits per
-        image, `rank_effect` in [-1, 1], `variance_share` at most 1.
+        image, `rank_effect` in [-1, 1], `variance_share` at most 1. With `given` also `p_given` of
+        the generalised covariance measures, `effect_given`, the partial correlation, and
+        `p_equivalent`, that it is 0.15 or more.
 
-    Source: Reimers, Runge and Denzler, ECCV 2020.
+    Source: Reimers, Runge and Denzler, ECCV 2020; with `given` Shah and Peters, Annals of
+    Statistics 2020, Scheidegger et al., JMLR 2022, Lundborg et al., Annals of Statistics 2024.
 
     Raises:
         UsageError: a test or decision is unknown, or early stopping asked for with several tests.
@@ -80,7 +91,7 @@ def usage_test(
         0.001
     """
     column = feature if isinstance(feature, Column) else as_column(feature)
-    return usage_tests(
+    found = usage_tests(
         [column],
         prediction,
         label,
@@ -92,6 +103,20 @@ def usage_test(
         bootstrap=bootstrap,
         seed=seed,
     )[0]
+    if given is None:
+        return found
+    held = _columns_of(given)
+    for other in held:
+        if len(other.values) != len(column.values):
+            raise ValueError(
+                f"Expected {len(column.values)} values of each feature held fixed, but got "
+                f"{len(other.values)} of {other.feature or 'it'}"
+            )
+    told = given_one(
+        column, held, scores_of(prediction), label, groups,
+        permutations=permutations, bootstrap=bootstrap, seed=seed,
+    )  # fmt: skip
+    return replace(found, **told)  # type: ignore[arg-type] # floats for fields of floats
 
 
 def usage_tests(
@@ -122,7 +147,7 @@ def usage_tests(
         ValueError: lengths differ.
     """
     battery = _Battery.of(tests, decision, early_stopping)
-    scores = _scores(prediction)
+    scores = scores_of(prediction)
     label_code, names = codes(label)
     group = group_codes(groups, len(label_code))
     lengths = [("predictions", len(scores)), *((c.feature, len(c.values)) for c in columns)]
@@ -251,8 +276,25 @@ _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
 )
 
 
-def _scores(prediction: ArrayLike) -> Floats:
-    """Return predictions as (n, q); of two probabilities one says all."""
+def _columns_of(given: Given) -> list[Column]:
+    """Return the features that are held fixed, as columns."""
+    if isinstance(given, pd.DataFrame):
+        return [as_column(given[name], str(name)) for name in given]
+    if isinstance(given, Sequence) and all(isinstance(one, Column) for one in given):
+        return list(given)
+    values = np.asarray(given)
+    return [as_column(one) for one in (values.T if values.ndim == 2 else [values])]
+
+
+def scores_of(prediction: ArrayLike) -> Floats:
+    """Return predictions as (n, q); of two probabilities one says all.
+
+    Args:
+        prediction: (n,) or (n, classes).
+
+    Raises:
+        ValueError: it has another shape.
+    """
     scores = np.asarray(prediction, dtype=np.float64)
     if scores.ndim == 1:
         return scores[:, None]

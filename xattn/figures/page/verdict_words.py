@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
 from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
 from xattn.figures.page.sentences import Finding, Item
@@ -40,7 +41,8 @@ def meanings(sources: RunSources) -> list[Meaning]:
         return []
     change = sources.analysis.get("smallest_change", SMALLEST_CHANGE)
     effect = sources.analysis.get("smallest_effect", SMALLEST_EFFECT)
-    every = _meanings(f"{change:g}", f"{effect:g}")
+    partial = sources.analysis.get("smallest_partial", SMALLEST_PARTIAL)
+    every = _meanings(f"{change:g}", f"{effect:g}", f"{partial:g}")
     return [m for m in every if (table["verdict"] == m.verdict).any()]
 
 
@@ -101,20 +103,38 @@ def _by_dependence(row: pd.Series[Any]) -> str:
     return f"{size}adjusted {p_phrase(p)}"
 
 
-def _by_both(row: pd.Series[Any]) -> str:
-    return "; ".join(filter(None, (_by_dependence(row), _by_edit(row))))
+def _by_partial(row: pd.Series[Any]) -> str:
+    """Word what is left of a dependence with the other features held fixed."""
+    effect, low, high = (
+        float(row.get(c, np.nan)) for c in ("effect_given", "effect_given_low", "effect_given_high")
+    )
+    if not np.isfinite(effect):
+        return _by_dependence(row)
+    return (
+        f"partial correlation {with_interval(effect, low, high)} given the others; adjusted "
+        f"{p_phrase(float(row['p_given_adjusted']))}"
+    )
+
+
+def _by_others(row: pd.Series[Any]) -> str:
+    """Word what a feature comes with: another feature, or what an edit leaves in place."""
+    named = row.get("explained_by")
+    with_what = f"with {readable(str(named)).replace('; ', ' and ')}" if pd.notna(named) else ""
+    edited = np.isfinite(float(row["excess_logit"]))
+    return "; ".join(filter(None, (with_what, _by_partial(row), _by_edit(row) if edited else "")))
 
 
 _NUMBERS: dict[str, Callable[[pd.Series[Any]], str]] = {
     verdicts.CHANGES: _by_edit,
     verdicts.MOVES: _by_edit,
     verdicts.HARDLY: _by_edit,
-    verdicts.CORRELATE: _by_both,
+    verdicts.BEYOND: _by_partial,
+    verdicts.COMES_WITH: _by_others,
     verdicts.UNCLEAR: _by_dependence,
 }
 
 
-def _meanings(change: str, effect: str) -> list[Meaning]:
+def _meanings(change: str, effect: str, partial: str) -> list[Meaning]:
     return [
         Meaning(
             verdicts.CHANGES,
@@ -138,29 +158,37 @@ def _meanings(change: str, effect: str) -> list[Meaning]:
             "that are near it, such a shift can decide.",
         ),
         Meaning(
-            verdicts.CORRELATE,
-            "Predictions depend on the feature among images of one label, yet editing it moves "
-            f"the score by less than {change} standard deviations: what is used goes along with "
-            "it.",
-            "It does not say what that is, nor that an edit took away all that the model sees of "
-            "the feature.",
+            verdicts.BEYOND,
+            "Predictions depend on the feature among images of one label that are alike in all "
+            "other features at hand.",
+            "It does not say that the feature itself is the cause: what nobody annotated may go "
+            "along with it. No edit has shown it.",
+        ),
+        Meaning(
+            verdicts.COMES_WITH,
+            "Predictions depend on the feature among images of one label, but not by itself: with "
+            f"the other features held fixed it adds less than a partial correlation of {partial}, "
+            f"or editing it moves the score by less than {change} standard deviations.",
+            "It does not say that the feature named is the cause, nor that an edit took away all "
+            "that the model sees of the feature.",
         ),
         Meaning(
             verdicts.UNCLEAR,
             "Predictions depend on the feature among images of one label.",
             "It does not say whether on the feature itself or on something that goes along with "
-            "it: there was no edit, or too few images to tell.",
+            "it: there was no edit, and too few images, or no other features, to tell.",
         ),
         Meaning(
-            verdicts.NO_EVIDENCE,
-            f"No dependence was found, and a rank effect of {effect} would have been found in "
-            "four of five cases.",
-            "It does not say that the feature is unused: a weaker effect would have been missed.",
+            verdicts.NOT_USED,
+            f"No dependence was found, and one that matters is ruled out (at the level of the "
+            f"tests): a rank effect of {effect} given the label, or a partial correlation of "
+            f"{partial} given the other features.",
+            "It does not say that nothing is used: a weaker effect is possible.",
         ),
         Meaning(
             verdicts.NOT_TESTABLE,
-            f"The data are too few to find even a rank effect of {effect}, or the feature never "
-            "varies.",
+            f"No dependence was found, but the data are too few to rule out a rank effect of "
+            f"{effect}, or the feature never varies.",
             "It says nothing on whether the model uses the feature.",
         ),
     ]

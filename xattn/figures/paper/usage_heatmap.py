@@ -25,12 +25,13 @@ from xattn.figures.registry import figure
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
 from xattn.runs.tables.verdicts import (
+    BEYOND,
     CHANGES,
-    CORRELATE,
+    COMES_WITH,
     HARDLY,
     MOVES,
-    NO_EVIDENCE,
     NOT_TESTABLE,
+    NOT_USED,
     UNCLEAR,
 )
 
@@ -46,9 +47,10 @@ _MARKS: dict[str, tuple[str, bool]] = {
     CHANGES: ("^", True),
     MOVES: ("^", True),
     HARDLY: ("^", False),
-    CORRELATE: ("D", False),
+    BEYOND: ("s", True),
+    COMES_WITH: ("D", False),
     UNCLEAR: ("D", True),
-    NO_EVIDENCE: ("_", True),
+    NOT_USED: ("_", True),
     NOT_TESTABLE: ("x", True),
 }
 """Mark of each verdict, and whether it is filled."""

@@ -28,6 +28,7 @@ _RANK_EFFECT = Field(
     chance="0",
 )
 _VARIANCE = "its 95 % interval, as for the bits"
+_PARTIAL_INTERVAL = "its 95 % interval, bootstrap over groups; empty below 5 groups"
 _ADJUSTED = "adjusted by Westfall and Young over the table, controls included"
 
 FEATURE_USAGE = declare(
@@ -70,6 +71,21 @@ FEATURE_USAGE = declare(
             Field("p_holm", "the p-value adjusted by Holm's method", "p"),
             Field("p_bh", "the p-value adjusted by Benjamini and Hochberg's method (false "
                   "discovery rate)", "p"),
+            Field("p_given", "p-value of the same question with the other features held fixed too: "
+                  "signs of groups flipped; features that say nearly the same are tested as one",
+                  "p"),
+            Field("p_given_adjusted", "that, adjusted by Westfall and Young over the table", "p"),
+            Field("effect_given", "partial correlation given the label and the other features; "
+                  "names, or more than two classes: without sign", range="-1 to 1", chance="0"),
+            Field("effect_given_low", _PARTIAL_INTERVAL),
+            Field("effect_given_high", _PARTIAL_INTERVAL),
+            Field("p_equivalent", "p-value of `effect_given` being as large as what matters "
+                  "(`smallest_partial` in analysis.json), or larger; unadjusted", "p"),
+            Field("p_within", "of features that say nearly the same: p-value given also the others "
+                  "of these", "p"),
+            Field("nearly_the_same", "features that say nearly the same as this one", "text"),
+            Field("explained_by", "features which, held fixed, leave nothing of the dependence "
+                  "given the label to be shown", "text"),
             Field("stands_for", "features whose being known or not this row is about", "text"),
         ),
         sometimes=(
@@ -88,6 +104,11 @@ FEATURE_USAGE = declare(
             Number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
             PValue("p", "p_value", "permutations within label", on_paper=False),
             PValue("adjusted p", "p_adjusted", "whole table"),
+            Interval("given the others", "effect_given", "effect_given_low", "effect_given_high",
+                     "partial correlation; 95 % interval; chance: 0", "p_given_adjusted"),
+            PValue("adjusted p given the others", "p_given_adjusted", "whole table",
+                   on_paper=False),
+            Text("explained by", "explained_by", on_paper=False),
             Used("verdict", "used", on_paper=False),
         ),
         section=Section(
@@ -95,7 +116,8 @@ FEATURE_USAGE = declare(
             "Usage",
             "A feature is used if predictions depend on it among images of the same label. The "
             "test exchanges the feature's values within each label, so the label cannot explain "
-            "the result.",
+            "the result. A second test holds the other features fixed too: what is left is no "
+            "trace of these.",
             figure="feature-usage",
             always=True,
         ),

@@ -20,30 +20,34 @@ from xattn.runs.tables.sources import USAGE
 CHANGES = "used, and it changes decisions"
 HARDLY = "used, but it hardly changes decisions"
 MOVES = "used, and it changes the value"
-CORRELATE = "used, through a correlate"
+COMES_WITH = "comes with another feature, not used itself"
+BEYOND = "used beyond every other annotated feature, but no edit can show it"
 UNCLEAR = "used; itself or a correlate, not told apart here"
-NO_EVIDENCE = "no evidence, and this effect could have been seen"
+NOT_USED = "not used: less than what matters"
 NOT_TESTABLE = "not testable here"
 
-VERDICTS = (CHANGES, MOVES, HARDLY, CORRELATE, UNCLEAR, NO_EVIDENCE, NOT_TESTABLE)
+VERDICTS = (CHANGES, MOVES, HARDLY, BEYOND, COMES_WITH, UNCLEAR, NOT_USED, NOT_TESTABLE)
 """Values of the column `verdict`, from what matters most."""
 
 BRIEF_VERDICTS = {
     CHANGES: "changes decisions",
     HARDLY: "hardly changes decisions",
     MOVES: "changes the value",
+    BEYOND: "used beyond the others",
+    COMES_WITH: "comes with another",
     UNCLEAR: "itself or a correlate",
-    NO_EVIDENCE: "no evidence",
+    NOT_USED: "not used",
 }
 """What a printed table says for a long verdict; its notes say the whole."""
 
+_GIVEN = "partial correlation given the label and the other features, with its 95 % interval"
 _EXCESS = "change of the logit beyond the control's, with its 95 % interval"
 
 VERDICT_TABLE = declare(
     Table(
         "verdicts",
-        about="One row per feature: the strongest dependence test, the strongest edit, each "
-        "method's lift over chance, and what follows.",
+        about="One row per feature: the strongest dependence test, the same given the other "
+        "features, the strongest edit, each method's lift over chance, and what follows.",
         source=USAGE,
         columns=(
             Field("feature", "its name", "text"),
@@ -55,6 +59,12 @@ VERDICT_TABLE = declare(
             Field("rank_effect", "of that test", range="-1 to 1", chance="0"),
             Field("detectable_effect", "rank effect that would have been found in four of five "
                   "cases", range="0 to 1"),
+            Field("p_given_adjusted", "of the feature given the label and the other features", "p"),
+            Field("effect_given", _GIVEN, range="-1 to 1", chance="0"),
+            Field("effect_given_low", _GIVEN),
+            Field("effect_given_high", _GIVEN),
+            Field("explained_by", "features which, held fixed, leave nothing of the dependence",
+                  "text"),
             Field("intervention", "edit of least p-value", "text"),
             Field("excess_logit", _EXCESS, unit="logit", chance="0"),
             Field("excess_low", _EXCESS, unit="logit", chance="0"),
@@ -66,6 +76,10 @@ VERDICT_TABLE = declare(
         ),
         more=(
             Field("n", "images behind the dependence test", "count", "images"),
+            Field("p_equivalent", "p-value of the partial correlation being as large as what "
+                  "matters, or larger; unadjusted", "p"),
+            Field("would_settle", "what would tell more, where the verdict leaves something open",
+                  "text"),
             Field("effect_bits", "of the dependence test", unit="bits", chance="0"),
         ),
         sometimes=(
@@ -79,6 +93,9 @@ VERDICT_TABLE = declare(
             Text("verdict", "verdict", order=VERDICTS, brief=BRIEF_VERDICTS, verbatim=True),
             Number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0", "p_adjusted"),
             PValue("adjusted p", "p_adjusted", "of the dependence", on_paper=False),
+            Interval("given the others", "effect_given", "effect_given_low", "effect_given_high",
+                     "partial correlation; 95 % interval; chance: 0", "p_given_adjusted"),
+            Text("explained by", "explained_by"),
             Number("detectable", "detectable_effect", 3, "found in 4 of 5 cases", on_paper=False),
             Text("edit", "intervention", on_paper=False),
             Interval("change of logit", "excess_logit", "excess_low", "excess_high",
@@ -95,13 +112,15 @@ VERDICT_TABLE = declare(
         section=Section(
             "What follows, feature by feature",
             "Verdicts",
-            "Dependence, edits and maps side by side. A dependence may come through a correlate, a "
+            "Dependence, alone and given all other features, edits and maps side by side. A "
+            "dependence may come through a correlate, a "
             "map may lie on what the model ignores, and an edit leaves traces: where they agree a "
             "verdict is safe, where they do not it says what is missing.",
             of_class=LOGIT_OF,
         ),
         printed=Printed(
-            "Verdicts for {of}: dependence given the label, edits beside their controls, and maps.",
+            "Verdicts for {of}: dependence given the label, and given the other features, edits "
+            "beside their controls, and maps.",
             ("feature", "kind"),
             ("verdict",),
         ),

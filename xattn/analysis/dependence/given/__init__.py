@@ -1,0 +1,1 @@
+"""Dependence given the label and the other features: what a feature tells beyond them."""
