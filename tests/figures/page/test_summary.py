@@ -31,7 +31,7 @@ def run(made, tmp_path):
     """A run whose tables say one clear thing each."""
     run = copy_of(made["populated"], tmp_path)
     alignment = run.table("alignment").assign(lift=1.1, lift_low=1.0, lift_high=1.2)
-    alignment = alignment.assign(chance_lift=1.0, p_adjusted=0.5)
+    alignment = alignment.assign(chance_lift=1.0, p_adjusted=0.5, mask_cells=4.0, too_coarse=False)
     patches = alignment["feature"] == "patches"
     alignment.loc[patches, ["lift", "lift_low", "lift_high"]] = [3.12, 2.71, 3.64]
     alignment.loc[patches, ["chance_lift", "p_adjusted"]] = [1.2, 0.004]
@@ -74,6 +74,12 @@ def test_every_number_comes_with_chance_and_interval(run):
     assert "patches (0.081 [0.060, 0.103] bits)" in findings
     assert "sensitivity (TPR) with ruler (−20.0 [−26.0, −14.0] points; 0.50 with, 0.70" in findings
     assert "where guessing gives 0.50" in findings
+
+
+def test_a_map_too_coarse_for_the_feature_is_said_to_be_so(run):
+    run.write_table("alignment", run.table("alignment").assign(mask_cells=0.4, too_coarse=True))
+    findings = " ".join(map(str, said(run).findings))
+    assert "adjusted p = 0.004; too coarse for it, whose masks cover 0.4" in findings
 
 
 def test_facts_name_the_feature_and_count_the_controls(run):

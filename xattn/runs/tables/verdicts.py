@@ -108,6 +108,7 @@ VERDICT_TABLE = declare(
                        "over masks of other images: 1", "lift_p_<method>"),
                 PValue("adjusted p", "lift_p_<method>", "of the lift", on_paper=False),
             )),
+            Text("would settle it", "would_settle", on_paper=False),
         ),
         section=Section(
             "What follows, feature by feature",

@@ -47,8 +47,9 @@ def test_ridge_is_what_scikit_learn_gives_with_the_same_penalty_and_folds():
             model.fit(design[inside], y[inside, 0])
             mine[~inside] = y[~inside, 0] - model.predict(design[~inside])
         left.append(mine)
-    best = min(left, key=lambda one: np.square(one).mean())
-    np.testing.assert_allclose(found.of(y, held)[:, 0], best, atol=1e-5)
+    error = np.square(left).mean(axis=1)
+    best = left[int(np.argmax(error <= 1.01 * error.min()))]  # the least biased that is as good
+    np.testing.assert_allclose(found.of(y, held).values[:, 0], best, atol=1e-5)
 
 
 def test_residuals_of_an_image_do_not_know_its_own_value():
@@ -56,7 +57,7 @@ def test_residuals_of_an_image_do_not_know_its_own_value():
     found = residuals()
     moved = y.copy()
     moved[0] += 1e3
-    change = found.of(moved, [0, 1, 2]) - found.of(y, [0, 1, 2])
+    change = found.of(moved, [0, 1, 2]).values - found.of(y, [0, 1, 2]).values
     own_fold = np.flatnonzero(found.fold == found.fold[0])
     assert change[0, 0] == pytest.approx(1e3, rel=0.3)  # another penalty may be chosen
     others = own_fold[own_fold != 0]
@@ -65,11 +66,14 @@ def test_residuals_of_an_image_do_not_know_its_own_value():
 
 def test_trees_take_off_what_no_column_bends_to_and_are_left_out_where_they_do_not_help():
     product = (X[:, 0] * X[:, 1])[:, None] + 0.3 * RNG.normal(size=(N, 1))
-    left = {name: residuals(name).of(product, [0, 1, 2]).var() for name in ("ridge", "boosting")}
+    left = {
+        name: residuals(name).of(product, [0, 1, 2]).values.var() for name in ("ridge", "boosting")
+    }
     assert left["boosting"] < 0.7 * left["ridge"]
     noise = RNG.normal(size=(N, 1))
     np.testing.assert_array_equal(
-        residuals("boosting").of(noise, [0, 1, 2]), residuals("ridge").of(noise, [0, 1, 2])
+        residuals("boosting").of(noise, [0, 1, 2]).values,
+        residuals("ridge").of(noise, [0, 1, 2]).values,
     )
 
 
@@ -77,7 +81,7 @@ def test_rows_with_a_gap_have_no_residual_and_change_no_other():
     y = X[:, :1] + RNG.normal(size=(N, 1))
     gap = y.copy()
     gap[:7] = np.nan
-    found = residuals().of(gap, [1])
+    found = residuals().of(gap, [1]).values
     assert np.isnan(found[:7]).all()
     assert np.isfinite(found[7:]).all()
 

@@ -10,9 +10,9 @@ FOLD = (GROUP % 4).astype(np.intp)
 FLIPS = Flips.of(GROUP, FOLD, 99, 0)
 
 
-def contributions(score, feature, first=1, predicted=None):
+def contributions(score, feature, first=1, predicted=None, spent=0.0):
     predicted = np.zeros((N, 1)) if predicted is None else predicted
-    return Contributions.of(score, feature, first, predicted, np.zeros((N, 0)), FLIPS)
+    return Contributions.of(score, feature, first, predicted, np.zeros((N, 0)), FLIPS, spent)
 
 
 def test_the_signs_of_a_group_flip_together_and_the_first_pattern_flips_none():
@@ -70,3 +70,11 @@ def test_rows_with_a_gap_add_nothing_and_a_feature_without_residual_has_no_stati
         contributions(score, gap).statistics(FLIPS), contributions(score, zero).statistics(FLIPS)
     )
     assert np.isnan(contributions(score, 0 * feature).statistics(FLIPS)).all()
+
+
+def test_what_the_regressions_spent_makes_the_observed_statistic_smaller_and_no_flipped_one():
+    score, feature = RNG.normal(size=(N, 1)), RNG.normal(size=(N, 1))
+    free = contributions(score, feature).statistics(FLIPS)
+    spent = contributions(score, feature, spent=FLIPS.units / 2).statistics(FLIPS)
+    np.testing.assert_allclose(spent[0] / free[0], [1.5**-0.5, 1.5**-0.5, 1 / 1.5])
+    np.testing.assert_array_equal(spent[1:], free[1:])

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from xattn.stats.arrays import Floats
 from xattn.stats.columns import Column
 
-_KNOTS = ndtri([0.2, 0.4, 0.6, 0.8])
+_KNOTS = ndtri(np.arange(1, 8) / 8)
 _FEW = 5  # values, up to which a number needs no bends
 _RARE = 5  # images, below which a name stands with the other rare ones
 _TAIL = 0.005

@@ -22,6 +22,9 @@ LEARNERS = ("boosting", "ridge")
 
 _PENALTIES = np.array([1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3])
 """Of ridge regression, per image, the columns having variance 1."""
+_AS_GOOD = 1.01
+"""Of the penalties whose error on unseen images is within this factor of the least, the smallest is
+taken: a covariance of residuals suffers from the bias that both share, not from their variance."""
 _BY_LABEL = 0.7  # columns by label have to be worth more than those for all labels
 _MOST_COLUMNS = 600  # beyond these, or a third of the images, features are held fixed unbent
 _FEWEST_FOR_TREES = 300  # images, below which trees of such leaves learn nothing
@@ -43,6 +46,19 @@ def assign_folds(group: Codes, label: Codes, folds: int, seed: int) -> Codes:
     fold = np.empty(groups, dtype=np.intp)
     fold[order] = np.arange(groups) % folds
     return fold[group]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of targets.
+
+    Attributes:
+        values: (n, t), NaN where one of a row's targets is not known.
+        spent: (t,) degrees of freedom of each regression.
+    """
+
+    values: Floats
+    spent: Floats
 
 
 @dataclass
@@ -94,11 +110,11 @@ class Residuals:
         held: Sequence[int],
         *,
         boosted: int | None = None,
-    ) -> Floats:
-        """Return the residuals of targets (n, t), NaN where one of a row's targets is.
+    ) -> Left:
+        """Return the residuals of targets.
 
         Args:
-            targets: (n, t), the score and the feature, say.
+            targets: (n, t), the score and the feature, say; NaN where not known.
             held: numbers of the features that are held fixed beside the label.
             boosted: so many of the first targets get trees after ridge regression; none if the
                 learner is ridge, all by default.
@@ -106,24 +122,27 @@ class Residuals:
         rows = np.flatnonzero(~np.isnan(targets).any(axis=1))
         found = np.full(targets.shape, np.nan)
         if not len(rows):
-            return found
+            return Left(found, np.zeros(targets.shape[1]))
         y = targets[rows]
         columns = np.concatenate(
             [np.arange(1 + self.by_label.shape[1]), *(self._blocks[k] for k in held)]
         ).astype(np.intp)
-        left = self._ridge(y, rows, columns)
+        left, spent = self._ridge(y, rows, columns)
         trees = y.shape[1] if boosted is None else boosted
         if self.learner == "ridge" or len(rows) < _FEWEST_FOR_TREES or not len(held):
             trees = 0
         for t in range(trees):
             left[:, t] = self._boosted(left[:, t], rows, held)
         found[rows] = left
-        return found
+        return Left(found, spent)
 
-    def _ridge(self, y: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Floats:
+    def _ridge(
+        self, y: Floats, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> tuple[Floats, Floats]:
         """Take off ridge regression, each target with the penalty that fits unseen images best."""
         design, fold = self._design[np.ix_(rows, columns)], self.fold[rows]
         left = np.empty((len(_PENALTIES), *y.shape))
+        spent = np.zeros((len(_PENALTIES), int(fold.max()) + 1))
         for k, product in enumerate(self._gram(rows)):
             out = fold == k
             if not out.any():
@@ -136,9 +155,11 @@ class Residuals:
             unseen = design[out] @ vectors
             for i, penalty in enumerate(_PENALTIES):
                 scale = 1 / (values + penalty * inside.sum())
+                spent[i, k] = (values * scale).sum()
                 left[i, out] = y[out] - unseen @ (fitted * scale[:, None])
-        best = np.square(left).mean(axis=1).argmin(axis=0)
-        return np.asarray(left[best, :, np.arange(y.shape[1])].T)
+        error = np.square(left).mean(axis=1)
+        best = (error <= _AS_GOOD * error.min(axis=0)).argmax(axis=0)
+        return left[best, :, np.arange(y.shape[1])].T, spent.mean(axis=1)[best]
 
     def _gram(self, rows: NDArray[np.intp]) -> list[Floats]:
         """Return the products of all columns with each other without each fold."""

@@ -49,7 +49,7 @@ class GivenSample:
     permutations: int
     seed: int
     learner: str = LEARNERS[0]
-    _known: dict[tuple[int, tuple[int, ...]], tuple[Floats, Floats]] = field(
+    _known: dict[tuple[int, tuple[int, ...]], tuple[Floats, Floats, float]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -135,8 +135,11 @@ class GivenSample:
             return False
         return bool(abs(np.corrcoef(shown, known)[0, 1]) >= NEARLY_THE_SAME)
 
-    def left(self, i: int, held: Sequence[int], *, boosted: bool = True) -> tuple[Floats, Floats]:
-        """Return the residuals of score (n, q) and feature i (n, c), NaN where it is not known.
+    def left(
+        self, i: int, held: Sequence[int], *, boosted: bool = True
+    ) -> tuple[Floats, Floats, float]:
+        """Return the residuals of score (n, q) and feature i (n, c), NaN where it is not known, and
+        the degrees of freedom that both regressions spent, their geometric mean.
 
         Args:
             i: a feature.
@@ -149,9 +152,11 @@ class GivenSample:
             both = np.concatenate([self.score, mine.tested], axis=1)
             trees = q + (1 if mine.first == 1 else 0) if boosted else 0
             left = self.residuals.of(both, held, boosted=trees)
-            score, feature = left[:, :q], left[:, q:]
+            score, feature = left.values[:, :q], left.values[:, q:]
+            spent = [part.mean() if len(part) else 0.0 for part in (left.spent[:q], left.spent[q:])]
             spare = np.nanvar(feature, axis=0) if len(feature) else np.zeros(0)
-            self._known[key] = score, np.where(spare > _NOTHING_LEFT, feature, 0.0 * feature)
+            feature = np.where(spare > _NOTHING_LEFT, feature, 0.0 * feature)
+            self._known[key] = score, feature, float(np.sqrt(spent[0] * spent[1]))
         return self._known[key]
 
     def contributions(
@@ -164,12 +169,18 @@ class GivenSample:
             held: features held fixed beside the label.
             boosted: whether trees may follow the ridge regression.
         """
-        score, feature = self.left(i, held, boosted=boosted)
+        score, feature, spent = self.left(i, held, boosted=boosted)
         if not np.nansum(np.square(feature)):
             return None
         predicted = standardised(np.nan_to_num(self.score - score))
         return Contributions.of(
-            score, feature, self.tested[i].first, predicted, self.residuals.by_label, self.flips
+            score,
+            feature,
+            self.tested[i].first,
+            predicted,
+            self.residuals.by_label,
+            self.flips,
+            spent,
         )
 
     def p_permuted(self, contributions: Sequence[Contributions]) -> Floats:
@@ -191,7 +202,7 @@ class GivenSample:
             bootstrap: replicates.
             smallest: partial correlation that matters.
         """
-        score, feature = self.left(i, held)
+        score, feature, _ = self.left(i, held)
         first = feature[:, : self.tested[i].first]
         if not first.shape[1]:
             return NOTHING

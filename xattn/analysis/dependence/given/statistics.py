@@ -87,16 +87,20 @@ class Contributions:
         plain: (units, k) score times feature.
         weighted: (units, l) the same times functions of what is held fixed.
         projected: (units, m) the same for all functions of the feature, and by label.
+        spent: degrees of freedom of the regressions. Their errors are products of the same noise in
+            other units, which the sum has and the units' own sizes do not tell: its variance is
+            larger by 1 + spent / units.
     """
 
     plain: Floats
     weighted: Floats
     projected: Floats
+    spent: float
 
     @classmethod
     def of(
         cls, score: Floats, feature: Floats, first: int, predicted: Floats, labels: Floats,
-        flips: Flips,
+        flips: Flips, spent: float,
     ) -> Contributions:  # fmt: skip
         """Multiply residuals.
 
@@ -107,6 +111,7 @@ class Contributions:
             predicted: (n, q) what the regression says of the score: a weight.
             labels: (n, labels - 1), weights too.
             flips: the units.
+            spent: degrees of freedom of the regressions.
         """
         plain = each_by_each(score, feature[:, :first])
         by_label = each_by_each(plain, labels)
@@ -115,6 +120,7 @@ class Contributions:
             flips.sums(plain),
             flips.sums(np.concatenate([plain, by_label, each_by_each(plain, predicted)], axis=1)),
             flips.sums(np.concatenate([whole, by_label], axis=1)),
+            spent,
         )
 
     @classmethod
@@ -124,14 +130,16 @@ class Contributions:
         Args:
             several: of each feature.
         """
-        return cls(*(
-            np.concatenate([getattr(one, name) for one in several], axis=1)
-            for name in ("plain", "weighted", "projected")
-        ))  # fmt: skip
+        return cls(
+            np.concatenate([one.plain for one in several], axis=1),
+            np.concatenate([one.weighted for one in several], axis=1),
+            np.concatenate([one.projected for one in several], axis=1),
+            max(one.spent for one in several),
+        )
 
     def statistics(self, flips: Flips) -> Floats:
         """Return gcm, wgcm and pcm under all signs: (1 + P, 3); NaN where nothing varies."""
-        return np.stack(
+        found = np.stack(
             [
                 _largest(self.plain, flips),
                 _largest(self.weighted, flips),
@@ -139,6 +147,9 @@ class Contributions:
             ],
             axis=1,
         )
+        wider = 1 + self.spent / flips.units
+        found[0] /= np.array([np.sqrt(wider), np.sqrt(wider), wider])
+        return found
 
 
 def _largest(sums: Floats, flips: Flips) -> Floats:
