@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.dependence.given.statistics import Contributions, Flips
+from xattn.analysis.dependence.given.statistics import Contributions, Flips, widening
 
 RNG = np.random.default_rng(2)
 N = 120
@@ -76,5 +76,22 @@ def test_what_the_regressions_spent_makes_the_observed_statistic_smaller_and_no_
     score, feature = RNG.normal(size=(N, 1)), RNG.normal(size=(N, 1))
     free = contributions(score, feature).statistics(FLIPS)
     spent = contributions(score, feature, spent=FLIPS.units / 2).statistics(FLIPS)
-    np.testing.assert_allclose(spent[0] / free[0], [1.5**-0.5, 1.5**-0.5, 1 / 1.5])
+    wider = widening(FLIPS.units / 2, FLIPS.units, 4)
+    np.testing.assert_allclose(free[0] / spent[0], [wider**0.5, wider**0.5, wider])
     np.testing.assert_array_equal(spent[1:], free[1:])
+
+
+def test_the_widening_is_that_of_out_of_fold_hat_matrices():
+    """The slow twin: the matrix written out, of regressions on 12 columns in 5 folds."""
+    rng = np.random.default_rng(7)
+    n, columns, folds = 600, 12, 5
+    design = rng.normal(size=(n, columns))
+    fold = np.arange(n) % folds
+    hat = np.zeros((n, n))
+    for k in range(folds):
+        inside = fold != k
+        hat[np.ix_(~inside, inside)] = design[~inside] @ np.linalg.pinv(design[inside])
+    left = np.eye(n) - hat
+    variance = np.square(left.T @ left).sum()
+    seen = np.square(np.square(left).sum(axis=1)).sum()
+    assert widening(columns, n, folds) == pytest.approx(variance / seen, abs=0.02)

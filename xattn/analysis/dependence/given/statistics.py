@@ -87,9 +87,7 @@ class Contributions:
         plain: (units, k) score times feature.
         weighted: (units, l) the same times functions of what is held fixed.
         projected: (units, m) the same for all functions of the feature, and by label.
-        spent: degrees of freedom of the regressions. Their errors are products of the same noise in
-            other units, which the sum has and the units' own sizes do not tell: its variance is
-            larger by 1 + spent / units.
+        spent: degrees of freedom of the regressions, see `widening`.
     """
 
     plain: Floats
@@ -147,9 +145,29 @@ class Contributions:
             ],
             axis=1,
         )
-        wider = 1 + self.spent / flips.units
+        wider = widening(self.spent, flips.units, len(np.unique(flips.fold)))
         found[0] /= np.array([np.sqrt(wider), np.sqrt(wider), wider])
         return found
+
+
+def widening(spent: float, units: int, folds: int) -> float:
+    """Return by how much the variance of a sum of products of residuals exceeds what they tell.
+
+    With out-of-fold hat matrix W the sum is e' (I - W)' (I - W) x for noises e and x. Its variance
+    is that matrix's squared norm; the products' own sizes see the rows of I - W alone, and not that
+    errors of the regressions carry the same noise into other units. For hat matrices of `spent`
+    degrees of freedom, c = folds / (folds - 1), the difference is spent / units times
+
+        (2 c - c^2 (folds - 2) / folds)^2 / c + c^2 / folds.
+
+    Args:
+        spent: degrees of freedom.
+        units: independent units.
+        folds: of the cross-fitting.
+    """
+    c = folds / max(1, folds - 1)
+    factor = (2 * c - c**2 * (folds - 2) / folds) ** 2 / c + c**2 / folds
+    return 1 + factor * spent / max(1, units)
 
 
 def _largest(sums: Floats, flips: Flips) -> Floats:
