@@ -38,6 +38,7 @@ from xattn.attribution.options import join_options, read_options, split_options
 from xattn.attribution.passes.capture import Captured
 from xattn.errors import MethodError, UsageError
 from xattn.images.cells import Cells
+from xattn.models.checkpoints.programs import passes_gradients, shows_no_layers
 from xattn.models.interface import Model
 from xattn.registry import Registry
 
@@ -101,6 +102,8 @@ class Method(ABC):
     """One attribution method; the fields of a subclass, all with defaults, are its options."""
 
     card: ClassVar[MethodCard]
+    differentiates: ClassVar[bool] = True
+    """Whether it takes gradients, if it asks the network itself (`Needs.MODEL`)."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -155,6 +158,12 @@ class Method(ABC):
             )
         if self.needs & AT_LAYER:
             _ = model.target_layer  # finds it, or says why not
+        asks = bool(self.needs & Needs.MODEL) and self.differentiates
+        if asks and not passes_gradients(model.module):
+            raise MethodError(
+                f"Method {self.name!r} needs gradients, but {shows_no_layers(model.module)} has "
+                "none; use occlusion"
+            )
 
     def map_layer(self, model: Model) -> str:
         """Return the path of the layer on whose grid maps lie, `INPUT` for the input's pixels.

@@ -91,6 +91,12 @@ def figures_command(
     for path in [*figures, *tables]:
         terminal.say(str(path))
     notes = _notes(folders) if figures else []
+    if not (figures or tables):
+        told = ", ".join(map(str, folders)) or "no run"
+        notes.append(
+            f"nothing to draw: {told} holds predictions alone; xattn feature-usage and xattn "
+            "evaluate measure them, xattn explain makes maps"
+        )
     for note in notes:
         terminal.say(f"Note: {note}")
     terminal.summary({

@@ -17,7 +17,7 @@ from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer
-from xattn.models.checkpoints.programs import shows_no_layers
+from xattn.models.checkpoints.programs import shows_no_layers, ways_without_layers
 from xattn.models.probing.attention_layers import find_attention_layers, find_unread_attention
 from xattn.models.probing.cell_places import find_cells
 from xattn.models.probing.find_outputs import find_outputs
@@ -237,8 +237,9 @@ class Model:
         if hidden is not None:
             raise MethodError(
                 f"Expected layers to look into, but {hidden} shows none"
-                "; name its architecture with --arch, then its weights are moved there; "
-                "predictions alone: --method none"
+                "; name its architecture with --arch, then its weights are moved there; maps "
+                f"without layers: --method {ways_without_layers(self.module)}; predictions "
+                "alone: --method none"
             )
         if any(parameter.is_inference() for parameter in self.module.parameters()):
             raise MethodError(

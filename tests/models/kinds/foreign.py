@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import types
@@ -34,6 +35,7 @@ from xattn.models.matching.heads import ConcatPool
 
 _UNSAFE = {"unsafe_pickle": True}
 _ONNX = ("onnxruntime", "onnxscript")
+_CONVERTED = (*_ONNX, "onnx2torch")
 
 
 def _learner() -> nn.Module:
@@ -199,9 +201,30 @@ def _onnx_of_two(folder: Path) -> tuple[Path, None]:
     return folder / "model.onnx", None
 
 
-def _pt2(net: nn.Module) -> Build:
+def _onnx_quantised(folder: Path) -> tuple[Path, Host]:
+    import onnxruntime
+    from onnxruntime.quantization import quantize_dynamic
+
+    built, _ = _onnx(Conv())(folder)
+    path = folder / "quantised.onnx"
+    logging.disable(logging.WARNING)  # it advises on preparations
+    quantize_dynamic(built, path)
+    logging.disable(logging.NOTSET)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    return path, lambda x: torch.from_numpy(session.run(None, {given.name: x.numpy()})[0])
+
+
+class _OneByOne(Conv):
+    """Fixes the number of images that it was exported with in its operations."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.reshape(len(x), 3, 64, 64).reshape(-1, 3, 64, 64)[: len(x)])
+
+
+def _pt2(net: nn.Module, training: bool = False) -> Build:
     def build(folder: Path) -> tuple[Path, Host]:
-        program = torch.export.export(lively(net), (torch.randn(1, 3, 64, 64),))
+        program = torch.export.export(lively(net).train(training), (torch.randn(1, 3, 64, 64),))
         torch.export.save(program, folder / "model.pt2")
         return folder / "model.pt2", logits_of(net)
 
@@ -254,19 +277,30 @@ KINDS = [
         {"arch": "test_resnet", **NAMED},
     ),
     Kind(
-        "torch.export", "program of nobody's, `.pt2`", _pt2(Conv()), {**_UNSAFE, **NAMED}, PREDICTS
+        "torch.export", "program of nobody's, `.pt2`", _pt2(Conv()), {**_UNSAFE, **NAMED}
+    ),
+    Kind(
+        "torch.export", "program of nobody's that takes one image", _pt2(_OneByOne()),
+        {**_UNSAFE, **NAMED}, PREDICTS,
+    ),
+    Kind(
+        "torch.export", "program of a network in training mode",
+        _pt2(nn.Sequential(Conv(), nn.Dropout()), training=True), {**_UNSAFE, **NAMED}, REFUSED,
+        "call eval() of the network before it is exported",
     ),
     Kind(
         "torch.export", "program of nobody's, unasked", _pt2(Conv()), NAMED, REFUSED,
         "with --unsafe-pickle its program predicts",
     ),
     Kind(
-        "ONNX", "graph of a network of timm", _onnx(network()), NAMED, PREDICTS,
-        packages=_ONNX,
+        "ONNX", "graph of a network of timm", _onnx(network()), NAMED, packages=_CONVERTED,
     ),
-    Kind("ONNX", "graph of nobody's", _onnx(Conv()), NAMED, PREDICTS, packages=_ONNX),
+    Kind("ONNX", "graph of nobody's", _onnx(Conv()), NAMED, packages=_CONVERTED),
     Kind(
-        "ONNX", "graph of one channel", _onnx(_grey(), 1), NAMED, PREDICTS, packages=_ONNX
+        "ONNX", "graph of one channel", _onnx(_grey(), 1), NAMED, packages=_CONVERTED
+    ),
+    Kind(
+        "ONNX", "graph with quantised weights", _onnx_quantised, NAMED, PREDICTS, packages=_ONNX
     ),
     Kind(
         "ONNX", "graph of image and age", _onnx_of_two, NAMED, REFUSED, "but it takes x (1, 3",

@@ -155,6 +155,7 @@ class Occlusion(PixelMethod):
         "Zeiler and Fergus 2014, arXiv:1311.2901",
         f"{(2 * WINDOWS - 1) ** 2} forwards",
     )
+    differentiates = False
 
     def attribute_pixels(self, model: Model, inputs: Tensor, targets: Tensor) -> Tensor:
         """Each pixel gets the mean loss of the windows that cover it, a third of it per colour."""

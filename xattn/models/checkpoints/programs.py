@@ -28,10 +28,12 @@ class Program(nn.Module):
     Attributes:
         called: what it is, for messages.
         size: (height, width) of its input, where it takes no other.
+        differentiable: whether gradients pass from its outputs to its input.
     """
 
     called = "a program"
     size: tuple[int, int] | None = None
+    differentiable = True
 
 
 def shows_no_layers(module: nn.Module) -> str | None:
@@ -41,19 +43,32 @@ def shows_no_layers(module: nn.Module) -> str | None:
     return module.called if isinstance(module, Program) else None
 
 
+def passes_gradients(module: nn.Module) -> bool:
+    """Whether a network can be differentiated by its input."""
+    return not isinstance(module, Program) or module.differentiable
+
+
+def ways_without_layers(module: nn.Module) -> str:
+    """Name the methods that need no layers of a network, for messages."""
+    return "occlusion" + (", saliency or integrated-gradients" if passes_gradients(module) else "")
+
+
 class OnnxNetwork(Program):
     """A graph that the ONNX runtime executes, on the CPU.
 
     Attributes:
+        path: its file.
         batch: number of images that it takes at once; 0 for any.
         channels: 3, or 1 of images in grey.
+        outputs: names of what it gives.
     """
 
     called = "an ONNX graph"
+    differentiable = False
 
     def __init__(self, session: Any, path: Path) -> None:
         super().__init__()
-        self._session = session
+        self._session, self.path = session, path
         given = session.get_inputs()
         images = given[0]
         shape = list(images.shape)
@@ -67,7 +82,7 @@ class OnnxNetwork(Program):
                 "makes them of an image"
             )
         self._input, self._type = images.name, _TYPES[images.type]
-        self._outputs = [one.name for one in session.get_outputs()]
+        self.outputs = [one.name for one in session.get_outputs()]
         self.batch, self.channels = whole[0], whole[1] or 3
         self.size = (whole[2], whole[3]) if whole[2] and whole[3] else None
 
@@ -77,12 +92,12 @@ class OnnxNetwork(Program):
             x = in_grey(x)
         step = self.batch or len(x)
         parts = [self._run(x[i : i + step], step) for i in range(0, len(x), step)]
-        found = [torch.cat([part[k] for part in parts]) for k in range(len(self._outputs))]
-        return found[0] if len(found) == 1 else dict(zip(self._outputs, found, strict=True))
+        found = [torch.cat([part[k] for part in parts]) for k in range(len(self.outputs))]
+        return found[0] if len(found) == 1 else dict(zip(self.outputs, found, strict=True))
 
     def _run(self, x: Tensor, step: int) -> list[Tensor]:
         given = _filled_up(x, step).detach().cpu().numpy().astype(self._type)
-        made = self._session.run(self._outputs, {self._input: given})
+        made = self._session.run(self.outputs, {self._input: given})
         return [torch.from_numpy(np.asarray(one)).to(x.dtype)[: len(x)] for one in made]
 
 
@@ -139,6 +154,7 @@ class ExportedNetwork(Program):
 
     Attributes:
         batch: number of images that it takes at once; 0 for any.
+        exported: the program itself.
     """
 
     called = "a program of torch.export"
@@ -147,6 +163,7 @@ class ExportedNetwork(Program):
         super().__init__()
         # Not a part of this module: a program refuses to be put into evaluation mode.
         self._held = (program.module(),)
+        self.exported = program
         given = program.graph_signature.user_inputs
         nodes = [node for node in program.graph.nodes if node.name in given]
         shapes = [tuple(getattr(node.meta.get("val"), "shape", ())) for node in nodes]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
@@ -17,18 +17,25 @@ from xattn.models.architectures.hugging_face import LIBRARY
 from xattn.models.architectures.registry import build, variants
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.image_processors import find_processor, to_terms
-from xattn.models.checkpoints.programs import Program, shows_no_layers
 from xattn.models.checkpoints.published import published
 from xattn.models.checkpoints.records import Record, find_record, is_known
 from xattn.models.matching.candidates import suggest
 from xattn.models.matching.choose_weights import EMA, RAW
 from xattn.models.matching.classes import Classes, find_classes
+from xattn.models.matching.fingerprints import candidates
 from xattn.models.matching.fitting import Fit, fit
 from xattn.models.matching.hugging_face import config_beside, fill
 from xattn.models.matching.inception import has_auxiliary
 from xattn.models.matching.one_channel import NOTE as GREY
 from xattn.models.matching.one_channel import widen_module
-from xattn.models.matching.state import likely_architecture, match_state, skeleton
+from xattn.models.matching.programs import (
+    SIZE,
+    fixed_size,
+    opened,
+    require_evaluating,
+    require_same_logits,
+)
+from xattn.models.matching.state import match_state, skeleton
 from xattn.models.probing.forward import model_dtype
 from xattn.models.probing.outputs import VALUE
 
@@ -225,54 +232,32 @@ def _program(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     Where no architecture was named and none fits, the program itself predicts.
     """
     assert checkpoint.module is not None
-    named = wanted.arch or record.values.get("architecture")
-    likely = named if named and is_known(named) else likely_architecture(checkpoint.state)
-    likely = wanted.arch or likely
-    if likely is not None:
+    require_evaluating(checkpoint, fixed_size(checkpoint.module) or wanted.size or SIZE)
+    for name in _likely(checkpoint, wanted, record):
         try:
-            made = _fill(checkpoint, replace(wanted, arch=likely), record)
+            made = _fill(checkpoint, replace(wanted, arch=name), record)
             size = made.size or published(made.name, made.module).size
-            _same_logits(checkpoint, made.module.eval(), _fixed(checkpoint.module) or size)
+            require_same_logits(
+                checkpoint, made.module.eval(), fixed_size(checkpoint.module) or size
+            )
         except CheckpointError:
-            if checkpoint.format == "torchscript" or (
-                wanted.arch is not None and checkpoint.format != "onnx"
-            ):
-                raise  # of a graph, weights are folded into one another when it is written
+            # Of a graph, weights are folded into one another when it is written.
+            if wanted.arch is not None and checkpoint.format != "onnx":
+                raise
         else:
-            return replace(made, size=_fixed(checkpoint.module) or made.size)
-    # Predictions can still be made; asking for a map says why there is none.
+            return replace(made, size=fixed_size(checkpoint.module) or made.size)
     classes = _classes(checkpoint, wanted, record, None)
-    note = f"{shows_no_layers(checkpoint.module)} predicts, but shows no layers to explain"
+    module, note = opened(checkpoint.module, fixed_size(checkpoint.module) or wanted.size or SIZE)
     return Made(
-        checkpoint.module, checkpoint.format, classes.names, notes=(*classes.notes, note),
-        record=record, guesses=classes.guesses, size=_fixed(checkpoint.module),
+        module, checkpoint.format, classes.names, notes=(*classes.notes, note),
+        record=record, guesses=classes.guesses, size=fixed_size(checkpoint.module),
         grey=getattr(checkpoint.module, "channels", 3) == 1,
     )  # fmt: skip
 
 
-def _fixed(module: nn.Module) -> tuple[int, int] | None:
-    """Return the one size that a program takes; None if it takes any."""
-    return module.size if isinstance(module, Program) else None
-
-
-@torch.no_grad()
-def _same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int]) -> None:
-    assert checkpoint.module is not None
-    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    try:
-        scripted = checkpoint.module.eval()(x)
-    except RuntimeError as err:
-        raise CheckpointError(
-            f"Expected {checkpoint.path} to take inputs of {tuple(x.shape)} as its architecture "
-            "does, but its forward raised; load the original module instead"
-        ) from err
-    if not isinstance(scripted, Tensor):
-        raise CheckpointError(
-            f"Expected logits from {checkpoint.path}, but it gives a {type(scripted).__name__}"
-        )
-    difference = float((scripted - module(x)).abs().max())
-    if difference > 1e-3 * max(1.0, float(scripted.abs().max())):
-        raise CheckpointError(
-            f"The weights of {checkpoint.path} fit, but its logits differ by {difference:.2g}: it "
-            "does something else than the architecture; load the original module instead"
-        )
+def _likely(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> list[str]:
+    """Return the architectures that a program may be of: as is said, else all of its shapes."""
+    named = record.values.get("architecture")
+    if wanted.arch is not None:
+        return [wanted.arch]
+    return [named] if named and is_known(named) else candidates(checkpoint.state)

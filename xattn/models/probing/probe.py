@@ -24,6 +24,9 @@ from xattn.models.probing.forward import evaluating, forward_hooked, generator, 
 
 MAX_PREFIX = 16
 """Most tokens (class, distillation, registers) that may stand before the grid's."""
+PASSIVE = ("Linear", "Identity", "Dropout", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d")
+"""Modules of torch whose output is no place for Grad-CAM: projections, and what only averages."""
+_MARK = "_xattn_passive"
 _MERGES = 4
 """Times that tokens may be merged two by two."""
 
@@ -172,11 +175,15 @@ def check_target_layer(seen: list[Seen], name: str) -> Seen:
     return layer
 
 
+def mark_passive(part: nn.Module) -> None:
+    """Mark a module that a program was opened into as passive, which its class does not tell."""
+    setattr(part, _MARK, True)
+
+
 def _is_place(module: nn.Module, name: str, inside_attention: set[str]) -> bool:
-    passive = (
-        nn.Linear, nn.Identity, nn.Dropout, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d
-    )  # fmt: skip
-    return name not in inside_attention and not isinstance(module.get_submodule(name), passive)
+    part = module.get_submodule(name)
+    passive = isinstance(part, tuple(getattr(nn, kind) for kind in PASSIVE))
+    return name not in inside_attention and not (passive or hasattr(part, _MARK))
 
 
 def _inside_attention(module: nn.Module) -> set[str]:
