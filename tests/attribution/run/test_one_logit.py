@@ -21,7 +21,7 @@ NETS = {
     "convolutions": (Conv, "fc", SIZE),
     "vit": (vit, "head", SIZE),
     "swin": (swin, "head.fc", (32, 32)),
-    "resnet": (lambda: timm.create_model("resnet10t", num_classes=2), "fc", (32, 32)),
+    "resnet": (lambda: timm.create_model("test_resnet", num_classes=2), "fc", (32, 32)),
     "hybrid": (lambda: build("test_resnet-la", 2), "fc", (64, 64)),
 }
 
