@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from xattn.models import Ensemble, Model, ensemble, load, wrap
     from xattn.runs import RunFolder
     from xattn.synthetic.dataset import synthesize
+    from xattn.training.detectors.detect import detect_artifacts
     from xattn.training.fit import train
     from xattn.training.result import TrainResult
     from xattn.training.search.search import SearchResult, search
@@ -65,6 +66,7 @@ _HOMES = {
     "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
+    "detect_artifacts": "xattn.training.detectors.detect",
     "ensemble": "xattn.models",
     "evaluate": "xattn.analysis.evaluation.evaluate",
     "explain": "xattn.attribution.run.pipeline",
@@ -103,6 +105,7 @@ __all__ = [
     "attribute",
     "build_annotations",
     "compare",
+    "detect_artifacts",
     "ensemble",
     "evaluate",
     "explain",

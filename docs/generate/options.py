@@ -23,6 +23,7 @@ COMMON = {"plugins", "quiet", "as_json", "debug"}
 ARGUMENTS = {
     "annotations build": "Folder of the data set.",
     "annotations check": "The annotation file.",
+    "annotations detect": "The annotation file.",
     "annotations split": "The annotation file.",
     "compare": "Folders of `xattn train` or `xattn evaluate`, one a seed; `NAME=FOLDER` names one.",
     "figures": "Folders of runs, comparisons or searches; default the last run here.",

@@ -1,4 +1,4 @@
-"""`xattn annotations build`, `check` and `split`."""
+"""`xattn annotations build`, `check`, `split` and `detect`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from xattn.cli.value_types import FILE, PLACE
 
 @click.group("annotations")
 def command() -> None:
-    """Make an annotation file from the layouts people have, check one, or split its images."""
+    """Make an annotation file from the layouts people have, check it, split or score its images."""
 
 
 @command.command()
@@ -225,6 +225,73 @@ def split(
     terminal.say(f"{out}:")
     terminal.say_lines(made)
     terminal.summary({"file": str(out), "splits": made.counts, "notes": made.notes})
+
+
+@command.command()
+@click.argument("file", type=FILE)
+@click.option(
+    "--out",
+    type=FILE,
+    default=Path("detected.csv"),
+    show_default=True,
+    help="The table of scores to write; feature-usage takes it with --features.",
+)
+@click.option(
+    "--feature",
+    "features",
+    multiple=True,
+    metavar="NAME",
+    help="Yes/no feature to learn; repeatable; default all artifacts that are flagged.",
+)
+@click.option(
+    "--architecture",
+    default="tf_efficientnet_lite0",
+    show_default=True,
+    metavar="NAME",
+    help="Network of timm with published weights, whose activations are looked at.",
+)
+@click.option(
+    "--folds", type=click.IntRange(2), default=5, show_default=True, help="Of the cross-fitting."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same scores.")
+@common
+def detect(
+    file: Path,
+    out: Path,
+    features: tuple[str, ...],
+    architecture: str,
+    folds: int,
+    seed: int,
+    quiet: bool,
+    as_json: bool,
+    debug: bool,
+) -> None:
+    """Learn artifacts from the flags of an annotation file, and score every image for them.
+
+    No image is scored by a detector that saw it or another of its group.
+    """
+    from xattn.annotations import read_annotations
+    from xattn.training.detectors.detect import detect_artifacts
+
+    terminal = Terminal(quiet, as_json)
+    known = read_annotations(file, on_problem=terminal.problem)
+    with terminal.progress("detect") as progress:
+        found = detect_artifacts(
+            known, out, features=features, architecture=architecture, folds=folds, seed=seed,
+            progress=progress,
+        )  # fmt: skip
+    terminal.table(
+        found.quality,
+        "How well do detectors tell flags of images they did not see? (auc by chance: 0.5; "
+        "reliability: fraction of an effect's variance that the score keeps)",
+    )
+    for note in found.notes:
+        terminal.say(f"Note: {note}")
+    terminal.say(f"{found.path}; xattn feature-usage --features {found.path}")
+    terminal.summary({
+        "file": str(found.path), "detectors": found.quality.to_dict("records"),
+        "notes": list(found.notes),
+    })  # fmt: skip
 
 
 def _words(text: str | None) -> list[str]:

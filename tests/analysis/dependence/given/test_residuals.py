@@ -3,8 +3,9 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from xattn.analysis.dependence.given.encoding import encode, standardised
-from xattn.analysis.dependence.given.residuals import FOLDS, Residuals, assign_folds, each_by_each
+from xattn.analysis.dependence.given.residuals import FOLDS, Residuals, each_by_each
 from xattn.stats.columns import as_column
+from xattn.stats.folds import assign_folds
 
 N = 400
 RNG = np.random.default_rng(1)
@@ -16,16 +17,6 @@ X = RNG.normal(size=(N, 3))
 def residuals(learner="ridge", values=X):
     features = [encode(as_column(column)) for column in values.T]
     return Residuals(features, LABEL, assign_folds(GROUP, LABEL, FOLDS, 0), learner)
-
-
-def test_folds_keep_groups_whole_and_are_alike_in_size_and_labels():
-    label = (RNG.random(N // 2) < 0.2).astype(int)[GROUP]
-    fold = assign_folds(GROUP, label, FOLDS, 0)
-    assert (fold[::2] == fold[1::2]).all()
-    sizes = np.bincount(fold)
-    shown = np.bincount(fold, label)
-    assert np.ptp(sizes) <= 2
-    assert np.ptp(shown) <= 2
 
 
 def test_ridge_is_what_scikit_learn_gives_with_the_same_penalty_and_folds():

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from xattn.analysis.dependence.given.statistics import Contributions, Flips, widening
+from xattn.analysis.dependence.given.statistics import (
+    Contributions,
+    Flips,
+    fraction_as_small,
+    smallest_p,
+    widening,
+)
 
 RNG = np.random.default_rng(2)
 N = 120
@@ -95,3 +101,19 @@ def test_the_widening_is_that_of_out_of_fold_hat_matrices():
     variance = np.square(left.T @ left).sum()
     seen = np.square(np.square(left).sum(axis=1)).sum()
     assert widening(columns, n, folds) == pytest.approx(variance / seen, abs=0.02)
+
+
+def test_the_least_of_several_p_values_is_on_one_scale_and_has_no_ties():
+    rng = np.random.default_rng(8)
+    values = np.stack([rng.normal(size=2000), 1e3 * rng.gamma(0.5, size=2000)], axis=1)
+    least = smallest_p(values)
+    assert len(np.unique(least)) == 2000
+    each = np.stack([smallest_p(values[:, [i]]) for i in (0, 1)], axis=1)
+    np.testing.assert_array_equal(each.min(axis=1), least)
+    assert (each < 0.05).mean(axis=0) == pytest.approx([0.05, 0.05], abs=0.02)
+    assert (each < 0.01).mean(axis=0) == pytest.approx([0.01, 0.01], abs=0.01)
+
+
+def test_the_p_value_is_the_rank_of_the_observed_among_all():
+    assert fraction_as_small(np.array([0.2, 0.1, 0.2, 0.5])) == 0.75
+    assert np.isnan(fraction_as_small(np.full(4, np.nan)))

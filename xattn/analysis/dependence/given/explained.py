@@ -48,7 +48,7 @@ def explained_by(sample: GivenSample, i: int, alpha: float) -> tuple[str, ...]:
 
 def _depends(sample: GivenSample, i: int, held: Sequence[int], alpha: float) -> bool:
     found = sample.contributions(i, held, boosted=False)
-    return found is not None and bool(sample.p_permuted([found])[0] < alpha)
+    return found is not None and sample.p_value([found]) < alpha
 
 
 def _size(sample: GivenSample, i: int, held: Sequence[int]) -> float:

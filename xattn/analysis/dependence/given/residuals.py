@@ -31,23 +31,6 @@ _FEWEST_FOR_TREES = 300  # images, below which trees of such leaves learn nothin
 _ROUNDS, _LEAVES, _SMALLEST_LEAF, _BINS, _RATE = 60, 8, 10, 32, 0.1
 
 
-def assign_folds(group: Codes, label: Codes, folds: int, seed: int) -> Codes:
-    """Return the fold of each image (n,): whole groups, every fold alike in labels.
-
-    Args:
-        group: (n,) numbers from 0.
-        label: (n,) numbers from 0.
-        folds: how many.
-        seed: same seed, same folds.
-    """
-    groups = int(group.max()) + 1
-    mean = np.bincount(group, label) / np.maximum(1, np.bincount(group))
-    order = np.lexsort((np.random.default_rng([seed, 5]).random(groups), mean))
-    fold = np.empty(groups, dtype=np.intp)
-    fold[order] = np.arange(groups) % folds
-    return fold[group]
-
-
 @dataclass(frozen=True)
 class Left:
     """What is left of targets.

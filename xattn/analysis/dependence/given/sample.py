@@ -15,13 +15,17 @@ from xattn.analysis.dependence.given.residuals import (
     FOLDS,
     LEARNERS,
     Residuals,
-    assign_folds,
 )
-from xattn.analysis.dependence.given.statistics import Contributions, Flips
+from xattn.analysis.dependence.given.statistics import (
+    Contributions,
+    Flips,
+    fraction_as_small,
+    smallest_p,
+)
 from xattn.analysis.dependence.missingness import ASPECT
-from xattn.stats.adjust import minimum_p
 from xattn.stats.arrays import Codes, Floats
 from xattn.stats.columns import Column
+from xattn.stats.folds import assign_folds
 
 FEWEST_UNITS = 30
 """Groups of images, below which nothing is tested given other features."""
@@ -183,15 +187,23 @@ class GivenSample:
             spent,
         )
 
-    def p_permuted(self, contributions: Sequence[Contributions]) -> Floats:
-        """Return the p-value of the least of the statistics' p-values under each flip: (1 + P,).
+    def smallest_p(self, contributions: Sequence[Contributions]) -> Floats:
+        """Return the least of the statistics' p-values under each pattern of signs: (1 + P,).
 
         Args:
             contributions: of one feature, or of several tested together.
         """
         if not contributions:
             return np.full(1 + self.permutations, np.nan)
-        return minimum_p(Contributions.joined(list(contributions)).statistics(self.flips))
+        return smallest_p(Contributions.joined(list(contributions)).statistics(self.flips))
+
+    def p_value(self, contributions: Sequence[Contributions]) -> float:
+        """Return the p-value: the fraction of patterns of signs whose least p is as small.
+
+        Args:
+            contributions: of one feature, or of several tested together.
+        """
+        return fraction_as_small(self.smallest_p(contributions))
 
     def partial(self, i: int, held: Sequence[int], bootstrap: int, smallest: float) -> Partial:
         """Return how much feature i tells beyond what is held fixed.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import gammaincc
 
 from xattn.analysis.dependence.given.residuals import each_by_each
 from xattn.stats.arrays import Codes, Floats, Floats32
@@ -148,6 +149,36 @@ class Contributions:
         wider = widening(self.spent, flips.units, len(np.unique(flips.fold)))
         found[0] /= np.array([np.sqrt(wider), np.sqrt(wider), wider])
         return found
+
+
+def smallest_p(values: Floats) -> Floats:
+    """Return the least of several statistics' p-values under each pattern of signs: (1 + P,).
+
+    The p-values are those of Pearson type III distributions with the mean, spread and skewness of
+    each statistic under all signs. They only bring the statistics to one scale, without the ties
+    of ranks; what counts is the rank of the first among all.
+
+    Args:
+        values: (1 + P, statistics), large means dependent.
+    """
+    if np.isnan(values).any():
+        return np.full(len(values), np.nan)
+    spread = values.std(axis=0)
+    z = (values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    turned = np.clip((z**3).mean(axis=0), 0.01, 5.0)
+    # Pearson III of skewness s is a gamma distribution of shape 4 / s^2, shifted and scaled.
+    shape = 4 / turned**2
+    p = gammaincc(shape, np.maximum(0.0, shape + z * np.sqrt(shape)))
+    return np.asarray(np.maximum(p, 1e-300).min(axis=1))
+
+
+def fraction_as_small(least: Floats) -> float:
+    """Return the fraction of values (1 + P,) that are at most the first; NaN if they are.
+
+    Args:
+        least: of `smallest_p`, the observed one first.
+    """
+    return float((least <= least[0] * (1 + 1e-9)).mean()) if np.isfinite(least[0]) else np.nan
 
 
 def widening(spent: float, units: int, folds: int) -> float:

@@ -13,6 +13,7 @@ from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.explained import explained_by
 from xattn.analysis.dependence.given.residuals import LEARNERS
 from xattn.analysis.dependence.given.sample import GivenSample
+from xattn.analysis.dependence.given.statistics import fraction_as_small
 from xattn.analysis.dependence.missingness import together
 from xattn.errors import UsageError, near
 from xattn.stats.adjust import enough_permutations, westfall_young
@@ -143,7 +144,7 @@ def given_one(
     part = sample.contributions(0, sample.others(0))
     partial = sample.partial(0, sample.others(0), bootstrap, SMALLEST_PARTIAL)
     return {
-        "p_given": float(sample.p_permuted([part] if part else [])[0]),
+        "p_given": sample.p_value([part] if part else []),
         **partial.named,
     }
 
@@ -169,15 +170,15 @@ def _test(
     for number in np.unique(sample.cluster):
         mine = [int(i) for i in np.flatnonzero(sample.cluster == number)]
         parts = [(i, sample.contributions(i, sample.rest(i))) for i in mine]
-        permuted[int(number)] = sample.p_permuted([part for _, part in parts if part is not None])
+        permuted[int(number)] = sample.smallest_p([part for _, part in parts if part is not None])
         for i in mine:
             row, rest = rows[i], sample.rest(i)
-            row["p_given"] = float(permuted[int(number)][0])
+            row["p_given"] = fraction_as_small(permuted[int(number)])
             partial = sample.partial(i, rest, bootstrap, smallest)
             row |= partial.named
             if len(mine) > 1:
                 within = sample.contributions(i, sample.others(i))
-                row["p_within"] = float(sample.p_permuted([within] if within else [])[0])
+                row["p_within"] = sample.p_value([within] if within else [])
                 row["nearly_the_same"] = _others(sample, mine, i)
     return permuted
 

@@ -1,0 +1,1 @@
+"""Small detectors of artifacts, trained on the flags at hand: pooled activations, cross-fitted."""
