@@ -36,6 +36,34 @@ class Sees(nn.Module):
         return torch.stack([torch.zeros_like(fraction), self.strength * fraction - 0.5], 1)
 
 
+class Match(nn.Module):
+    """How much each pixel is of one colour, (n, 1, height, width)."""
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.colour = nn.Parameter(torch.tensor(colour) / 255)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-(x - self.colour[:, None, None]).square().sum(1, keepdim=True) / 0.02)
+
+
+class SeesInLayers(nn.Module):
+    """What `Sees` computes, with a layer that can be explained."""
+
+    def __init__(self, colour: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.match = Match(colour)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        fraction = self.match(x).mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(fraction), 40 * fraction - 0.5], 1)
+
+
+def sees_in_layers(colour: tuple[int, int, int]) -> Model:
+    plain = Preprocessing(size=(SIDE, SIDE), mean=(0, 0, 0), std=(1, 1, 1))
+    return xattn.wrap(SeesInLayers(colour), classes=["benign", "malignant"], preprocessing=plain)
+
+
 def sees(colour: tuple[int, int, int], strength: float = 40.0) -> Model:
     plain = Preprocessing(size=(SIDE, SIDE), mean=(0, 0, 0), std=(1, 1, 1))
     return xattn.wrap(Sees(colour, strength), classes=["benign", "malignant"], preprocessing=plain)

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.analysis.annotated import plant
-from tests.analysis.painted import PATCH, painted_run, sees
+from tests.analysis.painted import PATCH, painted_run, sees, sees_in_layers
 from tests.fabricate import fabricate_run
 from xattn.analysis.feature_usage import feature_usage
 from xattn.analysis.positive import Positive
@@ -14,11 +14,13 @@ from xattn.analysis.scored import decision_scores
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import TABLES, RunFolder
+from xattn.runs.tables.concepts import NEITHER, NOT_TESTED, USED
 from xattn.runs.tables.verdicts import CHANGES, NOT_TESTABLE, NOT_USED
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NAMES = (
-    "alignment", "feature_usage", "interventions", "bias", "fairness", "agreement", "verdicts",
+    "alignment", "feature_usage", "interventions", "concepts", "bias", "fairness", "agreement",
+    "verdicts",
 )  # fmt: skip
 
 
@@ -87,10 +89,10 @@ BY_METHOD = ("lift_over_chance_", "lift_p_", "p_rank", "p_dcor", "p_hsic")
 def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path):
     painted = painted_run(tmp_path / "root", 12)
     edited = feature_usage(
-        painted.run, painted.annotations, model=sees(PATCH), interventions=6, **QUICK
+        painted.run, painted.annotations, model=sees_in_layers(PATCH), interventions=6, **QUICK
     )
     for name in NAMES:
-        full = edited[name] if name == "interventions" else tables[name]
+        full = edited[name] if name in ("interventions", "concepts") else tables[name]
         assert len(full), name
         columns = {c for c in full.columns if not c.startswith(BY_METHOD)}
         assert columns == set(TABLES[name].always), name
@@ -122,18 +124,36 @@ def test_without_its_checkpoint_a_run_gets_no_interventions_and_is_told_why(plan
     assert any(
         note.startswith("No interventions: Expected") for note in facts(planted.run)["notes"]
     )
+    assert any(
+        note.startswith("No concept vectors: Expected") for note in facts(planted.run)["notes"]
+    )
+
+
+def test_concept_vectors_can_be_left_out(tmp_path):
+    made = painted_run(tmp_path / "root", 12)
+    found = feature_usage(
+        made.run, made.annotations, model=sees(PATCH), interventions=0, concepts=False, **QUICK
+    )
+    assert found.concepts.empty
+    assert set(found.concepts.columns) == set(TABLES["concepts"].always)
+    assert not any("concept" in note for note in found.notes)
 
 
 def test_with_a_model_all_kinds_of_evidence_stand_together(tmp_path):
-    made = painted_run(tmp_path / "root", 80)
-    tables = feature_usage(made.run, made.annotations, model=sees(PATCH), interventions=15, **QUICK)
+    made, model = painted_run(tmp_path / "root", 80), sees_in_layers(PATCH)
+    tables = feature_usage(made.run, made.annotations, model=model, interventions=15, **QUICK)
     verdicts = tables["verdicts"].set_index("feature")
+    concepts = tables["concepts"].set_index("feature")
+    assert concepts.loc["patch", "finding"] == USED
+    assert concepts.loc["control-label-noise", "finding"] in (NEITHER, NOT_TESTED)
+    assert facts(made.run)["concept_layer"] == concepts.loc["patch", "layer"]
     assert verdicts.loc["patch", "verdict"] == CHANGES
     assert verdicts.loc["dots", "verdict"] in (NOT_USED, NOT_TESTABLE)
     assert "lift_over_chance_gradcam" in verdicts
     assert tables["agreement"]["method_a"].tolist() == ["gradcam"]
     assert facts(made.run)["intervention_images"] == 15
-    assert all("computed feature" in note for note in facts(made.run)["notes"])
+    for note in facts(made.run)["notes"]:
+        assert "computed feature" in note or "too coarse for features" in note
 
 
 def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
@@ -146,7 +166,7 @@ def test_settings_counts_and_the_annotation_file_are_recorded(planted, tables):
     assert sum(recorded["counts"]["labels"].values()) == 120
     assert recorded["counts"]["shown"]["network"] < recorded["counts"]["masks"]["network"] == 120
     assert recorded["problems"] == []
-    assert set(recorded["timings"]) == {"features", "mask_scores", *NAMES}
+    assert set(recorded["timings"]) == {"features", "mask_scores", "activations", *NAMES}
     scores = pd.read_parquet(planted.run.path / "mask_scores.parquet")
     assert {"method", "feature", "image_id", "lift"} <= set(scores.columns)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.alignment.mask_scores import per_image_table, score_masks
+from xattn.analysis.concepts.stage import concept_layer
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
@@ -52,6 +53,7 @@ def feature_usage(
     label_column: str | None = UsageSettings.label_column,
     cross_check: bool = UsageSettings.cross_check,
     interventions: int = UsageSettings.interventions,
+    concepts: bool = UsageSettings.concepts,
     model: Model | None = None,
     computed: bool = UsageSettings.computed,
     detect: bool = UsageSettings.detect,
@@ -65,11 +67,11 @@ def feature_usage(
 ) -> FeatureUsage:
     """Measure which annotated features the model of a run uses, and how.
 
-    Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, bias.csv,
-    fairness.csv, agreement.csv and verdicts.csv (what their columns mean: docs/feature-usage.md),
-    features.parquet and masks.zarr (see `features`), mask_scores.parquet (the scores of every
-    image) and analysis.json (settings, counts, problems, notes, timings). A second call replaces
-    them.
+    Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, concepts.csv,
+    bias.csv, fairness.csv, agreement.csv and verdicts.csv (what their columns mean:
+    docs/feature-usage.md), features.parquet and masks.zarr (see `features`), mask_scores.parquet
+    (the scores of every image) and analysis.json (settings, counts, problems, notes, timings).
+    A second call replaces them.
 
     Args:
         run: a finished run folder.
@@ -94,6 +96,8 @@ def feature_usage(
         cross_check: add causal-learn's KCI to the dependence tests.
         interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
             interventions.
+        concepts: find what the network holds of each yes/no feature at its explained layer, which
+            runs it once more over all images with a label.
         model: the one that made the run; default loaded from the checkpoint that the run names.
         computed: measure shape, border, colour and skin tone from images and lesion masks.
         detect: look for hair, rulers and other artifacts by image processing.
@@ -128,7 +132,7 @@ def feature_usage(
         settings, permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed,
         positive=positive, target=target, decision=decision, given=given, learner=learner,
         label_column=label_column, cross_check=cross_check,
-        interventions=interventions, computed=computed, detect=detect,
+        interventions=interventions, concepts=concepts, computed=computed, detect=detect,
         more_features=more_features, exclude=exclude, domain=domain, workers=workers,
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
@@ -138,7 +142,7 @@ def feature_usage(
     own, threads = chosen.more_features, _threads(chosen.workers)
     more = None if own is None else read_more_features(own)
     n, clock = len(folder.predictions), Clock()
-    steps = Steps(progress, 3 * n)
+    steps = Steps(progress, (4 if chosen.concepts else 3) * n)
     with clock("features"):
         features = collect_features(
             folder,
@@ -162,8 +166,13 @@ def feature_usage(
         scored = score_masks(maps, cells, features, steps.part(n))
     with clock("interventions"):
         edited, unable = _interventions(folder, features, model, questions, chosen, threads)
+    with clock("activations"):
+        ran = steps.part(n) if chosen.concepts else None
+        layer, unseen = concept_layer(folder, features, model, questions, chosen, threads, ran)
+        if ran is not None:  # also where fewer images were looked at
+            ran(n, n)
     found = [
-        measure(q, features.of(q.run), scored, maps, edits, chosen, clock)
+        measure(q, features.of(q.run), scored, maps, edits, layer, chosen, clock)
         for q, edits in zip(questions, edited, strict=True)
     ]
     tables = joined([(one.question, one.tables) for one in found])
@@ -173,7 +182,7 @@ def feature_usage(
         (folder.path / f"{name}.csv").unlink(missing_ok=True)
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
-    notes = all_notes(found, unable)
+    notes = all_notes(found, [*unable, *unseen])
     notes += more.notes(folder.predictions["image_id"].tolist()) if more else []
     facts = {
         "schema": "xattn-analysis/1",
@@ -186,6 +195,7 @@ def feature_usage(
         "label_column": chosen.label_column,
         "smallest_partial": SMALLEST_PARTIAL,
         "intervention_images": chosen.interventions,
+        "concept_layer": None if layer is None else layer.name,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,
         **record(found, features),

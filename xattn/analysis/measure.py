@@ -14,6 +14,8 @@ from xattn.analysis.alignment.agreement import agreement_table
 from xattn.analysis.alignment.coarse import coarse_notes
 from xattn.analysis.alignment.mask_scores import ScoredMethod
 from xattn.analysis.alignment.table import alignment_table
+from xattn.analysis.concepts.pooled import PooledLayer
+from xattn.analysis.concepts.stage import concepts
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.groups.bias import bias_table
@@ -73,6 +75,7 @@ def measure(
     scored: Sequence[ScoredMethod],
     maps: Mapping[str, NDArray[np.floating[Any]]],
     edited: Interventions | None,
+    layer: PooledLayer | None,
     settings: UsageSettings,
     clock: Clock,
 ) -> MeasuredUsage:
@@ -84,6 +87,7 @@ def measure(
         scored: all stored maps against all masks, see `score_masks`.
         maps: all stored maps, by the name under which they are stored.
         edited: what edits did; None where nothing was edited.
+        layer: activations of the run's images; None where they were not looked at.
         settings: of the analysis.
         clock: takes the times.
     """
@@ -96,6 +100,8 @@ def measure(
     with clock("feature_usage"):
         tables["feature_usage"] = _usage(question, features, settings)
     tables |= _edits(question, edited)
+    with clock("concepts"):
+        tables["concepts"] = concepts(layer, features, question, settings)
     known = None if run.of_value else labelled(run, features.table["label"], spoken)
     for name, make in (("bias", bias_table), ("fairness", fairness_table)):
         with clock(name):

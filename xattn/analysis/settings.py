@@ -118,6 +118,10 @@ class UsageSettings(DependenceSettings):
         help="A finer label to hold fixed beside the label, such as the diagnosis: a feature of "
         "the annotation file.",
     )  # fmt: skip
+    concepts: bool = setting(
+        True, "--no-concepts", kind="switch",
+        help="Leave out concept vectors, which take one more pass over the images.",
+    )  # fmt: skip
     cross_check: bool = setting(
         False, "--cross-check", kind="switch", help="Add causal-learn's KCI test; slow."
     )

@@ -30,6 +30,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
         alignment: maps against masks, one row per method, feature and label.
         usage: dependence tests, one row per feature and test (feature_usage.csv).
         interventions: what edits do to the score, one row per feature and edit.
+        concepts: which yes/no features the explained layer holds, and which move the score.
         bias: gaps between images with and without an artifact, and of groups of patients.
         fairness: how far the rates of groups are apart at most.
         agreement: whether two methods show the same, one row per pair.
@@ -46,6 +47,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
     alignment: pd.DataFrame
     usage: pd.DataFrame
     interventions: pd.DataFrame
+    concepts: pd.DataFrame
     bias: pd.DataFrame
     fairness: pd.DataFrame
     agreement: pd.DataFrame
@@ -65,6 +67,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
             "feature_usage": self.usage,
             "interventions": self.interventions,
             **({} if more is None else {"interventions_by_class": more}),
+            "concepts": self.concepts,
             "bias": self.bias,
             "fairness": self.fairness,
             "agreement": self.agreement,

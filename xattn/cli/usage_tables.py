@@ -104,6 +104,15 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
         f"What happens to the {what} when the feature is removed or inserted? (control: the same "
         "edit where it is not)",
     )
+    shown = ["feature", "class", "n", "n_with", "auc", "p_encoded_adjusted", "derivative"]
+    shown += ["p_used_adjusted", "finding"]
+    concepts = found.concepts
+    if len(concepts):
+        terminal.table(
+            concepts.loc[concepts["note"].isna(), shown][:MOST_ROWS],
+            "Which features does the explained layer hold (auc: encoded; chance 0.5), and does the "
+            f"{what} move along them (derivative: used; chance 0)?",
+        )
     if found.interventions_by_class is not None:
         changed = edits[edits["changes"].notna() | edits["control_changes"].notna()]
         terminal.table(

@@ -7,6 +7,7 @@ from xattn.analysis.groups.fairness import METRICS as FAIRNESS
 from xattn.errors import UsageError
 from xattn.figures.tables import MOST_ROWS, make_sheet
 from xattn.runs import TABLES
+from xattn.runs.tables.concepts import FINDINGS
 from xattn.runs.tables.verdicts import VERDICTS
 
 FEATURES = {"pigment_network": "structure", "ruler": "artifact"}
@@ -38,6 +39,11 @@ MADE = {
     ),
     "interventions_by_class": by_hand(
         "interventions_by_class", {"feature": "ruler", "intervention": "inpaint", "class": "nv"}
+    ),
+    "concepts": by_hand(
+        "concepts",
+        *({"feature": f"f{i}", "kind": "artifact", "class": "malignant", "finding": finding,
+           "n": 90, "n_with": 30} for i, finding in enumerate(FINDINGS)),
     ),
     "bias": bias_table(["ruler"], rng()),
     "fairness": by_hand(

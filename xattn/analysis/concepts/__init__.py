@@ -1,0 +1,1 @@
+"""Concept activation vectors: which features a network's inside holds, and which move its score."""
