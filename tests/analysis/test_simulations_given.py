@@ -41,8 +41,8 @@ def test_boosted_trees_keep_the_level_where_only_they_can_learn():
 @pytest.mark.parametrize("agreement", [0.3, 0.9])
 def test_a_correlate_is_told_from_what_is_used(agreement):
     found = simulate_given.known_answers(agreement, 40, 500)
-    shares = found.reindex([BEYOND, COMES_WITH, NOT_USED]).fillna(0.0)
-    assert shares.loc[[COMES_WITH, NOT_USED], "used"].sum() <= 0.075
-    assert shares.loc[BEYOND, "used"] >= (0.9 if agreement < 0.5 else 0.5)
-    assert shares.loc[BEYOND, "correlate"] <= 0.125  # 5 % in truth, see docs/feature-usage.md
-    assert shares["correlate"].sum() >= 0.75
+    found_as = found.reindex([BEYOND, COMES_WITH, NOT_USED]).fillna(0.0)
+    assert found_as.loc[[COMES_WITH, NOT_USED], "used"].sum() <= 0.075
+    assert found_as.loc[BEYOND, "used"] >= (0.9 if agreement < 0.5 else 0.5)
+    assert found_as.loc[BEYOND, "correlate"] <= 0.125  # 5 % in truth, see docs/feature-usage.md
+    assert found_as["correlate"].sum() >= 0.75
