@@ -35,11 +35,15 @@ def images(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*ARCHITECTURES, "convnext_atto"])
-def test_the_methods_that_make_sense_are_done_and_the_others_named(name, images, tmp_path):
+def test_the_methods_that_make_sense_are_done_and_the_others_named(
+    name, images, tmp_path, monkeypatch
+):
+    # How near the sum of the steps is to the integral is no question here.
+    monkeypatch.setattr("xattn.attribution.methods.pixel.STEPS", 8)
     entry = ARCHITECTURES.get(name)
     family = entry.family if entry else "convolutional"
-    side = 224 if "224" in name else 96
-    model = wrapped(with_statistics(build(name, 2)).eval(), (side, side))
+    side, sized = 96, {"img_size": 96} if "224" in name else {}
+    model = wrapped(with_statistics(build(name, 2, **sized)).eval(), (side, side))
     run = explain(model, images, methods=METHODS, out=tmp_path / "run", overlay="none")
     expected = {"rollout"} if "swin" in name else LEFT_OUT[family]
     assert set(run.settings["left_out"]) == expected

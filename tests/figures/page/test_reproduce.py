@@ -17,6 +17,7 @@ import pytest
 import torch
 
 import xattn
+from tests import forked
 from tests.fabricate import fabricate_run
 from tests.figures.populated import explained_run
 from xattn.analysis.settings import (
@@ -119,11 +120,19 @@ def words_of(*kinds: type[Settings]) -> list[str]:
     return [*found, "--workers", "1"]
 
 
-def run_command(command: str | list[str], folder: Path) -> None:
+def run_forked(words: list[str], folder: Path) -> None:
+    process = forked.start(forked.command, *words, folder=folder)
+    process.join()
+    assert process.exitcode == 0, f"{words}\n{forked.said(folder)}"
+    for end in ("out", "err"):
+        (folder / f"process.{end}").unlink()
+
+
+def run_command(command: str, folder: Path) -> None:
+    """Run a line of the report as one does: by a shell, in a new Python."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    shell = isinstance(command, str)
     done = subprocess.run(
-        command, shell=shell, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True,
+        command, shell=True, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -166,15 +175,15 @@ def test_the_commands_of_the_report_make_every_table_again(tmp_path) -> None:
     first, again = tmp_path / "first", tmp_path / "again"
     made(first)
     shutil.copytree(first, again, symlinks=True)
-    xattn_ = ["xattn", "--plugin", "my net.py"]
+    xattn_ = ["--plugin", "my net.py"]
     loading = ["--ckpt", "net.pt", *words_of(LoadSettings)]
     explain = words_of(ExplainInputs, ExplainSettings)
     measured = ["--evaluate", *other(FaithfulnessSettings).words()]
-    run_command([*xattn_, "explain", *loading, *explain, *measured, "--out", FOLDER], first)
+    run_forked([*xattn_, "explain", *loading, *explain, *measured, "--out", FOLDER], first)
     usage = words_of(UsageInputs, UsageSettings)
     methods = ["--images", "my images/*.jpg", "-m", "gradcam"]
-    run_command([*xattn_, "feature-usage", *loading, *methods, *usage, "--run", FOLDER], first)
-    run_command(["xattn", "report", FOLDER, *words_of(ReportSettings)[:-2]], first)
+    run_forked([*xattn_, "feature-usage", *loading, *methods, *usage, "--run", FOLDER], first)
+    run_forked(["report", FOLDER, *words_of(ReportSettings)[:-2]], first)
     lines = told(first / FOLDER / "report.html")
     assert len(lines) == 3
     for line in lines:
