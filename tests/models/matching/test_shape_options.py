@@ -48,3 +48,36 @@ def test_an_architecture_as_it_is_published_needs_none(tmp_path):
     model = load(tmp_path / "model.pt", arch=ARCH, classes=CLASSES)
     assert not model.options
     assert not any("keys and shapes" in note for note in model.source["notes"])
+
+
+SWIN = "swin_tiny_patch4_window7_224"
+STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "other windows": (SWIN, {"window_size": 4, "img_size": 128, "depths": (1, 1, 1, 1)}),
+    "other width, depth and heads": (
+        SWIN, {"embed_dim": 16, "depths": (1, 1, 2, 1), "num_heads": (1, 1, 2, 2)}
+    ),
+    "other stages": ("convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 8, 16, 16)}),
+    "a norm before the pooling": ("convnext_atto", {"head_norm_first": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STAGES)
+def test_stages_and_windows_are_read_from_the_weights(what, tmp_path):
+    arch, options = STAGES[what]
+    torch.manual_seed(0)
+    net = lively(timm.create_model(arch, num_classes=2, **options))
+    torch.save({f"net.{k}": v for k, v in net.state_dict().items()}, tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch=arch, classes=CLASSES)
+    assert model.preprocessing.size == ((128, 128) if "window_size" in options else (224, 224))
+    x = torch.randn(1, 3, *model.preprocessing.size)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(x), net(x), atol=1e-5, rtol=1e-5)
+
+
+def test_windows_that_are_resampled_are_said(tmp_path):
+    net = timm.create_model(SWIN, num_classes=2, window_size=4, img_size=128, depths=(1, 1, 1, 1))
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch=SWIN, classes=CLASSES, size=(64, 64))
+    assert any(
+        "relative positions resampled from 49 to 9" in note for note in model.source["notes"]
+    )

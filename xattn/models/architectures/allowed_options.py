@@ -65,7 +65,8 @@ _RATES = ("drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "po
           "head_dropout")  # fmt: skip
 _FLAGS = ("class_token", "no_embed_class", "dynamic_img_size", "dynamic_img_pad", "qkv_bias",
           "qk_norm", "fc_norm", "final_norm", "pre_norm", "strict_img_size", "always_partition",
-          "ape", "patch_norm", "aux_logits", "transform_input", "init_weights")  # fmt: skip
+          "ape", "patch_norm", "aux_logits", "transform_input", "init_weights",
+          "head_norm_first")  # fmt: skip
 _WORDS = ("global_pool", "act_layer", "norm_layer", "pos_embed", "weight_init")
 
 _LIBRARY: dict[str, Check] = {
@@ -78,6 +79,7 @@ _LIBRARY: dict[str, Check] = {
     "embed_dim": _or_several(_whole(1, 4096)),
     "depth": _whole(1, 64),
     "depths": _or_several(_whole(1, 64)),
+    "dims": _or_several(_whole(1, 4096)),
     "num_heads": _or_several(_whole(1, 128)),
     "mlp_ratio": _or_several(_number(0.1, 16)),
     "reg_tokens": _whole(0, 16),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,12 @@ from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
 from xattn.models.matching.keys import Reading
 from xattn.models.matching.one_channel import NOTE, widen_state
-from xattn.models.matching.shape_options import in_words, shape_options
+from xattn.models.matching.shape_options import (
+    in_words,
+    reads_windows,
+    resampled_windows,
+    shape_options,
+)
 from xattn.models.matching.state import Match, match_state, skeleton
 
 State = dict[str, Tensor]
@@ -88,13 +94,15 @@ def fit(
     Raises:
         CheckpointError: the set asked for is not there, or several classifiers are.
     """
-    try:
-        plain = _fit(checkpoint, name, classes, weights, size, {})
-    except CheckpointError:
-        plain = None
+    states = [one.state for one in sets_of(checkpoint)]
+    plain = None
+    # Tables of other windows would fill the architecture as published too, for timm resamples them.
+    if not reads_windows(states):
+        with suppress(CheckpointError):
+            plain = _fit(checkpoint, name, classes, weights, size, {})
     if plain is not None and plain.match.perfect:
         return plain
-    shaped = shape_options([one.state for one in sets_of(checkpoint)], skeleton(name, 1000))
+    shaped = shape_options(states, skeleton(name, 1000))
     if shaped:
         other = _fit(checkpoint, name, classes, weights, size, shaped)
         if other.match.perfect:
@@ -126,8 +134,11 @@ def _fit(
     reading, notes = chosen.reading, list(chosen.notes)
     guesses = notes[:] if chosen.guessed else []
     if shaped:
-        notes.append(in_words(shaped))
-    state, given = dict(reading.state), resized[1] if resized else None
+        notes.append(in_words({k: v for k, v in shaped.items() if k != "img_size" or not size}))
+    state, given = dict(reading.state), resized[1] if resized else shaped.get("img_size")
+    if windows := resampled_windows([one.state for one in sets], expected):
+        notes.append(windows)
+        guesses.append(windows)
     if resized and resample(state, empty, resized[1], resized[2]):
         notes.append(f"position embeddings resampled from {by(resized[2])} to {by(resized[1])}")
     grey = widen_state(state, expected)

@@ -1,4 +1,4 @@
-"""Options of a vision transformer that its keys and shapes tell: tokens, pooling, depth, norms.
+"""Options of a network of timm that its keys and shapes tell: tokens, pooling, depth, windows.
 
 A training may build the architecture that it names with registers, without a class token, with
 another depth or another pooling. What leaves no trace in the weights (the number of heads, an
@@ -25,7 +25,15 @@ _PRESENT: tuple[tuple[str, str, Any, Any], ...] = (
     ("cls_token", "class_token", True, False),
 )
 """A key, the option that it tells, and the option's value where it is there and where it is not."""
-_PATCHES = "patch_embed.proj.weight"
+_OWN_KEYS = {
+    "VisionTransformer": ("patch_embed.proj.weight", "blocks.0.attn.qkv.weight"),
+    "SwinTransformer": (
+        "patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"
+    ),
+    "ConvNeXt": ("stem.0.weight", "stages.0.blocks.0.conv_dw.weight"),
+}  # fmt: skip
+"""Two keys of each class: what is before the first is a prefix, and the second must be there."""
+_TABLE = "attn.relative_position_bias_table"
 
 
 def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> dict[str, Any]:
@@ -33,17 +41,47 @@ def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> 
 
     Args:
         states: sets of weights, under any prefix; the first that is of such a network is taken.
-        module: the architecture, on any device; only timm's `VisionTransformer` is known.
+        module: the architecture, on any device; timm's `VisionTransformer`, `SwinTransformer` and
+            `ConvNeXt` are known.
 
     Returns:
         Options of its builder; empty if there are none, or it is another network.
     """
-    if type(module).__name__ != "VisionTransformer":
+    kind = type(module).__name__
+    if kind not in _OWN_KEYS:
         return {}
-    state = next((inside for one in states if (inside := _own_keys(unwrapped(one)))), None)
+    state = next((inside for one in states if (inside := _own_keys(unwrapped(one), kind))), None)
     if state is None:
         return {}
     expected = module.state_dict()
+    if kind == "SwinTransformer":
+        return _of_swin(state, expected, module)
+    return (
+        _of_vit(state, expected) if kind == "VisionTransformer" else _of_convnext(state, expected)
+    )
+
+
+def reads_windows(states: Sequence[Mapping[str, Tensor]]) -> bool:
+    """Whether some weights have a table of relative positions in windows, as Swin's."""
+    return any(key.endswith(_TABLE) for one in states for key in one)
+
+
+def resampled_windows(
+    states: Sequence[Mapping[str, Tensor]], expected: Mapping[str, Tensor]
+) -> str:
+    """Say that timm resamples tables of relative positions to other windows; "" if it does not."""
+    for key, table in expected.items():
+        for one in states if key.endswith("relative_position_bias_table") else ():
+            found = next((value for k, value in one.items() if k.endswith(key)), None)
+            if found is not None and found.shape[0] != table.shape[0]:
+                return (
+                    f"relative positions resampled from {found.shape[0]} to {table.shape[0]} ({key}"
+                    ", ...): it was trained with other windows, or of another size"
+                )
+    return ""
+
+
+def _of_vit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
     found = {
         option: here if key in state else away
         for key, option, here, away in _PRESENT
@@ -64,13 +102,70 @@ def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> 
     return found
 
 
-def _own_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take off what stands before the keys of a vision transformer; empty if it is none."""
-    key = next((key for key in state if key.endswith(_PATCHES)), None)
-    prefix = "" if key is None else key.removesuffix(_PATCHES)
-    if key is None or f"{prefix}blocks.0.attn.qkv.weight" not in state:
+def _own_keys(state: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """Take off what stands before the keys of a class of networks; empty if it is none."""
+    first, second = _OWN_KEYS[kind]
+    key = next((key for key in state if key.endswith(first)), None)
+    prefix = "" if key is None else key.removesuffix(first)
+    if key is None or f"{prefix}{second}" not in state:
         return {}
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _of_swin(
+    state: Mapping[str, Tensor], expected: Mapping[str, Tensor], module: nn.Module
+) -> dict[str, Any]:
+    """Return depths, heads, width and windows; timm would resample windows of another size.
+
+    The size of the input leaves no trace. It is taken to have grown with the windows, as timm's
+    own resizing does.
+    """
+
+    def told(keys: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {
+            "depths": _depths(keys, r"layers\.(\d+)\.blocks\.(\d+)\."),
+            "num_heads": tuple(
+                keys[f"layers.{i}.blocks.0.{_TABLE}"].shape[1] for i in _stages(keys, "layers")
+            ),
+            "embed_dim": keys["patch_embed.proj.weight"].shape[0],
+            "window_size": (math.isqrt(keys[f"layers.0.blocks.0.{_TABLE}"].shape[0]) + 1) // 2,
+        }
+
+    here, there = told(state), told(expected)
+    found = {name: value for name, value in here.items() if value != there[name]}
+    patches: Any = module.patch_embed
+    size = tuple(patches.img_size)
+    if "window_size" in found:
+        grown = [side * here["window_size"] // there["window_size"] for side in size]
+        found["img_size"] = tuple(grown)
+    return found
+
+
+def _of_convnext(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return depths, widths, and whether the norm comes before the pooling."""
+
+    def told(keys: Mapping[str, Tensor]) -> dict[str, Any]:
+        widths = [f"stages.{i}.blocks.0.conv_dw.weight" for i in _stages(keys, "stages")]
+        return {
+            "depths": _depths(keys, r"stages\.(\d+)\.blocks\.(\d+)\."),
+            "dims": tuple(keys[key].shape[0] for key in widths),
+            "head_norm_first": "norm_pre.weight" in keys,
+        }
+
+    here, there = told(state), told(expected)
+    return {name: value for name, value in here.items() if value != there[name]}
+
+
+def _stages(keys: Mapping[str, Tensor], name: str) -> list[int]:
+    """Number the stages in which there is a block, from 0."""
+    found = {int(m[1]) for key in keys if (m := re.match(rf"{name}\.(\d+)\.blocks\.0\.", key))}
+    return sorted(found)
+
+
+def _depths(keys: Mapping[str, Tensor], block: str) -> tuple[int, ...]:
+    """Count the blocks of each stage."""
+    pairs = {(int(m[1]), int(m[2])) for key in keys if (m := re.match(block, key))}
+    return tuple(sum(i == stage for i, _ in pairs) for stage in sorted({i for i, _ in pairs}))
 
 
 def _sizes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -102,4 +197,5 @@ def in_words(options: Mapping[str, Any]) -> str:
     'options reg_tokens=4, global_pool=avg: read from its keys and shapes'
     """
     shown = ", ".join(f"{name}={value}" for name, value in options.items())
-    return f"options {shown}: read from its keys and shapes"
+    guessed = ", the size by its windows (--size says otherwise)" if "img_size" in options else ""
+    return f"options {shown}: read from its keys and shapes{guessed}"
