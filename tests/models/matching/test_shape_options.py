@@ -74,6 +74,7 @@ def test_stages_and_windows_are_read_from_the_weights(what, tmp_path):
         torch.testing.assert_close(model.logits(x), net(x), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")  # of timm's own resampling
 def test_windows_that_are_resampled_are_said(tmp_path):
     net = timm.create_model(SWIN, num_classes=2, window_size=4, img_size=128, depths=(1, 1, 1, 1))
     torch.save(net.state_dict(), tmp_path / "model.pt")
