@@ -15,7 +15,7 @@ from xattn.annotations import AnnotatedImage, read_annotations, write_annotation
 from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import TABLES, RunFolder
 from xattn.runs.tables.concepts import NEITHER, NOT_TESTED, USED
-from xattn.runs.tables.verdicts import CHANGES, NOT_TESTABLE, NOT_USED
+from xattn.runs.tables.verdicts import BEYOND, CHANGES, NOT_TESTABLE, NOT_USED
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NAMES = (
@@ -105,6 +105,37 @@ def test_an_unknown_decision_is_refused_before_anything_is_measured(planted):
             planted.run, planted.annotations, decision="majorty",
             progress=lambda *_: pytest.fail("it was measured"),
         )  # fmt: skip
+
+
+def test_every_feature_is_also_tested_given_the_others(tables, planted):
+    usage = tables["feature_usage"].set_index("feature")
+    assert (usage["p_given"].dropna().between(0, 1)).all()
+    assert usage.loc["ruler", "p_given_adjusted"] < 0.05
+    assert usage.loc["ruler", "effect_given"] > 0.3
+    assert (usage.drop("ruler")["p_given_adjusted"].dropna() > 0.05).all()
+    assert facts(planted.run)["given"] == ["others"]
+    verdicts = tables["verdicts"].set_index("feature")
+    assert verdicts.loc["ruler", "verdict"] == BEYOND
+    assert verdicts.loc["ruler", "would_settle"] == "masks of it, so that it can be edited"
+
+
+def test_what_is_held_fixed_is_refused_before_the_long_part_if_it_is_not_there(tmp_path):
+    run = plant(tmp_path, 40)
+    for wrong in ({"given": "rulr"}, {"label_column": "diagnosis"}, {"learner": "forest"}):
+        with pytest.raises(UsageError, match="Expected|Unknown"):
+            feature_usage(run.run, run.annotations, **wrong, **QUICK)
+    assert not (run.run.path / "feature_usage.csv").exists()
+
+
+def test_a_finer_label_is_held_fixed_in_both_tests(tmp_path):
+    """Given the ruler itself nothing of it is left to test."""
+    run = plant(tmp_path, 120)
+    finer = feature_usage(run.run, run.annotations, label_column="ruler", **QUICK)
+    row = finer.usage.set_index("feature").loc["ruler"]
+    assert row["note"] == "constant within every label"
+    assert not row["used"]
+    assert np.isnan(row["p_given"])
+    assert facts(run.run)["label_column"] == "ruler"
 
 
 def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):
