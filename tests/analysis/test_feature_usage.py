@@ -122,7 +122,7 @@ def test_every_feature_is_also_tested_given_the_others(tables, planted):
 def test_what_is_held_fixed_is_refused_before_the_long_part_if_it_is_not_there(tmp_path):
     run = plant(tmp_path, 40)
     for wrong in ({"given": "rulr"}, {"label_column": "diagnosis"}, {"learner": "forest"}):
-        with pytest.raises(UsageError, match="Expected|Unknown"):
+        with pytest.raises(UsageError, match=r"Expected|Unknown"):
             feature_usage(run.run, run.annotations, **wrong, **QUICK)
     assert not (run.run.path / "feature_usage.csv").exists()
 
