@@ -215,8 +215,10 @@ def python(tree: Path, *arguments: str) -> str:
 @pytest.mark.slow
 class TestDroppedIn:
     def test_the_model_and_the_method_are_listed(self, tree):
-        models = json.loads(python(tree, "-m", "xattn", "models", "--json"))["architectures"]
-        methods = json.loads(python(tree, "-m", "xattn", "models", "--methods", "--json"))
+        both = "from xattn.cli import main; main(['models', '--json']); print('---'); "
+        both += "main(['models', '--methods', '--json'])"
+        models, methods = map(json.loads, python(tree, "-c", both).split("---"))
+        models = models["architectures"]
         assert [row["name"] for row in models][-1] == "tiny-cnn"
         assert [row["name"] for row in methods["methods"]][-1] == "activation-norm"
 
