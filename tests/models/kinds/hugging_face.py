@@ -130,6 +130,15 @@ def _of_features(folder: Path) -> tuple[Path, None]:
     return folder, None
 
 
+def _of_patches(folder: Path) -> tuple[Path, None]:
+    inner = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    said = {"model_type": "siglip2", "vision_config": inner, "text_config": inner, **_LABELS}
+    said["architectures"] = ["Siglip2ForImageClassification"]
+    (folder / "config.json").write_text(json.dumps(said))
+    torch.save({"classifier.weight": torch.zeros(2, 8)}, folder / "pytorch_model.bin")
+    return folder, None
+
+
 def _adapter(folder: Path) -> tuple[Path, None]:
     torch.save({}, folder / "adapter_model.bin")
     (folder / "adapter_config.json").write_text('{"peft_type": "LORA"}')
@@ -182,6 +191,10 @@ KINDS = [
     _row(
         "folder of features without a classifier", _of_features,
         verdict=REFUSED, because="describes ViTModel, which gives no classes",
+    ),
+    _row(
+        "folder: SigLIP 2, of patches", _of_patches,
+        verdict=REFUSED, because="takes lists of patches with their places",
     ),
     _row("adapter (LoRA)", _adapter, verdict=REFUSED, because="an adapter without its model"),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ one, within bounds. No code that it names is run, and nothing that it names is f
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,6 +111,12 @@ def read_config(content: Mapping[str, Any], source: object) -> HuggingFace:
         raise CheckpointError(
             f"Expected an image classifier{f', {here},' if here else ''} in {source}, but it "
             f"describes {said}, which gives no classes; wrap it with a classifier by `xattn.wrap`"
+        )
+    if "spatial_shapes" in inspect.signature(chosen.forward).parameters:
+        raise CheckpointError(
+            f"Expected a network of images (n, 3, height, width) in {source}, but {said} takes "
+            "lists of patches with their places; cut them of an image by "
+            "xattn.wrap(..., forward=...)"
         )
     return HuggingFace(chosen, config)
 
