@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.figures.browser import browser, serious_problems
+from xattn.runs.locks import held
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,19 @@ DESKTOP, PHONE = 1280, 390
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
+    """The site, built once for all processes that test at the same time."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "site"
+    with held(shared / "site.lock"):
+        if not folder.exists():
+            build(shared / "site.new")
+            (shared / "site.new").rename(folder)
+    return folder
+
+
+def build(folder):
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True,
@@ -30,7 +43,6 @@ def site(tmp_path_factory):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    return folder
 
 
 @pytest.fixture(scope="module")
