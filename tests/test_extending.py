@@ -57,8 +57,8 @@ def test_an_example_is_one_file_of_less_than_30_lines(path):
 
 def test_there_is_an_example_of_each_kind():
     assert [Path(path).stem for path in EXAMPLES] == [
-        "tiny_cnn", "activation_norm", "redness", "glare", "median", "blur", "confidence",
-        "label_in_name",
+        "tiny_cnn", "activation_norm", "redness", "glare", "median", "blur", "reddened",
+        "confidence", "label_in_name",
     ]  # fmt: skip
 
 
@@ -115,6 +115,15 @@ class TestAsAPlugin:
         )
         table = found.table
         assert set(table.loc[table["intervention"] == "blur", "feature"]) == {"patch", "dots"}
+
+    def test_a_graded_edit_is_done_to_the_feature_it_names(self, plugin, tmp_path):
+        from xattn.analysis.interventions.doses.trials import dose_jobs
+
+        plugin("redness")
+        plugin("reddened")
+        features = painted_run(tmp_path / "root", 8).features
+        jobs = [job for job in dose_jobs(features, 0) if job.edit.name == "reddened"]
+        assert [(job.feature, len(job.rows)) for job in jobs] == [("redness", 8)]
 
     def test_a_figure_is_drawn(self, plugin, tmp_path):
         from tests.figures.populated import explained_run

@@ -91,6 +91,29 @@ def interventions_table(features: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def doses_table(features: dict[str, str]) -> pd.DataFrame:
+    """Return doses.csv: the score follows the opacity of artifacts, and nothing else."""
+    rows = []
+    for name, kind in {**features, "light": "image"}.items():
+        slope = 0.6 if kind == "artifact" else 0.01
+        for dose in (-1.0, -0.5):
+            rows.append({
+                "feature": name, "intervention": "light" if kind == "image" else "opacity",
+                "dose": dose, "n": 50, "delta_logit": dose * slope - 0.02,
+                "delta_low": dose * slope - 0.1, "delta_high": dose * slope + 0.06,
+                "control_delta_logit": -0.02, "control_delta_low": -0.05,
+                "control_delta_high": 0.01, "excess_logit": dose * slope,
+                "excess_low": dose * slope - 0.05, "excess_high": dose * slope + 0.05,
+                "slope": slope, "slope_low": slope - 0.05, "slope_high": slope + 0.05,
+                "p_value": 0.001 if slope > 0.1 else 0.4,
+                "p_adjusted": 0.004 if slope > 0.1 else 1.0, "p_trend": 0.001, "kind": kind,
+                "unit": "opacity", "masks": "annotated", "available": 90, "n_control": 50,
+                "groups": 50, "score_sd": 1.0, "value_before": 0.9, "value_after": 0.9 + dose / 2,
+                "control_value_change": 0.0, "others": "none", "note": None,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def agreement_table(methods: Sequence[str]) -> pd.DataFrame:
     """Return agreement.csv: the first pair agrees beyond chance, each after it less."""
     rows = []

@@ -67,8 +67,8 @@ def feature_usage(
 ) -> FeatureUsage:
     """Measure which annotated features the model of a run uses, and how.
 
-    Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, concepts.csv,
-    bias.csv, fairness.csv, agreement.csv and verdicts.csv (what their columns mean:
+    Writes into the run folder alignment.csv, feature_usage.csv, interventions.csv, doses.csv,
+    concepts.csv, bias.csv, fairness.csv, agreement.csv and verdicts.csv (what their columns mean:
     docs/feature-usage.md), features.parquet and masks.zarr (see `features`), mask_scores.parquet
     (the scores of every image) and analysis.json (settings, counts, problems, notes, timings).
     A second call replaces them.
@@ -94,8 +94,8 @@ def feature_usage(
         label_column: a feature of the annotation file to hold fixed beside the label, such as the
             diagnosis where the classes are coarser.
         cross_check: add causal-learn's KCI to the dependence tests.
-        interventions: images edited for each row of interventions.csv, drawn at random; 0 for no
-            interventions.
+        interventions: images edited for each row of interventions.csv, drawn at random, and at
+            most 50 of them for doses.csv; 0 for no interventions.
         concepts: find what the network holds of each yes/no feature at its explained layer, which
             runs it once more over all images with a label.
         model: the one that made the run; default loaded from the checkpoint that the run names.

@@ -233,12 +233,13 @@ def strata_of(features: FeatureSet, column: str | None) -> pd.Series[Any]:
 
 
 def _edits(question: Question, edited: Interventions | None) -> dict[str, pd.DataFrame]:
-    """Return interventions.csv and, where every class stands for itself, the same by class."""
+    """Return interventions.csv, doses.csv and, where every class stands for itself, the first
+    by class."""
     by_class = question.positive.each and len(question.run.classes) > 2
-    wanted = ["interventions", *(["interventions_by_class"] if by_class else [])]
+    wanted = ["interventions", "doses", *(["interventions_by_class"] if by_class else [])]
     if edited is None:
         return dict.fromkeys(wanted, pd.DataFrame())
-    return dict(zip(wanted, (edited.table, edited.by_class), strict=False))
+    return dict(zip(wanted, (edited.table, edited.doses, edited.by_class), strict=False))
 
 
 def _apart(

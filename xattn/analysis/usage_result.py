@@ -30,6 +30,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
         alignment: maps against masks, one row per method, feature and label.
         usage: dependence tests, one row per feature and test (feature_usage.csv).
         interventions: what edits do to the score, one row per feature and edit.
+        doses: whether the score follows the dose of an edit, one row per feature, edit and dose.
         concepts: which yes/no features the explained layer holds, and which move the score.
         bias: gaps between images with and without an artifact, and of groups of patients.
         fairness: how far the rates of groups are apart at most.
@@ -47,6 +48,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
     alignment: pd.DataFrame
     usage: pd.DataFrame
     interventions: pd.DataFrame
+    doses: pd.DataFrame
     concepts: pd.DataFrame
     bias: pd.DataFrame
     fairness: pd.DataFrame
@@ -66,6 +68,7 @@ class FeatureUsage(Mapping[str, pd.DataFrame]):
             "alignment": self.alignment,
             "feature_usage": self.usage,
             "interventions": self.interventions,
+            "doses": self.doses,
             **({} if more is None else {"interventions_by_class": more}),
             "concepts": self.concepts,
             "bias": self.bias,

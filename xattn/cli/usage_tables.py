@@ -104,6 +104,14 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
         f"What happens to the {what} when the feature is removed or inserted? (control: the same "
         "edit where it is not)",
     )
+    doses = found.doses
+    terminal.table(
+        doses[~doses.duplicated(["feature", "intervention"])][
+            ["feature", "intervention", "n", "slope", "slope_low", "slope_high", "p_adjusted"]
+        ],
+        f"Does the {what} follow when the feature is changed by degrees? (slope per unit of dose, "
+        "beyond a control of equal size)",
+    )
     shown = ["feature", "class", "n", "n_with", "auc", "p_encoded_adjusted", "derivative"]
     shown += ["p_used_adjusted", "finding"]
     concepts = found.concepts

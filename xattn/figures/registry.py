@@ -83,6 +83,7 @@ FIGURES: Registry[PaperFigure] = Registry(
         "feature_usage",
         "usage_heatmap",
         "interventions",
+        "dose_response",
         "bias",
         "fairness",
         "trap",

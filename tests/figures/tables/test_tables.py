@@ -40,6 +40,7 @@ MADE = {
     "interventions_by_class": by_hand(
         "interventions_by_class", {"feature": "ruler", "intervention": "inpaint", "class": "nv"}
     ),
+    "doses": by_hand("doses", {"feature": "ruler", "intervention": "opacity", "dose": -1.0}),
     "concepts": by_hand(
         "concepts",
         *({"feature": f"f{i}", "kind": "artifact", "class": "malignant", "finding": finding,

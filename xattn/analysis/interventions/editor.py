@@ -77,7 +77,7 @@ class Editor:
 
     def _trial(self, job: Job, row: int) -> Trial | None:
         rng = generator_for(self.seed, job.feature, job.intervention.name, row)
-        image = self._image(row)
+        image = self.image(row)
         inserting = job.intervention.needs == "absent"
         donor = int(rng.choice(job.donors)) if inserting and len(job.donors) else None
         if image is None or (inserting and donor is None):
@@ -89,7 +89,7 @@ class Editor:
             skin=self.skin(row),
             inside=job.kind == "structure",
             rng=rng,
-            donor=None if donor is None else self._image(donor),
+            donor=None if donor is None else self.image(donor),
             donor_skin=None if donor is None else self.skin(donor),
             reference=partial(self._reference, job, row, rng),
         )
@@ -99,12 +99,12 @@ class Editor:
     def _reference(self, job: Job, row: int, rng: np.random.Generator) -> Pixels | None:
         """Draw another image without the feature, but for edits of what every image has."""
         others = job.references[job.references != row]
-        return self._image(int(rng.choice(others))) if len(others) else None
+        return self.image(int(rng.choice(others))) if len(others) else None
 
     def _control(self, job: Job, row: int) -> Trial | None:
         """Inpaint plain skin in the shape of some artifact, against the same elsewhere."""
         rng = generator_for(self.seed, CONTROL, row)
-        image, skin = self._image(row), self.skin(row)
+        image, skin = self.image(row), self.skin(row)
         donor = int(rng.choice(job.donors))
         shapes = [self.mask(n, donor) for n in self.blocking if n != LESION]
         shape = next((s for s in rng.permutation(np.array(shapes)) if s.any()), None)
@@ -143,7 +143,12 @@ class Editor:
             blocked |= self.mask(name, row)
         return ~widened(blocked)
 
-    def _image(self, row: int) -> Pixels | None:
+    def image(self, row: int) -> Pixels | None:
+        """Return one image in the run's view; None if it cannot be read any more.
+
+        Args:
+            row: of the predictions.
+        """
         try:
             decoded = read_image(self.run.image_path(row), window=self.run.preprocessing.window)
             return np.asarray(self.run.preprocessing.pixels(decoded.image), dtype=np.uint8)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.analysis.interventions.doses.table import DOSE_IMAGES, measure_doses
 from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import ask, log_odds, score_trials
@@ -42,10 +43,12 @@ class Interventions:
         table: interventions.csv, one row per feature and intervention.
         by_class: interventions_by_class.csv, one row per feature, intervention and class, where
             every class stands for itself; else empty.
+        doses: doses.csv, one row per feature, graded edit and dose.
     """
 
     table: pd.DataFrame
     by_class: pd.DataFrame
+    doses: pd.DataFrame
 
 
 def measure_interventions(
@@ -110,8 +113,12 @@ def measure_interventions(
                 by_class[i] += [{**_facts(job), **row} for row in own]
     if progress is not None:
         progress(len(jobs), len(jobs))
+    doses = measure_doses(
+        questions, features, engine, spreads, images=min(images, DOSE_IMAGES),
+        permutations=permutations, bootstrap=bootstrap, seed=seed, workers=workers,
+    )  # fmt: skip
     tables = ([_adjusted(pd.DataFrame(of)) for of in some] for some in (rows, by_class))
-    return [Interventions(*each) for each in zip(*tables, strict=True)]
+    return [Interventions(*each) for each in zip(*tables, doses, strict=True)]
 
 
 def _adjusted(table: pd.DataFrame) -> pd.DataFrame:

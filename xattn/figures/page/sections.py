@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xattn.analysis.interventions.doses.table import DOSE_IMAGES
 from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.folders import run_places
 from xattn.figures.numbers import NOT_KNOWN, readable
@@ -165,6 +166,9 @@ def _how_analysed(sources: RunSources, declared: Table) -> str:
         parts.append(f"intervals from {facts['bootstrap']:,} bootstrap replicates over groups")
     if table == "interventions" and "intervention_images" in facts:
         parts.append(f"at most {facts['intervention_images']:,} images for each edit")
+    if table == "doses" and "intervention_images" in facts:
+        images = min(facts["intervention_images"], DOSE_IMAGES)
+        parts.append(f"at most {images:,} images for each edit")
     several = len(sources.run.classes) > 2
     which = "" if declared.section is None else declared.section.of_class
     if which and sources.positive and facts:

@@ -36,6 +36,7 @@ TABLES: Registry[Table] = Registry(
         "alignment",
         "feature_usage",
         "interventions",
+        "doses",
         "concepts",
         "agreement",
         "groups",

@@ -1,0 +1,32 @@
+import pytest
+
+from tests.figures.artists import drawn, words
+from tests.figures.populated import complete_run
+from xattn.figures.paper.dose_response import draw_dose_response
+from xattn.figures.registry import NothingToDrawError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return complete_run(tmp_path_factory.mktemp("dosed"), n=6)
+
+
+def test_every_edit_has_a_panel_with_its_curve_through_nothing_at_dose_nothing(run):
+    table = run.table("doses")
+    fig = drawn(draw_dose_response, run)
+    panels = [ax for ax in fig.axes if ax.get_visible()]
+    assert len(panels) == len(table.drop_duplicates(["feature", "intervention"]))
+    for ax in panels:
+        for line in ax.lines[:2]:
+            assert (0.0, 0.0) in set(zip(*line.get_data(), strict=True))
+    assert "+0.6*" in words(fig)
+
+
+def test_masks_of_a_detector_are_said_and_nothing_to_draw_is_an_error(run):
+    before = run.table("doses")
+    run.write_table("doses", before.assign(masks="detected"))
+    assert "masks of a detector" in words(drawn(draw_dose_response, run))
+    run.write_table("doses", before.assign(excess_logit=float("nan"), note="no images show it"))
+    with pytest.raises(NothingToDrawError, match="no images show it"):
+        draw_dose_response(run)
+    run.write_table("doses", before)

@@ -1,0 +1,188 @@
+"""doses.csv: every graded edit of every feature, on a sample of the run's images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from xattn.analysis.interventions.doses.effects import measured
+from xattn.analysis.interventions.doses.response import respond
+from xattn.analysis.interventions.doses.trials import (
+    DoseEditor,
+    DoseJob,
+    DoseTrial,
+    dose_jobs,
+)
+from xattn.analysis.interventions.editor import Editor
+from xattn.analysis.interventions.outcome import settled
+from xattn.analysis.interventions.passes import Logits, log_odds
+from xattn.analysis.question import Question
+from xattn.features.feature_set import FeatureSet
+from xattn.models.interface import Model
+from xattn.stats.adjust import holm
+from xattn.stats.codes import group_codes
+from xattn.stats.resampling import mean_interval
+
+DOSE_IMAGES = 50
+"""At most so many images for each graded edit: a slope needs fewer than a single change does."""
+
+_DETECTED, _ANNOTATED, _NONE = "detected", "annotated", "none"
+
+
+def measure_doses(
+    questions: Sequence[Question],
+    features: FeatureSet,
+    model: Model,
+    spreads: Sequence[float],
+    *,
+    images: int,
+    permutations: int = 999,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    batch_size: int = 8,
+    workers: int = 2,
+) -> list[pd.DataFrame]:
+    """Change features of a run's images by doses, and ask the model at each.
+
+    Args:
+        questions: what is asked of the edited images, of one run.
+        features: its features and masks.
+        model: the one of the run.
+        spreads: standard deviation of the score within labels, question by question.
+        images: at most so many an edit.
+        permutations, bootstrap, seed: of p-values, intervals, and all draws.
+        batch_size: images in one pass, each at all doses.
+        workers: threads that read and edit.
+
+    Returns:
+        doses.csv, question by question.
+    """
+    editor = DoseEditor(Editor(questions[0].run, features, seed), seed)
+    groups = group_codes(features.table["group"], len(features.table))
+    drawing = {"permutations": permutations, "bootstrap": bootstrap, "seed": seed}
+    rows: list[list[dict[str, Any]]] = [[] for _ in questions]
+    for job in dose_jobs(features, seed):
+        trials: list[DoseTrial] = []
+        logits = _ask(model, editor.drawn(job, images, workers), batch_size, trials)
+        seen = measured(job, trials, features)
+        for i, question in enumerate(questions):
+            scores = log_odds(question.logits(logits, model.classes), question.positive)
+            if not question.positive.classes:
+                scores = question.logits(logits, model.classes)[..., 0]
+            found = _rows(job, scores, groups[[t.row for t in trials]], drawing)
+            facts = _facts(job, len(trials), spreads[i])
+            rows[i] += [{**facts, **row, **seen[row["dose"]]} for row in found]
+    return [_adjusted(pd.DataFrame(of)) for of in rows]
+
+
+def _ask(
+    model: Model, coming: Iterable[DoseTrial], batch_size: int, kept: list[DoseTrial]
+) -> Logits:
+    """Return logits (trials, 1 + 2 doses, classes): before, at each dose, of each control.
+
+    The trials are kept without their images.
+    """
+    stream, parts = iter(coming), []
+    while batch := list(islice(stream, batch_size)):
+        given = [[t.before, *t.treated, *(t.control or [])] for t in batch]
+        stack = torch.from_numpy(np.stack([image for images in given for image in images]))
+        with torch.inference_mode():
+            said = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
+        ends = np.cumsum([len(images) for images in given])
+        width = 1 + 2 * len(batch[0].treated)
+        for part in np.split(said, ends[:-1]):
+            every = np.full((width, said.shape[1]), np.nan)
+            every[: len(part)] = part
+            parts.append(every[None])
+        for trial in batch:
+            trial.treated.clear()
+            kept.append(trial)
+    return np.concatenate(parts) if parts else np.empty((0, 1, len(model.classes)))
+
+
+def _rows(
+    job: DoseJob, scores: NDArray[np.float64], group: NDArray[np.intp], drawing: dict[str, int]
+) -> list[dict[str, Any]]:
+    """Return a row for each dose of an edit.
+
+    Args:
+        job: the edit.
+        scores: (n, 1 + 2 doses).
+        group: (n,).
+        drawing: permutations, bootstrap and seed.
+    """
+    doses = np.array(job.edit.doses)
+    if not len(scores):
+        return [{"dose": dose, "n": 0} for dose in doses]
+    first = scores[:, :1]
+    change = settled(scores[:, 1 : 1 + len(doses)] - first, first)
+    control = settled(scores[:, 1 + len(doses) :] - first, first)
+    paired = ~np.isnan(control).any(axis=1)
+    excess = settled(change - control, first)[paired]
+    response = respond(excess, doses, group[paired], **drawing)
+    rest = {"bootstrap": drawing["bootstrap"], "seed": drawing["seed"]}
+    shared = {
+        "slope": response.slope,
+        "slope_low": response.low,
+        "slope_high": response.high,
+        "p_value": response.p_value,
+        "p_trend": response.p_trend,
+    }
+    return [
+        {
+            "dose": dose,
+            "n": len(scores),
+            "n_control": int(paired.sum()),
+            "groups": len(np.unique(group)),
+            **_with_interval("delta", change[:, j], group, **rest),
+            **_with_interval("control_delta", control[paired, j], group[paired], **rest),
+            **_with_interval("excess", excess[:, j], group[paired], **rest),
+            **shared,
+        }
+        for j, dose in enumerate(doses)
+    ]
+
+
+def _with_interval(
+    what: str, values: NDArray[np.float64], group: NDArray[np.intp], bootstrap: int, seed: int
+) -> dict[str, float]:
+    low, high = mean_interval(values, group, bootstrap, seed) if len(values) else (np.nan, np.nan)
+    mean = float(values.mean()) if len(values) else np.nan
+    return {f"{what}_logit": mean, f"{what}_low": low, f"{what}_high": high}
+
+
+def _facts(job: DoseJob, done: int, spread: float) -> dict[str, Any]:
+    masks = _DETECTED if job.detector else _NONE if job.edit.whole else _ANNOTATED
+    note = None
+    if not done:
+        note = "no image could be edited with a control" if len(job.rows) else "no images show it"
+    return {
+        "feature": job.feature,
+        "kind": job.kind,
+        "intervention": job.edit.name,
+        "unit": job.edit.unit,
+        "masks": masks,
+        "available": len(job.rows),
+        "score_sd": spread,
+        "note": note,
+    }
+
+
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """Add p_adjusted, by Holm's method over the edits, each counted once."""
+    if not len(table):
+        return table
+    for name in ("slope", "slope_low", "slope_high", "p_value", "p_trend"):
+        if name not in table:
+            table[name] = np.nan
+    first = ~table.duplicated(["feature", "intervention"])
+    adjusted = pd.Series(holm(table.loc[first, "p_value"]), index=table.index[first])
+    table["p_adjusted"] = adjusted.reindex(table.index).ffill()
+    table.loc[table["p_value"].isna(), "p_adjusted"] = np.nan
+    return table
