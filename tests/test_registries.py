@@ -17,7 +17,8 @@ ENTRIES = [(kind, name) for kind, registry in REGISTRIES.items() for name in reg
 def test_there_is_a_registry_of_everything_that_can_be_added():
     assert set(REGISTRIES) >= {
         "architecture", "attention reader", "augmentation", "computed feature", "detector",
-        "feature", "figure", "graded edit", "intervention", "layout", "method", "statistic", "table",
+        "feature", "figure", "graded edit", "intervention", "layout", "method", "statistic",
+        "table",
     }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from xattn.runs.tables.verdicts import BEYOND, CHANGES, NOT_TESTABLE, NOT_USED
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NAMES = (
-    "alignment", "feature_usage", "interventions", "concepts", "bias", "fairness", "agreement",
-    "verdicts",
+    "alignment", "feature_usage", "interventions", "doses", "concepts", "bias", "fairness",
+    "agreement", "verdicts",
 )  # fmt: skip
 
 
@@ -92,7 +92,8 @@ def test_a_table_without_rows_has_the_columns_of_one_with_rows(tables, tmp_path)
         painted.run, painted.annotations, model=sees_in_layers(PATCH), interventions=6, **QUICK
     )
     for name in NAMES:
-        full = edited[name] if name in ("interventions", "concepts") else tables[name]
+        asked = ("interventions", "doses", "concepts")
+        full = edited[name] if name in asked else tables[name]
         assert len(full), name
         columns = {c for c in full.columns if not c.startswith(BY_METHOD)}
         assert columns == set(TABLES[name].always), name

@@ -18,7 +18,8 @@ from xattn.runs import TABLES, RunFolder
 
 QUICK = ("--permutations", "99", "--bootstrap", "99", "--interventions", "0")
 NAMES = (
-    "alignment", "feature_usage", "interventions", "bias", "fairness", "agreement", "verdicts",
+    "alignment", "feature_usage", "interventions", "doses", "bias", "fairness", "agreement",
+    "verdicts",
 )  # fmt: skip
 LABELS = ("benign", "malignant")
 N = 12

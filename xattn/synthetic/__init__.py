@@ -9,6 +9,7 @@ from xattn.synthetic.features import (
     FEATURES,
     Feature,
     with_features,
+    with_strength,
     without_features,
 )
 from xattn.synthetic.plan import TRAITS, Plan
@@ -26,5 +27,6 @@ __all__ = [
     "render",
     "synthesize",
     "with_features",
+    "with_strength",
     "without_features",
 ]

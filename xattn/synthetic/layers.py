@@ -106,6 +106,20 @@ def cover(alpha: Field, frame: Frame, colour: Colour | Field) -> Layer:
     return Layer(frame.to_image(inside), np.float32(1) - opacity[None], opacity * column)
 
 
+def weakened(layer: Layer, opacity: float) -> Layer:
+    """Return a layer that shows as faintly as `opacity` says: 1 as it is, 0 not at all.
+
+    Args:
+        layer: as drawn.
+        opacity: 0 to 1.
+    """
+    if opacity == 1:
+        return layer
+    weight = np.float32(opacity)
+    offset = None if layer.offset is None else weight * layer.offset
+    return Layer(layer.pixels, np.float32(1) + weight * (layer.gain - np.float32(1)), offset)
+
+
 def compose(
     skin: Field, features: Sequence[Sequence[Layer]], camera: Camera
 ) -> tuple[NDArray[np.uint8], list[Mask]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xattn.errors import UsageError
 from xattn.stats.seeds import generator_for
 from xattn.synthetic.features import FEATURES
-from xattn.synthetic.layers import Layer, compose
+from xattn.synthetic.layers import Layer, compose, weakened
 from xattn.synthetic.lesion import draw_lesion
 from xattn.synthetic.scene import Scene, build_scene
 from xattn.synthetic.skin import draw_camera, draw_skin
@@ -73,7 +73,12 @@ def _draw_features(scene: Scene) -> dict[str, list[Layer]]:
     spec = scene.spec
     home = {"structure": ("lesion", spec.lesion), "artifact": ("image", spec.index)}
     return {
-        name: feature.draw(generator_for(spec.seed, *home[feature.kind], "drawing", name), scene)
+        name: [
+            weakened(layer, spec.strength.get(name, 1.0))
+            for layer in feature.draw(
+                generator_for(spec.seed, *home[feature.kind], "drawing", name), scene
+            )
+        ]
         for name, feature in FEATURES.items()
         if name in spec.present
     }

@@ -81,6 +81,7 @@ def build_scene(spec: ImageSpec, size: tuple[int, int]) -> Scene:
     own = generator_for(spec.seed, "lesion", spec.lesion, "outline")
     extent = float(np.clip(np.exp(own.normal(np.log(0.27), 0.33)), 0.13, 0.42))
     centre, axes = _view(spec, size, extent)
+    axes = axes * (1 + spec.strength.get("diameter", 0.0))
     outline = _outline(own, spec.level("border_irregularity"))
     window = _window(outline, centre, axes, size)
     u, v = _lesion_coordinates(window, centre, axes)

@@ -51,6 +51,9 @@ def draw_camera(scene: Scene) -> Camera:
     light = np.float32(exposure) * (np.float32(1) - falloff)
     warm, green = rng.normal(0, 0.045), rng.normal(0, 0.015)
     cast = np.array([1 + warm, 1 + green, 1 - warm], np.float32)[:, None]
+    light *= np.float32(1 + scene.spec.strength.get("light", 0.0))
+    more = np.float32(scene.spec.strength.get("colour_cast", 0.0))
+    cast *= np.array([1 + more, 1, 1 - more], np.float32)[:, None]
     grain = rng.standard_normal(scene.size, dtype=np.float32)
     grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.6), np.float32)
     grain *= np.float32(rng.uniform(0.006, 0.02))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LABELS = ("benign", "malignant")
 
@@ -22,6 +22,9 @@ class ImageSpec:
         present: names of the features that are drawn.
         traits: standard-normal-like scores by name (mean 0 over both labels, deviation 1 within).
         sex: "female" or "male".
+        strength: how strongly a thing shows, against the image as it was drawn: of an artifact or
+            structure its opacity (1: as drawn; 0: not at all), of "light", "colour_cast" and
+            "diameter" by what fraction it is more (0: as drawn). See `with_strength`.
     """
 
     id: str
@@ -32,6 +35,7 @@ class ImageSpec:
     present: frozenset[str]
     traits: Mapping[str, float]
     sex: str
+    strength: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def group(self) -> str:

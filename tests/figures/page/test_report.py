@@ -23,8 +23,8 @@ from xattn.runs import RunFolder
 
 REFERENCES = ("src", "srcset", "href", "action", "data", "poster", "background", "cite")
 TABLES = (
-    "verdicts", "alignment", "feature_usage", "interventions", "agreement", "bias", "fairness",
-    "trap",
+    "verdicts", "alignment", "feature_usage", "interventions", "doses", "agreement", "bias",
+    "fairness", "trap",
 )  # fmt: skip
 ALONE = {"meta", "img", "input", "source", "link", "br", "hr"}
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from xattn.errors import UsageError
 from xattn.registry import Registry, meaning_of
 from xattn.synthetic.noise import Rng
 from xattn.synthetic.spec import ImageSpec
@@ -82,6 +83,32 @@ def without_features(spec: ImageSpec, *names: str) -> ImageSpec:
         UsageError: there is no feature of a name.
     """
     return replace(spec, present=spec.present - _known(names))
+
+
+OF_THE_IMAGE = ("light", "colour_cast", "diameter")
+"""What is in every image, and can be more or less of."""
+
+
+def with_strength(spec: ImageSpec, name: str, strength: float) -> ImageSpec:
+    """Return the same image in which one thing shows more or less strongly: a true counterfactual.
+
+    Args:
+        spec: of the image.
+        name: of a feature, whose opacity it is then (0 to 1), or of `OF_THE_IMAGE`: the fraction
+            by which there is more of it, such as 0.1.
+        strength: how strongly.
+
+    Raises:
+        UsageError: there is nothing of the name, or the strength is out of range.
+    """
+    if name in OF_THE_IMAGE:
+        if not -0.9 <= strength <= 1:
+            raise UsageError(f"Expected a strength in [-0.9, 1] of {name}, but got {strength}")
+    elif not 0 <= strength <= 1:
+        raise UsageError(f"Expected an opacity in [0, 1] of {name}, but got {strength}")
+    else:
+        _known((name,))
+    return replace(spec, strength={**spec.strength, name: strength})
 
 
 def _known(names: tuple[str, ...]) -> set[str]:

@@ -25,6 +25,7 @@ from xattn.analysis.interventions.passes import Logits, log_odds
 from xattn.analysis.question import Question
 from xattn.features.feature_set import FeatureSet
 from xattn.models.interface import Model
+from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.codes import group_codes
 from xattn.stats.resampling import mean_interval
@@ -178,9 +179,7 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     """Add p_adjusted, by Holm's method over the edits, each counted once."""
     if not len(table):
         return table
-    for name in ("slope", "slope_low", "slope_high", "p_value", "p_trend"):
-        if name not in table:
-            table[name] = np.nan
+    table = table.reindex(columns=list(TABLES["doses"].always))
     first = ~table.duplicated(["feature", "intervention"])
     adjusted = pd.Series(holm(table.loc[first, "p_value"]), index=table.index[first])
     table["p_adjusted"] = adjusted.reindex(table.index).ffill()

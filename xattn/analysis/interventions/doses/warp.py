@@ -123,9 +123,10 @@ def moved_as_far(case: DoseCase, outline: Outline, sizes: dict[float, float]) ->
     weight = np.clip((_OUTER * old - distance) / ((_OUTER - 1) * old), 0, 1)
     scale = float(np.sqrt(np.square(weight).mean()))
     rows, cols = np.indices(distance.shape)
+    known = sorted({0.0, *sizes})
 
     def control(dose: float) -> Altered:
-        length = np.sign(dose) * sizes.get(dose, 0.0) / scale
+        length = np.sign(dose) * np.interp(dose, known, [sizes.get(d, 0.0) for d in known]) / scale
         return _read(
             case, cols - length * np.cos(angle) * weight, rows - length * np.sin(angle) * weight
         )
