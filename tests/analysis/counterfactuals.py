@@ -35,7 +35,7 @@ from xattn.synthetic import (
 )
 
 SIZE = (80, 104)
-LESSONS, EXAM, EPOCHS = 320, 40, 12
+LESSONS, EXAM, EPOCHS = 400, 30, 30
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,6 @@ class Task:
 
 
 TASKS = (
-    Task("opacity", artifact="ink"),
     Task("light", strength="light"),
     Task("colour-variance", trait="colour_variegation"),
     Task("diameter", strength="diameter"),
@@ -91,6 +90,7 @@ TASKS = (
     Task("shape-asymmetry", trait="border_irregularity"),
     Task("skin-tone", trait="skin_tone"),
     Task("opacity", artifact="hair"),
+    Task("opacity", artifact="ink"),
     Task("colour-asymmetry", trait="colour_variegation"),
 )
 

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from xattn.figures import style
 from xattn.figures.drawing.forest import kind_colour
+from xattn.figures.drawing.interactive import BESIDE, POINT, mark
 from xattn.figures.drawing.panels import legend
 from xattn.figures.numbers import readable
 from xattn.figures.registry import NothingToDrawError, figure
@@ -67,9 +68,9 @@ def _draw(ax: Axes, rows: pd.DataFrame, alpha: float) -> None:
     first = rows.iloc[0]
     colour = kind_colour(str(first.get("kind", "")))
     control = style.KIND_COLOURS["control"]
-    for name, shade, line, marker in (
-        ("control_delta", control, "--", "s"),
-        ("delta", colour, "-", "o"),
+    for name, shade, line, marker, what in (
+        ("control_delta", control, "--", "s", BESIDE),
+        ("delta", colour, "-", "o", POINT),
     ):
         columns = [f"{name}_{end}" for end in ("logit", "low", "high")]
         if not set(columns) <= set(rows):
@@ -80,7 +81,9 @@ def _draw(ax: Axes, rows: pd.DataFrame, alpha: float) -> None:
         curve = curve.sort_values("dose")
         x, (y, low, high) = curve["dose"], (curve[c] for c in columns)
         ax.fill_between(x, low, high, color=shade, alpha=0.18, linewidth=0)
-        ax.plot(x, y, line, color=shade, marker=marker, markersize=2.8, linewidth=1.1)
+        ax.plot(x, y, line, color=shade, linewidth=1.1)
+        dots = ax.scatter(rows["dose"], rows[columns[0]], s=9, color=shade, marker=marker, zorder=3)
+        mark(dots, rows.index, what)
     ax.axhline(0, color=style.ink(), linewidth=0.6, zorder=1)
     star = "*" if first["p_adjusted"] < alpha else ""
     what = readable(first["feature"])
