@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.edits.inpaint import remove
 from xattn.analysis.interventions.pixels import Mask, Pixels, moved, shift_to_free, widened
 from xattn.analysis.interventions.registry import Case, Edited, Intervention
 from xattn.errors import ImageError
@@ -114,7 +113,7 @@ class Editor:
         if shift is None:
             return None
         patch = np.asarray(moved(shape, shift), dtype=bool)
-        edited = remove(Case(image, patch, None, skin, inside=False, rng=rng))
+        edited = job.intervention.edit(Case(image, patch, None, skin, inside=False, rng=rng))
         return None if edited is None else Trial(row, image, edited)
 
     def mask(self, feature: str, row: int) -> Mask:

@@ -9,9 +9,8 @@ from xattn.analysis.interventions.doses.registry import (
     DoseCase,
     Dosed,
     graded_edit,
-    laid_elsewhere,
 )
-from xattn.analysis.interventions.pixels import inpainted, widened
+from xattn.analysis.interventions.pixels import inpainted, moved, widened
 from xattn.analysis.interventions.registry import Case
 
 
@@ -24,7 +23,8 @@ from xattn.analysis.interventions.registry import Case
 def opacity(case: DoseCase) -> Dosed | None:
     """Blend the inpainted image in; control: blend an equal patch elsewhere.
 
-    Without room (hairs all over, dark corners) the same change of pixels is laid over the skin.
+    With little room the part of the patch that falls on plain skin is blended, at least half of it;
+    without (hairs all over, dark corners) the image is left out.
     """
     if widened(case.mask).mean() > 0.5:  # too little is left to fill it from
         return None
@@ -33,9 +33,12 @@ def opacity(case: DoseCase) -> Dosed | None:
     def edit(dose: float) -> Altered:
         return Altered(case.image + np.float32(-dose) * (blank - case.image))
 
-    where = Case(case.pixels, case.mask, case.lesion, case.skin, case.inside, case.rng).elsewhere()
-    if where is None:
-        return Dosed(edit, laid_elsewhere(case, edit))
+    own = Case(case.pixels, case.mask, case.lesion, case.skin, case.inside, case.rng)
+    where = own.elsewhere()
+    if where is None and case.shift is not None:
+        where = np.asarray(moved(case.mask, case.shift), dtype=bool) & case.skin
+    if where is None or widened(where).all():
+        return None
     other = inpainted(case.pixels, where).astype(np.float32)
 
     def control(dose: float) -> Altered:
