@@ -1,7 +1,12 @@
+from types import SimpleNamespace
+
 import pytest
 
 from tests.figures.artists import drawn, words
+from tests.figures.made_tables import doses_table
 from tests.figures.populated import complete_run
+from xattn.analysis.interventions.doses.registry import GRADED_EDITS
+from xattn.figures.page.caveats import _about_doses
 from xattn.figures.paper.dose_response import draw_dose_response
 from xattn.figures.registry import NothingToDrawError
 
@@ -20,6 +25,16 @@ def test_every_edit_has_a_panel_with_its_curve_through_nothing_at_dose_nothing(r
         for line in ax.lines[:2]:
             assert (0.0, 0.0) in set(zip(*line.get_data(), strict=True))
     assert "+0.6*" in words(fig)
+
+
+def test_the_report_warns_of_masks_of_a_detector_and_of_edits_that_are_known_to_be_poor():
+    table = doses_table({"hair": "artifact"})
+    poor = table.assign(masks="detected", intervention="skin-tone")
+    said = list(_about_doses(SimpleNamespace(table=lambda _: poor)))
+    assert "masks of a detector" in said[0]
+    assert said[1] == GRADED_EDITS["skin-tone"].caveat != ""
+    assert not list(_about_doses(SimpleNamespace(table=lambda _: table)))
+    assert not list(_about_doses(SimpleNamespace(table=lambda _: None)))
 
 
 def test_masks_of_a_detector_are_said_and_nothing_to_draw_is_an_error(run):

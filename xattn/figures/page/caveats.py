@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from xattn.analysis.interventions.doses.registry import GRADED_EDITS
 from xattn.figures.numbers import listed
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
@@ -30,8 +31,26 @@ def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int])
         *_about_images(sources, scores),
         *_about_maps(sources, defects),
         *_about_tests(tables),
+        *_about_doses(sources),
         *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(sources)),
     ]
+
+
+def _about_doses(sources: RunSources) -> Iterator[str]:
+    """Say which graded edits are of a detector's masks, or are known to be poor."""
+    table = sources.table("doses")
+    if table is None:
+        return
+    table = table[table["slope"].notna()]
+    found = table.loc[table["masks"] == "detected", "feature"].drop_duplicates()
+    if len(found):
+        yield (
+            f"The doses of {listed(list(found))} are of masks of a detector: what it missed stays "
+            "in the image, what it marked wrongly is edited, and the slope comes out too small."
+        )
+    for name in table["intervention"].drop_duplicates():
+        if name in GRADED_EDITS and GRADED_EDITS[name].caveat:
+            yield GRADED_EDITS[name].caveat
 
 
 def _about_images(sources: RunSources, scores: Performance | None) -> Iterator[str]:

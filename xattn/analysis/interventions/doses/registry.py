@@ -144,6 +144,7 @@ class GradedEdit:
         prepare: does it.
         measure: the feature's value in an image; None for that of the computed feature.
         meaning: one line.
+        caveat: where the edit is known not to do what the feature does, a sentence for the report.
     """
 
     name: str
@@ -155,6 +156,7 @@ class GradedEdit:
     prepare: Prepare
     measure: Measure | None
     meaning: str
+    caveat: str = ""
 
 
 GRADED_EDITS: Registry[GradedEdit] = Registry(
@@ -172,13 +174,14 @@ def graded_edit(
     whole: bool = False,
     measure: Measure | None = None,
     meaning: str = "",
+    caveat: str = "",
 ) -> Callable[[Prepare], Prepare]:
     """Register a graded edit; see `GradedEdit` for the arguments."""
     return GRADED_EDITS.register(
         name,
         lambda prepare: GradedEdit(
             name, feature, kinds, tuple(map(float, doses)), unit, whole, prepare, measure,
-            meaning_of(prepare, meaning),
+            meaning_of(prepare, meaning), caveat,
         ),
     )  # fmt: skip
 

@@ -11,7 +11,14 @@ from xattn.features.computed import COMPUTED_FEATURES, UnmeasurableError
 _DOSES = (-10.0, -5.0, 5.0, 10.0)
 
 
-@graded_edit("skin-tone", feature="skin_tone", doses=_DOSES, unit="degrees (ITA)")
+@graded_edit(
+    "skin-tone",
+    feature="skin_tone",
+    doses=_DOSES,
+    unit="degrees (ITA)",
+    caveat="The edit of skin tone leaves the lesion as it is, which darker skin would darken too: "
+    "on generated images a model's score changes less than in truth.",
+)
 def skin_tone(case: DoseCase) -> Dosed | None:
     """Turn L* and b* of the skin about L* = 50; control: a* moved by as much.
 
