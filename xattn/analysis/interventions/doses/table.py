@@ -73,9 +73,9 @@ def measure_doses(
         logits = _ask(model, editor.drawn(job, images, workers), batch_size, trials)
         seen = measured(job, trials, features)
         for i, question in enumerate(questions):
-            scores = log_odds(question.logits(logits, model.classes), question.positive)
-            if not question.positive.classes:
-                scores = question.logits(logits, model.classes)[..., 0]
+            own = question.logits(logits, model.classes)
+            valued = not question.positive.classes  # a value has no class, and is its own score
+            scores = own[..., 0] if valued else log_odds(own, question.positive)
             found = _rows(job, scores, groups[[t.row for t in trials]], drawing)
             facts = _facts(job, len(trials), spreads[i])
             rows[i] += [{**facts, **row, **seen[row["dose"]]} for row in found]
