@@ -58,6 +58,50 @@ def test_evidence_adds_up_to_a_verdict(used, edited, verdict):
     assert verdict_table(used, edited, NONE)["verdict"].tolist() == [verdict]
 
 
+GIVEN = {
+    "effect_given": 0.2, "effect_given_low": 0.1, "effect_given_high": 0.3,
+    "p_given_adjusted": 0.01, "p_equivalent": 0.9,
+}  # fmt: skip
+ADDS_NOTHING = {**GIVEN, "effect_given": 0.01, "p_given_adjusted": 0.8, "p_equivalent": 0.01}
+OPEN = {**ADDS_NOTHING, "p_equivalent": 0.4}
+SMALL = {**GIVEN, "effect_given": 0.05, "p_equivalent": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("used", "edited", "verdict", "settles"),
+    [
+        (usage(**GIVEN), NONE, verdicts.BEYOND, "masks"),
+        (usage(**SMALL), NONE, verdicts.BEYOND, "masks"),
+        (usage(**GIVEN), edits(), verdicts.CHANGES, None),
+        (usage(**GIVEN), edits(**NULL, excess_low=-0.05, excess_high=0.05), verdicts.COMES_WITH,
+         None),
+        (usage(**GIVEN), edits(**NULL, excess_low=-0.5, excess_high=0.5), verdicts.BEYOND,
+         "more images to edit"),
+        (usage(**GIVEN, kind="metadata"), NONE, verdicts.BEYOND, "a column"),
+        (usage(**ADDS_NOTHING, explained_by="patches"), NONE, verdicts.COMES_WITH, None),
+        (usage(**OPEN), NONE, verdicts.UNCLEAR, "masks"),
+        (usage(**OPEN, kind="metadata"), NONE, verdicts.UNCLEAR, "more images"),
+        (usage(kind="metadata"), NONE, verdicts.UNCLEAR, "--given others"),
+        (usage(**{**UNUSED, **ADDS_NOTHING}, rank_effect_error=0.2), NONE, verdicts.NOT_USED, None),
+        (usage(**{**UNUSED, **OPEN}, rank_effect_error=0.2), NONE, verdicts.NOT_TESTABLE,
+         "more images"),
+        (usage(**{**UNUSED, **GIVEN}), NONE, verdicts.BEYOND, "masks"),  # hidden by another
+        (usage(**{**UNUSED, **SMALL}), NONE, verdicts.NOT_USED, None),
+    ],
+)  # fmt: skip
+def test_what_is_left_given_the_other_features_decides_where_edits_do_not(
+    used, edited, verdict, settles
+):
+    row = verdict_table(used, edited, NONE).iloc[0]
+    assert row["verdict"] == verdict
+    assert row["would_settle"] is None if settles is None else settles in row["would_settle"]
+
+
+def test_what_explains_a_dependence_stands_in_its_row():
+    row = verdict_table(usage(**ADDS_NOTHING, explained_by="patches; ink"), NONE, NONE).iloc[0]
+    assert row["explained_by"] == "patches; ink"
+
+
 def test_the_strongest_test_and_edit_of_a_feature_stand_in_its_row():
     used = pd.concat([usage(**UNUSED), usage(test="min-p(area)")], ignore_index=True)
     edited = pd.concat([edits(**NULL), edits(intervention="insert")], ignore_index=True)

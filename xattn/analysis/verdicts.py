@@ -62,7 +62,8 @@ def verdict_table(
     - the same, without more flips: it hardly does;
     - dependent, and the whole interval of every edit's excess lies within +- `smallest_change`: it
       comes with another feature;
-    - dependent, also given all other features: used beyond these;
+    - dependent, also given all other features: used beyond these (and so if only given these, and
+      not shown to be less than `SMALLEST_PARTIAL`: another feature hides it);
     - dependent, but given the others it adds less than `SMALLEST_PARTIAL` (equivalence): it comes
       with another feature, the one that `explained_by` names;
     - dependent, and neither is shown: itself or a correlate;
@@ -195,6 +196,9 @@ def _verdict(
         if row["p_given_adjusted"] < alpha:
             return BEYOND
         return COMES_WITH if row["p_equivalent"] < alpha else UNCLEAR
+    # Hidden by another feature that pushes the other way, and not shown to be small.
+    if row["p_given_adjusted"] < alpha and not row["p_equivalent"] < alpha:
+        return BEYOND
     below = abs(row["rank_effect"]) + _ONE_SIDED * row["error"] < smallest_effect
     return NOT_USED if below or row["p_equivalent"] < alpha else NOT_TESTABLE
 
