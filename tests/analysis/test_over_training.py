@@ -97,7 +97,7 @@ def test_controls_are_tested_at_every_step(course):
 
 def test_a_step_is_what_feature_usage_says_of_its_checkpoint_alone(made, zoo, course, tmp_path):
     step = RunFolder.open(tmp_path / "steps" / "0020")
-    alone = feature_usage(step, made.annotations, interventions=0, **QUICK)["feature_usage"]
+    alone = feature_usage(step, made.annotations, interventions=0, given="none", **QUICK).usage
     mine = course[course["step"] == 20].reset_index(drop=True)
     shared = [c for c in alone.columns if c in mine]
     pd.testing.assert_frame_equal(mine[shared], alone[shared], check_dtype=False)
