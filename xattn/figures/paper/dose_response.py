@@ -14,7 +14,7 @@ from xattn.figures import style
 from xattn.figures.drawing.forest import kind_colour
 from xattn.figures.drawing.interactive import BESIDE, POINT, mark
 from xattn.figures.drawing.panels import legend
-from xattn.figures.numbers import readable
+from xattn.figures.numbers import MINUS, readable
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
@@ -89,7 +89,8 @@ def _draw(ax: Axes, rows: pd.DataFrame, alpha: float) -> None:
     what = readable(first["feature"])
     if first.get("masks") == _DETECTED:
         what += " (masks of a detector)"
-    ax.set_title(f"{what}\n{first['slope']:+.2g}{star} ({int(first['n'])} images)",
+    slope = f"{first['slope']:+.2g}".replace("-", MINUS)
+    ax.set_title(f"{what}\n{slope}{star} ({int(first['n'])} images)",
                  fontsize=style.pt(6.5))  # fmt: skip
     unit = first.get("unit")
     ax.set_xlabel("dose" if not isinstance(unit, str) else unit, fontsize=style.pt(6))
