@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -137,6 +138,26 @@ def test_a_finer_label_is_held_fixed_in_both_tests(tmp_path):
     assert not row["used"]
     assert np.isnan(row["p_given"])
     assert facts(run.run)["label_column"] == "ruler"
+
+
+def test_a_finer_label_that_is_not_known_everywhere_is_counted(tmp_path):
+    run = plant(tmp_path, 60)
+    known = read_annotations(run.annotations)
+    path = write_annotations(
+        tmp_path / "some.json",
+        [replace(image, values={**image.values, "dx": ["a", "b", None, None][i % 4], "id": i})
+         for i, image in enumerate(known.images)],
+        labels=known.labels,
+        features={**known.features, "dx": "metadata", "id": "metadata", "empty": "metadata"},
+    )  # fmt: skip
+    found = feature_usage(run.run, path, label_column="dx", **QUICK)
+    assert "30 images have no dx: left out of the dependence tests" in found.notes
+    found = feature_usage(run.run, path, label_column="id", **QUICK)
+    assert any(note.startswith("No value of id occurs in several") for note in found.notes)
+    with pytest.raises(UsageError, match="a value of 'empty', but got none"):
+        feature_usage(run.run, path, label_column="empty", **QUICK)
+    with pytest.raises(UsageError, match="'id', left out of all tests"):
+        feature_usage(run.run, path, given="id", **QUICK)
 
 
 def test_another_decision_and_a_cross_check_can_be_asked_for(planted, tmp_path):

@@ -97,6 +97,11 @@ def test_what_is_left_given_the_other_features_decides_where_edits_do_not(
     assert row["would_settle"] is None if settles is None else settles in row["would_settle"]
 
 
+def test_nothing_is_used_beyond_all_others_where_only_some_were_held_fixed():
+    found = verdict_table(usage(**GIVEN), NONE, NONE, all_held=False)
+    assert found["verdict"].tolist() == [verdicts.UNCLEAR]
+
+
 def test_what_explains_a_dependence_stands_in_its_row():
     row = verdict_table(usage(**ADDS_NOTHING, explained_by="patches; ink"), NONE, NONE).iloc[0]
     assert row["explained_by"] == "patches; ink"

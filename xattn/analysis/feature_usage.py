@@ -19,7 +19,7 @@ from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
-from xattn.errors import XattnError
+from xattn.errors import UsageError, XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
@@ -159,6 +159,13 @@ def feature_usage(
         )
     # What is refused is refused before the long part.
     strata_of(features, chosen.label_column)
+    for name in names(chosen.given):
+        if name in features.left_out:
+            raise UsageError(
+                f"Expected features to hold fixed, but got {name!r}, left out of all tests "
+                f"({features.left_out[name]}); --exclude none keeps such columns, and "
+                f"--label-column {name} holds it fixed as a finer label"
+            )
     held_fixed(measured_columns(features), names(chosen.given))
     with clock("mask_scores"):
         maps = {method: folder.maps(method) for method in _stored(questions)}

@@ -51,6 +51,7 @@ def verdict_table(
     smallest_change: float = SMALLEST_CHANGE,
     smallest_effect: float = SMALLEST_EFFECT,
     decides: bool = True,
+    all_held: bool = True,
 ) -> pd.DataFrame:
     """Return verdicts.csv: one row per feature.
 
@@ -85,6 +86,8 @@ def verdict_table(
         smallest_effect: rank effect that a feature must stay below to be called not used.
         decides: whether the model decides between classes; where it gives a value, an edit that
             changes the score changes the value.
+        all_held: whether all other features were held fixed, and not some by name; only then is
+            anything used beyond them all.
     """
     usage = _of_values(usage[usage["kind"] != "control"]) if len(usage) else usage
     names = dict.fromkeys([*usage.get("feature", []), *interventions.get("feature", [])])
@@ -99,6 +102,8 @@ def verdict_table(
         row |= _intervention(edits)
         row |= _attention(alignment, name)
         found = _verdict(row, edits, alpha, smallest_change, smallest_effect)
+        if found == BEYOND and not all_held:
+            found = UNCLEAR
         row["verdict"] = MOVES if found == HARDLY and not decides else found
         row["would_settle"] = _would_settle(row, edits)
         rows.append(row)

@@ -253,7 +253,8 @@ def collect_features(
         table.to_parquet(part, index=False)
     kinds = {name: str(f.kind) for name, f in annotations.features.items()}
     kinds |= {LESION: _KIND_OF_LESION} if lesions else {}
-    kinds |= {**seen.kinds, **dict.fromkeys(given, "metadata")}
+    of_given = {n: "artifact" if n.endswith(DETECTED) else "metadata" for n in given}
+    kinds |= {**seen.kinds, **of_given}
     kinds = {name: kind for name, kind in kinds.items() if name not in excluded}
     # Of independent outputs each has a label of its own, see below.
     known_as = table if run.exclusive else table.assign(label=None)

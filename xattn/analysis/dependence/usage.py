@@ -14,7 +14,7 @@ The p-value comes from permuting predictions within each label, groups kept toge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,7 +33,7 @@ from xattn.stats.arrays import Floats
 from xattn.stats.codes import codes, group_codes
 from xattn.stats.columns import Column, as_column
 
-Given = ArrayLike | pd.DataFrame | Sequence[Column]
+Given = ArrayLike | pd.DataFrame | Mapping[str, ArrayLike] | Sequence[Column]
 """Features that are held fixed."""
 
 
@@ -63,7 +63,8 @@ def usage_test(
             permutations: nothing more is to be corrected for having tried several) or "majority";
             or the name of the statistic that decides alone.
         given: other features to hold fixed beside the label: (n,) or (n, k) numbers, a table with a
-            column a feature, or columns; missing values are held fixed as such.
+            column a feature, a dict of columns, or columns; row by row with the feature, whatever
+            their index. Missing values are held fixed as such.
         permutations: number drawn; the p-value is at least 1 / (1 + permutations).
         early_stopping: stop drawing when so many permutations have reached the statistic (Besag
             and Clifford 1991): as exact, quicker where there is nothing. For one statistic only.
@@ -110,13 +111,15 @@ def usage_test(
         if len(other.values) != len(column.values):
             raise ValueError(
                 f"Expected {len(column.values)} values of each feature held fixed, but got "
-                f"{len(other.values)} of {other.feature or 'it'}"
+                f"{len(other.values)}{f' of {other.feature}' if other.feature else ''}; give "
+                "(n, k) numbers, a dict or a table with a column a feature"
             )
     told = given_one(
         column, held, scores_of(prediction), label, groups,
         permutations=permutations, bootstrap=bootstrap, seed=seed,
     )  # fmt: skip
-    return replace(found, **told)  # type: ignore[arg-type] # floats for fields of floats
+    told["note"] = "; ".join(filter(None, (found.note, told.get("note", ""))))
+    return replace(found, **told)
 
 
 def usage_tests(
@@ -278,6 +281,8 @@ _NO_NUMBERS: dict[str, Any] = dict.fromkeys(
 
 def _columns_of(given: Given) -> list[Column]:
     """Return the features that are held fixed, as columns."""
+    if isinstance(given, Mapping):
+        given = pd.DataFrame(given)
     if isinstance(given, pd.DataFrame):
         return [as_column(given[name], str(name)) for name in given]
     if isinstance(given, Sequence) and all(isinstance(one, Column) for one in given):

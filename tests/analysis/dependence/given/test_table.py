@@ -48,9 +48,19 @@ def test_what_is_held_fixed_can_be_named():
         table(given="pach")
 
 
-def test_a_feature_called_others_can_be_held_fixed_by_name():
-    columns = [as_column(USED, "others"), as_column(OTHER, "age")]
-    assert held_fixed(columns, "others") == [True, False]
+def test_the_words_others_and_none_are_never_names_of_features():
+    columns = [as_column(USED, "others"), as_column(OTHER, "none"), as_column(SCORE, "a, b")]
+    assert held_fixed(columns, "others") == [True, True, True]
+    assert held_fixed(columns, ["none"]) == [False, False, False]
+    for words in (["others", "none"], "others,age"):
+        with pytest.raises(UsageError, match="but got several: others, "):
+            held_fixed(columns, words)
+
+
+def test_names_may_stand_between_commas_unless_a_feature_is_called_so():
+    columns = [as_column(USED, "a"), as_column(OTHER, "b"), as_column(SCORE, "a, b")]
+    assert held_fixed(columns, "a,b") == held_fixed(columns, ["a", "b"]) == [True, True, False]
+    assert held_fixed(columns, "a, b") == [False, False, True]
 
 
 def test_features_that_say_nearly_the_same_do_not_explain_each_other_away():
@@ -114,6 +124,7 @@ def test_one_test_takes_a_table_an_array_or_columns_to_hold_fixed():
     assert found[0].p_value < 0.05 < found[0].p_given
     assert found[0].p_equivalent < 0.05
     assert np.isnan(xattn.usage_test(CORRELATE, SCORE, LABEL, **drawn).p_given)
+    assert xattn.usage_test(CORRELATE, SCORE, LABEL, given=dict(ways[0]), **drawn) == found[0]
     with pytest.raises(ValueError, match="Expected 600 values"):
         xattn.usage_test(CORRELATE, SCORE, LABEL, given=OTHER[:5], **drawn)
 
@@ -121,3 +132,23 @@ def test_one_test_takes_a_table_an_array_or_columns_to_hold_fixed():
 def test_same_seed_same_table():
     pd.testing.assert_frame_equal(table(), table())
     assert not table()["p_given"].equals(table(seed=1)["p_given"])
+
+
+@pytest.mark.parametrize(
+    "held",
+    [np.zeros((N, 0)), np.ones(N), np.full(N, np.nan), [f"id {i}" for i in range(N)], [],
+     pd.DataFrame(index=range(N))],
+    ids=["no column", "constant", "known nowhere", "names", "nothing", "no table"],
+)  # fmt: skip
+def test_where_nothing_is_held_fixed_there_is_no_number_and_a_note_says_why(held):
+    found = xattn.usage_test(USED, SCORE, LABEL, given=held, permutations=19, bootstrap=19)
+    assert np.isnan(found.p_given)
+    assert "nothing that is held fixed varies" in found.note
+
+
+def test_too_few_groups_are_said_to_be_too_few():
+    few = slice(0, 20)
+    found = xattn.usage_test(
+        USED[few], SCORE[few], LABEL[few], given=OTHER[few], permutations=19, bootstrap=19
+    )
+    assert "fewer than 30 groups" in found.note

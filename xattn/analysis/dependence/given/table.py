@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
-from xattn.analysis.dependence.given.explained import explained_by
+from xattn.analysis.dependence.given.explained import ALL_TOGETHER, explained_by
 from xattn.analysis.dependence.given.residuals import LEARNERS
-from xattn.analysis.dependence.given.sample import GivenSample
+from xattn.analysis.dependence.given.sample import FEWEST_UNITS, GivenSample
 from xattn.analysis.dependence.given.statistics import fraction_as_small
 from xattn.analysis.dependence.missingness import together
 from xattn.errors import UsageError, near
@@ -29,17 +29,21 @@ def held_fixed(columns: Sequence[Column], given: str | Sequence[str]) -> list[bo
 
     Args:
         columns: all that are tested.
-        given: "others" for all, "none" for none, or names of features.
+        given: "others" for all, "none" for none, or names of features, also several in one text
+            between commas. The two words are never names of features.
 
     Raises:
-        UsageError: there is no feature of a name.
+        UsageError: there is no feature of a name, or a word stands beside names.
     """
-    names = [given] if isinstance(given, str) else list(given)
-    known = [column.feature for column in columns if column.kind != "control"]
-    if names == [OTHERS] and OTHERS not in known:
-        return [column.kind != "control" for column in columns]
-    if names == [NONE] and NONE not in known:
-        return [False] * len(columns)
+    names = _named(columns, given)
+    if OTHERS in names or NONE in names:
+        if len(names) > 1:
+            raise UsageError(
+                f"Expected {OTHERS}, {NONE}, or features to hold fixed, but got several: "
+                f"{', '.join(names)}"
+            )
+        return [names == [OTHERS] and column.kind != "control" for column in columns]
+    known = dict.fromkeys(column.feature for column in columns if column.kind != "control")
     for name in names:
         if name not in known:
             raise UsageError(
@@ -47,6 +51,15 @@ def held_fixed(columns: Sequence[Column], given: str | Sequence[str]) -> list[bo
                 f"{near(name, [*known, OTHERS, NONE])}"
             )
     return [column.feature in names and column.kind != "control" for column in columns]
+
+
+def _named(columns: Sequence[Column], given: str | Sequence[str]) -> list[str]:
+    """Return the names given, those between commas apart, unless a feature is called so."""
+    known = {column.feature for column in columns}
+    found: list[str] = []
+    for text in [given] if isinstance(given, str) else given:
+        found += [text] if text in known else [part.strip() for part in text.split(",")]
+    return list(dict.fromkeys(name for name in found if name))
 
 
 def given_table(
@@ -93,6 +106,9 @@ def given_table(
             f"{near(learner, LEARNERS)}"
         )
     held = held_fixed(columns, given)
+    everything = all(
+        is_held or c.kind == "control" for is_held, c in zip(held, columns, strict=True)
+    )
     rows: list[dict[str, Any]] = [dict(_EMPTY) for _ in columns]
     scores = np.asarray(prediction, dtype=np.float64)
     scores = scores.reshape(len(scores), -1)
@@ -108,7 +124,10 @@ def given_table(
     _adjust(sample, rows, permuted)
     for i, row in enumerate(rows):
         if depends[i] and row["p_given_adjusted"] >= alpha:
-            row["explained_by"] = "; ".join(explained_by(sample, i, alpha)) or np.nan
+            named = explained_by(sample, i, alpha)
+            if named == (ALL_TOGETHER,) and not everything:
+                named = ("all that is held fixed",)
+            row["explained_by"] = "; ".join(named) or np.nan
     return pd.DataFrame(rows, columns=list(_EMPTY))
 
 
@@ -123,8 +142,10 @@ def given_one(
     bootstrap: int,
     seed: int,
     learner: str = LEARNERS[0],
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Test one feature given others: `p_given`, `effect_given` with its interval, `p_equivalent`.
+
+    A `note` says why there are none.
 
     Args:
         column: the feature.
@@ -140,7 +161,10 @@ def given_one(
         learner=learner,
     )  # fmt: skip
     if not sample.testable:
-        return {}
+        few = f"given the others: fewer than {FEWEST_UNITS} groups with a label and a prediction"
+        return {"note": few}
+    if not any(one.linear.shape[1] for one in sample.tested[1:]):
+        return {"note": "given the others: nothing that is held fixed varies, or no name recurs"}
     part = sample.contributions(0, sample.others(0))
     partial = sample.partial(0, sample.others(0), bootstrap, SMALLEST_PARTIAL)
     return {
