@@ -13,6 +13,7 @@ from tests.analysis import simulate_groups
 from xattn.analysis.evaluation.trap import trap_table
 from xattn.analysis.groups.fairness import METRICS
 from xattn.runs import TABLES
+from xattn.runs.tables.concepts import ENCODED_ONLY, NEITHER, USED
 
 
 def alignment_table(
@@ -153,3 +154,41 @@ def trap_of_rulers() -> pd.DataFrame:
     """Return trap.csv of simulated images: rulers explain most of the drop, ink explains none."""
     sides = simulate_groups.trap_sides(np.random.default_rng(0), 300, lean=1.0, harder=0.3)
     return trap_table(*sides, bootstrap=99)
+
+
+def concepts_table(features: dict[str, str]) -> pd.DataFrame:
+    """Return concepts.csv: artifacts are encoded and used, structures encoded, the rest neither."""
+    rows = []
+    for name, kind in [*features.items(), ("control-noise", "control")]:
+        held, moved = kind in ("artifact", "structure"), kind == "artifact"
+        rows.append(
+            {
+                "feature": name,
+                "kind": kind,
+                "class": "malignant",
+                "finding": USED if moved else ENCODED_ONLY if held else NEITHER,
+                "n": 24,
+                "n_with": 12,
+                "auc": 0.8 if held else 0.5,
+                "auc_low": 0.7 if held else 0.4,
+                "auc_high": 0.9 if held else 0.6,
+                "auc_random": 0.5,
+                "p_encoded": 0.001 if held else 0.6,
+                "p_encoded_adjusted": 0.004 if held else 1.0,
+                "encoded": held,
+                "derivative": -0.4 if moved else 0.01,
+                "derivative_low": -0.6 if moved else -0.1,
+                "derivative_high": -0.2 if moved else 0.12,
+                "p_used": 0.001 if moved else 0.7,
+                "p_used_adjusted": 0.004 if moved else 1.0,
+                "used": moved,
+                "score_sd": 1.0,
+                "tcav": 0.0 if moved else 0.5,
+                "tcav_random_low": 0.1,
+                "tcav_random_high": 0.9,
+                "groups": 24,
+                "layer": "layer4",
+                "note": None,
+            }
+        )
+    return pd.DataFrame(rows)

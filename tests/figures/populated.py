@@ -20,6 +20,7 @@ from tests.figures.made_tables import (
     agreement_table,
     alignment_table,
     bias_table,
+    concepts_table,
     doses_table,
     fairness_table,
     interventions_table,
@@ -96,6 +97,7 @@ def complete_run(root: Path, **options: object) -> RunFolder:
     usage = run.table("feature_usage").assign(rank_effect_error=0.02)
     verdicts = verdict_table(usage, edits, alignment.assign(lift_over_chance=over))
     run.write_table("interventions", edits)
+    run.write_table("concepts", concepts_table(features))
     run.write_table("doses", doses_table(features))
     run.write_table("verdicts", verdicts)
     run.write_table("agreement", agreement_table(run.methods))
