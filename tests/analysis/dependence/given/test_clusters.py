@@ -55,6 +55,13 @@ def test_chains_do_not_join_their_ends():
     assert found[0] != found[-1]
 
 
+def test_features_that_are_the_same_but_for_rounding_are_one_cluster():
+    for seed in range(20):
+        names = np.random.default_rng(seed).integers(0, 6, 37)
+        letters, other = np.array(list("abcdef"))[names], np.array(list("uvwxyz"))[names]
+        assert numbers(named(letters, "one"), named(other, "other")) == [0, 0]
+
+
 def test_a_feature_alone_and_none_at_all_are_fine():
     assert numbers(named(AREA, "lesion")) == [0]
     assert numbers() == []

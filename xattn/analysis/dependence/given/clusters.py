@@ -35,7 +35,7 @@ def clusters(features: Sequence[Encoded]) -> Codes:
         for j in range(i):
             if names[i] == names[j] and of_values[i] and of_values[j]:
                 alike[i, j] = alike[j, i] = 1.0
-    distance = squareform(1 - alike, checks=False)
+    distance = squareform(np.maximum(0.0, 1 - alike), checks=False)  # rounded beyond 1, it may be
     number = fcluster(linkage(distance, "complete"), 1 - NEARLY_THE_SAME + 1e-9, "distance")
     return _of_one_name(np.asarray(number, dtype=np.intp), names, of_values)
 
