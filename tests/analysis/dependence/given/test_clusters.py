@@ -56,9 +56,9 @@ def test_chains_do_not_join_their_ends():
 
 
 def test_features_that_are_the_same_but_for_rounding_are_one_cluster(monkeypatch):
-    beyond = np.full((2, 2), 1 + 1e-12)
+    beyond = np.full((3, 3), 1 + 1e-12)
     monkeypatch.setattr("xattn.analysis.dependence.given.clusters._likeness", lambda _: beyond)
-    assert numbers(named(AREA, "one"), named(AREA, "other")) == [0, 0]
+    assert numbers(*(named(AREA, name) for name in ("one", "other", "third"))) == [0, 0, 0]
 
 
 def test_a_feature_alone_and_none_at_all_are_fine():
