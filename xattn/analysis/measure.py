@@ -17,14 +17,13 @@ from xattn.analysis.alignment.table import alignment_table
 from xattn.analysis.concepts.pooled import PooledLayer
 from xattn.analysis.concepts.stage import concepts
 from xattn.analysis.dependence.decisions import find_decision
-from xattn.analysis.dependence.given.sample import FEWEST_UNITS
-from xattn.analysis.dependence.given.table import NONE, OTHERS
+from xattn.analysis.dependence.given.table import OTHERS
 from xattn.analysis.dependence.table import measured_columns, usage_table
 from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
 from xattn.analysis.groups.fairness import fairness_table
 from xattn.analysis.interventions.table import Interventions
-from xattn.analysis.notes import counts, missing_notes
+from xattn.analysis.notes import counts, given_notes, missing_notes
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.question import Question, record_of
 from xattn.analysis.scored import Labelled, decision_scores, labelled
@@ -123,7 +122,7 @@ def measure(
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: presentable(table, name) for name, table in tables.items()}
     notes = find_notes(run, features) + missing_notes(tables["feature_usage"])
-    notes += _given_notes(features, tables["feature_usage"], settings)
+    notes += given_notes(features, tables["feature_usage"], settings)
     notes += coarse_notes(tables["alignment"])
     notes += known.notes() if known is not None and len(tables["bias"]) else []
     return MeasuredUsage(question, tables, counts(features), notes, drawn, adjusted)
@@ -209,28 +208,6 @@ def _usage(question: Question, features: FeatureSet, settings: UsageSettings) ->
         cross_check=settings.cross_check, given=names(settings.given), learner=settings.learner,
         **settings.testing,
     )  # fmt: skip
-
-
-def _given_notes(features: FeatureSet, usage: pd.DataFrame, settings: UsageSettings) -> list[str]:
-    """Say what was not tested given other features, and which images a finer label left out."""
-    found = []
-    column = settings.label_column
-    if column is not None:
-        label = features.table["label"]
-        lost = int((label.notna() & features.table[column].isna()).sum())
-        if lost:
-            found.append(f"{lost} images have no {column}: left out of the dependence tests")
-        if len(usage) and not usage["n"].astype(float).max() > 0:
-            found.append(
-                f"No value of {column} occurs in several images: nothing can be exchanged within it"
-            )
-    asked = names(settings.given) != [NONE]
-    if asked and len(usage) and usage["p_given"].isna().all():
-        found.append(
-            "Nothing was tested given other features: there are fewer than "
-            f"{FEWEST_UNITS} groups, or none that varies"
-        )
-    return found
 
 
 def strata_of(features: FeatureSet, column: str | None) -> pd.Series[Any]:

@@ -6,10 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from xattn.analysis.dependence.given.sample import FEWEST_UNITS
+from xattn.analysis.dependence.given.table import NONE
+from xattn.analysis.settings import UsageSettings
 from xattn.features.bookkeeping import describe
 from xattn.features.feature_set import FeatureSet
 from xattn.runs import RunFolder
 from xattn.runs.places import spread_note
+from xattn.settings import names
 
 
 def counts(features: FeatureSet) -> dict[str, Any]:
@@ -108,6 +112,37 @@ def missing_notes(usage: pd.DataFrame) -> list[str]:
         f"(adjusted p = {row['p_adjusted']:.2g}): that is no use of the value"
         for _, row in rows.iterrows()
     ]
+
+
+def given_notes(features: FeatureSet, usage: pd.DataFrame, settings: UsageSettings) -> list[str]:
+    """Say what was not tested given other features, and which images a finer label left out.
+
+    Args:
+        features: of the run.
+        usage: feature_usage.csv.
+        settings: of the analysis.
+
+    Returns:
+        Notes, one line each.
+    """
+    found = []
+    column = settings.label_column
+    if column is not None:
+        label = features.table["label"]
+        lost = int((label.notna() & features.table[column].isna()).sum())
+        if lost:
+            found.append(f"{lost} images have no {column}: left out of the dependence tests")
+        if len(usage) and not usage["n"].astype(float).max() > 0:
+            found.append(
+                f"No value of {column} occurs in several images: nothing can be exchanged within it"
+            )
+    asked = names(settings.given) != [NONE]
+    if asked and len(usage) and usage["p_given"].isna().all():
+        found.append(
+            "Nothing was tested given other features: there are fewer than "
+            f"{FEWEST_UNITS} groups, or none that varies"
+        )
+    return found
 
 
 def _unmeasured(features: FeatureSet) -> list[str]:

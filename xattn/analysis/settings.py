@@ -15,6 +15,9 @@ POSITIVE = (
     "or several (repeatable, or comma-separated) merged, against the rest."
 )
 
+LEARNERS = ("boosting", "ridge")
+"""What residuals given other features are taken from: boosted trees after ridge, or ridge alone."""
+
 
 @dataclass(frozen=True)
 class DependenceSettings(Settings):
@@ -110,7 +113,7 @@ class UsageSettings(DependenceSettings):
         "features by name; repeatable.",
     )  # fmt: skip
     learner: str = setting(
-        "boosting", "--learner", kind="choice", choices=("boosting", "ridge"),
+        LEARNERS[0], "--learner", kind="choice", choices=LEARNERS,
         help="Regressions of that test: boosted trees after ridge, or ridge alone.",
     )  # fmt: skip
     label_column: str | None = setting(

@@ -9,12 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.decisions import find_decision
-from xattn.analysis.dependence.given.residuals import LEARNERS
 from xattn.analysis.dependence.given.table import NONE, given_table
 from xattn.analysis.dependence.kci import kci_p_values
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.result import UsageResult
 from xattn.analysis.dependence.usage import scores_of, usage_tests
+from xattn.analysis.settings import LEARNERS
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.stats.adjust import (
     benjamini_hochberg,

@@ -32,7 +32,7 @@ NUMBERS = RNG.exponential(size=200)
 def test_every_kind_of_feature_becomes_columns_of_mean_0_and_variance_1(values, first, tested):
     encoded = encode(as_column(values))
     assert (encoded.first, encoded.tested.shape) == (first, (200, tested))
-    for columns in (encoded.linear, encoded.bends, encoded.tested):
+    for columns in (encoded.linear, encoded.bends, encoded.gap, encoded.tested):
         np.testing.assert_allclose(columns.mean(axis=0), 0, atol=1e-9)
         np.testing.assert_allclose(columns.std(axis=0), 1, atol=1e-9)
 
@@ -42,7 +42,7 @@ def test_a_gap_is_held_fixed_as_such_and_is_not_tested():
     encoded = encode(as_column(values))
     assert (encoded.linear[:50] == 0).all()
     assert np.isnan(encoded.tested[:50]).all()
-    indicator = encoded.bends[:, -1]
+    indicator = encoded.gap[:, 0]
     assert len(np.unique(indicator)) == 2
     assert np.corrcoef(indicator, np.isnan(values))[0, 1] == pytest.approx(1)
 

@@ -80,3 +80,11 @@ def test_rows_with_a_gap_have_no_residual_and_change_no_other():
 def test_features_are_held_fixed_unbent_where_there_are_few_images_to_learn_from():
     wide = residuals(values=RNG.normal(size=(N, 60)))
     assert wide._design.shape[1] == 2 + 60
+
+
+def test_that_a_value_is_missing_is_held_fixed_too_whether_features_bend_or_not():
+    gaps = RNG.random(N) < 0.4
+    y = standardised((gaps + 0.3 * RNG.normal(size=N))[:, None])
+    for others in (0, 60):  # with 60 there are too many columns to bend
+        values = np.column_stack([np.where(gaps, np.nan, X[:, 0]), RNG.normal(size=(N, others))])
+        assert residuals(values=values).of(y, [0]).values.var() < 0.5

@@ -29,7 +29,8 @@ class Encoded:
         column: the feature.
         linear: (n, a) one column a number, a column a name: these may act differently in each
             label when held fixed.
-        bends: (n, b) what else is held fixed: clipped values, hinges, the indicator.
+        bends: (n, b) what else is held fixed: clipped values and hinges.
+        gap: (n, 1) whether the feature is not known, (n, 0) if it is known everywhere.
         tested: (n, c) functions of the feature whose residuals are tested, NaN where unknown.
         first: how many of `tested` say the feature itself, without turns.
     """
@@ -37,6 +38,7 @@ class Encoded:
     column: Column
     linear: Floats
     bends: Floats
+    gap: Floats
     tested: Floats
     first: int
 
@@ -62,10 +64,13 @@ def encode(column: Column) -> Encoded:
             np.concatenate([values[:, :0], *(part[i] for part in parts)], axis=1) for i in range(3)
         )
         tested = np.concatenate([plain, turns], axis=1)
-    gaps = standardised((~known)[:, None].astype(np.float64))
-    held = np.concatenate([_spread(bends, known, 0.0), gaps], axis=1)
     return Encoded(
-        column, _spread(plain, known, 0.0), held, _spread(tested, known, np.nan), plain.shape[1]
+        column,
+        linear=_spread(plain, known, 0.0),
+        bends=_spread(bends, known, 0.0),
+        gap=standardised((~known)[:, None].astype(np.float64)),
+        tested=_spread(tested, known, np.nan),
+        first=plain.shape[1],
     )
 
 

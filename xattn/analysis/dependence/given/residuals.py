@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xattn.analysis.dependence.given.encoding import Encoded, standardised
+from xattn.analysis.settings import LEARNERS
 from xattn.stats.arrays import Codes, Floats
 
 FOLDS = 5
-LEARNERS = ("boosting", "ridge")
-"""What residuals are taken from: boosted trees after ridge regression, or ridge alone."""
-
 _PENALTIES = np.array([1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3])
 """Of ridge regression, per image, the columns having variance 1."""
 _AS_GOOD = 1.01
@@ -27,6 +26,7 @@ _AS_GOOD = 1.01
 taken: a covariance of residuals suffers from the bias that both share, not from their variance."""
 _BY_LABEL = 0.7  # columns by label have to be worth more than those for all labels
 _MOST_COLUMNS = 600  # beyond these, or a third of the images, features are held fixed unbent
+_PATTERNS = 8  # of gaps, whose products are kept
 _FEWEST_FOR_TREES = 300  # images, below which trees of such leaves learn nothing
 _ROUNDS, _LEAVES, _SMALLEST_LEAF, _BINS, _RATE = 60, 8, 10, 32, 0.1
 
@@ -66,13 +66,14 @@ class Residuals:
     def __post_init__(self) -> None:
         labels = self.by_label
         bent = sum(
-            f.linear.shape[1] * (1 + labels.shape[1]) + f.bends.shape[1] for f in self.features
+            f.linear.shape[1] * (1 + labels.shape[1]) + f.bends.shape[1] + f.gap.shape[1]
+            for f in self.features
         )
         whole = bent <= min(_MOST_COLUMNS, len(self.label) / 3)
         parts = [np.ones((len(self.label), 1)), labels]
         at, self._blocks = 1 + labels.shape[1], []
         for feature in self.features:
-            mine = [feature.linear]
+            mine = [feature.linear, feature.gap]
             if whole:
                 mine += [feature.bends, _BY_LABEL * each_by_each(feature.linear, labels)]
             parts += mine
@@ -81,7 +82,7 @@ class Residuals:
             at += width
         self._design = np.concatenate(parts, axis=1)
 
-    @property
+    @cached_property
     def by_label(self) -> Floats:
         """The labels as columns of mean 0, one fewer than there are labels: (n, labels - 1)."""
         names = np.unique(self.label)[1:]
@@ -148,6 +149,8 @@ class Residuals:
         """Return the products of all columns with each other without each fold."""
         key = rows.tobytes()
         if key not in self._products:
+            if len(self._products) >= _PATTERNS:  # each is folds times columns squared
+                del self._products[next(iter(self._products))]
             design, fold = self._design[rows], self.fold[rows]
             parts = [design[fold == k].T @ design[fold == k] for k in range(int(fold.max()) + 1)]
             whole = np.sum(parts, axis=0)
@@ -159,7 +162,7 @@ class Residuals:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         known = [self.by_label, *(self.features[k].linear for k in held)]
-        known += [self.features[k].bends[:, -1:] for k in held]
+        known += [self.features[k].gap for k in held]
         inputs = np.concatenate(known, axis=1)[rows].astype(np.float32)
         fold, after = self.fold[rows], left.copy()
         for k in np.unique(fold):

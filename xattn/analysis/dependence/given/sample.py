@@ -11,11 +11,7 @@ import numpy as np
 from xattn.analysis.dependence.given.clusters import NEARLY_THE_SAME, clusters
 from xattn.analysis.dependence.given.effect import NOTHING, Partial, partial_correlation
 from xattn.analysis.dependence.given.encoding import Encoded, encode, normal_scores, standardised
-from xattn.analysis.dependence.given.residuals import (
-    FOLDS,
-    LEARNERS,
-    Residuals,
-)
+from xattn.analysis.dependence.given.residuals import FOLDS, Residuals
 from xattn.analysis.dependence.given.statistics import (
     Contributions,
     Flips,
@@ -23,6 +19,7 @@ from xattn.analysis.dependence.given.statistics import (
     smallest_p,
 )
 from xattn.analysis.dependence.missingness import ASPECT
+from xattn.analysis.settings import LEARNERS
 from xattn.stats.arrays import Codes, Floats
 from xattn.stats.columns import Column
 from xattn.stats.folds import assign_folds
@@ -150,18 +147,21 @@ class GivenSample:
             held: features held fixed beside the label.
             boosted: whether trees may follow the ridge regression.
         """
-        key = (i, (*held, -1 - boosted))
-        if key not in self._known:
-            mine, q = self.tested[i], self.score.shape[1]
-            both = np.concatenate([self.score, mine.tested], axis=1)
-            trees = q + (1 if mine.first == 1 else 0) if boosted else 0
-            left = self.residuals.of(both, held, boosted=trees)
-            score, feature = left.values[:, :q], left.values[:, q:]
-            spent = [part.mean() if len(part) else 0.0 for part in (left.spent[:q], left.spent[q:])]
-            spare = np.nanvar(feature, axis=0) if len(feature) else np.zeros(0)
-            feature = np.where(spare > _NOTHING_LEFT, feature, 0.0 * feature)
-            self._known[key] = score, feature, float(np.sqrt(spent[0] * spent[1]))
-        return self._known[key]
+        key = i, tuple(held)
+        if boosted and key in self._known:
+            return self._known[key]
+        mine, q = self.tested[i], self.score.shape[1]
+        both = np.concatenate([self.score, mine.tested], axis=1)
+        trees = q + (1 if mine.first == 1 else 0) if boosted else 0
+        left = self.residuals.of(both, held, boosted=trees)
+        score, feature = left.values[:, :q], left.values[:, q:]
+        spent = [part.mean() if len(part) else 0.0 for part in (left.spent[:q], left.spent[q:])]
+        spare = np.nanvar(feature, axis=0) if len(feature) else np.zeros(0)
+        feature = np.where(spare > _NOTHING_LEFT, feature, 0.0 * feature)
+        found = score, feature, float(np.sqrt(spent[0] * spent[1]))
+        if boosted:  # asked for again by `partial`; without trees many are asked for once
+            self._known[key] = found
+        return found
 
     def contributions(
         self, i: int, held: Sequence[int], *, boosted: bool = True

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.explained import ALL_TOGETHER, explained_by
-from xattn.analysis.dependence.given.residuals import LEARNERS
 from xattn.analysis.dependence.given.sample import FEWEST_UNITS, GivenSample
 from xattn.analysis.dependence.given.statistics import fraction_as_small
 from xattn.analysis.dependence.missingness import together
+from xattn.analysis.settings import LEARNERS
 from xattn.errors import UsageError, near
 from xattn.stats.adjust import enough_permutations, westfall_young
 from xattn.stats.arrays import Floats
