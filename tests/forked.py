@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ IMPORTED = [
 ]
 
 
+def server() -> ForkServerContext:
+    """Return the server: what it forks has no threads of PyTorch that would wait for others."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED)
+    return context
+
+
 def start(
     function: Callable[..., Any], *given: Any, folder: Path, name: str = "process"
 ) -> BaseProcess:
@@ -34,9 +42,7 @@ def start(
     What it prints is in `folder`, in NAME.out and NAME.err. Its exit code is 0, that of its
     `sys.exit`, or the negative number of the signal that ended it.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED)
-    process = context.Process(target=_within, args=(folder, name, function, given))
+    process = server().Process(target=_within, args=(folder, name, function, given))
     process.start()
     return process
 

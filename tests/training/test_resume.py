@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import filecmp
 import json
 import signal
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def record(out: Path) -> dict[str, object]:
 
 def assert_same(a: Path, b: Path) -> None:
     for name in FILES:
-        assert (a / name).read_bytes() == (b / name).read_bytes(), name
+        assert filecmp.cmp(a / name, b / name, shallow=False), name
     assert record(a) == record(b)
     assert {p.name for p in a.iterdir()} == {p.name for p in b.iterdir()} == {*FILES, "train.json"}
 
@@ -81,7 +82,7 @@ def test_kept_epochs_are_those_of_a_training_without_a_break(study, tmp_path, st
     kept = sorted((tmp_path / "whole" / "checkpoints").iterdir())
     assert [path.name for path in kept] == ["epoch_0002.pt", "epoch_0004.pt"]
     for path in kept:
-        assert path.read_bytes() == (tmp_path / "parts" / "checkpoints" / path.name).read_bytes()
+        assert filecmp.cmp(path, tmp_path / "parts" / "checkpoints" / path.name, shallow=False)
         assert load(path).source["extra"]["best"]["epoch"] == int(path.stem[-4:])
     assert kept[0].read_bytes() != kept[1].read_bytes()
 
@@ -92,7 +93,7 @@ def test_keeping_epochs_changes_nothing_else(study, tmp_path):
     run(notes, tmp_path / "kept", resumed_recipe(keep_every=1))
     assert len(list((tmp_path / "kept" / "checkpoints").iterdir())) == 5
     for name in ("history.csv", "predictions.parquet", "splits.csv"):
-        assert (tmp_path / "plain" / name).read_bytes() == (tmp_path / "kept" / name).read_bytes()
+        assert filecmp.cmp(tmp_path / "plain" / name, tmp_path / "kept" / name, shallow=False)
     assert not (tmp_path / "plain" / "checkpoints").exists()
 
 

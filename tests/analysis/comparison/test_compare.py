@@ -1,3 +1,4 @@
+import filecmp
 import json
 import re
 
@@ -151,7 +152,7 @@ def test_one_seed_each_still_compares_the_networks_and_says_what_it_cannot_tell(
 def test_same_runs_same_bytes(study, compared, tmp_path):
     again = xattn.compare(study, tmp_path)
     for name in ("comparison.csv", "comparison_runs.csv", "ranks.csv", "comparison.json"):
-        assert (tmp_path / name).read_bytes() == (compared.folder.path / name).read_bytes()
+        assert filecmp.cmp(tmp_path / name, compared.folder.path / name, shallow=False)
     assert again.sentences == compared.sentences
 
 

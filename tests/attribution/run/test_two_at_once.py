@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import forked
 from tests.attribution.on_disk import bright, tables
 from xattn.attribution.run.pipeline import explain
 from xattn.errors import RunError
@@ -32,7 +32,7 @@ def _job(start: Any, told: Any, images: Path, out: Path, options: dict[str, Any]
 )
 def test_leave_a_folder_that_one_alone_would(images, second):
     expected = explain(bright(), images, out=images.parent / "alone", batch_size=2)
-    context = multiprocessing.get_context("fork")
+    context = forked.server()
     ends = []
     for trial in range(10):
         out = images.parent / f"run{trial}"
