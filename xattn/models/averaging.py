@@ -118,7 +118,7 @@ class Ensemble(Model):
     def outputs_in_words(self) -> str:
         """Say what the outputs are and what is averaged."""
         usual = self.outputs.exclusive and not self.outputs.of_value
-        return self.in_words if usual else f"{super().outputs_in_words()}; {self.in_words}"
+        return self.in_words if usual else f"{self.outputs.describe(self.classes)}; {self.in_words}"
 
     @property
     def in_words(self) -> str:

@@ -203,7 +203,10 @@ class Model:
     def outputs_in_words(self) -> str:
         """Say what the outputs are, and what was assumed of them; "" for two usual logits."""
         usual = self.outputs.plain and self.outputs.exclusive
-        return (self.outputs_note or "") if usual else self.outputs.describe(self.classes)
+        if usual:
+            return self.outputs_note
+        said = self.outputs.describe(self.classes)
+        return said if self.outputs_note in ("", said) else f"{said}; {self.outputs_note}"
 
     def _foreign(self, run: Callable[[], T]) -> T:
         """Run what runs the module, and name what its forward raises."""

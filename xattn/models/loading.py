@@ -18,9 +18,11 @@ from xattn.models.checkpoints.own_format import read_preprocessing
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
 from xattn.models.interface import Model, class_names
+from xattn.models.matching.coral import holds_coral, unrolled
 from xattn.models.matching.network import Made, Wanted, make_network
 from xattn.models.matching.one_channel import same_for_all
 from xattn.models.probing.normalisation import inner_normalisation
+from xattn.models.probing.ordinal import CUMULATIVE, ORDINAL
 from xattn.models.probing.outputs import VALUE
 from xattn.paths import as_path
 from xattn.settings.load import Average, Colours, LoadSettings, Mode, Window
@@ -86,9 +88,9 @@ def load(
         device: where the model goes: a device of torch, or "auto".
         outputs: what the model's outputs are, "softmax" for logits of classes that exclude each
             other, "sigmoid" for logits of independent findings, "probabilities", "value" for
-            numbers that are measured (a regression), or "auto": as the checkpoint says, or found
-            by probing. One logit has two classes, the negative named first; one value has one
-            name, by default "value".
+            numbers that are measured (a regression), "ordinal" or "corn" for thresholds between
+            ordered classes, or "auto": as the checkpoint says, or found by probing. One logit has
+            two classes, the negative named first; one value has one name, by default "value".
         output: which part of what the model returns is meant, by key or index.
         ensemble: average several checkpoints, their "probabilities" or their "logits"; all else
             that is said is said of each. See `ensemble`.
@@ -132,8 +134,10 @@ def load(
     # Weights that are read under the caller's inference mode could never be differentiated.
     with torch.inference_mode(False):
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
-        wanted = Wanted(arch, classes, weights, size, output is not None, outputs == VALUE)
-        made = make_network(checkpoint, wanted)
+        coral = holds_coral(checkpoint)
+        ordinal = outputs in ORDINAL or (coral and outputs == "auto")
+        wanted = Wanted(arch, classes, weights, size, output is not None, outputs == VALUE, ordinal)
+        made = make_network(unrolled(checkpoint) if coral else checkpoint, wanted)
         made.module.eval()
         made.module.to(where)
     if preprocessing is None:
@@ -145,6 +149,7 @@ def load(
     guesses = list(made.guesses)
     if not told and (mean is None or std is None):
         guesses.append(f"mean and std: {_normalisation(normalisation, asked)}")
+    said = CUMULATIVE if coral else _said(checkpoint, made)
     source = {
         "path": str(path),
         "sha256": checkpoint.sha256,
@@ -166,7 +171,7 @@ def load(
         options=made.options,
         target_layer=target_layer,
         source=source,
-        outputs=_said(checkpoint, made) if outputs == "auto" else outputs,
+        outputs=said if outputs == "auto" else outputs,
         output=output,
     )
 

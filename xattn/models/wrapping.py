@@ -82,8 +82,9 @@ def wrap(
         target_layer: path of the layer to explain; found by a probing forward if not given.
         arch: name of the architecture, for the record.
         outputs: "softmax" for logits of classes that exclude each other, "sigmoid" for independent
-            logits, "probabilities", "value" for numbers that are measured (a regression), or
-            "auto": found by probing, and logits are of classes.
+            logits, "probabilities", "value" for numbers that are measured (a regression),
+            "ordinal" or "corn" for thresholds between ordered classes, or "auto": found by
+            probing, and logits are of classes.
         output: which part of what the module returns holds the logits, by key, attribute or index;
             "logits" if there is one. Of a tensor, the index of a column.
         transform: another name of `preprocessing`.

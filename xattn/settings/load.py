@@ -55,9 +55,9 @@ class LoadSettings(Settings):
         None, "--target-layer", help="Layer to explain; detected automatically if omitted."
     )
     outputs: str = setting(
-        "auto", "--outputs", metavar="auto|softmax|sigmoid|probabilities|value",
-        help="What they are: logits of classes, independent logits, probabilities, or values that "
-        "are measured.",
+        "auto", "--outputs", metavar="auto|softmax|sigmoid|probabilities|value|ordinal|corn",
+        help="What they are: logits of classes, independent logits, probabilities, values that "
+        "are measured, or thresholds between ordered classes.",
     )  # fmt: skip
     output: str | int | None = setting(
         None, "--output", metavar="KEY",

@@ -52,6 +52,7 @@ class Wanted:
     size: tuple[int, int] | None
     part: bool = False  # of the outputs is meant: they are more than the classes
     values: bool = False  # are meant, and each has one name
+    ordinal: bool = False  # are meant: thresholds, one less than the classes
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,8 @@ def _pickled(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
 
 
 def _classes(checkpoint: Checkpoint, wanted: Wanted, record: Record, count: int | None) -> Classes:
+    if count is not None and wanted.ordinal:
+        count += 1
     how = {"part": wanted.part, "values": _values(wanted, record)}
     return find_classes(checkpoint.path, wanted.classes, record, count, **how)
 
@@ -191,6 +194,8 @@ def _fill(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     """Build `arch`, in the library's variant whose keys fit best, and load the weights."""
     assert wanted.arch is not None
     classes = wanted.classes or record.values.get("classes")
+    if classes and wanted.ordinal:
+        classes = classes[1:]  # as many as the thresholds
     fits = [
         fit(checkpoint, name, classes, wanted.weights, wanted.size)
         for name in variants(wanted.arch)

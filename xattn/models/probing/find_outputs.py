@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, MethodError
 from xattn.models.probing.forward import evaluating, model_dtype
+from xattn.models.probing.ordinal import ORDINAL, check_thresholds
 from xattn.models.probing.outputs import VALUE, Outputs, check_count, fetch
 
 NOISE = (1.0, 3.0, 30.0)
@@ -103,7 +104,8 @@ def find_outputs(
         module: maps (n, 3, height, width) to whatever it gives; comes back as it was.
         size: (height, width).
         classes: their names; two for a network of one output.
-        kind: "auto", or what the user says: "softmax", "sigmoid", "probabilities" or "value".
+        kind: "auto", or what the user says: "softmax", "sigmoid", "probabilities", "value",
+            "ordinal" or "corn".
         output: which part of what the network returns, by key, attribute or index; of a tensor,
             which column.
 
@@ -127,7 +129,8 @@ def find_outputs(
     base = replace(base, reshaped=first.ndim != 2, given=width)
     tensors = [base.tensor(one) for one in returned]
     base = replace(base, given=tensors[0].shape[1])
-    check_count(base.given, classes, kind)
+    if not (kind in ORDINAL and base.given == 1):  # refused below, for a better reason
+        check_count(base.given, classes, kind)
     if kind == VALUE:
         return replace(base, kind=VALUE, exclusive=False), ""
     rows = torch.cat([one.detach() for one in tensors])
@@ -137,6 +140,9 @@ def find_outputs(
             "Expected a sigmoid after the one output, but the network takes its softmax, which is "
             "1 whatever the image; give the network without its softmax"
         )
+    if kind in ORDINAL:
+        said = check_thresholds(values.rows, kind, squashed=values.of_classes or values.of_findings)
+        return replace(base, kind=kind), said
     found = _decide(base, values, kind)
     note = _note(found, values, kind, classes)
     return replace(found, reference=_reference(found, values.rows)), note

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from xattn.errors import CheckpointError, UsageError
+from xattn.models.probing import ordinal
+from xattn.models.probing.ordinal import ORDINAL
 
 VALUE = "value"
-KINDS = ("auto", "softmax", "sigmoid", "probabilities", VALUE)
+KINDS = ("auto", "softmax", "sigmoid", "probabilities", VALUE, *ORDINAL)
 """What users may say of the outputs."""
 
 
@@ -29,9 +31,11 @@ class Outputs:
     Attributes:
         kind: "softmax", logits of classes that exclude each other; "sigmoid", logits of
             independent findings; "probabilities", of either; "value", numbers that are measured,
-            as of a regression or of an ordinal scale, and no classes at all.
+            as of a regression, and no classes at all; "ordinal" and "corn", thresholds between
+            ordered classes, see `log_probabilities`, whose logits are log-probabilities.
         exclusive: whether one of the classes is true of an image, and no two.
-        given: how many numbers the network gives for each image; 1 for two classes.
+        given: how many numbers the network gives for each image; 1 for two classes, of ordered
+            classes one less.
         output: key, attribute or index of the tensor in what the network returns; of a column, if
             it returns one tensor. None for the tensor itself.
         reference: index of the one of two classes whose logit is the same for every image. What
@@ -60,10 +64,10 @@ class Outputs:
     def plain(self) -> bool:
         """Whether the network itself gives logits (n, classes), each the score of its class."""
         changed = (self.output, self.reference) != (None, None) or self.reshaped or self.full
-        return self.kind != "probabilities" and not changed
+        return self.kind not in ("probabilities", *ORDINAL) and not changed
 
     def tensor(self, returned: Any) -> Tensor:
-        """Return the logits (n, given) in what the network returned."""
+        """Return the logits (n, given), of ordered classes (n, given + 1), in what it returned."""
         found: Any = returned
         if self.output is not None and not self.column:
             found = fetch(returned, self.output)
@@ -75,6 +79,8 @@ class Outputs:
             found = found.float()
         if self.kind == "probabilities":
             found = _log(found) if self.exclusive and self.given > 1 else _log_odds(found)
+        elif self.kind in ORDINAL:
+            found = ordinal.log_probabilities(found, self.kind)
         result: Tensor = found
         return result
 
@@ -121,6 +127,8 @@ class Outputs:
         if self.of_value:
             named = "" if tuple(classes) == (VALUE,) else f" ({', '.join(classes)})"
             return f"{'a value' if n == 1 else f'{n} values'}{named}, no class{chosen}"
+        if self.kind in ORDINAL:
+            return f"{ordinal.describe(n, self.kind)}{chosen}"
         if n == 1:
             of = f"of {classes[1]} against {classes[0]}"
             if inside:
@@ -202,11 +210,14 @@ def check_kind(kind: str) -> str:
 def check_count(given: int, classes: Sequence[str], kind: str = "auto") -> None:
     """Refuse class names that are not as many as the outputs; one output has two.
 
-    Values have a name each.
+    Values have a name each, and ordered classes are one more than the thresholds between them.
 
     Raises:
         CheckpointError: they are not.
     """
+    if kind in ORDINAL:
+        ordinal.check_grades(given, classes)
+        return
     names = ", ".join(classes)
     if kind == VALUE:
         if given != len(classes):
