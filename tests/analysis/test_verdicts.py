@@ -137,3 +137,45 @@ def test_controls_get_no_verdict_and_lifts_stand_beside():
     assert table["feature"].tolist() == ["ruler"]
     assert table["lift_over_chance_gradcam"].tolist() == [2.0]
     assert "lift_p_centre-prior" not in table
+
+
+DOSES = pd.DataFrame(
+    [
+        {"feature": "ruler", "intervention": edit, "dose": dose, "slope": slope,
+         "slope_low": slope - 0.1, "slope_high": slope + 0.1, "p_value": p / 2, "p_adjusted": p}
+        for edit, slope, p in (("opacity", 0.8, 0.01), ("size", 0.1, 0.7))
+        for dose in (-1.0, 1.0)
+    ]
+)  # fmt: skip
+
+
+class TestGradedEdits:
+    def test_the_edit_of_least_p_value_stands_beside_the_rest(self):
+        row = verdict_table(usage(), NONE, NONE, DOSES).iloc[0]
+        assert row["graded_edit"] == "opacity"
+        assert (row["slope"], row["slope_low"], row["slope_p"]) == (0.8, 0.7000000000000001, 0.01)
+
+    def test_decide_nothing_but_are_pointed_to_where_something_is_open(self):
+        with_doses = verdict_table(usage(), NONE, NONE, DOSES).iloc[0]
+        without = verdict_table(usage(), NONE, NONE).iloc[0]
+        assert with_doses["verdict"] == without["verdict"] == verdicts.UNCLEAR
+        assert "doses.csv" in with_doses["would_settle"]
+        assert "doses.csv" not in without["would_settle"]
+
+    def test_of_other_features_say_nothing(self):
+        row = verdict_table(usage(feature="ink"), NONE, NONE, DOSES).iloc[0]
+        assert pd.isna(row["slope"])
+        assert "doses.csv" not in row["would_settle"]
+
+
+def test_a_map_that_is_too_coarse_is_marked():
+    alignment = pd.DataFrame(
+        [
+            {"method": method, "feature": "ruler", "label": "all", "lift_over_chance": 1.5,
+             "p_adjusted": 0.01, "too_coarse": coarse}
+            for method, coarse in (("gradcam", True), ("layercam", False))
+        ]
+    )  # fmt: skip
+    row = verdict_table(usage(), NONE, alignment).iloc[0]
+    assert row["too_coarse_gradcam"]
+    assert not row["too_coarse_layercam"]

@@ -98,6 +98,14 @@ class TestTables:
         assert list(read[:2]) == ["None", "NA"]
         assert read.isna().tolist() == [False, False, True]
 
+    @pytest.mark.parametrize("name", TABLES)
+    def test_have_whole_numbers_for_counts_also_where_some_are_missing(self, run, name):
+        table = pd.DataFrame({c: [3.0, None] for c in TABLES[name].always})
+        lines = run.write_table(name, table).read_text().splitlines()
+        for column, three, missing in zip(*(line.split(",") for line in lines), strict=True):
+            assert three == ("3" if column in TABLES[name].counts else "3.0")
+            assert missing == ""
+
     def test_are_the_same_bytes_each_time(self, run):
         table = pd.DataFrame({c: [0.1, 1 / 3] for c in TABLES["bias"].promised})
         first = run.write_table("bias", table).read_bytes()

@@ -113,10 +113,15 @@ def measure(
         known_as = features.table["label"], features.table["group"]
         tables["agreement"] = agreement_table(shown, cells, *known_as, **settings.drawing)
     with clock("verdicts"):
-        sides = (tables[name] for name in ("feature_usage", "interventions", "alignment"))
         held = names(settings.given) == [OTHERS]
         tables["verdicts"] = verdict_table(
-            *sides, alpha=settings.alpha, decides=not run.of_value, all_held=held
+            tables["feature_usage"],
+            tables["interventions"],
+            tables["alignment"],
+            tables.get("doses"),
+            alpha=settings.alpha,
+            decides=not run.of_value,
+            all_held=held,
         )
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")

@@ -46,6 +46,7 @@ def verdict_table(
     usage: pd.DataFrame,
     interventions: pd.DataFrame,
     alignment: pd.DataFrame,
+    doses: pd.DataFrame | None = None,
     *,
     alpha: float = 0.05,
     smallest_change: float = SMALLEST_CHANGE,
@@ -76,10 +77,14 @@ def verdict_table(
     Dependent is what the row of least p-value says, of presence, area, count or value; of whether
     the value is known at all only where the value could not be tested.
 
+    Graded edits stand beside the rest and decide nothing: how often a verdict by them errs is not
+    known. Where one moves the score and the verdict leaves something open, `would_settle` says so.
+
     Args:
         usage: feature_usage.csv.
         interventions: interventions.csv, may be empty.
         alignment: alignment.csv, may be empty; its lifts stand beside the rest.
+        doses: doses.csv, if there is one; of each feature the edit of least p-value.
         alpha: level.
         smallest_change: below so many standard deviations of the score within labels (`score_sd`),
             a change does not matter.
@@ -101,11 +106,12 @@ def verdict_table(
         row |= _dependence(tested, alpha, int(usage["p_value"].notna().sum()) if len(usage) else 0)
         row |= _intervention(edits)
         row |= _attention(alignment, name)
+        row |= _graded(doses, name)
         found = _verdict(row, edits, alpha, smallest_change, smallest_effect)
         if found == BEYOND and not all_held:
             found = UNCLEAR
         row["verdict"] = MOVES if found == HARDLY and not decides else found
-        row["would_settle"] = _would_settle(row, edits)
+        row["would_settle"] = _would_settle(row, edits, alpha)
         rows.append(row)
     return pd.DataFrame(rows).drop(columns="error", errors="ignore")
 
@@ -174,7 +180,24 @@ def _attention(alignment: pd.DataFrame, name: str) -> dict[str, Any]:
             mine["lift_over_chance"].iloc[0] if len(mine) else None
         )
         found[f"lift_p_{method}"] = mine["p_adjusted"].iloc[0] if len(mine) else None
+        if "too_coarse" in mine and len(mine):
+            found[f"too_coarse_{method}"] = mine["too_coarse"].iloc[0]
     return found
+
+
+def _graded(doses: pd.DataFrame | None, name: str) -> dict[str, Any]:
+    """Return the slope of the graded edit of least p-value."""
+    columns = ("slope", "slope_low", "slope_high")
+    found = doses[doses["feature"] == name] if doses is not None and len(doses) else pd.DataFrame()
+    known = found[found["p_adjusted"].notna()] if len(found) else found
+    if not len(known):
+        return dict.fromkeys(("graded_edit", *columns, "slope_p"), np.nan)
+    best = known.sort_values(["p_adjusted", "p_value"], kind="stable").iloc[0]
+    return {
+        "graded_edit": best["intervention"],
+        **{column: best[column] for column in columns},
+        "slope_p": best["p_adjusted"],
+    }
 
 
 def _verdict(
@@ -208,12 +231,14 @@ def _verdict(
     return NOT_USED if below or row["p_equivalent"] < alpha else NOT_TESTABLE
 
 
-def _would_settle(row: dict[str, Any], edits: pd.DataFrame | None) -> str | None:
+def _would_settle(row: dict[str, Any], edits: pd.DataFrame | None, alpha: float) -> str | None:
     """Say what would tell more of a feature than there was to tell."""
     if row["verdict"] not in (BEYOND, UNCLEAR, NOT_TESTABLE):
         return None
     tested = edits is not None and edits["p_value"].notna().any()
     shown = row["kind"] in ("structure", "artifact")
+    if row["slope_p"] < alpha:
+        return "what else its graded edit changes, in doses.csv: the score follows the dose"
     if row["verdict"] == NOT_TESTABLE:
         return "more images, of which some have it and some do not"
     if shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +66,7 @@ class TableFolder:
         more = [c for c in table.columns if c not in promised]
         path = self.path / f"{name}.csv"
         with replacing(path) as scratch:
-            write_csv(table[[*promised, *more]], scratch)
+            write_csv(_counted(table[[*promised, *more]], TABLES[name].counts), scratch)
         keep_record(path)
         return path
 
@@ -119,3 +120,10 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RunError(f"Expected a JSON object in {path}, but got {type(values).__name__}")
     return values
+
+
+def _counted(table: pd.DataFrame, counts: Collection[str]) -> pd.DataFrame:
+    """Make whole numbers of counts that pandas holds as floats, for some are missing."""
+    floats = [c for c in table if c in counts and table[c].dtype.kind == "f"]
+    whole = [c for c in floats if (table[c].dropna() % 1 == 0).all()]
+    return table.astype(dict.fromkeys(whole, "Int64"))

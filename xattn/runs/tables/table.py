@@ -103,6 +103,12 @@ class Table:
         return (*self.promised, *(column.name for column in self.more))
 
     @property
+    def counts(self) -> frozenset[str]:
+        """Names of the columns of whole numbers."""
+        every = (*self.columns, *self.more, *self.sometimes)
+        return frozenset(column.name for column in every if column.format == "count")
+
+    @property
     def written_by(self) -> str:
         """The command that writes it, for messages."""
         return "xattn" if self.source is None else self.source.line

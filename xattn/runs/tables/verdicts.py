@@ -14,6 +14,7 @@ from xattn.runs.tables import (
     Text,
     declare,
 )
+from xattn.runs.tables.alignment import COARSENESS
 from xattn.runs.tables.layout import LOGIT_OF
 from xattn.runs.tables.sources import USAGE
 
@@ -41,6 +42,7 @@ BRIEF_VERDICTS = {
 """What a printed table says for a long verdict; its notes say the whole."""
 
 _GIVEN = "partial correlation given the label and the other features, with its 95 % interval"
+_SLOPE = "change of the logit by a unit of its dose beyond the control's, with its 95 % interval"
 _EXCESS = "change of the logit beyond the control's, with its 95 % interval"
 
 VERDICT_TABLE = declare(
@@ -81,11 +83,18 @@ VERDICT_TABLE = declare(
             Field("would_settle", "what would tell more, where the verdict leaves something open",
                   "text"),
             Field("effect_bits", "of the dependence test", unit="bits", chance="0"),
+            Field("graded_edit", "graded edit of least p-value, see doses.csv", "text"),
+            Field("slope", _SLOPE, unit="logit per unit of dose", chance="0"),
+            Field("slope_low", _SLOPE, unit="logit per unit of dose", chance="0"),
+            Field("slope_high", _SLOPE, unit="logit per unit of dose", chance="0"),
+            Field("slope_p", "adjusted p-value of the slope", "p"),
         ),
         sometimes=(
             Field("lift_over_chance_<method>", "lift of a method's maps over that on masks of "
                   "other images", chance="1"),
             Field("lift_p_<method>", "adjusted p-value of that lift", "p"),
+            Field("too_coarse_<method>", "whether the method's maps are too coarse for the feature",
+                  "flag"),
         ),
         shown=(
             Text("feature", "feature"),
@@ -103,10 +112,15 @@ VERDICT_TABLE = declare(
             Number("flip rate", "flip_rate"),
             Number("of control", "control_flip_rate", 3, "same change elsewhere"),
             PValue("adjusted p", "intervention_p", "of the edit", on_paper=False),
+            Text("graded edit", "graded_edit", on_paper=False),
+            Interval("slope", "slope", "slope_low", "slope_high",
+                     "per unit of its dose; 95 % interval; no effect: 0", "slope_p",
+                     on_paper=False),
             Each("<method>", (
                 Number("lift by <method>", "lift_over_chance_<method>", 2,
                        "over masks of other images: 1", "lift_p_<method>"),
                 PValue("adjusted p", "lift_p_<method>", "of the lift", on_paper=False),
+                Text("map", "too_coarse_<method>", words=COARSENESS, on_paper=False),
             )),
             Text("would settle it", "would_settle", on_paper=False),
         ),
