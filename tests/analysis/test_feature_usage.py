@@ -83,7 +83,7 @@ def test_tables_are_those_on_disk_with_the_promised_columns_first(planted, table
         )
 
 
-BY_METHOD = ("lift_over_chance_", "lift_p_", "p_rank", "p_dcor", "p_hsic")
+BY_METHOD = ("lift_over_chance_", "lift_p_", "too_coarse_", "p_rank", "p_dcor", "p_hsic")
 """Beginnings of the columns that there are by method or statistic."""
 
 
