@@ -12,6 +12,7 @@ from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
+from xattn.analysis.interventions.of_domain import edits_of_other_domains
 from xattn.analysis.interventions.table import Interventions, measure_interventions
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
 from xattn.analysis.question import Question, joined, questions_of
@@ -258,8 +259,8 @@ def _interventions(
     settings: UsageSettings,
     workers: int,
 ) -> tuple[list[Interventions | None], list[str]]:
-    """Return what edits did, question by question, and a note if there are none although they
-    were asked for."""
+    """Return what edits did, question by question, and notes on those that were asked for and
+    not done."""
     nothing: list[Interventions | None] = [None for _ in questions]
     if not settings.interventions or not features.masked:
         return nothing, []
@@ -273,7 +274,12 @@ def _interventions(
         questions, features, model, images=settings.interventions, workers=workers,
         **settings.drawing,
     )  # fmt: skip
-    return list(found), []
+    others = edits_of_other_domains(features)
+    note = (
+        f"Images of the domain {features.domain!r}: not done, since made for others, are the "
+        f"edits {', '.join(others)}; --domain names another"
+    )
+    return list(found), [note] if others else []
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:

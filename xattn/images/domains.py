@@ -94,6 +94,8 @@ LESIONS = ("dermoscopy", "clinical", "radiograph", "fundus", "natural")
 SKIN = ("dermoscopy", "clinical")
 PHOTOGRAPHED = ("dermoscopy", "clinical", "fundus", "natural")
 """Where colours are those that an eye would see."""
+COLOURED = (*PHOTOGRAPHED, "tissue")
+"""Where images have colours at all."""
 
 
 def applies(domains: Sequence[str], domain: str | None) -> bool:

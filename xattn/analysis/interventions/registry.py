@@ -95,6 +95,7 @@ class Intervention:
         features: kinds of feature it is done to; "lesion" for the lesion itself.
         edit: what is done.
         meaning: one line.
+        domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Intervention:
     features: tuple[str, ...]
     edit: Edit
     meaning: str
+    domains: tuple[str, ...] = ()
 
 
 INTERVENTIONS: Registry[Intervention] = Registry(
@@ -110,9 +112,15 @@ INTERVENTIONS: Registry[Intervention] = Registry(
 
 
 def intervention(
-    name: str, *, needs: Needs, features: tuple[str, ...], meaning: str = ""
+    name: str,
+    *,
+    needs: Needs,
+    features: tuple[str, ...],
+    meaning: str = "",
+    domains: tuple[str, ...] = (),
 ) -> Callable[[Edit], Edit]:
     """Register an edit; see `Intervention` for the arguments."""
     return INTERVENTIONS.register(
-        name, lambda edit: Intervention(name, needs, features, edit, meaning_of(edit, meaning))
+        name,
+        lambda edit: Intervention(name, needs, features, edit, meaning_of(edit, meaning), domains),
     )

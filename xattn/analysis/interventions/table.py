@@ -22,6 +22,7 @@ from xattn.analysis.scored import decision_scores
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.features.masks import Progress
+from xattn.images.domains import applies
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
@@ -178,6 +179,8 @@ def _jobs(features: FeatureSet, seed: int) -> list[Job]:
         donors = np.flatnonzero((area > _SMALLEST) & (area < _LARGEST))
         for intervention in INTERVENTIONS.values():
             if kind not in intervention.features:
+                continue
+            if not applies(intervention.domains, features.domain):
                 continue
             able = present if intervention.needs == "present" else absent
             rows = generator_for(seed, feature, intervention.name).permutation(able)

@@ -73,7 +73,7 @@ def test_an_artifact_without_masks_is_edited_under_its_detectors_mask_and_said_s
     kinds = {**made.features.kinds, "hair": "artifact"}
 
     class Told:
-        table, masked = flagged, made.features.masked
+        table, masked, domain = flagged, made.features.masked, None
 
     Told.kinds = kinds
     jobs = {(job.feature, job.edit.name): job for job in dose_jobs(Told, 0)}

@@ -39,6 +39,7 @@ class DoseCase:
         inside: whether the feature is part of the lesion.
         rng: for this image; to be drawn from before the first dose.
         observed: 1st and 99th percentile of the feature over the run, or None.
+        coloured: whether images of the run's domain have colours.
     """
 
     pixels: Pixels
@@ -48,6 +49,7 @@ class DoseCase:
     inside: bool
     rng: np.random.Generator
     observed: tuple[float, float] | None = None
+    coloured: bool = True
 
     @cached_property
     def image(self) -> Colours:
@@ -81,7 +83,7 @@ class DoseCase:
     @cached_property
     def grey(self) -> bool:
         """Whether the image has no colours."""
-        return bool(np.ptp(self.pixels, axis=2).max() <= 1)
+        return not self.coloured or bool(np.ptp(self.pixels, axis=2).max() <= 1)
 
     @cached_property
     def shift(self) -> tuple[int, int] | None:
@@ -145,6 +147,7 @@ class GradedEdit:
         measure: the feature's value in an image; None for that of the computed feature.
         meaning: one line.
         caveat: where the edit is known not to do what the feature does, a sentence for the report.
+        domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
     """
 
     name: str
@@ -157,6 +160,7 @@ class GradedEdit:
     measure: Measure | None
     meaning: str
     caveat: str = ""
+    domains: tuple[str, ...] = ()
 
 
 GRADED_EDITS: Registry[GradedEdit] = Registry(
@@ -175,13 +179,14 @@ def graded_edit(
     measure: Measure | None = None,
     meaning: str = "",
     caveat: str = "",
+    domains: tuple[str, ...] = (),
 ) -> Callable[[Prepare], Prepare]:
     """Register a graded edit; see `GradedEdit` for the arguments."""
     return GRADED_EDITS.register(
         name,
         lambda prepare: GradedEdit(
             name, feature, kinds, tuple(map(float, doses)), unit, whole, prepare, measure,
-            meaning_of(prepare, meaning), caveat,
+            meaning_of(prepare, meaning), caveat, domains,
         ),
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from xattn.features.computed.collect import DETECTED
 from xattn.features.detected import DETECTORS, FramedImage, detect
 from xattn.features.detected.registry import PRESENT
 from xattn.features.feature_set import LESION, FeatureSet
+from xattn.images.domains import COLOURED, applies
 from xattn.images.prefetch import prefetch
 from xattn.stats.seeds import generator_for
 
@@ -82,20 +83,28 @@ def dose_jobs(features: FeatureSet, seed: int) -> list[DoseJob]:
     """List what can be done, each with the images it could be done to.
 
     Args:
-        features: of a run.
+        features: of a run; edits for images of other domains than its own are left out.
         seed: of the order of the images.
     """
     jobs = []
     for edit in GRADED_EDITS.values():
-        for feature, kind, rows, found_by in _suited(edit, features):
+        if not applies(edit.domains, features.domain):
+            continue
+        for feature, kind, rows, found_by in suited(edit, features):
             order = generator_for(seed, feature, edit.name).permutation(rows)
             observed = _observed(features, feature)
             jobs.append(DoseJob(feature, kind, edit, order, found_by, observed))
     return jobs
 
 
-def _suited(edit: GradedEdit, features: FeatureSet) -> Iterator[tuple[str, str, Rows, str]]:
-    """Give feature, kind, images and detector of each feature that an edit suits."""
+def suited(edit: GradedEdit, features: FeatureSet) -> Iterator[tuple[str, str, Rows, str]]:
+    """Give feature, kind, images and detector of each feature that an edit suits, if its domain
+    does.
+
+    Args:
+        edit: what is to be done.
+        features: of a run.
+    """
     table = features.table
     everything = np.arange(len(table))
     if edit.whole:
@@ -114,6 +123,8 @@ def _suited(edit: GradedEdit, features: FeatureSet) -> Iterator[tuple[str, str, 
             elif (name := feature.removesuffix(DETECTED)) in DETECTORS:
                 if feature != name and name in features.kinds:
                     continue  # the annotated one is edited
+                if not applies(DETECTORS[name].domains, features.domain):
+                    continue
                 shown = pd.to_numeric(table[feature], errors="coerce").to_numpy() >= PRESENT
                 yield feature, kind, np.flatnonzero(shown), name
 
@@ -192,7 +203,9 @@ class DoseEditor:
             mask = self.editor.mask(job.feature, row)
         rng = generator_for(self.seed, job.feature, job.edit.name, row)
         assert mask is not None
-        return DoseCase(pixels, mask, lesion, skin, job.kind == "structure", rng, job.observed)
+        coloured = applies(COLOURED, self.editor.features.domain)
+        inside = job.kind == "structure"
+        return DoseCase(pixels, mask, lesion, skin, inside, rng, job.observed, coloured)
 
     def _measure(
         self,

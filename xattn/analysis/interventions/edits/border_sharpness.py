@@ -13,6 +13,7 @@ from xattn.analysis.interventions.doses.registry import (
     laid_elsewhere,
     lesion_of,
 )
+from xattn.images.domains import SKIN
 
 _BLUR, _BAND = 0.05, 0.12
 """Standard deviation of the blur and half width of the band, in diameters of the lesion's area."""
@@ -23,6 +24,7 @@ _BLUR, _BAND = 0.05, 0.12
     feature="abrupt_border",
     doses=(-1.0, -0.5, 0.5, 1.0),
     unit="detail along the border",
+    domains=SKIN,
 )
 def border_sharpness(case: DoseCase) -> Dosed | None:
     """Take detail from the border, or add it; control: the same change on skin.

@@ -15,6 +15,7 @@ from xattn.analysis.interventions.doses.registry import (
     lesion_of,
 )
 from xattn.features.computed import Subject
+from xattn.images.domains import SKIN
 
 _LARGEST = 2.0
 """At most so much are colours stretched to keep their variance."""
@@ -25,6 +26,7 @@ _LARGEST = 2.0
     feature="colour_asymmetry",
     doses=(-0.8, -0.4, 0.4, 0.8),
     unit="asymmetric part of the colours",
+    domains=SKIN,
 )
 def colour_asymmetry(case: DoseCase) -> Dosed | None:
     """Blend the mirrored halves in, or take them away; control: the same change on skin.

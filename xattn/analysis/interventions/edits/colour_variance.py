@@ -13,6 +13,7 @@ from xattn.analysis.interventions.doses.registry import (
     laid_elsewhere,
     lesion_of,
 )
+from xattn.images.domains import SKIN
 
 
 @graded_edit(
@@ -20,6 +21,7 @@ from xattn.analysis.interventions.doses.registry import (
     feature="colour_variance",
     doses=(-0.8, -0.4, 0.4, 0.8),
     unit="spread of the lesion's colours",
+    domains=SKIN,
 )
 def colour_variance(case: DoseCase) -> Dosed | None:
     """Scale each colour's distance from the lesion's mean; control: the same change on skin."""

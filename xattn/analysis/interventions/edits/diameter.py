@@ -10,11 +10,18 @@ from xattn.analysis.interventions.doses.registry import (
     lesion_of,
 )
 from xattn.analysis.interventions.doses.warp import Outline, fits, moved_as_far, stretched
+from xattn.images.domains import SKIN
 
 _DOSES = (-0.3, -0.15, 0.15, 0.3)
 
 
-@graded_edit("diameter", feature="diameter", doses=_DOSES, unit="fraction of the diameter")
+@graded_edit(
+    "diameter",
+    feature="diameter",
+    doses=_DOSES,
+    unit="fraction of the diameter",
+    domains=SKIN,
+)
 def diameter(case: DoseCase) -> Dosed | None:
     """Scale the lesion in place; control: the lesion moved by as many pixels in one direction.
 

@@ -14,6 +14,7 @@ from xattn.analysis.interventions.doses.registry import (
     graded_edit,
 )
 from xattn.features.computed import Subject
+from xattn.images.domains import COLOURED
 
 
 def _brightness(subject: Subject) -> float:
@@ -51,6 +52,7 @@ def light(case: DoseCase) -> Dosed:
     unit="red up and blue down, by a fraction",
     whole=True,
     measure=_warmth,
+    domains=COLOURED,
 )
 def colour_cast(case: DoseCase) -> Dosed | None:
     """Scale red up and blue down; control: L* moved by as much, up or down as drawn."""

@@ -12,6 +12,7 @@ from xattn.analysis.interventions.doses.registry import (
     lesion_of,
 )
 from xattn.analysis.interventions.doses.warp import Outline, fits, moved_as_far, stretched
+from xattn.images.domains import SKIN
 
 _DOSES = (-0.9, -0.45, 0.45, 0.9)
 
@@ -21,6 +22,7 @@ _DOSES = (-0.9, -0.45, 0.45, 0.9)
     feature="shape_asymmetry",
     doses=_DOSES,
     unit="asymmetric part of the outline",
+    domains=SKIN,
 )
 def shape_asymmetry(case: DoseCase) -> Dosed | None:
     """Warp the outline; control: the lesion moved by as many pixels in one direction.

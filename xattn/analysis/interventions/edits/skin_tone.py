@@ -7,6 +7,7 @@ import numpy as np
 from xattn.analysis.interventions.doses.colours import Colours, faded, size_of
 from xattn.analysis.interventions.doses.registry import Altered, DoseCase, Dosed, graded_edit
 from xattn.features.computed import COMPUTED_FEATURES, UnmeasurableError
+from xattn.images.domains import SKIN
 
 _DOSES = (-10.0, -5.0, 5.0, 10.0)
 
@@ -18,6 +19,7 @@ _DOSES = (-10.0, -5.0, 5.0, 10.0)
     unit="degrees (ITA)",
     caveat="The edit of skin tone leaves the lesion as it is, which darker skin would darken too: "
     "on generated images a model's score changes less than in truth.",
+    domains=SKIN,
 )
 def skin_tone(case: DoseCase) -> Dosed | None:
     """Turn L* and b* of the skin about L* = 50; control: a* moved by as much.
