@@ -38,10 +38,7 @@ def log_probabilities(thresholds: Tensor, kind: str) -> Tensor:
         passed = F.logsigmoid(thresholds).cumsum(dim=1)
         stopped = F.logsigmoid(-thresholds)
         return torch.cat([stopped[:, :1], passed[:, :-1] + stopped[:, 1:], passed[:, -1:]], dim=1)
-    columns = [thresholds[:, :1]]
-    for k in range(1, thresholds.shape[1]):
-        columns.append(torch.minimum(columns[-1], thresholds[:, k : k + 1]))
-    falling = torch.cat(columns, dim=1)
+    falling = thresholds.cummin(dim=1).values
     above, below = F.logsigmoid(falling), F.logsigmoid(-falling)
     # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a))
     gaps = (falling[:, :-1] - falling[:, 1:]).clamp(min=torch.finfo(falling.dtype).eps)
