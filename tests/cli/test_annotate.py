@@ -51,7 +51,7 @@ def test_a_table_names_its_columns(folder: Path, tmp_path: Path):
     ("words", "said"),
     [
         (["build"], "Expected the folder of a data set"),
-        (["build", "{data}", "--root", "{data}"], "got FOLDER and --root"),
+        (["build", "{data}", "--root", "{data}"], "and, by --root,"),
         (["build", "{data}", "--layout", "isic2091"], "did you mean 'isic2019'"),
         (["build", "{data}", "--positive", "MEL", "--names", "x"], "two names, by a comma"),
         (["build", "{data}", "--group-column", "x"], "imagefolder reads, but got --group-column"),

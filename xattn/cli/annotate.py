@@ -89,7 +89,7 @@ def build(
     from xattn.errors import UsageError
 
     if folder is not None and root is not None:
-        raise UsageError("Expected one folder, but got FOLDER and --root")
+        raise UsageError(f"Expected one folder, but got {folder} and, by --root, {root}")
     terminal = Terminal(quiet, as_json)
     built = build_annotations(
         layout,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.annotations.downloads import image
 from xattn.annotations import build_annotations, check_annotations
+from xattn.annotations.layouts.registry import LAYOUTS
 from xattn.errors import AnnotationError
 
 
@@ -75,9 +76,16 @@ def test_a_flat_folder_is_refused_with_the_way_out(tmp_path: Path, names: list[s
         build(images(tmp_path / "d", *names), "imagefolder")
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
-    with pytest.raises(AnnotationError, match=r"Expected a folder at .*gone"):
-        build(tmp_path / "gone")
+@pytest.mark.parametrize("layout", [None, *LAYOUTS])
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, layout: str | None):
+    with pytest.raises(AnnotationError, match=r"Expected a folder .*gone, but got nothing there"):
+        build(tmp_path / "gone", layout)
+
+
+def test_a_table_in_place_of_a_folder_is_called_a_file(tmp_path: Path):
+    (tmp_path / "t.csv").write_text("id,label\n1,a\n")
+    with pytest.raises(AnnotationError, match=r"t\.csv, but got a file; .*--csv"):
+        build(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize("kind", ["folder", "archive"])

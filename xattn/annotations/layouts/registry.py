@@ -140,10 +140,12 @@ def find_layout(name: str | None, root: Path, note: Note) -> Layout:
         UsageError: the name is unknown, or the folder looks like several.
         AnnotationError: the folder is not there, or looks like none.
     """
-    if name is not None:
-        return LAYOUTS.find(name)
-    if not is_place(root):
-        raise AnnotationError(f"Expected a folder at {root}, but got nothing there")
+    layout = None if name is None else LAYOUTS.find(name)
+    if not is_place(root) and (layout is None or not root.exists()):
+        there = "a file; a table is given by --csv" if root.is_file() else "nothing there"
+        raise AnnotationError(f"Expected a folder or an archive at {root}, but got {there}")
+    if layout is not None:
+        return layout
     best = _alike(root)
     if not best:
         inner = folders_in(root)
