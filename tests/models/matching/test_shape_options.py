@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import timm
 import torch
+import torchvision
 
 from tests.models.kinds.kind import lively
 from tests.models.nets import CLASSES
 from xattn.models import load
+from xattn.models.matching.shape_options import shape_options
 
 ARCH = "vit_tiny_patch16_224"
 BUILT: dict[str, dict[str, Any]] = {
@@ -82,3 +84,32 @@ def test_windows_that_are_resampled_are_said(tmp_path):
     assert any(
         "relative positions resampled from 49 to 9" in note for note in model.source["notes"]
     )
+
+
+@pytest.mark.parametrize(
+    ("arch", "namesake"),
+    [
+        ("vit_tiny_patch16_224", "vit_b_16"),
+        ("swin_tiny_patch4_window7_224", "swin_t"),
+        ("convnext_atto", "convnext_tiny"),
+    ],
+)
+def test_classes_of_torchvision_of_the_same_name_have_none(arch, namesake):
+    with torch.device("meta"):
+        timms, module = timm.create_model(arch), getattr(torchvision.models, namesake)()
+    assert type(module).__name__ == type(timms).__name__
+    assert shape_options([timms.state_dict()], module) == {}
+
+
+def test_buffers_that_older_versions_stored_do_not_matter(tmp_path):
+    net = timm.create_model("swin_tiny_patch4_window7_224", num_classes=2)
+    weights = net.state_dict()
+    for path, module in net.named_modules():
+        for name in ("relative_position_index", "attn_mask"):
+            if isinstance(buffer := getattr(module, name, None), torch.Tensor):
+                weights[f"{path}.{name}"] = buffer
+    torch.save(weights, tmp_path / "swin.pt")
+    model = load(tmp_path / "swin.pt", arch="swin_tiny_patch4_window7_224", classes=CLASSES)
+    batch = torch.rand(1, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(batch), net.eval()(batch), atol=1e-4, rtol=0)

@@ -48,12 +48,13 @@ def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> 
         Options of its builder; empty if there are none, or it is another network.
     """
     kind = type(module).__name__
-    if kind not in _OWN_KEYS:
+    expected = module.state_dict()
+    # torchvision's classes are called as timm's are, and hold other keys.
+    if kind not in _OWN_KEYS or not _own_keys(expected, kind):
         return {}
     state = next((inside for one in states if (inside := _own_keys(unwrapped(one), kind))), None)
     if state is None:
         return {}
-    expected = module.state_dict()
     if kind == "SwinTransformer":
         return _of_swin(state, expected, module)
     return (
