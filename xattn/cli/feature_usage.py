@@ -112,12 +112,16 @@ def _explained(
     """Explain images with a checkpoint first; what is left open is as in the run that is there."""
     from xattn.attribution.run.pipeline import explain
     from xattn.attribution.run.resume import stored_settings
-    from xattn.cli.loading import load_model
+    from xattn.cli.loading import as_explained, load_model
     from xattn.runs.folder import DEFAULT_RUN
 
     out = run or Path(DEFAULT_RUN)
-    model = load_model(ckpt, taken(LoadSettings, chosen))
-    target = stored_settings(out).get("target") or chosen["tested_outputs"] or None
+    stored = stored_settings(out)
+    loading, filled = as_explained(taken(LoadSettings, chosen), ckpt, stored)
+    if filled:
+        notes.append(f"{ckpt[0].name}: as in {out}: {', '.join(filled)}")
+    model = load_model(ckpt, loading)
+    target = stored.get("target") or chosen["tested_outputs"] or None
     settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None, amp=None)
     with terminal.progress("explain") as progress:
         folder = explain(

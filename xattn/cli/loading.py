@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
@@ -31,6 +31,35 @@ def load_model(ckpt: Path | Sequence[Path], settings: LoadSettings) -> Model:
     for one in model.members or (model,):
         _tell(one)
     return model
+
+
+def as_explained(
+    settings: LoadSettings, ckpt: Sequence[Path], stored: Mapping[str, Any]
+) -> tuple[LoadSettings, list[str]]:
+    """Fill what is not said from the run that is there, if it is of the same file.
+
+    Where to compute, and whether to run code from the file, are said anew each time.
+
+    Args:
+        settings: as said.
+        ckpt: the checkpoints.
+        stored: run.json, {} if there is none.
+
+    Returns:
+        The settings, and the names of those that were filled in.
+    """
+    from xattn.runs.record import file_sha256
+
+    calls = [call for call in stored.get("calls", []) if call["command"] == "explain"]
+    options = calls[-1]["model"]["options"] if calls else {}
+    if len(ckpt) != 1 or not ckpt[0].is_file() or not options:
+        return settings, []
+    if file_sha256(ckpt[0]) != stored.get("checkpoint_sha256"):
+        return settings, []
+    before = settings.from_dict(options)
+    anew = {*settings.changed(), "device", "unsafe_pickle"}
+    filled = [name for name in before.changed() if name not in anew]
+    return settings.with_values(**{name: getattr(before, name) for name in filled}), filled
 
 
 def _tell(model: Model) -> None:
