@@ -22,8 +22,9 @@ import torch
 from torch import nn
 
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS, DoseCase, Dosed
-from xattn.analysis.interventions.pixels import Pixels, widened
+from xattn.analysis.interventions.pixels import widened
 from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableError
+from xattn.images.levels import Pixels
 from xattn.synthetic import (
     ImageSpec,
     Plan,
@@ -166,7 +167,7 @@ def pairs(task: Task, net: nn.Module, seed: int) -> Iterator[tuple[float, float,
         for (dose, other), change in zip(truths, true, strict=True):
             at = dose if not np.isnan(dose) else matched(task, case, dosed, other)
             if at is not None:
-                images = np.stack([dosed.edit(at).pixels, dosed.control(at).pixels])
+                images = np.stack([case.taken(one(at)) for one in (dosed.edit, dosed.control)])
                 edit, control = scores(net, images) - said[0]
                 yield edit, control, change
 
@@ -177,9 +178,10 @@ def matched(task: Task, case: DoseCase, dosed: Dosed, other: Rendered) -> float 
     doses = np.sort([*edit.doses, 0.0])
     try:
         goal = value(task, other.image, other.lesion)
-        images = [dosed.edit(dose) for dose in doses]
+        altered = [dosed.edit(dose) for dose in doses]
+        lesions = [case.lesion if a.lesion is None else a.lesion for a in altered]
         values = [
-            value(task, a.pixels, case.lesion if a.lesion is None else a.lesion) for a in images
+            value(task, case.taken(a), lesion) for a, lesion in zip(altered, lesions, strict=True)
         ]
     except UnmeasurableError:
         return None

@@ -74,3 +74,15 @@ def test_more_images_than_memory_are_refused_with_the_way_out():
     samples = [Sample("a", Path("a.png"), 0)] * 100_000
     with pytest.raises(XattnError, match=r"lower `size`"):
         decode_images(samples, Preprocessing(size=(10**6, 10**6)))
+
+
+def test_deep_images_keep_their_depth_and_those_of_8_bits_their_values(tmp_path: Path):
+    samples = write_images(tmp_path, 4)
+    deep = np.random.default_rng(1).integers(0, 65536, (14, 20), dtype=np.uint16)
+    Image.fromarray(deep).save(samples[2].file)
+    images = decode_images(samples, PREPROCESSING)
+
+    assert images.pixels.dtype == np.float32
+    for sample, pixels in zip(samples, images.pixels, strict=True):
+        assert np.array_equal(pixels, PREPROCESSING.pixels(read_image(sample.file).levels))
+    assert (images.pixels[2] != np.rint(images.pixels[2])).any()

@@ -57,6 +57,7 @@ def command(
     from xattn.analysis.evaluation.evaluate import evaluate
     from xattn.annotations import read_annotations
     from xattn.cli.loading import load_model
+    from xattn.runs.depth import lost_depth
 
     inputs, settings = taken(EvaluateInputs, chosen), taken(EvaluateSettings, chosen)
     terminal = Terminal(quiet, as_json)
@@ -94,8 +95,8 @@ def command(
             "notes": list(result.notes),
         }
     )
-    skipped = result.run.settings["counts"]["skipped"]
-    return 3 if strict and (terminal.problems or skipped) else 0
+    missing = result.run.settings["counts"]["skipped"] or lost_depth(result.run.predictions)
+    return 3 if strict and (terminal.problems or missing) else 0
 
 
 def _show_metrics(terminal: Terminal, result: Evaluation) -> None:

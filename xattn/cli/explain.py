@@ -117,11 +117,11 @@ def command(
             "version drew them; explain into another folder to have them in register"
         )
     for what, count in facts["converted"].items():
-        terminal.say(f"  {count} converted to 8-bit RGB: {what}")
+        terminal.say(f"  {count} not plain 8-bit RGB: {what}")
     if narrow := sum(n for what, n in facts["converted"].items() if "grey, narrow range" in what):
         terminal.say(
-            f"  {narrow:,} use a small part of their 16 bits and are dark and coarse in 8; say "
-            "what is black and white with --window 0,4095, of 12 bits, or --window auto"
+            f"  {narrow:,} use a small part of their 16 bits and are dark; say what is black and "
+            "white with --window 0,4095, of 12 bits, or --window auto"
         )
     if counts["skipped"]:
         terminal.say(f"  {counts['skipped']} skipped, see {run.path / 'errors.csv'}")

@@ -57,6 +57,7 @@ def command(
     from xattn.analysis.feature_usage import feature_usage
     from xattn.annotations import read_annotations
     from xattn.runs import RunFolder, last_run
+    from xattn.runs.depth import lost_depth
 
     terminal = Terminal(quiet, as_json)
     settings = taken(UsageSettings, chosen)
@@ -81,6 +82,8 @@ def command(
             progress=progress,
             on_note=notes.append,
         )
+    if (lost := lost_depth(folder.predictions)) and lost not in notes:
+        notes.append(lost)
     if found.sentence:
         terminal.say(found.sentence)
     if len(found.targets) > 1:
@@ -98,7 +101,7 @@ def command(
             **{name: table.to_dict("records") for name, table in found.items()},
         }
     )
-    return 3 if strict and terminal.problems else 0
+    return 3 if strict and (terminal.problems or lost) else 0
 
 
 def _explained(

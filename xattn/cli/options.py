@@ -69,5 +69,6 @@ seed_option = click.option(
 strict_option = click.option(
     "--strict",
     is_flag=True,
-    help="Exit with 3 if any input had to be skipped, with 1 if a checkpoint leaves a guess.",
+    help="Exit with 3 if any input had to be skipped or lost depth, with 1 if a checkpoint leaves "
+    "a guess.",
 )

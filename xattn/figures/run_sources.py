@@ -149,7 +149,7 @@ class RunSources:
             image = read_image(self.run.image_path(row), window=self.run.preprocessing.window).image
         except ImageError:
             return None
-        return self.run.preprocessing.pixels(image)
+        return np.asarray(self.run.preprocessing.pixels(image), dtype=np.uint8)
 
 
 def kind_rank(kind: str) -> int:

@@ -16,14 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
 from xattn.images import dicom
 from xattn.images.containers import expect_unpacked, read_content, split_member
-from xattn.images.deep_colour import read_deep_colour
+from xattn.images.deep_colour import deep_bits, read_deep_colour
 from xattn.images.kinds import is_heic, register_plugins
-from xattn.images.levels import NARROW, SIXTEEN_BIT, LevelError, Window, to_rgb
+from xattn.images.levels import (
+    CUT,
+    NARROW,
+    SIXTEEN_BIT,
+    Deep,
+    LevelError,
+    Window,
+    in_8_bits,
+    to_levels,
+)
 from xattn.images.masks import MaskError, inside
 
 MAX_PIXELS = 178_956_970
@@ -31,11 +39,9 @@ MAX_PIXELS = 178_956_970
 
 
 _LOSSY = ("JPEG", "MPO", "WEBP")
-_DEEP_COLOUR = "16-bit colour"
-_CUT = f"{_DEEP_COLOUR}, cut to 8 bits"
 _DARK = 64
-_TIFF_BITS, _PNG_BITS = 258, 24  # a tag, and the place of a byte
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_DICOM = "DICOM"
 
 Enough = Callable[[int, int], tuple[int, int]]
 """Says for an upright (width, height) down to which (width, height) an image may be reduced."""
@@ -43,19 +49,25 @@ Enough = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright RGB image and what was done to get it.
+    """An upright image and what was done to get it.
 
     Attributes:
-        image: 8-bit RGB, orientation already applied; `image.size` is (width, height).
-        note: how the file differed from plain 8-bit RGB ("CMYK", "16-bit", ...), or "".
+        levels: 8-bit RGB, or, of a deeper file, float32 (height, width) or (height, width, 3) of
+            0 to 255, not rounded; the orientation is already applied.
+        note: how the file differed from plain 8-bit RGB ("CMYK", "16-bit grey", ...), or "".
         orientation: EXIF orientation of the file, 1 (as stored) to 8.
-        size: (width, height) of the upright original; `image` is smaller if it was reduced.
+        size: (width, height) of the upright original; `levels` are fewer if it was reduced.
     """
 
-    image: Image.Image
+    levels: Image.Image | Deep
     note: str
     orientation: int
     size: tuple[int, int]
+
+    @property
+    def image(self) -> Image.Image:
+        """The image in 8-bit RGB, for people to look at; `image.size` is (width, height)."""
+        return in_8_bits(self.levels)
 
 
 def read_image(
@@ -64,11 +76,11 @@ def read_image(
     enough: Enough | None = None,
     window: Window = None,
 ) -> Decoded:
-    """Decode one image file to upright 8-bit RGB.
+    """Decode one image file upright, at its depth.
 
     Alpha is dropped and palettes, CMYK and grey are converted as torchvision's loader does it;
-    deeper values are scaled to 8 bits (Pillow would clip them), see `to_rgb`; of an animation the
-    first frame is taken. The EXIF orientation is applied, exactly once. A DICOM is shown as a
+    values deeper than 8 bits are scaled and not rounded, see `xattn.images.levels`; of an animation
+    the first frame is taken. The EXIF orientation is applied, exactly once. A DICOM is shown as a
     viewer shows it, see `xattn.images.dicom`.
 
     Args:
@@ -83,9 +95,12 @@ def read_image(
         ImageError: the file is missing, empty, no image, damaged or too large, or its values need
             a window.
     """
-    image, note, orientation, size, _ = _open(Path(path), max_pixels, enough, window)
+    image, note, orientation, size, form = _open(Path(path), max_pixels, enough, window)
+    if form == _DICOM:  # its own rules have made levels of it
+        assert isinstance(image, Image.Image) or image.dtype == np.float32
+        return Decoded(image, note, orientation, size)
     try:
-        rgb, levels = to_rgb(image, window)
+        levels, said = to_levels(image, window)
     except LevelError as err:
         what, _, rest = str(err).partition(", but got")
         raise ImageError(f"{what} in {path}, but got{rest}") from None
@@ -93,9 +108,9 @@ def read_image(
         raise ImageError(
             f"Expected an image that becomes RGB in {path}, but converting failed: {one_line(err)}"
         ) from None
-    if _CUT in note and int(np.asarray(rgb).max(initial=0)) < _DARK:
-        levels = f"{NARROW}; rescale the file"
-    return Decoded(rgb, ", ".join(filter(None, (note, levels))), orientation, size)
+    if CUT in note and int(np.asarray(levels).max(initial=0)) < _DARK:
+        said = f"{NARROW}; rescale the file"
+    return Decoded(levels, ", ".join(filter(None, (note, said))), orientation, size)
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -112,7 +127,7 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
     """
     image, _, _, _, form = _open(Path(path), max_pixels)
     if not isinstance(image, Image.Image):
-        image = to_rgb(image)[0]
+        image = in_8_bits(image if form == _DICOM else to_levels(image)[0])
     try:
         return inside(image, lossy=form in _LOSSY)
     except MaskError as err:
@@ -142,8 +157,8 @@ def _open(
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
         if dicom.is_dicom(data) or path.suffix.lower() in dicom.ENDINGS:
-            image, note = dicom.read_dicom(data, str(path), max_pixels, window)
-            return image, note, 1, image.size, "DICOM"
+            image, size, note = dicom.read_dicom(data, str(path), max_pixels, window)
+            return image, note, 1, size, _DICOM
         register_plugins()
         image = Image.open(io.BytesIO(data))
         width, height = image.size
@@ -159,15 +174,17 @@ def _open(
                 f"Expected an image that Pillow reads, but got a BMP of two greys in {data[28]} "
                 f"bits in {path}, which it misreads; save it as PNG"
             )
-        note = _describe(image, data)
-        # Pillow turns a TIFF while loading it; a PNG may tell its orientation after the pixels.
+        bits = deep_bits(image, data)
+        note = _describe(image, bits)
+        # Pillow and OpenCV turn a TIFF while loading it; a PNG may tell its orientation after the
+        # pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
-        if _CUT in note and orientation == 1:
-            turned = _orientation(image)
-            colours = read_deep_colour(data, image.size, turned)
-            if colours is not None:
-                size = (colours.shape[1], colours.shape[0])
-                return colours, note.replace(_CUT, _DEEP_COLOUR), turned, size, form
+        if bits == 16:
+            turned = orientation if form == "TIFF" else _orientation(image)
+            whole = read_deep_colour(data, image.size, 1 if form == "TIFF" else turned)
+            if whole is not None:
+                note = ", ".join(filter(None, (note.replace(f", {CUT}", ""), _turn(turned))))
+                return whole, note, turned, (whole.shape[1], whole.shape[0]), form
         if enough is not None and image.format == "JPEG":
             _reduce(image, enough)
         image.load()
@@ -194,10 +211,12 @@ def _open(
         raise ImageError(
             f"Expected a whole image in {path}, but decoding failed: {one_line(err)}"
         ) from None
-    if orientation != 1:
-        note = f"{note}, rotated by EXIF".removeprefix(", ")
-    size = (height, width) if orientation in _ON_ITS_SIDE else (width, height)
-    return image, note, orientation, size, form
+    note = ", ".join(filter(None, (note, _turn(orientation))))
+    if form != "JPEG":
+        width, height = image.size  # before a TIFF is loaded, versions of Pillow differ on it
+    elif orientation in _ON_ITS_SIDE:
+        width, height = height, width
+    return image, note, orientation, (width, height), form
 
 
 def expect_plain_file(path: Path) -> None:
@@ -232,25 +251,22 @@ def _reduce(image: Image.Image, enough: Enough) -> None:
         image.draft(None, enough(*image.size))
 
 
+def _turn(orientation: int) -> str:
+    return "" if orientation == 1 else "rotated by EXIF"
+
+
 def _orientation(image: Image.Image) -> int:
     value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
 
 
-def _describe(image: Image.Image, data: bytes) -> str:
+def _describe(image: Image.Image, bits: int) -> str:
     notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
-    if len(image.getbands()) > 1 and _is_deep(image, data):
-        notes.append(_CUT)
+    if bits:
+        notes.append(f"{bits}-bit colour, {CUT}")
     if getattr(image, "is_animated", False):
         notes.append("animated, first frame")
     return ", ".join(notes)
-
-
-def _is_deep(image: Image.Image, data: bytes) -> bool:
-    """Say whether a file has 16 bits a channel, of which Pillow keeps the upper 8."""
-    if isinstance(image, TiffImageFile):
-        return 16 in image.tag_v2.get(_TIFF_BITS, ())
-    return image.format == "PNG" and data[_PNG_BITS] == 16
 
 
 def _mode_name(mode: str) -> str:

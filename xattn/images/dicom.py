@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from xattn.errors import ImageError, one_line
-from xattn.images.levels import Window, stretched
+from xattn.images.levels import Deep, Window, stretched
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -32,8 +32,10 @@ def is_dicom(data: bytes) -> bool:
 
 def read_dicom(
     data: bytes, where: str, max_pixels: int, window: Window = None
-) -> tuple[Image.Image, str]:
-    """Return one DICOM file as an 8-bit image (grey or RGB), and what was done to its values.
+) -> tuple[Image.Image | Deep, tuple[int, int], str]:
+    """Return one DICOM file as an image, its (width, height), and what was done to its values.
+
+    What 8 bits hold is 8-bit RGB; everything else is deep, see `xattn.images.levels`.
 
     Args:
         data: the whole file.
@@ -58,12 +60,16 @@ def read_dicom(
     pixels = _pixels(found, where)
     photometric = str(found.get("PhotometricInterpretation", "MONOCHROME2"))
     if pixels.ndim == 3:
-        return Image.fromarray(_eight_bits(pixels, found)), f"DICOM, {photometric}"
+        return _colours(pixels, found), (width, height), f"DICOM, {photometric}"
     values = _of_modality(pixels, found)
     grey, note = _windowed(values, found, window)
     if photometric == "MONOCHROME1":
-        grey, note = 255 - grey, f"{note}, MONOCHROME1 inverted"
-    return Image.fromarray(grey), f"DICOM, {note}"
+        grey, note = _inverted(grey), f"{note}, MONOCHROME1 inverted"
+    return grey, (width, height), f"DICOM, {note}"
+
+
+def _inverted(grey: Image.Image | Deep) -> Image.Image | Deep:
+    return ImageChops.invert(grey) if isinstance(grey, Image.Image) else np.float32(255) - grey
 
 
 def dicom_size(data: bytes, where: str) -> tuple[int, int]:
@@ -124,12 +130,13 @@ def _pixels(found: Dataset, where: str) -> NDArray[Any]:
     return pixels[..., :3] if pixels.ndim == 3 else pixels
 
 
-def _eight_bits(colours: NDArray[Any], found: Dataset) -> NDArray[np.uint8]:
-    """Scale colours of more than 8 bits, such as those of a palette of 16."""
+def _colours(colours: NDArray[Any], found: Dataset) -> Image.Image | Deep:
+    """Scale colours of more than 8 bits; those of a palette have 16, whatever is stored."""
     if colours.dtype == np.uint8:
-        return colours
-    top = 65535 if colours.dtype == np.uint16 else 2 ** int(found.BitsStored) - 1
-    return stretched(colours, 0.0, float(top))
+        return Image.fromarray(colours)
+    palette = str(found.get("PhotometricInterpretation", "")) == "PALETTE COLOR"
+    bits = 16 if palette else int(found.get("BitsStored", 16))
+    return stretched(colours, 0.0, float(2**bits - 1))
 
 
 def _of_modality(pixels: NDArray[Any], found: Dataset) -> NDArray[np.float64]:
@@ -150,7 +157,7 @@ def _intercept(found: Dataset) -> float:
 
 def _windowed(
     values: NDArray[np.float64], found: Dataset, window: Window
-) -> tuple[NDArray[np.uint8], str]:
+) -> tuple[Image.Image | Deep, str]:
     """Return grey levels, and which window made them."""
     if window == "auto":
         low, high = float(values.min()), float(values.max())
@@ -172,12 +179,12 @@ def _windowed(
 
 def _by_window(
     values: NDArray[np.float64], center: float, width: float, found: Dataset
-) -> tuple[NDArray[np.uint8], str]:
+) -> tuple[Image.Image | Deep, str]:
     form = str(found.get("VOILUTFunction") or "LINEAR")
     note = "window of the file"
     if form == "SIGMOID":
         curve = 255 / (1 + np.exp(np.clip(-4 * (values - center) / width, -50, 50)))
-        return np.rint(curve).astype(np.uint8), f"{note}, sigmoid"
+        return np.asarray(curve, dtype=np.float32), f"{note}, sigmoid"
     if form == "LINEAR" and width > 1:  # PS3.3 C.11.2.1.2.1: half a step below the centre
         center, width = center - 0.5, width - 1
     return stretched(values, center - width / 2, center + width / 2), note

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from xattn.errors import CheckpointError, ImageError, UsageError, near
 from xattn.images.decode import MAX_PIXELS
 from xattn.images.geometry import View
-from xattn.images.levels import Window
+from xattn.images.levels import Deep, Pixels, Window, in_colours, like
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -145,30 +144,46 @@ class Preprocessing:
         scaled = self._scaled(width, height)[0]
         return 2 * scaled[0], 2 * scaled[1]
 
-    def pixels(
-        self, image: Image.Image, original: tuple[int, int] | None = None
-    ) -> NDArray[np.uint8]:
-        """Resample an upright RGB image to the model's size: uint8 (height, width, 3).
+    def pixels(self, image: Image.Image | Deep, original: tuple[int, int] | None = None) -> Pixels:
+        """Resample an upright image to the model's size: (height, width, 3), 0 to 255.
+
+        8-bit RGB stays so (uint8); a deep image is resampled as float32 and not rounded. What
+        bicubic and Lanczos interpolation give beyond 0 and 255 is clipped in both.
 
         Args:
-            image: whole, at full or reduced size.
+            image: `levels` of a decoded image, whole, at full or reduced size.
             original: (width, height) of the full size, if the image is reduced.
 
         Raises:
             ImageError: the image is so thin that scaling its shorter side would fill the memory.
         """
-        resampling = _FILTERS[self.interpolation]
         if self.whole:
-            return np.asarray(image.resize(self.size[::-1], resampling))
+            return self._resized(image, self.size[::-1])
+        size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
         # Not `resize(box=...)`: Pillow rounds the box to float32, which moves whole pixels.
-        scaled, (left, top) = self._scaled(*(original or image.size))
+        scaled, (left, top) = self._scaled(*(original or size))
         if scaled[0] * scaled[1] > MAX_PIXELS:
             raise ImageError(
                 f"Expected an image that can be scaled ({self.scaling}), "
-                f"but got {image.width} x {image.height} pixels; crop it, or use mode 'squash'"
+                f"but got {size[0]} x {size[1]} pixels; crop it, or use mode 'squash'"
             )
-        right, bottom = left + self.size[1], top + self.size[0]
-        return np.asarray(image.resize(scaled, resampling).crop((left, top, right, bottom)))
+        return self._resized(image, scaled, (left, top, left + self.size[1], top + self.size[0]))
+
+    def _resized(
+        self,
+        image: Image.Image | Deep,
+        size: tuple[int, int],
+        box: tuple[int, int, int, int] | None = None,
+    ) -> Pixels:
+        """Resample to (width, height), then cut a box; Pillow has no colours in float."""
+        resampling = _FILTERS[self.interpolation]
+        if isinstance(image, Image.Image):
+            scaled = image.resize(size, resampling)
+            return np.asarray(scaled if box is None else scaled.crop(box))
+        channels = [image] if image.ndim == 2 else np.moveaxis(image, -1, 0)
+        resized = [Image.fromarray(channel).resize(size, resampling) for channel in channels]
+        parts = [np.asarray(one if box is None else one.crop(box)) for one in resized]
+        return like(in_colours(parts[0] if image.ndim == 2 else np.stack(parts, -1)), np.float32)
 
     def _scaled(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return (width, height) after the resize and the crop's (left, top).

@@ -130,8 +130,8 @@ class Model:
         """Turn one upright image into an input of this model.
 
         Args:
-            image: a PIL image of any mode, or an array (H, W, 3) of 8-bit values, or (H, W) of 8
-                or 16 bits. Deeper ones are scaled as `explain` scales a file.
+            image: a PIL image of any mode, or an array (H, W) or (H, W, 3) of 8 or 16 bits.
+                Deeper ones are scaled as `explain` scales a file, and not rounded.
 
         Returns:
             (3, height, width), normalised, on the CPU, of the model's type.
@@ -141,22 +141,27 @@ class Model:
         """
         from PIL import Image
 
-        from xattn.images.levels import LevelError, to_rgb
+        from xattn.images.levels import LevelError, to_levels
 
-        if not isinstance(image, Image.Image):
-            try:
-                image = Image.fromarray(np.asarray(image))
-            except (TypeError, ValueError):
-                raise ImageError(_no_image(image)) from None
+        given = image if isinstance(image, Image.Image) else np.asarray(image)
+        if not isinstance(given, Image.Image) and not _are_pixels(given):
+            raise ImageError(_no_image(image))
         try:
-            rgb, _ = to_rgb(image, self.preprocessing.window)
+            levels, _ = to_levels(given, self.preprocessing.window)
         except LevelError as err:
             raise ImageError(str(err)) from None
-        pixels = self.preprocessing.pixels(rgb)
+        pixels = self.preprocessing.pixels(levels)
         return self.normalise(torch.tensor(pixels))  # a copy: Pillow's memory is read-only
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Scale and normalise 8-bit pixels (..., height, width, 3) to (..., 3, height, width)."""
+        """Scale and normalise pixels of 0 to 255 (..., height, width, 3), of 8 bits or float.
+
+        Args:
+            pixels: as `Preprocessing.pixels` gives them.
+
+        Returns:
+            (..., 3, height, width), of the model's type.
+        """
         dtype, _ = model_dtype(self.module)
         mean = torch.tensor(self.preprocessing.mean, dtype=dtype, device=pixels.device)
         std = torch.tensor(self.preprocessing.std, dtype=dtype, device=pixels.device)
@@ -331,6 +336,13 @@ class Model:
             f"{kind} ({names[0] or 'the network itself'}{', ...' if len(names) > 1 else ''})"
             for kind, names in kinds.items()
         )
+
+
+def _are_pixels(array: NDArray[Any]) -> bool:
+    if array.dtype.kind not in "uif" or array.ndim not in (2, 3):
+        return False
+    with_alpha = array.shape[2:] == (4,) and array.dtype.kind == "u"
+    return array.ndim == 2 or array.shape[2] == 3 or with_alpha
 
 
 def _no_image(given: Any) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import ImageError, XattnError
 from xattn.images import Preprocessing, read_image
+from xattn.images.levels import Pixels
 from xattn.images.prefetch import prefetch
 from xattn.runs.record import file_sha256
 from xattn.splits.samples import Failure, Sample
@@ -25,13 +27,14 @@ class DecodedImages:
 
     Attributes:
         samples: the images that could be read.
-        pixels: uint8 (n, height, width, 3), resized but neither scaled nor normalised.
+        pixels: (n, height, width, 3) of 0 to 255, resized but neither scaled nor normalised;
+            uint8, or float32 if any file is deeper than 8 bits.
         hashes: sample id -> SHA-256 of the file's bytes.
         failures: the files that could not be read.
     """
 
     samples: tuple[Sample, ...]
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     hashes: dict[str, str]
     failures: tuple[Failure, ...]
 
@@ -50,7 +53,7 @@ def decode_images(
 ) -> DecodedImages:
     """Decode and resize every image once, in threads.
 
-    A 128 x 128 image takes 48 KB: 20,000 of them a gigabyte.
+    A 128 x 128 image takes 48 KB: 20,000 of them a gigabyte, or four if they are deep.
 
     Args:
         samples: what to read; an image that cannot be read is left out and reported.
@@ -61,12 +64,13 @@ def decode_images(
     Raises:
         XattnError: not one image could be read, or they do not fit into memory.
     """
-    pixels = _allocate(len(samples), preprocessing)
+    pixels = _allocate(len(samples), preprocessing, np.dtype(np.uint8))
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
 
-    def work(sample: Sample) -> tuple[NDArray[np.uint8], str] | Failure:
+    def work(sample: Sample) -> tuple[Pixels, str] | Failure:
         try:
-            image = preprocessing.pixels(read_image(sample.file, window=preprocessing.window).image)
+            decoded = read_image(sample.file, window=preprocessing.window)
+            image = preprocessing.pixels(decoded.levels)
         except ImageError as err:
             return Failure(sample.file, "decode", str(err))
         return image, file_sha256(sample.file)
@@ -80,7 +84,12 @@ def decode_images(
         if isinstance(result, Failure):
             failures.append(result)
         else:
-            pixels[len(good)], hashes[sample.id] = result
+            image, hashes[sample.id] = result
+            if image.dtype != np.uint8 and pixels.dtype == np.uint8:  # the first deep one
+                eight_bits = pixels[: len(good)]
+                pixels = _allocate(len(samples), preprocessing, image.dtype)
+                pixels[: len(good)] = eight_bits
+            pixels[len(good)] = image
             good.append(sample)
         if progress is not None:
             progress("decode", done, len(samples))
@@ -91,12 +100,13 @@ def decode_images(
     return DecodedImages(tuple(good), pixels[: len(good)], hashes, tuple(failures))
 
 
-def _allocate(n: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+def _allocate(n: int, preprocessing: Preprocessing, dtype: np.dtype[Any]) -> Pixels:
     shape = (n, *preprocessing.size, 3)
     try:
-        return np.empty(shape, dtype=np.uint8)
+        return np.empty(shape, dtype=dtype)
     except MemoryError:
+        gigabytes = np.prod(shape, dtype=float) * dtype.itemsize / 1e9
         raise XattnError(
-            f"Expected {np.prod(shape, dtype=float) / 1e9:.1f} GB of memory for {n} decoded "
-            "images, but there is not as much; lower `size` under [data]"
+            f"Expected {gigabytes:.1f} GB of memory for {n} decoded images, but there is not as "
+            "much; lower `size` under [data]"
         ) from None

@@ -14,7 +14,8 @@ from xattn.stats.seeds import seed_for
 from xattn.training.decoding import DecodedImages
 
 Batch = tuple[Tensor, Tensor]
-"""uint8 pixels (n, 3, height, width), strided as channels last, and class indices (n,)."""
+"""Pixels (n, 3, height, width) of 0 to 255, uint8 or float32, strided as channels last, and class
+indices (n,)."""
 
 
 class BatchLoader:

@@ -84,7 +84,7 @@ class TestBadFiles:
         run = explain(bright(), folder, out=folder.parent / "run")
         rows = run.predictions.set_index("image_id")["logit_benign"]
         assert rows["alpha"] == rows["good"]
-        assert rows["sixteen"] == rows["grey"]
+        assert abs(rows["sixteen"] - rows["grey"]) < 1e-3  # which is rounded as it is resampled
         for name in ("cmyk", "palette", "whole"):
             assert abs(rows[name] - rows["good"]) < 0.02
 

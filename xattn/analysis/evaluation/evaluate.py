@@ -22,6 +22,7 @@ from xattn.models.interface import Model
 from xattn.paths import as_paths
 from xattn.runs.atomic import replacing
 from xattn.runs.calls import record_call
+from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
@@ -162,6 +163,7 @@ def evaluate(
     unread = len(chosen.images) - int(run.predictions["image_id"].isin(list(of_split)).sum())
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
+    notes += [lost] if (lost := lost_depth(run.predictions)) else []
     begin_record(run.path / "evaluation.json")
     for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)

@@ -41,7 +41,7 @@ class ScoredImages:
 
     Attributes:
         ids: of each image.
-        pixels: uint8 (n, height, width, 3), on the CPU.
+        pixels: (n, height, width, 3) of 0 to 255, uint8 or float32, on the CPU.
         maps: what the run holds of them, (n, h, w) by name.
         cells: where the cells of these lie in the input, by name.
     """

@@ -9,11 +9,12 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.pixels import Mask, Pixels, moved, shift_to_free, widened
+from xattn.analysis.interventions.pixels import Mask, moved, shift_to_free, widened
 from xattn.analysis.interventions.registry import Case, Edited, Intervention
-from xattn.errors import ImageError
+from xattn.errors import ImageError, XattnError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.decode import read_image
+from xattn.images.levels import Pixels
 from xattn.runs import RunFolder
 from xattn.stats.seeds import generator_for
 
@@ -92,7 +93,7 @@ class Editor:
             donor_skin=None if donor is None else self.skin(donor),
             reference=partial(self._reference, job, row, rng),
         )
-        edited = job.intervention.edit(case)
+        edited = _edited(job, case)
         return None if edited is None else Trial(row, image, edited)
 
     def _reference(self, job: Job, row: int, rng: np.random.Generator) -> Pixels | None:
@@ -113,7 +114,7 @@ class Editor:
         if shift is None:
             return None
         patch = np.asarray(moved(shape, shift), dtype=bool)
-        edited = job.intervention.edit(Case(image, patch, None, skin, inside=False, rng=rng))
+        edited = _edited(job, Case(image, patch, None, skin, inside=False, rng=rng))
         return None if edited is None else Trial(row, image, edited)
 
     def mask(self, feature: str, row: int) -> Mask:
@@ -150,6 +151,26 @@ class Editor:
         """
         try:
             decoded = read_image(self.run.image_path(row), window=self.run.preprocessing.window)
-            return np.asarray(self.run.preprocessing.pixels(decoded.image), dtype=np.uint8)
+            return self.run.preprocessing.pixels(decoded.levels)
         except ImageError:  # the folder lost a file since the run: its image is left out
             return None
+
+
+def _edited(job: Job, case: Case) -> Edited | None:
+    """Edit one image.
+
+    Raises:
+        XattnError: the edit changed its depth, so that rounding would count as an effect.
+    """
+    edited = job.intervention.edit(case)
+    if edited is None:
+        return None
+    before = case.image if edited.compared is None else edited.compared
+    for given, after in ((case.image, edited.treated), (before, edited.control)):
+        if after is not None and after.dtype != given.dtype:
+            raise XattnError(
+                f"Expected the intervention {job.intervention.name!r} to keep the depth of an "
+                f"image, {given.dtype}, but it gave {after.dtype}; see "
+                "xattn.images.levels.like"
+            )
+    return edited

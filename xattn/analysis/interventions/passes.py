@@ -14,6 +14,7 @@ from xattn.analysis.interventions.by_class import AFTER, BEFORE, COMPARED, CONTR
 from xattn.analysis.interventions.editor import Trial
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.positive import Positive
+from xattn.images.levels import Pixels
 from xattn.models.interface import Model
 
 Logits = NDArray[np.float64]
@@ -105,7 +106,7 @@ def _logits(model: Model, batch: list[Trial]) -> Logits:
     return logits
 
 
-def _given(images: Iterable[NDArray[np.uint8] | None]) -> Iterator[NDArray[np.uint8]]:
+def _given(images: Iterable[Pixels | None]) -> Iterator[Pixels]:
     return (image for image in images if image is not None)
 
 

@@ -1,4 +1,8 @@
-"""Edits of 8-bit images (height, width, 3) under masks (height, width); each makes a new one."""
+"""Edits of images (height, width, 3) under masks (height, width); each makes a new one.
+
+An edit keeps the image's depth: what it makes of 8 bits is rounded to 8 bits, see
+`xattn.images.levels`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+from xattn.images.levels import Pixels, like
+
 Mask = NDArray[np.bool_]
 
 _MARGIN = 2
@@ -35,7 +40,7 @@ def inpainted(image: Pixels, mask: Mask) -> Pixels:
     Fills are smooth: inside a large mask the texture of skin is lost, in the control too.
 
     Args:
-        image: uint8 (height, width, 3).
+        image: (height, width, 3).
         mask: (height, width), what is filled.
 
     Returns:
@@ -47,14 +52,20 @@ def inpainted(image: Pixels, mask: Mask) -> Pixels:
     hole = widened(mask).astype(np.uint8)
     if hole.all():
         raise ValueError("Expected some of the image outside the mask, but it covers all")
-    return np.asarray(cv2.inpaint(image, hole, _RADIUS, cv2.INPAINT_TELEA), dtype=np.uint8)
+    if image.dtype == np.uint8:
+        filled = cv2.inpaint(image, hole, _RADIUS, cv2.INPAINT_TELEA)
+    else:  # OpenCV fills floats of one channel
+        channels = [np.ascontiguousarray(channel) for channel in np.moveaxis(image, -1, 0)]
+        parts = [cv2.inpaint(one, hole, _RADIUS, cv2.INPAINT_TELEA) for one in channels]
+        filled = np.stack(parts, axis=-1)
+    return like(filled, image.dtype)
 
 
 def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
     """Lay a donor's pixels over the image inside the mask, its border blended over some pixels.
 
     Args:
-        image, donor: uint8 (height, width, 3).
+        image, donor: (height, width, 3).
         mask: (height, width), what is taken from the donor.
 
     Returns:
@@ -62,14 +73,14 @@ def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
     """
     weight = cv2.GaussianBlur(widened(mask, 1).astype(np.float32), (0, 0), _FEATHER)[..., None]
     mixed = image * (1 - weight) + donor * weight
-    return np.asarray(np.rint(mixed), dtype=np.uint8)
+    return like(mixed, image.dtype)
 
 
 def occluded(image: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
     """Paint the mask in one colour (3,), 0 to 255.
 
     Args:
-        image: uint8 (height, width, 3).
+        image: (height, width, 3).
         mask: (height, width), what is painted.
         colour: (3,), 0 to 255.
 
@@ -77,7 +88,7 @@ def occluded(image: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
         As `image`.
     """
     result = image.copy()
-    result[mask] = np.rint(colour).astype(np.uint8)
+    result[mask] = like(colour, image.dtype)
     return result
 
 

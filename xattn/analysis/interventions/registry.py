@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from xattn.analysis.interventions.pixels import Mask, Pixels, moved, shift_to_free, widened
+from xattn.analysis.interventions.pixels import Mask, moved, shift_to_free, widened
+from xattn.images.levels import Pixels
 from xattn.registry import Registry, meaning_of
 
 Needs = Literal["present", "absent"]
@@ -26,7 +27,7 @@ class Case:
     """One image and one feature.
 
     Attributes:
-        image: uint8 (height, width, 3) in the model's view.
+        image: (height, width, 3) in the model's view; uint8, or float32 if it is deep.
         mask: where the feature is; for an image without it, where it is in the donor.
         lesion: where the lesion is, or None if nobody said.
         skin: plain skin: neither lesion nor any artifact.

@@ -48,6 +48,7 @@ from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
 from xattn.runs.calls import record_call
+from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.inputs import Stamp
@@ -113,7 +114,7 @@ def explain(
         settings: `methods`, `target`, `batch_size`, `workers`, `overlay`, `exact`, `amp` and
             `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
-        on_note: called with each remark on files that were left out.
+        on_note: called with each remark on files that were left out or lost some of their depth.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
 
     Returns:
@@ -230,10 +231,13 @@ def run_explain(
                     progress(done, total)
             pool(conserved, worker.conserved)
     seconds = time.perf_counter() - began
-    return writer.finish(
+    run = writer.finish(
         timings={"explain_seconds": round(seconds, 3), "images": todo.n},
         conserved={name: asdict(one) for name, one in conserved.items()},
     )
+    if on_note is not None and (lost := lost_depth(run.predictions)):
+        on_note(lost)
+    return run
 
 
 def _read(

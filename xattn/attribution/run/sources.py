@@ -15,6 +15,7 @@ from xattn.errors import ImageError, Remark, UsageError, XattnError, one_line
 from xattn.images.decode import read_image
 from xattn.images.find import ImageFile, find_images
 from xattn.images.ids import printable
+from xattn.images.levels import Pixels
 from xattn.images.overlay import thumbnail, thumbnail_size
 from xattn.images.preprocessing import Preprocessing
 from xattn.paths import relative_to
@@ -41,14 +42,14 @@ class DecodedImage:
 
     Attributes:
         named: which image.
-        pixels: uint8 (height, width, 3) at the model's size.
+        pixels: (height, width, 3) at the model's size; uint8, or float32 if it is deep.
         thumb: uint8 (H, W, 3), the whole image at the overlay's size.
         size: (width, height) of the upright original.
         note: how the file differed from plain 8-bit RGB.
     """
 
     named: Named
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     thumb: NDArray[np.uint8]
     size: tuple[int, int]
     note: str
@@ -169,7 +170,7 @@ def decode(
         decoded = read_image(
             named.path, enough=None if exact else enough, window=preprocessing.window
         )
-        pixels = preprocessing.pixels(decoded.image, decoded.size)
+        pixels = preprocessing.pixels(decoded.levels, decoded.size)
         thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))
     except ImageError as err:
         return Failure(named, "decode", str(err))

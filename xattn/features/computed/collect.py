@@ -18,6 +18,7 @@ from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
 from xattn.features.computed.subject import Subject, UnmeasurableError
 from xattn.features.detected import DETECTORS, FramedImage, detect
 from xattn.images.domains import applies
+from xattn.images.levels import Pixels
 from xattn.images.masks import Mask
 from xattn.images.prefetch import prefetch
 
@@ -167,7 +168,7 @@ class _Pass:
         values |= {name: numbers[name] for name in self.measured}
         return values, {name: why for name, why in reasons.items() if name in self.measured}
 
-    def _subject(self, image: str, pixels: NDArray[np.uint8], size: tuple[int, int]) -> Subject:
+    def _subject(self, image: str, pixels: Pixels, size: tuple[int, int]) -> Subject:
         lesion = self._mask(image, LESION, size)
         if lesion is None:
             raise UnmeasurableError("there is no lesion mask that can be used")

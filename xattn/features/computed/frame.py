@@ -9,11 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from xattn.images import View, read_image
-from xattn.images.levels import Window
+from xattn.images.levels import Pixels, Window, in_colours, like
 
 SIDE = 256
 """Long side of the frame (pixels). Smaller images are left as they are."""
@@ -46,19 +44,19 @@ def whole_image(size: tuple[int, int], side: int = SIDE) -> View:
 
 def read_framed(
     path: str | Path, side: int = SIDE, window: Window = None
-) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+) -> tuple[Pixels, tuple[int, int]]:
     """Decode one image upright into its frame.
 
     Large JPEG files are decoded at a reduced scale, of at least twice the frame.
 
     Returns:
-        8-bit RGB (height, width, 3), and (width, height) of the upright original.
+        RGB (height, width, 3), 0 to 255 at its depth, and (width, height) of the upright original.
 
     Raises:
         ImageError: the file cannot be read.
     """
     decoded = read_image(path, enough=lambda w, h: frame_size((w, h), 2 * side), window=window)
-    pixels, size = np.asarray(decoded.image), frame_size(decoded.size, side)
+    pixels, size = in_colours(decoded.levels), frame_size(decoded.size, side)
     if (pixels.shape[1], pixels.shape[0]) != size:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(pixels, dtype=np.uint8), decoded.size
+        pixels = like(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), pixels.dtype)
+    return pixels, decoded.size

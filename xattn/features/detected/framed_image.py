@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.images.levels import Pixels
 from xattn.images.masks import Mask
 from xattn.stats.arrays import Floats32
 
@@ -21,10 +22,10 @@ class FramedImage:
     """An image in the frame that the detectors were set for (long side 256 pixels).
 
     Attributes:
-        pixels: 8-bit RGB (h, w, 3).
+        pixels: RGB (h, w, 3), 0 to 255; uint8, or float32 if it is deep.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
 
     @cached_property
     def lab(self) -> Floats32:

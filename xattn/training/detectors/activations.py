@@ -91,7 +91,7 @@ def pooled_activations(
     def read(row: int) -> Read:
         try:
             seen = read_image(files[row], enough=preprocessing.enough)
-            pixels = preprocessing.pixels(seen.image, seen.size)
+            pixels = preprocessing.pixels(seen.levels, seen.size)
         except ImageError as err:
             return str(err)
         scaled = (pixels.astype(np.float32) / 255 - mean) / std

@@ -28,15 +28,6 @@ def to_rgb(lab: Colours) -> Colours:
     return np.asarray(np.clip(rgb, 0, 1) * np.float32(255), dtype=np.float32)
 
 
-def as_pixels(image: Colours) -> NDArray[np.uint8]:
-    """Round a float image, 0 to 255, to 8 bits.
-
-    Args:
-        image: float32 (height, width, 3).
-    """
-    return np.asarray(np.rint(np.clip(image, 0, 255)), dtype=np.uint8)
-
-
 def size_of(change: Colours) -> float:
     """Return the root mean square of a change over the pixels, in the unit of the change.
 

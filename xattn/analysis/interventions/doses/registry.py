@@ -16,9 +16,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.doses.colours import Colours, as_pixels, to_lab, to_rgb
-from xattn.analysis.interventions.pixels import Mask, Pixels, shift_to_free, widened
+from xattn.analysis.interventions.doses.colours import Colours, to_lab, to_rgb
+from xattn.analysis.interventions.pixels import Mask, shift_to_free, widened
 from xattn.features.computed import Subject, UnmeasurableError
+from xattn.images.levels import Pixels, like
 from xattn.registry import Registry, meaning_of
 
 Measure = Callable[[Subject], float]
@@ -32,7 +33,7 @@ class DoseCase:
     """One image and one feature.
 
     Attributes:
-        pixels: uint8 (height, width, 3) in the model's view.
+        pixels: (height, width, 3) in the model's view; uint8, or float32 if it is deep.
         mask: where the feature is: the lesion for features of it, nothing for those of the image.
         lesion: where the lesion is, or None if nobody said.
         skin: plain skin: neither lesion nor any artifact.
@@ -55,6 +56,10 @@ class DoseCase:
     def image(self) -> Colours:
         """The pixels as float32, 0 to 255."""
         return self.pixels.astype(np.float32)
+
+    def taken(self, altered: Altered) -> Pixels:
+        """Return the image at one dose as a model takes it, at the depth of the pixels."""
+        return like(altered.image, self.pixels.dtype)
 
     @cached_property
     def lab(self) -> Colours:
@@ -105,11 +110,6 @@ class Altered:
 
     image: Colours
     lesion: Mask | None = None
-
-    @property
-    def pixels(self) -> Pixels:
-        """The image as a model takes it, uint8."""
-        return as_pixels(self.image)
 
 
 AtDose = Callable[[float], Altered]

@@ -17,13 +17,14 @@ from xattn.analysis.interventions.doses.registry import (
     GradedEdit,
 )
 from xattn.analysis.interventions.editor import Editor
-from xattn.analysis.interventions.pixels import Mask, Pixels, widened
+from xattn.analysis.interventions.pixels import Mask, widened
 from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableError, measure_all
 from xattn.features.computed.collect import DETECTED
 from xattn.features.detected import DETECTORS, FramedImage, detect
 from xattn.features.detected.registry import PRESENT
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.domains import COLOURED, applies
+from xattn.images.levels import Pixels
 from xattn.images.prefetch import prefetch
 from xattn.stats.seeds import generator_for
 
@@ -184,7 +185,10 @@ class DoseEditor:
         if dosed.control is not None:
             control = {dose: dosed.control(dose) for dose in job.edit.doses}
         trial = DoseTrial(
-            row, pixels, _pixels(treated), None if control is None else _pixels(control)
+            row,
+            pixels,
+            _pixels(case, treated),
+            None if control is None else _pixels(case, control),
         )
         if measured:
             self._measure(job, case, trial, treated, control or {})
@@ -225,14 +229,14 @@ class DoseEditor:
                 trial.others[dose] = measure_all(_subject(case, at))[0]
 
 
-def _pixels(at: dict[float, Altered]) -> list[Pixels]:
-    return [altered.pixels for altered in at.values()]
+def _pixels(case: DoseCase, at: dict[float, Altered]) -> list[Pixels]:
+    return [case.taken(altered) for altered in at.values()]
 
 
 def _subject(case: DoseCase, altered: Altered) -> Subject:
     lesion = case.lesion if altered.lesion is None else altered.lesion
     nothing = np.zeros(case.pixels.shape[:2], dtype=bool)
-    return Subject(altered.pixels, nothing if lesion is None else lesion)
+    return Subject(case.taken(altered), nothing if lesion is None else lesion)
 
 
 def _values(job: DoseJob, case: DoseCase, at: dict[float, Altered]) -> Values:

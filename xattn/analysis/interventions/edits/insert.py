@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from xattn.analysis.interventions.pixels import moved, pasted, shift_to_free
+from xattn.analysis.interventions.pixels import pasted, shift_to_free
 from xattn.analysis.interventions.registry import Case, Edited, intervention
 
 
@@ -22,5 +22,5 @@ def insert(case: Case) -> Edited | None:
         reference = case.reference()
         control = None if reference is None else pasted(case.image, reference, case.mask)
         return Edited(treated, control, borrowed=True)
-    skin = np.asarray(moved(case.donor, (-shift[0], -shift[1])), dtype=np.uint8)
+    skin = np.roll(case.donor, (-shift[0], -shift[1]), axis=(0, 1))
     return Edited(treated, pasted(case.image, skin, case.mask))
