@@ -7,6 +7,7 @@ between models, their mean ranks of three models or more, and the tables.
 """
 
 import sys
+from functools import partial
 
 from xattn.figures.folders import opened
 from xattn.figures.registry import FIGURES, save_figures
@@ -14,10 +15,11 @@ from xattn.figures.tables import save_tables
 
 if len(sys.argv) != 3:
     sys.exit(__doc__)
+note = partial(print, file=sys.stderr)  # a run that lacks the data of a figure
 comparison, out = opened(sys.argv[1]), sys.argv[2]
 names = ["performance-seeds"]
 if not FIGURES["critical-difference"].why_not(comparison):
     names.append("critical-difference")
-written = save_figures(comparison, only=names, formats="pdf", out=out, venue="lncs")
+written = save_figures(comparison, only=names, formats="pdf", out=out, venue="lncs", on_note=note)
 for path in [*written, *save_tables(comparison, formats="tex", out=out)]:
     print(path)

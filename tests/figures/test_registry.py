@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import matplotlib as mpl
@@ -22,6 +23,7 @@ from xattn.figures.folders import opened
 from xattn.figures.registry import FIGURES, FORMATS, save_figures
 from xattn.figures.style import page_mm, style
 from xattn.figures.venues import VENUES
+from xattn.runs import RunFolder
 
 NAMES = sorted(FIGURES)
 
@@ -155,6 +157,21 @@ def test_figures_without_their_tables_are_passed_over(bare, tmp_path):
 def test_a_figure_asked_for_by_name_says_what_it_lacks(bare, tmp_path):
     with pytest.raises(RunError, match=r"alignment\.csv is not there; write it with `xattn"):
         save_figures(bare, only="alignment", out=tmp_path)
+
+
+OF_RUNS = sorted(name for name, card in FIGURES.items() if card.of is RunFolder and card.tables)
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_a_figure_asked_for_is_drawn_of_the_runs_that_have_its_data_and_the_others_are_told(
+    name, run, bare, tmp_path
+):
+    told = []
+    other = opened(shutil.copytree(bare.path, tmp_path / "other"))
+    written = save_figures([run, other], only=name, out=tmp_path / "out", on_note=told.append)
+    assert [path.stem for path in written] == [name]
+    (line,) = told
+    assert line.startswith(f"Cannot draw {name} of {other.path}: ")
 
 
 def test_a_table_without_rows_is_as_good_as_none(tmp_path, monkeypatch):

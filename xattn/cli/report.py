@@ -85,7 +85,7 @@ def figures_command(
     figures, tables = [], []
     if drawn or not only:
         kinds = tuple(f.strip() for f in formats.split(","))
-        figures = save_figures(folders, only=drawn or None, formats=kinds, out=out, venue=venue)
+        figures = save_figures(folders, drawn or None, kinds, out, venue, on_note=terminal.problem)
     if with_tables:
         tables = save_tables(folders, out=out)
     for path in [*figures, *tables]:

@@ -137,12 +137,14 @@ def save_figures(
     formats: str | Sequence[str] = ("png",),
     out: str | Path | None = None,
     venue: str = "default",
+    on_note: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Draw figures of each run and write them, the same bytes for the same run.
 
-    Figures whose tables are absent or hold nothing to draw are passed over, unless they were asked
-    for by name; `PaperFigure.why_not` says what is lacking. Figures that need no run are drawn only
-    by name.
+    Figures whose tables are absent or hold nothing to draw are passed over; `PaperFigure.why_not`
+    says what is lacking. One that was asked for by name is drawn of the runs that have its data,
+    the others are noted, and it is an error if none has. Figures that need no run are drawn only by
+    name.
 
     Args:
         runs: run folders, comparisons and the like, or their paths.
@@ -153,6 +155,7 @@ def save_figures(
             in `figures` beside the first run. Without a run `out` is `figures`. Each independent
             output has a folder of its name inside.
         venue: whose widths and text sizes hold, see `venues.VENUES`.
+        on_note: called with a line on each run that a figure in `only` cannot be drawn of.
 
     Returns:
         The files written, run by run, then those of all runs together.
@@ -160,7 +163,8 @@ def save_figures(
     Raises:
         UsageError: a figure, format or venue is not known, or two runs of one name would share a
             folder.
-        RunError: a run is not there, or lacks the table of a figure in `only`.
+        RunError: a run is not there, or none has the data of a figure in `only`; all other figures
+            are written.
 
     Examples:
         >>> xattn.save_figures("xattn-run", only="alignment", formats="png")
@@ -177,7 +181,8 @@ def save_figures(
     if not folders and needs_run(only):
         raise UsageError("Expected a run to draw, but got none")
     written = []
-    save = partial(_save, formats=formats, venue=venue, strict=only is not None)
+    gaps = _Gaps(only is not None)
+    save = partial(_save, formats=formats, venue=venue)
     places = targets(folders, "figures", out)
     aligned = target_of_all(folders, "figures", out)
     with reading(*(run.path for run in folders)), ExitStack() as held:
@@ -187,13 +192,62 @@ def save_figures(
             held.enter_context(writing(place, "xattn figures"))
         for seen in seen_as(folders):
             into = [places[i] / seen.name for i in seen.places]
-            written += _drawn(
-                cards, seen.folders, into, aligned / seen.name, save, only is not None
-            )
+            written += _drawn(cards, seen.folders, into, aligned / seen.name, save, gaps)
         for card in cards:
             if card.of is None and only is not None:
                 written += save(card, None, aligned)
+    for gap in gaps.of_some():
+        if on_note is not None:
+            on_note(gap)
     return written
+
+
+class _Gaps:
+    """Which figures cannot be drawn of which folders, and why.
+
+    Args:
+        asked: whether the figures were asked for by name.
+    """
+
+    def __init__(self, asked: bool) -> None:
+        self._asked, self._drawn = asked, set[str]()
+        self._errors: dict[str, list[RunError]] = {}
+
+    def able(self, card: PaperFigure, folders: Sequence[TableFolder]) -> list[TableFolder]:
+        """Return the folders that have the data of a figure."""
+        able = []
+        for run in folders:
+            if reason := card.why_not(run):
+                self._add(card, RunError(f"Cannot draw {card.name} of {run.path}: {reason}"))
+            else:
+                able.append(run)
+        return able
+
+    def filled(self, card: PaperFigure, save: Callable[[], list[Path]]) -> list[Path]:
+        """Write a figure, unless it finds that there is nothing to draw."""
+        try:
+            written = save()
+        except NothingToDrawError as err:
+            self._add(card, err)
+            return []
+        self._drawn.add(card.name)
+        return written
+
+    def of_some(self) -> list[str]:
+        """Say of which folders figures that were asked for could not be drawn.
+
+        Raises:
+            RunError: one could be drawn of none.
+        """
+        if not self._asked:
+            return []
+        for name, errors in self._errors.items():
+            if name not in self._drawn:
+                raise errors[0]
+        return [str(err) for errors in self._errors.values() for err in errors]
+
+    def _add(self, card: PaperFigure, error: RunError) -> None:
+        self._errors.setdefault(card.name, []).append(error)
 
 
 def _drawn(
@@ -202,36 +256,18 @@ def _drawn(
     places: Sequence[Path],
     aligned: Path,
     save: Callable[..., list[Path]],
-    strict: bool,
+    gaps: _Gaps,
 ) -> list[Path]:
-    """Draw the figures of each folder, then those of all together; `strict`: all or an error."""
+    """Draw the figures of each folder, then those of all together."""
     written = []
     for run, target in zip(folders, places, strict=True):
         for card in cards:
-            if card.many or card.of is None:
-                continue
-            reason = card.why_not(run)
-            if reason and strict:
-                raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
-            if not reason:
-                written += save(card, run, target)
+            if not card.many and card.of is not None and gaps.able(card, [run]):
+                written += gaps.filled(card, partial(save, card, run, target))
     for card in cards:
-        if card.many:
-            able = _able(card, folders, strict=strict)
-            written += save(card, able, aligned) if able else []
+        if card.many and (able := gaps.able(card, folders)):
+            written += gaps.filled(card, partial(save, card, able, aligned))
     return written
-
-
-def _able(card: PaperFigure, folders: Sequence[TableFolder], strict: bool) -> list[TableFolder]:
-    """Return the folders that a figure of several can be drawn from; `strict`: all or an error."""
-    able = []
-    for run in folders:
-        reason = card.why_not(run)
-        if reason and strict:
-            raise RunError(f"Cannot draw {card.name} of {run.path}: {reason}")
-        if not reason:
-            able.append(run)
-    return able
 
 
 def _chosen(only: str | Sequence[str] | None) -> list[PaperFigure]:
@@ -247,18 +283,12 @@ def _save(
     target: Path,
     formats: Sequence[str],
     venue: str,
-    strict: bool,
 ) -> list[Path]:
     from xattn.figures.style import style
 
     written = []
     with style(venue):
-        try:
-            drawn = card.draw() if of is None else card.draw(of)
-        except NothingToDrawError:
-            if strict:
-                raise
-            return []
+        drawn = card.draw() if of is None else card.draw(of)
         target.mkdir(parents=True, exist_ok=True)
         for format in formats:
             path = target / f"{card.name}.{format}"

@@ -113,13 +113,21 @@ def test_one_file_is_written_of_several_runs(runs, tmp_path):
     assert path == runs[0].path.parent / "figures" / "usage-heatmap.png"
 
 
-def test_runs_without_the_table_are_left_out_unless_the_figure_is_asked_for(
+def test_runs_without_the_table_are_left_out_and_told_if_the_figure_is_asked_for(
     runs, tmp_path, monkeypatch
 ):
     bare = complete_run(tmp_path, n=6)
     (bare.path / "feature_usage.csv").unlink()
+    told = []
+    named = save_figures(
+        [runs[0], bare], only="usage-heatmap", out=tmp_path / "a", on_note=told.append
+    )
+    assert named == [tmp_path / "a" / "usage-heatmap.png"]
+    (line,) = told
+    assert str(bare.path) in line
+    assert "feature_usage.csv is not there" in line
     with pytest.raises(RunError, match=r"feature_usage\.csv is not there"):
-        save_figures([runs[0], bare], only="usage-heatmap", out=tmp_path / "a")
+        save_figures([bare], only="usage-heatmap", out=tmp_path / "a")
     card = FIGURES["usage-heatmap"]
     monkeypatch.setattr(registry, "FIGURES", {card.name: card})
     (path,) = save_figures([runs[0], bare], out=tmp_path / "b")
