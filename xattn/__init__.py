@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from xattn.images.preprocessing import Preprocessing
     from xattn.models import Ensemble, Model, ensemble, load, wrap
     from xattn.runs import RunFolder
+    from xattn.study.execute import run_study
     from xattn.synthetic.dataset import synthesize
     from xattn.training.detectors.detect import detect_artifacts
     from xattn.training.fit import train
@@ -75,6 +76,7 @@ _HOMES = {
     "methods": "xattn.attribution.registry",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.page.report",
+    "run_study": "xattn.study.execute",
     "save_figures": "xattn.figures.registry",
     "save_tables": "xattn.figures.tables",
     "search": "xattn.training.search.search",
@@ -114,6 +116,7 @@ __all__ = [
     "methods",
     "read_annotations",
     "report",
+    "run_study",
     "save_figures",
     "save_tables",
     "search",

@@ -18,6 +18,7 @@ import tables  # noqa: E402
 
 ELSEWHERE = {
     "recipes.md": "models/README.md",
+    "studies.md": "analysis/README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "models": "Architectures; default those of the study.",
     "report": "Run folders, side by side; default the last one here.",
     "search": "A TOML file with a [search] table.",
+    "study": "A TOML file, the recipe of a study.",
     "train": "A TOML file, the recipe.",
 }
 """What each command's argument is; click has no help for arguments."""

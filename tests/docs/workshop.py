@@ -26,6 +26,44 @@ FINISHED = {
 }
 """Pages that take finished runs for given, and what they call them."""
 
+SMALL_STUDY = """\
+[synthesize]
+n = 40
+size = [64, 64]
+
+[models]
+recipes = ["resnet18.toml"]
+
+[models.values]
+data.size = [32, 48]
+data.val = 0.2
+data.test = 0.3
+train.epochs = 1
+train.batch_size = 16
+
+[evaluate]
+bootstrap = 99
+
+[explain]
+methods = ["gradcam"]
+overlay = "none"
+
+[feature_usage]
+permutations = 19
+bootstrap = 99
+interventions = 0
+computed = false
+concepts = false
+given = ["none"]
+
+[figures]
+runs = ["alignment"]
+
+[tables]
+runs = ["alignment"]
+"""
+"""A recipe of a study that takes seconds, beside the recipe of a training, `resnet18.toml`."""
+
 
 def furnish(folder: Path, images: int = 12) -> None:
     """Fill an empty folder: images with masks and annotations, tables, and untrained networks."""
@@ -40,6 +78,8 @@ def furnish(folder: Path, images: int = 12) -> None:
         folder / "model.pt", hybrid, architecture="resnet18-ga", classes=CLASSES,
         preprocessing=Preprocessing(size=(112, 144)),
     )  # fmt: skip
+    (folder / "study.toml").write_text(SMALL_STUDY, encoding="utf-8")
+    shutil.copy(Path(__file__).parents[2] / "models" / "resnet18.toml", folder)
     _write_tables(folder, json.loads(annotations.read_text(encoding="utf-8"))["images"])
 
 

@@ -25,6 +25,7 @@ from xattn.cli import (
     models,
     report,
     search,
+    study,
     synthesize,
     train,
 )
@@ -42,6 +43,7 @@ click.rich_click.COMMAND_GROUPS = {
             "name": "Models",
             "commands": ["models", "inspect", "train", "search", "evaluate", "compare"],
         },
+        {"name": "All of it", "commands": ["study"]},
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -69,6 +71,7 @@ COMMANDS = (
     search.command,
     evaluate.command,
     compare.command,
+    study.command,
     annotate.command,
     synthesize.command,
     demo.command,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from xattn.analysis.settings import OverTrainingSettings, UsageInputs, UsageSettings
 from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
@@ -14,7 +15,7 @@ from xattn.cli.from_settings import options_of, shared, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.usage_tables import show_outputs, show_over_training, show_usage
-from xattn.cli.value_types import PLACE
+from xattn.cli.value_types import FILE, PLACE
 from xattn.errors import UsageError
 from xattn.settings.load import LoadSettings
 
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 @options_of(ExplainInputs, only=("images",))
 @options_of(ExplainSettings, only=("methods",))
 @options_of(UsageSettings, without=("workers",))
+@click.option(
+    "--recipe",
+    type=FILE,
+    help="Recipe of a study whose [bold]feature_usage[/] table holds where no option is given.",
+)
 @options_of(LoadSettings)
 @options_of(ExplainSettings, only=("batch_size", "workers"))
 @strict_option
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
 def command(
     run: Path | None,
     ckpt: tuple[Path, ...],
+    recipe: Path | None,
     strict: bool,
     quiet: bool,
     as_json: bool,
@@ -60,6 +67,8 @@ def command(
     from xattn.runs.depth import lost_depth
 
     terminal = Terminal(quiet, as_json)
+    if recipe:
+        _fill(chosen, recipe)
     settings = taken(UsageSettings, chosen)
     inputs = taken(UsageInputs, chosen)
     known = read_annotations(inputs.annotations or "", on_problem=terminal.problem)
@@ -102,6 +111,17 @@ def command(
         }
     )
     return 3 if strict and (terminal.problems or lost) else 0
+
+
+def _fill(chosen: dict[str, Any], recipe: Path) -> None:
+    """Put the values of a recipe in place of those that the command line leaves open."""
+    from xattn.study.recipe import read_usage_part
+
+    part, source = read_usage_part(recipe), click.get_current_context().get_parameter_source  # type: ignore[union-attr]
+    for name in part.changed():
+        place = part.options()[name].dest or name
+        if source(place) == ParameterSource.DEFAULT:
+            chosen[place] = getattr(part, name)
 
 
 def _explained(

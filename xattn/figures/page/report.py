@@ -70,6 +70,7 @@ def report(
     *,
     out: str | Path | None = None,
     gallery: int = ReportSettings.gallery,
+    notes: Sequence[str] = (),
 ) -> Path:
     """Write the report of a run, or of several side by side: one HTML file, nothing beside it.
 
@@ -84,6 +85,7 @@ def report(
             of them hold are left out of the thumbnails.
         out: the file; default RUN/report.html, or report.html here for several runs.
         gallery: number of images shown; fewer where they would not fit 9 MB.
+        notes: lines that the page begins with, such as models that are missing.
 
     Returns:
         Path of the file.
@@ -120,6 +122,7 @@ def report(
                 "output": seen.output,
                 "overview": quote(target.name),
                 "of_value": aligned.runs[0].of_value,
+                "notes": list(notes),
             }
             _write(place, "report.html.j2", {**content, **more})
             rows += overview_rows(seen.output, ((p.name, p.summary) for p in content["parts"]))
@@ -127,7 +130,7 @@ def report(
             aligned = AlignedRuns.of([RunFolder(one.path) for one in runs])
             _write(target, "outputs.html.j2", {
                 "pages": pages, "rows": rows, "many": len(runs) > 1, "models": aligned.names,
-                "of_value": runs[0].of_value,
+                "of_value": runs[0].of_value, "notes": list(notes),
                 "title": listed(list(dict.fromkeys(model_name(one) for one in runs))),
                 "images": aligned.rows.shape[1], "commands": commands(aligned, settings),
             })  # fmt: skip

@@ -1,0 +1,61 @@
+"""A study of steps that write a line each, so that what is done and what is not can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from xattn.study.steps import Step, Telling
+
+
+class Chain:
+    """Steps "make/NAME" of several names, and "gather" of all of them.
+
+    Args:
+        out: folder of the study.
+        names: of the steps.
+        settings: of each step.
+        broken: names of steps that fail.
+        source: a file whose content all steps depend on, or None.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        names: tuple[str, ...] = ("a", "b"),
+        settings: Mapping[str, Any] | None = None,
+        broken: tuple[str, ...] = (),
+        source: Path | None = None,
+    ) -> None:
+        self.out, self.ran = out, list[str]()
+        self._settings, self._broken, self._source = settings or {}, broken, source
+        self._names = names
+
+    def steps(self) -> list[Step]:
+        """Return the steps."""
+        made = []
+        for name in self._names:
+            made.append(self._step(f"make/{name}", {"value": self._settings.get(name, 0)}))
+            made.append(self._step(f"use/{name}", {}, needs=(f"make/{name}",)))
+        return [*made, self._step("gather", {}, gathers=tuple(f"use/{n}" for n in self._names))]
+
+    def _step(self, name: str, settings: Mapping[str, Any], **order: Any) -> Step:
+        folder = self.out / name.replace("/", "-")
+
+        def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
+            if name.rpartition("/")[2] in self._broken and name.startswith("make"):
+                raise ValueError("broken")
+            self.ran.append(name)
+            say.note(f"{name} takes {len(taken)}")
+            folder.mkdir()
+            written = folder / "result.csv"
+            written.write_text(f"{settings} {sorted(taken)}\n")
+            return [written]
+
+        source = self._source
+        outside = (
+            (lambda seen: {"source": seen.digest([source], source.parent)}) if source else None
+        )
+        more = {"files": outside} if outside and name.startswith("make") else {}
+        return Step(name, run, settings, folder, **order, **more)

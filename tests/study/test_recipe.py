@@ -1,0 +1,171 @@
+from pathlib import Path
+
+import pytest
+
+from xattn.analysis.settings import CompareSettings, UsageSettings
+from xattn.errors import XattnError
+from xattn.figures.registry import FIGURES
+from xattn.study.execute import execute
+from xattn.study.plan import plan_study, trainings_of
+from xattn.study.recipe import read_study, read_usage_part
+
+ROOT = Path(__file__).parents[2]
+OURS = sorted((ROOT / "analysis").glob("*.toml"))
+RESNET = (ROOT / "models" / "resnet18.toml").as_posix()
+
+
+def write(folder, text):
+    path = folder / "study.toml"
+    path.write_text(text.replace("RESNET", RESNET))
+    return path
+
+
+GOOD = """
+[synthesize]
+n = 8
+[models]
+recipes = ["RESNET"]
+"""
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_every_recipe_of_ours_is_planned_with_its_figures_and_models(path, tmp_path):
+    recipe = read_study(path)
+    steps = plan_study(recipe, tmp_path / "out")
+    names = [step.name for step in steps]
+    assert len(names) == len(set(names))
+    for i, step in enumerate(steps):
+        assert set(step.needs) | set(step.gathers) <= set(names[:i]), step.name
+    trained = [name for name in names if name.startswith("train/")]
+    assert len(trained) == len(recipe.models.recipes) * recipe.models.seeds
+    for asked in (recipe.figures.runs, recipe.figures.comparison):
+        assert set(asked or ()) <= set(FIGURES)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
+def test_a_baseline_is_one_of_the_models_of_the_recipe(path):
+    recipe = read_study(path)
+    assert recipe.compare.baseline in trainings_of(recipe)
+
+
+def test_a_table_that_is_left_out_is_as_the_commands_have_it(tmp_path):
+    recipe = read_study(write(tmp_path, GOOD))
+    assert recipe.feature_usage == UsageSettings()
+    assert recipe.compare == CompareSettings()
+
+
+WRONG = {
+    "[explian]\n": r"tables that are known in .*study\.toml, but got 'explian'.*explain",
+    "[explain]\nmethod = 'gradcam'\n": r"keys that are known in \[explain\].*'method'.*methods",
+    "[explain]\nmethods = ['gradkam']\n": r"gradkam.*gradcam",
+    "[feature_usage]\nalpha = 2\n": r"a number from 0 to 1.* as alpha",
+    "[feature_usage]\nalpha = '5 %'\n": r"a number from 0 to 1.* as alpha",
+    "[feature_usage]\npermutations = 99.5\n": r"a whole number.* as permutations",
+    "[feature_usage]\ncomputed = 'no'\n": r"true or false as computed",
+    "[evaluate]\nbootstrap = -1\n": r"a whole number of at least 99 as bootstrap",
+    "explain = 3\n": r"a table as \[explain\]",
+    "[figures]\nruns = ['usage-heatmp']\n": r"usage-heatmp.*usage-heatmap",
+    "[tables]\nruns = ['verdict']\n": r"verdict.*verdicts",
+    "[figures]\nformats = ['jpg']\n": r"jpg",
+    "[figures]\nvenue = 'natur'\n": r"natur.*nature",
+    "[compare]\nbaseline = 'resnet50'\n": r"baseline.*resnet50",
+}
+
+
+@pytest.mark.parametrize("text", WRONG, ids=lambda text: text.split("\n")[1] or text.strip())
+def test_what_is_wrong_in_a_recipe_is_named_before_anything_is_done(text, tmp_path):
+    place = GOOD + text if text.startswith("[") else text + GOOD
+    with pytest.raises(XattnError, match=WRONG[text]) as found:
+        plan_study(read_study(write(tmp_path, place)), tmp_path / "out")
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[models]\nrecipes = ['RESNET']\n", r"--data names data of yours"),
+        ("[data]\nfolder = 'a'\nannotations = 'b'\n" + GOOD, r"but got 3 of them"),
+        ("[synthesize]\nn = 8\n", r"models\.recipes in .*study\.toml, but got none"),
+        ("[synthesize]\nn = 8\n[models]\nrecipes = ['nowhere.toml']\n", r"nowhere\.toml"),
+        (GOOD.replace('"RESNET"', '"RESNET", "RESNET"'), r"'resnet18' 2 times"),
+        (GOOD + "values = 3\n", r"a table as models\.values"),
+        (GOOD + "[models.values]\ntrain.epoch = 3\n", r"train\.epoch"),
+        (GOOD + "seeds = 0\n", r"at least 1 as seeds"),
+    ],
+)
+def test_data_and_models_are_named_once_and_are_there(text, message, tmp_path):
+    with pytest.raises(XattnError, match=message):
+        plan_study(read_study(write(tmp_path, text)), tmp_path / "out")
+
+
+def test_paths_are_relative_to_the_recipe_and_data_may_be_another(tmp_path):
+    text = "[data]\nfolder = 'mine'\nlayout = 'imagefolder'\n[models]\nrecipes = ['RESNET']\n"
+    recipe = read_study(write(tmp_path, text))
+    assert Path(recipe.data.folder) == tmp_path / "mine"
+    other = tmp_path / "known.json"
+    changed = read_study(write(tmp_path, text), other)
+    assert (changed.data.annotations, changed.data.folder) == (str(other), None)
+
+
+def test_values_of_the_study_hold_in_every_recipe(tmp_path):
+    text = GOOD + "[models.values]\ntrain.epochs = 3\ndata.size = [32, 48]\n"
+    (one,) = trainings_of(read_study(write(tmp_path, text))).values()
+    assert (one.train.epochs, one.data.size) == (3, (32, 48))
+
+
+def test_one_model_is_compared_with_none(tmp_path):
+    names = [step.name for step in plan_study(read_study(write(tmp_path, GOOD)), tmp_path / "out")]
+    assert "compare" not in names
+    assert names[-3:] == ["figures", "tables", "report"]
+
+
+def test_a_search_comes_before_the_trainings_that_take_what_it_found(tmp_path):
+    recipe = read_study(write(tmp_path, GOOD + "search_trials = 2\nseeds = 2\n"))
+    steps = {step.name: step for step in plan_study(recipe, tmp_path / "out")}
+    assert "search/resnet18" in steps
+    assert all("search/resnet18" in steps[f"train/resnet18/{seed}"].needs for seed in (0, 1))
+
+
+def test_the_part_on_feature_usage_is_read_of_a_recipe_without_data(tmp_path):
+    path = write(tmp_path, "[feature_usage]\nalpha = 0.01\ngiven = ['none']\n")
+    assert set(read_usage_part(path).changed()) == {"alpha", "given"}
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("[feature_usage]\ngiven = ['rulerr']\n", "ruler"),
+        ("[feature_usage]\nlabel_column = 'diagnosi'\n", "diagnosi"),
+        ("[feature_usage]\npositive = ['malign']\n", "malignant"),
+        ("[evaluate]\ntrap = ['hairs']\n", "hair"),
+        ("[evaluate]\ndomain = 'centre'\n", "centre"),
+    ],
+)
+def test_features_that_the_data_lack_stop_the_study_at_its_first_step(text, name, tmp_path):
+    path = write(tmp_path, GOOD + "[models.values]\ndata.size = [32, 48]\n" + text)
+    steps = plan_study(read_study(path), tmp_path / "out")
+    outcomes = execute(steps[:1], tmp_path / "out")
+    assert outcomes["data"].state == "failed"
+    assert name in outcomes["data"].remark
+    assert "study.toml" in outcomes["data"].remark
+
+
+def test_the_images_are_split_once_for_all_trainings(tmp_path):
+    text = (
+        GOOD.replace("n = 8", "n = 60")
+        + "seeds = 2\n[splits]\nval = 0.2\ntest = 0.3\ntrap = ['ruler']\n"
+    )
+    steps = plan_study(read_study(write(tmp_path, text)), tmp_path / "out")
+    assert [step.name for step in steps[:2]] == ["data", "splits"]
+    assert all("splits" in step.needs for step in steps if step.name.startswith("train/"))
+    outcomes = execute(steps[:2], tmp_path / "out")
+    assert outcomes["splits"].state == "done", outcomes["splits"].remark
+    rows = (tmp_path / "out" / "splits" / "splits.csv").read_text().splitlines()
+    assert len(rows) == 61
+
+
+def test_splits_are_given_or_made_but_not_both(tmp_path):
+    text = "[data]\nannotations = 'a.json'\nsplits = 's.csv'\n[splits]\n" + GOOD
+    with pytest.raises(XattnError, match=r"data\.splits or the table \[splits\]"):
+        read_study(write(tmp_path, text.replace("[synthesize]\nn = 8\n", "")))

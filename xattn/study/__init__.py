@@ -1,0 +1,1 @@
+"""Studies: from a data set to comparison, figures and page, as steps that are done once."""

@@ -1,0 +1,74 @@
+"""What the user's own files hold, so that a study notices what was changed between two calls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xattn.images.walk import Walk
+from xattn.runs.inputs import Stamp, read_stamps, write_stamps
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+
+
+class Inputs:
+    """Hashes of files by their content; a file that was not touched since is not read again.
+
+    Args:
+        store: inputs.parquet, which keeps the hashes between calls.
+    """
+
+    def __init__(self, store: Path) -> None:
+        self._store, self._stamps, self._new = store, read_stamps(store), False
+
+    def digest(self, files: Iterable[Path], under: Path) -> dict[str, Any]:
+        """Return number and hash of files, and how many of them cannot be read, if any.
+
+        Args:
+            files: in any order; members of archives by their paths.
+            under: folder that their names in the hash are relative to.
+        """
+        whole, missing, count = hashlib.sha256(), 0, 0
+        for path in sorted(set(files)):
+            sha256 = self._sha256(path)
+            name = path.relative_to(under) if path.is_relative_to(under) else path
+            count, missing = count + 1, missing + (sha256 is None)
+            whole.update(f"{name.as_posix()}\0{sha256}\0".encode(errors="surrogateescape"))
+        facts: dict[str, Any] = {"files": count, "sha256": whole.hexdigest()}
+        return {**facts, "missing": missing} if missing else facts
+
+    def save(self) -> None:
+        """Keep what was hashed for the next call."""
+        if self._new:
+            self._store.parent.mkdir(parents=True, exist_ok=True)
+            write_stamps(self._store, self._stamps)
+            self._new = False
+
+    def _sha256(self, path: Path) -> str | None:
+        name = str(path)
+        try:
+            if name not in self._stamps or not self._stamps[name].fits(path):
+                self._stamps[name] = Stamp.of(path)
+                self._new = True
+            return self._stamps[name].sha256
+        except OSError:
+            return None
+
+
+def files_of(known: Annotations) -> list[Path]:
+    """Return the image and mask files that an annotation file names."""
+    found = []
+    for image in known.images:
+        entries = (image.lesion, *image.masks.values())
+        found += [one for one in (image.file, *entries) if isinstance(one, Path)]
+    return found
+
+
+def files_below(folder: Path, out: Path) -> list[Path]:
+    """Return the files of a folder, without those of the study if it lies there too."""
+    own = out.resolve()
+    paths = (Path(place, name) for place, name in Walk(folder))
+    return [path for path in paths if not path.resolve().is_relative_to(own)]

@@ -1,0 +1,104 @@
+"""Names in a recipe that nothing knows: found before anything is done, not days later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from xattn.errors import UsageError, XattnError, near
+from xattn.settings import names
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
+    from xattn.study.recipe import StudyRecipe
+
+
+def require_known_names(recipe: StudyRecipe, models: Collection[str]) -> None:
+    """Make sure that methods, figures, tables and the like are known.
+
+    Args:
+        recipe: of the study.
+        models: names of its recipes of trainings.
+
+    Raises:
+        XattnError: one is not; the table of the recipe is named.
+    """
+    for table, check in _checks(recipe, models):
+        try:
+            check()
+        except UsageError as err:
+            raise XattnError(f"{err}, in [{table}] in {recipe.source}") from None
+
+
+def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
+    """Make sure that features and classes that a recipe names are in the annotation file.
+
+    Raises:
+        XattnError: one is not.
+    """
+    from xattn.features.computed.registry import COMPUTED_FEATURES
+
+    usage, scored, own = recipe.feature_usage, recipe.evaluate, list(known.features)
+    beside = [*own, *COMPUTED_FEATURES]
+    trap = () if recipe.splits is None else recipe.splits.trap
+    asked: list[tuple[str, Collection[str], Collection[str]]] = [
+        ("splits", names(trap), own),
+        ("feature_usage", names(usage.label_column), own),
+        ("feature_usage", _split(usage.positive), known.labels),
+        ("evaluate", names(scored.domain), own),
+        ("evaluate", names(scored.trap), [*own, "all"]),
+        ("evaluate", _split(scored.positive), known.labels),
+    ]
+    if usage.more_features is None and not usage.detect:  # which bring names of their own
+        asked.append(("feature_usage", _split(usage.given), [*beside, "others", "none"]))
+    for table, given, may_be in asked:
+        for name in given:
+            if name not in may_be:
+                raise XattnError(
+                    f"Expected names that are in {known.path} in [{table}] in {recipe.source}, but "
+                    f"got {name!r}{near(name, may_be)}"
+                )
+
+
+def _checks(
+    recipe: StudyRecipe, models: Collection[str]
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield tables of the recipe, each with a function that raises if a name is not known."""
+    from xattn.analysis.dependence.decisions import find_decision
+    from xattn.annotations.layouts.registry import LAYOUTS
+    from xattn.attribution.registry import method
+    from xattn.attribution.run.settings import NO_METHODS
+    from xattn.figures.registry import FIGURES, FORMATS
+    from xattn.figures.tables.save import printed_tables
+    from xattn.figures.venues import VENUES
+    from xattn.images.domains import DOMAINS
+
+    data, figures, tables = recipe.data, recipe.figures, recipe.tables
+    if data.layout is not None:
+        yield "data", partial(LAYOUTS.find, data.layout)
+    if data.domain is not None:
+        yield "data", partial(DOMAINS.find, data.domain)
+    for name in names(recipe.explain.methods):
+        if name != NO_METHODS:
+            yield "explain", partial(method, name.partition("@")[0])
+    yield "feature_usage", partial(find_decision, recipe.feature_usage.decision)
+    for name in names(recipe.compare.baseline):
+        yield "compare", partial(_among, "a model of [models] as baseline", name, models)
+    for name in (*names(figures.runs), *names(figures.comparison)):
+        yield "figures", partial(FIGURES.find, name)
+    for name in figures.formats:
+        yield "figures", partial(_among, "a figure format", name, FORMATS)
+    yield "figures", partial(_among, "a venue", figures.venue, VENUES)
+    for name in (*names(tables.runs), *names(tables.comparison)):
+        yield "tables", partial(_among, "a table of papers", name, printed_tables())
+
+
+def _among(what: str, name: str, known: Collection[str]) -> None:
+    if name not in known:
+        raise UsageError(f"Expected {what}, but got {name!r}{near(name, known)}")
+
+
+def _split(given: str | Sequence[str] | None) -> list[str]:
+    """Return names of which several may stand in one text between commas."""
+    return [one.strip() for name in names(given) for one in name.split(",") if one.strip()]

@@ -1,0 +1,257 @@
+"""From a recipe of a study to its steps, in an order in which each comes after what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from xattn.errors import XattnError
+from xattn.study import actions
+from xattn.study.inputs import Inputs, files_below, files_of
+from xattn.study.names import require_known_names
+from xattn.study.recipe import StudyRecipe
+from xattn.study.steps import Step
+from xattn.training.recipe import Recipe, read_recipe
+
+DATA, SPLITS, COMPARE = "data", "splits", "compare"
+_PLACES = ("root", "lesion_masks", "artifact_masks", "flags", "metadata", "labels")
+_CELL_BYTES, _IMAGE_BYTES = 4e3, 6e4
+"""Stored of an image's maps, and of an overlay or a generated image: of the order of."""
+_BACKWARD = 3.0
+"""A training's pass over an image, in passes forwards: there, back and the weights."""
+_TRAINED = 0.7
+"""Fraction of the images that a training takes, of the order of."""
+_EDITS = 60.0
+"""Edited copies of an image that interventions and doses look at, of the order of."""
+
+Outside = Callable[[Inputs], dict[str, Any]]
+
+
+def plan_study(recipe: StudyRecipe, out: Path, device: str = "auto") -> list[Step]:
+    """Return the steps of a study; nothing is written or trained.
+
+    Args:
+        recipe: of the study.
+        out: its folder.
+        device: where to compute.
+
+    Raises:
+        XattnError: a recipe of a training is wrong, or a name in the study's is not known.
+    """
+    trainings = trainings_of(recipe)
+    require_known_names(recipe, trainings)
+    planner = _Planner(recipe, out, device)
+    steps = planner.first()
+    for name, one in trainings.items():
+        steps += planner.of_model(name, one)
+    return [*steps, *planner.together(list(trainings))]
+
+
+def trainings_of(recipe: StudyRecipe) -> dict[str, Recipe]:
+    """Return the recipes of trainings by their names, with the study's values in them.
+
+    Raises:
+        XattnError: one is wrong.
+    """
+    return {Path(path).stem: _training(recipe, Path(path)) for path in recipe.models.recipes}
+
+
+def _training(recipe: StudyRecipe, path: Path) -> Recipe:
+    own = read_recipe(path)
+    changed = own.with_values(recipe.values) if recipe.values else own
+    return changed.model_copy(update={"search": own.search})
+
+
+class _Planner:
+    """Makes the steps of a study.
+
+    Args:
+        recipe: of the study.
+        out: its folder.
+        device: where to compute.
+    """
+
+    def __init__(self, recipe: StudyRecipe, out: Path, device: str) -> None:
+        self._recipe, self._out, self._device = recipe, out, device
+        self._n = images_in(recipe)
+        given = recipe.data.annotations
+        self._known = Path(given) if given else out / "data" / "isic_attributes.json"
+        self._splits = None if recipe.data.splits is None else Path(recipe.data.splits)
+        self._before: tuple[str, ...] = (DATA,)
+        if recipe.splits is not None:
+            self._splits = out / SPLITS / "splits.csv"
+            self._before = (DATA, SPLITS)
+
+    def first(self) -> list[Step]:
+        """Return the steps that bring the data, and split them if that is done once for all."""
+        settings = self._recipe.splits
+        if settings is None or self._splits is None:
+            return [self._data()]
+        run = actions.splitting(settings, self._known, self._splits)
+        return [
+            self._data(),
+            Step(SPLITS, run, settings.to_dict(), self._out / SPLITS, needs=(DATA,)),
+        ]
+
+    def _data(self) -> Step:
+        recipe, n, folder = self._recipe, self._n, self._out / "data"
+        if recipe.synthesize is not None:
+            settings = {**recipe.synthesize.to_dict(), "effects": dict(recipe.effects)}
+            run, disk = actions.synthesizing(recipe, folder), n * _IMAGE_BYTES * 3
+            return Step(DATA, run, settings, folder, work=n, disk=disk)
+        if recipe.data.folder is None:
+            run = actions.reading(recipe, self._known)
+            return Step(DATA, run, {}, work=n, files=_annotated(self._known))
+        build = recipe.data.to_build()
+        places = {name: Path(build[name]) for name in _PLACES if build[name]}
+        settings = {name: value for name, value in build.items() if name not in _PLACES}
+        run = actions.building(recipe, self._known)
+        return Step(DATA, run, settings, folder, work=n, files=_below(places, self._out))
+
+    def of_model(self, name: str, one: Recipe) -> list[Step]:
+        """Return the steps of a recipe of a training: its search, and all of every seed."""
+        models = self._recipe.models
+        needs, found = self._before, None
+        steps = list[Step]()
+        passes = self._n * one.train.epochs * (_BACKWARD * _TRAINED + 0.5 * (1 - _TRAINED))
+        if models.search_trials:
+            folder, trials = self._out / "search" / name, models.search_trials
+            run = actions.searching(one, self._known, folder, trials, self._splits, self._device)
+            settings = {"recipe": one.model_dump(mode="json"), "trials": trials}
+            steps.append(
+                Step(
+                    f"search/{name}", run, settings, folder, needs=needs, resumes=True, model=name,
+                    work=passes * trials, files=self._given_splits(),
+                )
+            )  # fmt: skip
+            needs, found = (*needs, f"search/{name}"), folder / "best.toml"
+        for seed in range(models.seeds):
+            folder = self._out / "models" / f"{name}-{seed}"
+            run = actions.training(
+                one, found, self._known, folder, seed, self._splits, self._device
+            )
+            settings = {"recipe": one.to_record(), "seed": seed}
+            steps.append(
+                Step(
+                    f"train/{name}/{seed}", run, settings, folder, needs=needs, resumes=True,
+                    model=name, work=passes, disk=1e8, files=self._given_splits(),
+                )
+            )  # fmt: skip
+            steps += self._measured(name, seed, folder)
+        return steps
+
+    def _measured(self, name: str, seed: int, model: Path) -> list[Step]:
+        """Return the steps that measure a trained model."""
+        recipe, known, n, device = self._recipe, self._known, self._n, self._device
+        scored, run = (self._out / room / model.name for room in ("evaluated", "runs"))
+        methods = len(recipe.explain.methods or ()) or 2
+        explain, usage = f"explain/{name}/{seed}", recipe.feature_usage
+        needs = (DATA, f"train/{name}/{seed}")
+        return [
+            Step(
+                f"evaluate/{name}/{seed}",
+                actions.evaluating(model, known, scored, recipe.evaluate, device),
+                recipe.evaluate.to_dict(),
+                scored, needs=needs, resumes=True, model=name, work=0.3 * n, disk=1e5,
+            ),
+            Step(
+                explain,
+                actions.explaining(model, known, run, recipe.explain, device),
+                recipe.explain.to_dict(),
+                run, needs=needs, resumes=True, model=name, work=n * (1.0 + methods),
+                disk=n * methods * (_CELL_BYTES + _IMAGE_BYTES),
+            ),
+            Step(
+                f"feature-usage/{name}/{seed}",
+                actions.measuring(run, known, usage),
+                usage.to_dict(),
+                needs=(DATA, explain), model=name, disk=n * _CELL_BYTES,
+                work=2.0 * n + usage.interventions * _EDITS,
+            ),
+        ]  # fmt: skip
+
+    def together(self, models: list[str]) -> list[Step]:
+        """Return the steps that take all models: comparison, figures, tables, page."""
+        recipe, out = self._recipe, self._out
+        labels = [(name, seed) for name in models for seed in range(recipe.models.seeds)]
+        scored = {
+            f"evaluate/{name}/{seed}": (name, out / "evaluated" / f"{name}-{seed}")
+            for name, seed in labels
+        }
+        runs = {
+            f"feature-usage/{name}/{seed}": out / "runs" / f"{name}-{seed}" for name, seed in labels
+        }
+        comparison, steps, all_of_it = out / "comparison", list[Step](), tuple(runs)
+        if len(models) > 1:
+            run = actions.comparing(scored, comparison, recipe.compare)
+            settings = recipe.compare.to_dict()
+            steps.append(Step(COMPARE, run, settings, comparison, gathers=tuple(scored), disk=1e5))
+            all_of_it += (COMPARE,)
+        figures, tables, page = (out / room for room in ("figures", "tables", "report"))
+        draw = actions.drawing(runs, comparison, figures, recipe.figures)
+        write = actions.tabulating(runs, comparison, tables, recipe.tables)
+        report = actions.reporting(runs, page / "report.html")
+        drawn, written = recipe.figures.to_dict(), recipe.tables.to_dict()
+        return [
+            *steps,
+            Step("figures", draw, drawn, figures, gathers=all_of_it, disk=3e6),
+            Step("tables", write, written, tables, gathers=all_of_it, disk=1e6),
+            Step("report", report, {}, page, gathers=tuple(runs), disk=5e6),
+        ]
+
+    def _given_splits(self) -> Outside:
+        """Identify the splits that the recipe names."""
+        path = self._recipe.data.splits
+        if path is None:
+            return lambda _inputs: {}
+        file = Path(path)
+        return lambda inputs: {"splits": inputs.digest([file], file.parent)}
+
+
+def images_in(recipe: StudyRecipe) -> int:
+    """Return how many images the study has; 0 if that is not known yet."""
+    if recipe.synthesize is not None:
+        return recipe.synthesize.n
+    data = recipe.data
+    if data.annotations and Path(data.annotations).is_file():
+        from xattn.annotations import read_annotations
+
+        return len(read_annotations(data.annotations).images)
+    if data.folder and Path(data.folder).is_dir():
+        from xattn.images.find import find_images
+
+        try:
+            return len(find_images(data.folder))
+        except XattnError:  # the layout may know better where they are
+            return 0
+    return 0
+
+
+def _below(places: dict[str, Path], out: Path) -> Outside:
+    """Identify all files of the folders that annotations are built from."""
+
+    def outside(inputs: Inputs) -> dict[str, Any]:
+        found = {}
+        for name, place in places.items():
+            below = files_below(place, out) if place.is_dir() else [place]
+            found["images" if name == "root" else name] = inputs.digest(below, place)
+        return found
+
+    return outside
+
+
+def _annotated(known: Path) -> Outside:
+    """Identify an annotation file and the images and masks that it names."""
+
+    def outside(inputs: Inputs) -> dict[str, Any]:
+        from xattn.annotations import read_annotations
+
+        own = inputs.digest([known], known.parent)
+        try:
+            files = files_of(read_annotations(known))
+        except XattnError:  # said when the step reads it
+            return {"annotations": own}
+        return {"annotations": own, "images": inputs.digest(files, known.parent)}
+
+    return outside
