@@ -13,8 +13,9 @@ from tests.docs.examples import PAGES, ROOT, all_examples, examples
 from tests.docs.workshop import copy_for, names_for
 
 EXAMPLES = all_examples()
-ELSEWHERE = {"docs/synthesize.md", "docs/extending.md"}
-"""Pages whose Python another test runs: tests/synthetic/test_docs.py, tests/test_extending.py."""
+ELSEWHERE = {"docs/synthesize.md", "docs/extending.md", "docs/domains.md"}
+"""Pages whose examples another test runs: tests/synthetic/test_docs.py, tests/test_extending.py,
+tests/docs/test_domains.py."""
 RUN = [page for page in PAGES if any(e.kind in ("console", "python", "sh") and not e.reason
                                      for e in examples(page))
        and page.relative_to(ROOT).as_posix() not in ELSEWHERE]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from xattn.annotations.records import AnnotatedImage, Annotations
 from xattn.errors import AnnotationError
+from xattn.images.domains import words_of
 from xattn.images.prefetch import prefetch
 
 NO_FINDING = "no finding"
@@ -53,6 +54,7 @@ class Summary:
         example: what is wrong with the first mask that could not be read, or "".
         listed: images with a list of findings.
         unknown: finding -> images of which it is not known.
+        domain: of the images, None if the file does not say it.
     """
 
     images: int
@@ -65,6 +67,7 @@ class Summary:
     example: str = ""
     listed: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
+    domain: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -78,7 +81,7 @@ class Summary:
             f"{self.images} images: {labels}",
             *([f"{self.listed} with a list of findings, each true or not"] if self.listed else []),
             *([f"not known: {unknown}"] if unknown else []),
-            f"{self.lesions} with a lesion mask; {self.grouped} in {self.groups} groups",
+            f"{self.lesions} with {self._mask}; {self.grouped} in {self.groups} groups",
             *(
                 [f"{self.unreadable} masks could not be read, such as {self.example}"]
                 if self.unreadable
@@ -97,6 +100,11 @@ class Summary:
             ]
             lines.append("  ".join(cells).rstrip())
         return "\n".join(lines)
+
+    @property
+    def _mask(self) -> str:
+        word = words_of(self.domain).lesion
+        return f"{'an' if word[0] in 'aeiou' else 'a'} {word} mask"
 
     def _row(self, feature: FeatureCount) -> list[str]:
         row = [feature.name, feature.kind, str(feature.masks), str(feature.values)]
@@ -159,6 +167,7 @@ def summarise(annotations: Annotations, *, workers: int = 4) -> Summary:
         example=min(unreadable, default=""),
         listed=sum(image.findings is not None for image in images),
         unknown={name: unknown[name] for name in annotations.labels if unknown[name]},
+        domain=annotations.domain,
         features=tuple(
             FeatureCount(
                 name,

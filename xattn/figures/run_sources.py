@@ -15,6 +15,7 @@ from xattn.errors import ImageError, RunError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.figures.style import KIND_ORDER, WHITE_DASHED, Stroke, strokes
 from xattn.images import read_image
+from xattn.images.domains import Words, words_of
 from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -91,6 +92,11 @@ class RunSources:
             return FeatureSet.open(self.run)
         except RunError:
             return None
+
+    @cached_property
+    def words(self) -> Words:
+        """What sentences call what is in the images, by their domain as far as it is known."""
+        return words_of(None if self.features is None else self.features.domain)
 
     @cached_property
     def labels(self) -> pd.Series[Any]:

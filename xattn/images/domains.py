@@ -45,6 +45,35 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Words:
+    """What sentences about images of a domain call what all domains have.
+
+    Names that are stored stay: the mask is `lesion` in every annotation file and table.
+
+    Attributes:
+        lesion: what the mask `lesion` outlines.
+        skin: what there is where nothing is annotated.
+        groups: what images that are alike have in common, in the plural.
+    """
+
+    lesion: str = "lesion"
+    skin: str = "background"
+    groups: str = "patients, lesions"
+
+    def put_into(self, text: str) -> str:
+        """Return a text with these words for its `{lesion}` and `{skin}`.
+
+        >>> Words("region").put_into("fraction of the {lesion} that its mirror image misses")
+        'fraction of the region that its mirror image misses'
+        """
+        return text.replace("{lesion}", self.lesion).replace("{skin}", self.skin)
+
+
+NEUTRAL = Words()
+"""Where the domain is not known."""
+
+
+@dataclass(frozen=True)
 class Domain:
     """A kind of images.
 
@@ -53,39 +82,56 @@ class Domain:
         meaning: one line.
         augment: the augmentation that a recipe without one gets.
         looks: whether most images look like it; None if that cannot be seen.
+        words: what sentences about its images say.
     """
 
     name: str
     meaning: str
     augment: str
     looks: Callable[[Look], bool] | None = None
+    words: Words = NEUTRAL
 
 
 DOMAINS: Registry[Domain] = Registry("domain")
 """By name; a plugin adds its own with `DOMAINS.add(name, Domain(...))`."""
 
+_OF_SKIN = Words(skin="skin")
+
 for _domain in (
-    Domain("dermoscopy", "Skin lesions through a dermatoscope.", "dermoscopy"),
-    Domain("clinical", "Skin lesions and other findings, photographed by a camera.", "natural"),
+    Domain("dermoscopy", "Skin lesions through a dermatoscope.", "dermoscopy", words=_OF_SKIN),
+    Domain(
+        "clinical",
+        "Skin lesions and other findings, photographed by a camera.",
+        "natural",
+        words=_OF_SKIN,
+    ),
     Domain(
         "tissue",
         "Stained tissue under a microscope, such as haematoxylin and eosin.",
         "histology",
         lambda look: look.purple > 0.9 and look.saturation > 0.03,
+        Words("region", "tissue", "patients, slides"),
     ),
     Domain(
         "radiograph",
         "Grey images of the inside of the body: X-ray, CT, MR, ultrasound, OCT.",
         "radiograph",
         lambda look: look.saturation < 0.02,
+        Words("region", "background", "patients, studies"),
     ),
     Domain(
         "fundus",
         "Colour photographs of the retina.",
         "fundus",
         lambda look: look.corners < 0.08 and look.blue_to_red < 0.5 and look.saturation > 0.1,
+        Words("region", "retina", "patients, eyes"),
     ),
-    Domain("natural", "Photographs of anything.", "natural"),
+    Domain(
+        "natural",
+        "Photographs of anything.",
+        "natural",
+        words=Words("object", "background", "series, scenes"),
+    ),
 ):
     DOMAINS.add(_domain.name, _domain)
 
@@ -104,6 +150,16 @@ def applies(domains: Sequence[str], domain: str | None) -> bool:
     Where the domain is not known, nothing is left out.
     """
     return domain is None or not domains or domain in domains
+
+
+def words_of(domain: str | None) -> Words:
+    """Return what sentences about images of a domain say.
+
+    Args:
+        domain: a name of `DOMAINS`, or None where it is not known. One that is not there, of a
+            plugin that is not loaded now, counts as not known.
+    """
+    return DOMAINS[domain].words if domain is not None and domain in DOMAINS else NEUTRAL
 
 
 def checked_domain(name: str) -> str:

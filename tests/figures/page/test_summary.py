@@ -319,11 +319,15 @@ def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
         (0.001, "Warning: a negative control is significant:"),
     ],
 )
-def test_an_edit_of_plain_skin_is_a_control(judged, p, words):
+@pytest.mark.parametrize(
+    ("domain", "plain"), [("dermoscopy", "skin"), ("tissue", "tissue"), (None, "background")]
+)
+def test_an_edit_of_what_is_not_annotated_is_a_control(judged, p, words, domain, plain):
+    facts = judged.path / "features.json"
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"domain": domain}))
     judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
-    assert any(
-        str(t).startswith(f"{words} editing a patch of plain skin") for t in said(judged).findings
-    )
+    says = f"{words} editing a patch of plain {plain} against another one moves the logit"
+    assert any(str(t).startswith(says) for t in said(judged).findings)
 
 
 def test_agreement_is_measured_against_maps_of_other_images(judged):

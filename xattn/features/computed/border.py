@@ -26,7 +26,7 @@ _FEWEST = 8
     high=1.0,
     whole=True,
     source="Stolz et al. 1994; Nachbar et al. 1994 (B of the ABCD rule)",
-    meaning="fraction of the border's eighths in which the pigment ends abruptly",
+    meaning="fraction of the border's eighths in which the {lesion} ends abruptly",
     domains=LESIONS,
 )
 def abrupt_border(subject: Subject) -> float:

@@ -17,7 +17,7 @@ from xattn.features.computed.frame import SIDE, read_framed, whole_image
 from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
 from xattn.features.computed.subject import Subject, UnmeasurableError
 from xattn.features.detected import DETECTORS, FramedImage, detect
-from xattn.images.domains import applies
+from xattn.images.domains import Words, applies, words_of
 from xattn.images.levels import Pixels
 from xattn.images.masks import Mask
 from xattn.images.prefetch import prefetch
@@ -96,7 +96,7 @@ def measure_images(
     facts = {
         **about,
         "frame": SIDE,
-        "computed": {n: COMPUTED_FEATURES[n].to_dict() for n in pass_.measured},
+        "computed": {n: COMPUTED_FEATURES[n].to_dict(pass_.words) for n in pass_.measured},
         "detectors": {n: DETECTORS[n].to_dict() for n in pass_.looked_for},
         "unmeasured": {name: dict(counted) for name, counted in reasons.items() if counted},
     }
@@ -113,6 +113,10 @@ class _Pass:
     computed: bool
     detected: bool
     domain: str | None
+
+    @property
+    def words(self) -> Words:
+        return words_of(self.domain)
 
     @cached_property
     def wanted(self) -> dict[str, bool]:
@@ -171,10 +175,11 @@ class _Pass:
     def _subject(self, image: str, pixels: Pixels, size: tuple[int, int]) -> Subject:
         lesion = self._mask(image, LESION, size)
         if lesion is None:
-            raise UnmeasurableError("there is no lesion mask that can be used")
+            raise UnmeasurableError(f"there is no {self.words.lesion} mask that can be used")
         found = (self._mask(image, name, size) for name in self._artifacts)
         artifacts = [mask for mask in found if mask is not None]
-        return Subject(pixels, lesion, np.any(artifacts, axis=0) if artifacts else None)
+        covered = np.any(artifacts, axis=0) if artifacts else None
+        return Subject(pixels, lesion, covered, self.words)
 
     @cached_property
     def _artifacts(self) -> list[str]:

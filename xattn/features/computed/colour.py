@@ -25,7 +25,7 @@ _FRACTION = 0.05
     unit="delta E (CIE76)",
     whole=True,
     source="Stolz et al. 1994; Nachbar et al. 1994; CIE 1976 colour difference",
-    meaning="mean difference in CIELAB between the lesion and its mirror image, both axes",
+    meaning="mean difference in CIELAB between the {lesion} and its mirror image, both axes",
     domains=PHOTOGRAPHED,
 )
 def colour_asymmetry(subject: Subject) -> float:
@@ -37,14 +37,16 @@ def colour_asymmetry(subject: Subject) -> float:
     sigma = max(0.5, _SMOOTHED * float(np.sqrt(4 * subject.area / np.pi)))
     turned = aligned(subject, np.asarray(cv2.GaussianBlur(subject.lab, (0, 0), sigma)))
     inside = aligned(subject, (subject.lesion & subject.clean).astype(np.float32)) >= 0.5
-    found = [_difference(turned, inside, np.flipud), _difference(turned, inside, np.fliplr)]
+    found = [_difference(subject, turned, inside, flip) for flip in (np.flipud, np.fliplr)]
     return float(np.mean(found))
 
 
-def _difference(values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object) -> float:
+def _difference(
+    subject: Subject, values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object
+) -> float:
     both = inside & flip(inside)  # type: ignore[operator]
     if not both.any():
-        raise UnmeasurableError("no part of the lesion lies opposite another")
+        raise UnmeasurableError(f"no part of the {subject.words.lesion} lies opposite another")
     apart = values[both] - flip(values)[both]  # type: ignore[operator]
     return float(np.sqrt(np.square(apart).sum(axis=1)).mean())
 
@@ -53,7 +55,7 @@ def _difference(values: Lab, inside: NDArray[np.bool_], flip: np.ufunc | object)
     "colour_variance",
     unit="delta E squared",
     source="Celebi et al. 2007",
-    meaning="sum of the variances of L*, a* and b* over the lesion",
+    meaning="sum of the variances of L*, a* and b* over the {lesion}",
     domains=PHOTOGRAPHED,
 )
 def colour_variance(subject: Subject) -> float:

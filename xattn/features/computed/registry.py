@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.images.domains import NEUTRAL, Words
 from xattn.registry import Registry, meaning_of
 
 Measure = Callable[[Subject], float]
@@ -33,7 +34,7 @@ class ComputedFeature:
         low, high: range; infinite where there is no bound.
         whole: whether the lesion must lie wholly in the image.
         source: paper that the feature comes from.
-        meaning: one line.
+        meaning: one line; `{lesion}` stands for the domain's word.
         function: subject -> value; raises `UnmeasurableError`.
         kind: of the feature, as in the tables.
         needs_lesion: whether it needs a lesion mask.
@@ -52,10 +53,15 @@ class ComputedFeature:
     needs_lesion: bool = True
     domains: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what is known of it as plain JSON values, without the function."""
+    def to_dict(self, words: Words = NEUTRAL) -> dict[str, Any]:
+        """Return what is known of it as plain JSON values, without the function.
+
+        Args:
+            words: of the images' domain.
+        """
         facts = asdict(self)
         del facts["function"]
+        facts["meaning"] = words.put_into(self.meaning)
         facts["domains"] = list(self.domains)
         return facts | {k: None for k in ("low", "high") if not np.isfinite(facts[k])}
 
@@ -66,7 +72,7 @@ class ComputedFeature:
             UnmeasurableError: it cannot be done here, for the reason in the message.
         """
         if self.whole and subject.cut:
-            raise UnmeasurableError("the lesion reaches the edge of the image")
+            raise UnmeasurableError(f"the {subject.words.lesion} reaches the edge of the image")
         return float(self.function(subject))
 
 

@@ -45,7 +45,7 @@ def aligned(
     high=1.0,
     whole=True,
     source="Stoecker et al. 1992; Nachbar et al. 1994",
-    meaning="fraction of the lesion that its mirror image misses, mean over both principal axes",
+    meaning="fraction of the {lesion} that its mirror image misses, mean over both principal axes",
     domains=LESIONS,
 )
 def shape_asymmetry(subject: Subject) -> float:
@@ -98,7 +98,9 @@ def fractal_dimension(subject: Subject) -> float:
     """
     extent = np.ptp(subject.outline, axis=0).max() + 1
     if extent < _SMALLEST_SIDE:
-        raise UnmeasurableError(f"the lesion is less than {_SMALLEST_SIDE} pixels wide")
+        raise UnmeasurableError(
+            f"the {subject.words.lesion} is less than {_SMALLEST_SIDE} pixels wide"
+        )
     return box_dimension(subject.outline / extent, [1 / n for n in _BOXES])
 
 
@@ -146,7 +148,7 @@ def diameter(subject: Subject) -> float:
     unit="yes/no",
     high=1.0,
     source="-",
-    meaning="whether the lesion reaches the edge of the image: then its shape is not measured",
+    meaning="whether the {lesion} reaches the edge of the image: then its shape is not measured",
     domains=LESIONS,
 )
 def lesion_cut(subject: Subject) -> float:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xattn.features.detected.dark_corner import dark_field
 from xattn.features.detected.framed_image import FramedImage
+from xattn.images.domains import NEUTRAL, Words
 from xattn.images.masks import Mask
 from xattn.stats.arrays import Floats
 
@@ -36,10 +37,12 @@ class Subject(FramedImage):
     Attributes:
         mask: lesion mask (h, w).
         artifacts: (h, w), where artifacts lie, or None if nothing is known of them.
+        words: what reasons call the lesion.
     """
 
     mask: Mask
     artifacts: Mask | None = None
+    words: Words = NEUTRAL
 
     @cached_property
     def lesion(self) -> Mask:
@@ -49,13 +52,15 @@ class Subject(FramedImage):
             UnmeasurableError: it is empty or tiny.
         """
         if not self.mask.any():
-            raise UnmeasurableError("the lesion mask is empty")
+            raise UnmeasurableError(f"the {self.words.lesion} mask is empty")
         count, labels, stats, _ = cv2.connectedComponentsWithStats(
             self.mask.astype(np.uint8), connectivity=8
         )
         areas = stats[1:count, cv2.CC_STAT_AREA]
         if areas.max() < FEWEST_PIXELS:
-            raise UnmeasurableError(f"the lesion has fewer than {FEWEST_PIXELS} pixels")
+            raise UnmeasurableError(
+                f"the {self.words.lesion} has fewer than {FEWEST_PIXELS} pixels"
+            )
         return np.asarray(labels == 1 + int(areas.argmax()))
 
     @cached_property
@@ -143,7 +148,7 @@ class Subject(FramedImage):
         """
         colours = self.lab[self.lesion & self.clean]
         if len(colours) < FEWEST_PIXELS:
-            raise UnmeasurableError("artifacts cover the lesion")
+            raise UnmeasurableError(f"artifacts cover the {self.words.lesion}")
         return np.asarray(colours)
 
     @cached_property

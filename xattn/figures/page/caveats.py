@@ -65,8 +65,8 @@ def _about_images(sources: RunSources, scores: Performance | None) -> Iterator[s
     known = sources.features
     if known is not None and known.table["group"].isna().all():
         yield (
-            "No groups (patients, lesions) are annotated, so every image counts as independent; "
-            "where several show one lesion, intervals are too narrow."
+            f"No groups ({sources.words.groups}) are annotated, so every image counts "
+            "as independent; where several are of one, intervals are too narrow."
         )
 
 

@@ -157,7 +157,7 @@ def _failed_controls(tables: Tables) -> Iterator[str]:
 
 
 def _control_edits(tables: Tables) -> Iterator[str]:
-    """Say whether editing plain skin, which must change nothing, changed anything."""
+    """Say whether edits where nothing is annotated, which must change nothing, changed anything."""
     table = tables.interventions
     if table is None or "kind" not in table:
         return
@@ -165,7 +165,10 @@ def _control_edits(tables: Tables) -> Iterator[str]:
         low, high = float(row["excess_low"]), float(row["excess_high"])
         moved = with_interval(float(row["excess_logit"]), low, high)
         what = "value" if tables.sources.run.of_value else "logit"
-        control = f"editing a patch of plain skin against another one moves the {what} by {moved}"
+        plain = tables.sources.words.skin
+        control = (
+            f"editing a patch of plain {plain} against another one moves the {what} by {moved}"
+        )
         p = p_phrase(float(row["p_value"]))
         if row["p_value"] < tables.sources.alpha:
             yield f"Warning: a negative control is significant: {control} ({p})."
@@ -232,7 +235,7 @@ def _gap(row: pd.Series[Any]) -> Item:
 def _sides(table: pd.DataFrame) -> str:
     """Say what the gaps of a table are between."""
     groups = "category" in table and table["category"].notna().any()
-    others = ", or in and outside a group of patients," if groups else ""
+    others = ", or in and outside one group of images," if groups else ""
     return f"between images with and without an artifact{others}"
 
 

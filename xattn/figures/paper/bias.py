@@ -45,9 +45,9 @@ _ROW_MM = 4.6
 @figure(
     "bias",
     meaning=(
-        "Difference of each metric between images with and without an artifact, or of a group of "
-        "patients and all others, in percentage points with 95 % intervals; 0 is no difference; of "
-        "more than two classes each one's rates are squares, blank where too few images allow none."
+        "Difference of each metric between images with and without an artifact, or of one group "
+        "and all others, in percentage points with 95 % intervals; 0 is no difference; of more "
+        "than two classes each one's rates are squares, blank where too few images allow none."
     ),
     tables=("bias",),
 )

@@ -28,7 +28,7 @@ ALIGNMENT = declare(
         source=USAGE,
         columns=(
             Field("method", "attribution method, or the control `centre-prior`", "text"),
-            Field("feature", "its name; `lesion` is the lesion's outline", "text"),
+            Field("feature", "its name; `lesion` is the mask of that name", "text"),
             Field("kind", "structure or artifact", "text"),
             Field("label", "images of this label, or `all`", "text"),
             Field("n", "images scored", "count", "images"),
@@ -54,8 +54,8 @@ ALIGNMENT = declare(
         more=(
             Field("groups", "groups among the `n`", "count", "groups"),
             Field("degenerate", "images left out for their map", "count", "images"),
-            Field("lift_in_lesion", "the lift if the lesion is taken for the whole image",
-                  chance="1 for a map spread evenly over the lesion"),
+            Field("lift_in_lesion", "the lift if the mask `lesion` is taken for the whole image",
+                  chance="1 for a map spread evenly over it"),
             Field("n_tested", "images that could be exchanged", "count", "images"),
             Field("chance_lift", "mean lift of the same maps on the masks of *other* images of "
                   "their label"),
@@ -88,7 +88,7 @@ ALIGNMENT = declare(
             "Where the maps lie",
             "Maps",
             "Lift is the fraction of a map's positive attribution inside a mask over the mask's "
-            "fraction of the image: 1 is a map spread evenly. Maps and lesions both prefer the "
+            "fraction of the image: 1 is a map spread evenly. Maps and masks both prefer the "
             "middle, so each lift is tested against the same maps on masks of other images of the "
             "same label. A feature that covers less than one cell of a map in the median cannot be "
             "told from what lies beside it there: such a map is too coarse for it.",

@@ -80,14 +80,14 @@ BIAS = declare(
             "Whether artifacts or groups shift the results",
             "Bias",
             "Each metric over images with the artifact minus the same over those without; over "
-            "images of a group of patients minus the same over all others.",
+            "images of one group, as of an age or a site, minus the same over all others.",
             figure="bias",
             of_class=RATES_OF,
             always=True,
         ),
         printed=Printed(
-            "Each metric of {of} over images with a feature, or of a group of patients, beside all "
-            "others.",
+            "Each metric of {of} over images with a feature, or of one group, as of an age or a "
+            "site, beside all others.",
             ("feature", "metric"),
             ("gap × 100",),
             better="near 0",

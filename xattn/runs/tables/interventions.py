@@ -37,7 +37,7 @@ INTERVENTIONS = declare(
         "feature is not.",
         source=USAGE,
         columns=(
-            Field("feature", "its name; `control-patch` edits plain skin", "text"),
+            Field("feature", "its name; `control-patch` edits where nothing is annotated", "text"),
             Field("intervention", "the edit", "text"),
             Field("n", "images edited", "count", "images"),
             Field("delta_logit", _DELTA, unit="logit", chance="0"),
@@ -90,7 +90,7 @@ INTERVENTIONS = declare(
             "Interventions",
             "Change of the logit when the feature is removed or inserted, beside the same edit "
             "where the feature is not. Only what goes beyond that control is due to the feature. "
-            "The row control-patch edits plain skin and must show nothing.",
+            "The row control-patch edits where nothing is annotated and must show nothing.",
             figure="interventions",
             of_class=LOGIT_OF,
         ),

@@ -10,7 +10,7 @@ from xattn.analysis.interventions.registry import Case, Edited, intervention
 
 @intervention("insert", needs="absent", features=("artifact",))
 def insert(case: Case) -> Edited | None:
-    """Paste the feature from another image; control: paste that image's plain skin instead.
+    """Paste the feature from another image; control: paste a plain patch of that image.
 
     Without room for that, what an image without the feature has at the same place.
     """

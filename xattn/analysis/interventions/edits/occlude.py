@@ -10,7 +10,7 @@ from xattn.analysis.interventions.registry import Case, Edited, intervention
 
 @intervention("occlude", needs="present", features=("lesion",))
 def occlude_lesion(case: Case) -> Edited | None:
-    """Paint the lesion in the colour of the skin; control: an equal patch of skin."""
+    """Paint over what `lesion` outlines, in the colour about it; control: an equal patch."""
     if not case.skin.any():
         return None
     colour = np.median(case.image[case.skin], axis=0)
@@ -23,7 +23,7 @@ def occlude_lesion(case: Case) -> Edited | None:
 
 @intervention("occlude-surround", needs="present", features=("lesion",))
 def occlude_surround(case: Case) -> Edited | None:
-    """Paint all but the lesion in the colour of the skin; it has no control."""
+    """Paint over all but what `lesion` outlines, in the colour about it; it has no control."""
     if not case.skin.any():
         return None
     colour = np.median(case.image[case.skin], axis=0)
