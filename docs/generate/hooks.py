@@ -54,10 +54,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def _with_bare_bars(markdown: str) -> str:
-    """Take the backslash from bars in the code of tables: GitHub needs it there, and hides it."""
+    """Take the backslash from bars in the code of tables: GitHub needs it there, and hides it.
+
+    A zero-width space after each lets long lists of choices go on in the next line.
+    """
 
     def bare(code: re.Match[str]) -> str:
-        return code[0].replace("\\|", "|")
+        return code[0].replace("\\|", "|\u200b")
 
     lines = markdown.split("\n")
     return "\n".join(re.sub(r"`[^`]+`", bare, s) if s.startswith("|") else s for s in lines)

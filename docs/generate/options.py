@@ -92,7 +92,9 @@ def _default(parameter: click.Parameter) -> str:
         return "required"
     if isinstance(shown, str):
         return shown
-    return f"`{value}`" if shown and not callable(value) else ""
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
+    return f"`{value}`" if shown and value != "" and not callable(value) else ""
 
 
 def _help(parameter: click.Parameter, words: str) -> str:
