@@ -303,6 +303,22 @@ def test_no_masks_leave_the_alignment_empty_and_the_rest_goes_on(tmp_path):
     assert run.table("alignment").empty
 
 
+def test_without_masks_the_edits_that_need_none_are_done(tmp_path):
+    made = painted_run(tmp_path / "root", 24)
+    bare = [replace(image, masks={}, lesion=None) for image in made.annotations.images]
+    known = made.annotations
+    path = write_annotations(
+        tmp_path / "bare.json", bare, labels=known.labels, features=known.features
+    )
+    found = feature_usage(made.run, path, model=sees(PATCH), interventions=6, **QUICK)
+    assert found.interventions.empty
+    done = found.doses[found.doses["n"] > 0]
+    assert set(done["masks"]) <= {"none", "detected"}
+    assert {"light", "colour-cast"} <= set(done["intervention"])
+    (note,) = [note for note in found.notes if "No image has a mask" in note]
+    assert "alignment.csv and interventions.csv are empty" in note
+
+
 def test_no_labels_leave_usage_and_bias_empty_and_say_so(tmp_path):
     run, path = some_run(tmp_path, [None] * 30)
     notes = []

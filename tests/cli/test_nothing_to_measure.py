@@ -116,7 +116,7 @@ def test_the_main_job_goes_on_where_there_is_little_to_measure(
         assert set(TABLES[table].always) <= set(stored.columns)
         assert len(found[table]) == len(stored)
     if not len(RunFolder.open(run).table("alignment")):
-        assert "Note: No image has a mask: alignment.csv is empty" in said
+        assert "Note: No image has a mask: alignment.csv and interventions.csv are empty" in said
         assert "Do the maps fall on the features? nothing to show" in said
     assert main(["figures", run, "--format", "svg"]) == 0
     assert main(["report", run]) == 0

@@ -12,6 +12,7 @@ from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
+from xattn.analysis.interventions.doses.trials import dose_jobs
 from xattn.analysis.interventions.of_domain import edits_of_other_domains
 from xattn.analysis.interventions.table import Interventions, measure_interventions
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
@@ -262,7 +263,7 @@ def _interventions(
     """Return what edits did, question by question, and notes on those that were asked for and
     not done."""
     nothing: list[Interventions | None] = [None for _ in questions]
-    if not settings.interventions or not features.masked:
+    if not settings.interventions or not (features.masked or dose_jobs(features, settings.seed)):
         return nothing, []
     from xattn.attribution.run.provenance import model_of_run
 

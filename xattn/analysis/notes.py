@@ -59,7 +59,10 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
             f"{', '.join(features.of_other_domains)}; --domain names another"
         )
     if not features.masked:
-        found.append("No image has a mask: alignment.csv is empty")
+        found.append(
+            "No image has a mask: alignment.csv and interventions.csv are empty, and doses.csv has "
+            "edits of the whole image and of what detectors mark alone"
+        )
     if features.outside:
         cut = ", ".join(f"{name} ({n:,})" for name, n in features.outside.items())
         found.append(

@@ -15,6 +15,8 @@ def lost_depth(predictions: pd.DataFrame) -> str:
     Args:
         predictions: of a run.
     """
+    if "converted" not in predictions:  # a run of an earlier version
+        return ""
     notes = predictions["converted"].fillna("").astype(str)
     cut = notes[notes.str.contains(CUT, regex=False)]
     if not len(cut):
