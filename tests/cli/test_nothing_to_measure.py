@@ -129,3 +129,21 @@ def test_a_file_without_features_is_told_so(
     annotations = str(_annotated(root, {}))
     assert main(["feature-usage", "--run", str(root / "run"), "--annotations", annotations]) == 0
     assert "Note: There is no feature to test" in capsys.readouterr().out
+
+
+IDLE = [
+    ("--arch", "resnet18"), ("--classes", "a,b"), ("--size", "64"), ("--mean", "0.5,0.5,0.5"),
+    ("--outputs", "sigmoid"), ("--images", "."), ("--method", "gradcam"), ("--batch-size", "2"),
+    ("--target-layer", "layer4"), ("--input-mode", "crop"), ("--unsafe-pickle",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", IDLE, ids=lambda words: words[0])
+def test_what_says_how_to_explain_is_refused_for_a_run_that_is_explained(
+    words: tuple[str, ...], runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    annotations = str(_annotated(shutil.copytree(runs / "none", tmp_path / "here"), {}))
+    run = str(tmp_path / "here" / "run")
+    assert main(["feature-usage", "--run", run, "--annotations", annotations, *words]) == 2
+    said = capsys.readouterr().err
+    assert f"Expected --ckpt with {words[0]}, but got a run" in said

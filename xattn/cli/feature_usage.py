@@ -16,7 +16,8 @@ from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.usage_tables import show_outputs, show_over_training, show_usage
 from xattn.cli.value_types import FILE, PLACE
-from xattn.errors import UsageError
+from xattn.errors import UsageError, XattnError
+from xattn.settings import Settings
 from xattn.settings.load import LoadSettings
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def command(
     if ckpt:
         folder, model = _explained(terminal, ckpt, known, run, chosen, notes)
     else:
+        _require_used(chosen)
         folder = RunFolder.open(run) if run else last_run()
+        model = _on_device(folder, taken(LoadSettings, chosen).device)
     with terminal.progress("feature usage") as progress:
         found = feature_usage(
             folder,
@@ -111,6 +114,42 @@ def command(
         }
     )
     return 3 if strict and (terminal.problems or lost) else 0
+
+
+def _require_used(chosen: Mapping[str, Any]) -> None:
+    """Refuse what a finished run has no use for.
+
+    Raises:
+        UsageError: an option says how images are explained, and there is no checkpoint to do so.
+    """
+    explaining: dict[type[Settings], list[str]] = {
+        LoadSettings: [name for name in LoadSettings.options() if name != "device"],
+        ExplainInputs: ["images"],
+        ExplainSettings: ["methods", "batch_size"],
+    }
+    idle = [
+        option.flags[0]
+        for kind, names in explaining.items()
+        for name, option in kind.options().items()
+        if name in names and name in taken(kind, chosen).changed()
+    ]
+    if idle:
+        raise UsageError(
+            f"Expected --ckpt with {' and '.join(idle)}, but got a run that was explained "
+            "already; leave the option out, or name the checkpoint"
+        )
+
+
+def _on_device(folder: RunFolder, device: str) -> Model | None:
+    """Load the model of a run where it shall compute; None leaves that to whoever needs it."""
+    from xattn.attribution.run.provenance import model_of_run
+
+    if device == "auto":
+        return None
+    try:
+        return model_of_run(folder, device)
+    except XattnError:  # a note says why, if it would have been needed
+        return None
 
 
 def _fill(chosen: dict[str, Any], recipe: Path) -> None:

@@ -145,7 +145,7 @@ def describe_loading(model: Model, base: Path) -> dict[str, Any]:
     }
 
 
-def model_of_run(run: RunFolder, device: str | torch.device = "cpu") -> Model:
+def model_of_run(run: RunFolder, device: str | torch.device = "auto") -> Model:
     """Load the model that made a run, as the run used it.
 
     Raises:
