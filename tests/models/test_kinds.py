@@ -30,7 +30,9 @@ def of(verdict):
 def test_what_works_has_the_logits_of_its_library_and_maps(kind, tmp_path, monkeypatch):
     path, host = built(kind, tmp_path, monkeypatch)
     model = xattn.load(path, **kind.options)
-    x = torch.randn(2, 3, *model.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    seen = model.preprocessing
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, seen.channels, *seen.size, generator=generator)
     torch.testing.assert_close(model.logits(x), host(x).float(), atol=1e-4, rtol=1e-4)
     maps = xattn.attribute(model, x, method="gradcam", target=1)
     assert maps.shape[0] == 2

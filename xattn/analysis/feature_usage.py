@@ -13,7 +13,7 @@ from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.interventions.doses.trials import dose_jobs
-from xattn.analysis.interventions.of_domain import edits_of_other_domains
+from xattn.analysis.interventions.of_domain import note_of_left_out
 from xattn.analysis.interventions.table import Interventions, measure_interventions
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
 from xattn.analysis.question import Question, joined, questions_of
@@ -275,12 +275,8 @@ def _interventions(
         questions, features, model, images=settings.interventions, workers=workers,
         **settings.drawing,
     )  # fmt: skip
-    others = edits_of_other_domains(features)
-    note = (
-        f"Images of the domain {features.domain!r}: not done, since made for others, are the "
-        f"edits {', '.join(others)}; --domain names another"
-    )
-    return list(found), [note] if others else []
+    note = note_of_left_out(features, run.preprocessing.channels)
+    return list(found), [note] if note else []
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:

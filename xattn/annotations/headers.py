@@ -13,9 +13,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
 from xattn.images import dicom
+from xattn.images.channels import stored_size
 from xattn.images.containers import read_content, split_member
 from xattn.images.decode import MAX_PIXELS, expect_plain_file
 from xattn.images.kinds import register_plugins
+from xattn.images.orientation import SWAPPED
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DICOM_MARK = 132
@@ -94,7 +96,17 @@ def _header(file: BinaryIO, path: Path) -> Header | None:
         return Header(*dicom.dicom_size(file.read(), str(path)), orientation=1)
     file.seek(0)
     register_plugins()
-    return _any_header(file)
+    try:
+        return _any_header(file)
+    except UnidentifiedImageError:
+        file.seek(0)
+        stored = stored_size(file.read())
+        if stored is None:
+            raise
+        width, height, orientation = stored
+        if orientation in SWAPPED:
+            width, height = height, width
+        return Header(width, height, orientation if orientation in range(1, 9) else 1)
 
 
 def _any_header(file: BinaryIO) -> Header:

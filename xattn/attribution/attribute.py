@@ -180,12 +180,12 @@ def _inputs(model: Model, batch: Any) -> Tensor:
         if not images:
             raise UsageError("Expected an image, but got none")
         return torch.stack([model.preprocess(image) for image in images])
-    expected = (3, *model.preprocessing.size)
+    expected = (model.preprocessing.channels, *model.preprocessing.size)
     if batch.ndim != 4 or tuple(batch.shape[1:]) != expected or not batch.is_floating_point():
         raise UsageError(
             f"Expected inputs (n, {', '.join(map(str, expected))}) of floats, as the model takes "
             f"them, but got {_shape_of(batch)}; images that are not preprocessed are given as PIL "
-            "images or arrays (H, W, 3)"
+            f"images or arrays (H, W, {expected[0]})"
         )
     dtype, device = model_dtype(model.module)
     return batch.detach().to(device, dtype)

@@ -27,15 +27,15 @@ class Size(click.ParamType[tuple[int, int]]):
         return int(parts[0]), int(parts[-1])
 
 
-class Colours(click.ParamType[tuple[float, float, float]]):
-    """`RED,GREEN,BLUE`, or one number for all."""
+class Colours(click.ParamType[tuple[float, ...]]):
+    """`RED,GREEN,BLUE`, a number for each of other channels, or one for all."""
 
     name = "R,G,B"
 
     def __init__(self, positive: bool = False) -> None:
         self.positive = positive
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float, float]:
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
         """Parse; anything else is a usage error."""
         if isinstance(value, tuple):
             return value
@@ -43,7 +43,7 @@ class Colours(click.ParamType[tuple[float, float, float]]):
             numbers = [float(part) for part in str(value).split(",")]
         except ValueError:
             numbers = []
-        if len(numbers) not in (1, 3) or not all(math.isfinite(n) for n in numbers):
+        if not numbers or not all(math.isfinite(n) for n in numbers):
             self.fail(f"Expected numbers like 0.485,0.456,0.406, but got {value}", param, ctx)
         if max(map(abs, numbers)) > 2:
             self.fail(
@@ -53,8 +53,7 @@ class Colours(click.ParamType[tuple[float, float, float]]):
             )
         if self.positive and min(numbers) <= 0:
             self.fail(f"Expected numbers above 0, but got {value}", param, ctx)
-        r, g, b = numbers * (3 // len(numbers))
-        return r, g, b
+        return tuple(numbers)
 
 
 class Window(click.ParamType[Any]):

@@ -152,10 +152,11 @@ class RunSources:
     def image(self, row: int) -> NDArray[np.uint8] | None:
         """Read one image as the model saw it: uint8 (h, w, 3), or None if it cannot be read."""
         try:
-            image = read_image(self.run.image_path(row), window=self.run.preprocessing.window).image
+            seen = self.run.preprocessing
+            found = read_image(self.run.image_path(row), window=seen.window, channels=seen.channels)
         except ImageError:
             return None
-        return np.asarray(self.run.preprocessing.pixels(image), dtype=np.uint8)
+        return np.asarray(seen.pixels(found.image), dtype=np.uint8)
 
 
 def kind_rank(kind: str) -> int:

@@ -16,9 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from xattn.errors import ImageError, one_line
 from xattn.images import dicom
+from xattn.images.channels import (
+    COLOURS,
+    expect_colours,
+    is_npy,
+    read_channels,
+    read_npy,
+    samples_of,
+    tiff_samples,
+)
 from xattn.images.containers import expect_unpacked, read_content, split_member
 from xattn.images.deep_colour import deep_bits, read_deep_colour
 from xattn.images.kinds import is_heic, register_plugins
@@ -26,9 +36,10 @@ from xattn.images.levels import (
     CUT,
     NARROW,
     SIXTEEN_BIT,
-    Deep,
     LevelError,
+    Levels,
     Window,
+    channels_to_levels,
     in_8_bits,
     to_levels,
 )
@@ -53,13 +64,14 @@ class Decoded:
 
     Attributes:
         levels: 8-bit RGB, or, of a deeper file, float32 (height, width) or (height, width, 3) of
-            0 to 255, not rounded; the orientation is already applied.
+            0 to 255, not rounded; the orientation is already applied. Of another number of
+            channels, uint8 or float32 (height, width, channels).
         note: how the file differed from plain 8-bit RGB ("CMYK", "16-bit grey", ...), or "".
         orientation: EXIF orientation of the file, 1 (as stored) to 8.
         size: (width, height) of the upright original; `levels` are fewer if it was reduced.
     """
 
-    levels: Image.Image | Deep
+    levels: Levels
     note: str
     orientation: int
     size: tuple[int, int]
@@ -75,6 +87,7 @@ def read_image(
     max_pixels: int = MAX_PIXELS,
     enough: Enough | None = None,
     window: Window = None,
+    channels: int = COLOURS,
 ) -> Decoded:
     """Decode one image file upright, at its depth.
 
@@ -90,14 +103,17 @@ def read_image(
         enough: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size, several times faster, as
             long as it stays at least as large as this says for its upright (width, height).
         window: values shown as black and white, of images deeper than 8 bits.
+        channels: how many a network takes. Three are colours, or grey three times; of another
+            number all are read, of one page or of several, see `xattn.images.channels`.
 
     Raises:
-        ImageError: the file is missing, empty, no image, damaged or too large, or its values need
-            a window.
+        ImageError: the file is missing, empty, no image, damaged or too large, its values need
+            a window, or it has another number of channels.
     """
+    if channels != COLOURS:
+        return _read_all(Path(path), max_pixels, window, channels)
     image, note, orientation, size, form = _open(Path(path), max_pixels, enough, window)
     if form == _DICOM:  # its own rules have made levels of it
-        assert isinstance(image, Image.Image) or image.dtype == np.float32
         return Decoded(image, note, orientation, size)
     try:
         levels, said = to_levels(image, window)
@@ -111,6 +127,27 @@ def read_image(
     if CUT in note and int(np.asarray(levels).max(initial=0)) < _DARK:
         said = f"{NARROW}; rescale the file"
     return Decoded(levels, ", ".join(filter(None, (note, said))), orientation, size)
+
+
+def _read_all(path: Path, max_pixels: int, window: Window, channels: int) -> Decoded:
+    try:
+        expect_plain_file(path)
+        values, orientation = read_channels(read_content(path), str(path), max_pixels)
+    except FileNotFoundError:
+        raise ImageError(f"Expected a file at {path}, but got nothing there") from None
+    height, width, found = values.shape
+    if found != channels:
+        raise ImageError(
+            f"Expected {channels} channels in {path}, as the network takes them, but got {found}"
+        )
+    try:
+        levels, said = channels_to_levels(values, window)
+    except LevelError as err:
+        what, _, rest = str(err).partition(", but got")
+        raise ImageError(f"{what} in {path}, but got{rest}") from None
+    deep = "" if values.dtype == np.uint8 else f", {_depth(values)}"
+    notes = (f"{found} channels{deep}", said, _turn(orientation))
+    return Decoded(levels, ", ".join(filter(None, notes)), orientation, (width, height))
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -135,7 +172,7 @@ def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
         raise ImageError(f"{what} in {path}, but got{rest}") from None
 
 
-Loaded = tuple[Image.Image | NDArray[Any], str, int, tuple[int, int], str]
+Loaded = tuple["Image.Image | NDArray[Any]", str, int, tuple[int, int], str]
 """An upright image or its values, the note, its orientation, (width, height) of the upright
 original, and the name of its format."""
 
@@ -152,7 +189,10 @@ def _open(
     try:
         expect_plain_file(path)
         data = read_content(path)
+        if isinstance(data, bytes) and is_npy(data):
+            data = read_npy(data, str(path))
         if not isinstance(data, bytes):
+            expect_colours(data.shape[2] if data.ndim == 3 else 1, str(path))
             return data, _array_note(data), 1, (data.shape[1], data.shape[0]), "array"
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
@@ -161,6 +201,8 @@ def _open(
             return image, note, 1, size, _DICOM
         register_plugins()
         image = Image.open(io.BytesIO(data))
+        if isinstance(image, TiffImageFile):
+            expect_colours(samples_of(image), str(path))
         width, height = image.size
         if width * height > max_pixels:
             raise ImageError(
@@ -196,6 +238,8 @@ def _open(
         raise ImageError(f"Expected a file at {path}, but got nothing there") from None
     except UnidentifiedImageError:
         expect_unpacked(path)
+        if isinstance(data, bytes) and (found := tiff_samples(data)):
+            expect_colours(found, str(path))
         plugin = isinstance(data, bytes) and is_heic(data)
         raise ImageError(
             f"Expected pillow-heif to read the HEIC {path}, but it is not installed; "
@@ -238,9 +282,13 @@ def expect_plain_file(path: Path) -> None:
     raise ImageError(f"Expected a file at {path}, but got {kind}")
 
 
+def _depth(values: NDArray[Any]) -> str:
+    return f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind != "f" else "float"
+
+
 def _array_note(values: NDArray[Any]) -> str:
-    shown = f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind != "f" else "float"
-    return f"pixels of an array, {shown}" if values.dtype != np.uint8 else "pixels of an array"
+    shown = f", {_depth(values)}" if values.dtype != np.uint8 else ""
+    return f"pixels of an array{shown}"
 
 
 def _reduce(image: Image.Image, enough: Enough) -> None:

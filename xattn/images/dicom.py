@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
 
 from xattn.errors import ImageError, one_line
-from xattn.images.levels import Deep, Window, stretched
+from xattn.images.levels import Levels, Pixels, Window, as_levels, stretched
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -32,7 +31,7 @@ def is_dicom(data: bytes) -> bool:
 
 def read_dicom(
     data: bytes, where: str, max_pixels: int, window: Window = None
-) -> tuple[Image.Image | Deep, tuple[int, int], str]:
+) -> tuple[Levels, tuple[int, int], str]:
     """Return one DICOM file as an image, its (width, height), and what was done to its values.
 
     What 8 bits hold is 8-bit RGB; everything else is deep, see `xattn.images.levels`.
@@ -60,16 +59,12 @@ def read_dicom(
     pixels = _pixels(found, where)
     photometric = str(found.get("PhotometricInterpretation", "MONOCHROME2"))
     if pixels.ndim == 3:
-        return _colours(pixels, found), (width, height), f"DICOM, {photometric}"
+        return as_levels(_colours(pixels, found)), (width, height), f"DICOM, {photometric}"
     values = _of_modality(pixels, found)
     grey, note = _windowed(values, found, window)
     if photometric == "MONOCHROME1":
-        grey, note = _inverted(grey), f"{note}, MONOCHROME1 inverted"
-    return grey, (width, height), f"DICOM, {note}"
-
-
-def _inverted(grey: Image.Image | Deep) -> Image.Image | Deep:
-    return ImageChops.invert(grey) if isinstance(grey, Image.Image) else np.float32(255) - grey
+        grey, note = grey.dtype.type(255) - grey, f"{note}, MONOCHROME1 inverted"
+    return as_levels(grey), (width, height), f"DICOM, {note}"
 
 
 def dicom_size(data: bytes, where: str) -> tuple[int, int]:
@@ -130,10 +125,10 @@ def _pixels(found: Dataset, where: str) -> NDArray[Any]:
     return pixels[..., :3] if pixels.ndim == 3 else pixels
 
 
-def _colours(colours: NDArray[Any], found: Dataset) -> Image.Image | Deep:
+def _colours(colours: NDArray[Any], found: Dataset) -> Pixels:
     """Scale colours of more than 8 bits; those of a palette have 16, whatever is stored."""
     if colours.dtype == np.uint8:
-        return Image.fromarray(colours)
+        return colours
     palette = str(found.get("PhotometricInterpretation", "")) == "PALETTE COLOR"
     bits = 16 if palette else int(found.get("BitsStored", 16))
     return stretched(colours, 0.0, float(2**bits - 1))
@@ -155,9 +150,7 @@ def _intercept(found: Dataset) -> float:
     return float(_first(found.get("RescaleIntercept"), 0.0))
 
 
-def _windowed(
-    values: NDArray[np.float64], found: Dataset, window: Window
-) -> tuple[Image.Image | Deep, str]:
+def _windowed(values: NDArray[np.float64], found: Dataset, window: Window) -> tuple[Pixels, str]:
     """Return grey levels, and which window made them."""
     if window == "auto":
         low, high = float(values.min()), float(values.max())
@@ -179,7 +172,7 @@ def _windowed(
 
 def _by_window(
     values: NDArray[np.float64], center: float, width: float, found: Dataset
-) -> tuple[Image.Image | Deep, str]:
+) -> tuple[Pixels, str]:
     form = str(found.get("VOILUTFunction") or "LINEAR")
     note = "window of the file"
     if form == "SIGMOID":

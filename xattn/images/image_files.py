@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import PurePath
 
 from xattn.errors import ImageError
 from xattn.images.containers import HDF5, NPZ, read_content, split_member
 from xattn.images.kinds import DOCUMENTS, SEEN, begins_as_image, endings
+from xattn.images.npz import npy_header
+from xattn.images.pixel_arrays import channel_axis
+from xattn.images.pixel_arrays import is_image as are_pixels
+
+_NPY = ".npy"
 
 
 def is_image(path: str) -> bool:
@@ -20,13 +26,29 @@ def is_image(path: str) -> bool:
     ending = PurePath(path).suffix.lower()
     if ending in endings():
         return True
-    if ending in DOCUMENTS:
+    if ending in DOCUMENTS and ending != _NPY:
         return False
     try:
         start = _start(path)
     except (OSError, ImageError):
         return False
+    if ending == _NPY:
+        return start is not None and _is_array_of_image(start)
     return start is None or begins_as_image(start, ending)
+
+
+def _is_array_of_image(start: bytes) -> bool:
+    """Say whether a .npy file holds one image, by the shape in its header.
+
+    One of two dimensions may be a table too, unless it is of 8 or 16 bits.
+    """
+    try:
+        shape, dtype = npy_header(io.BytesIO(start))
+    except ValueError:  # no header, or a longer one than any image has
+        return False
+    if len(shape) == 2:
+        return are_pixels(shape, dtype)
+    return dtype.kind in "uif" and channel_axis(shape) is not None
 
 
 def _start(path: str) -> bytes | None:

@@ -17,10 +17,11 @@ Window = tuple[float, float] | Literal["auto"] | None
 """Values shown as black and as white, of images deeper than 8 bits: None takes all 16 bits, "auto"
 what each image holds."""
 
-Deep: TypeAlias = NDArray[np.float32]
-"""Grey (height, width) or colours (height, width, 3), 0 to 255, not rounded."""
 Pixels: TypeAlias = "NDArray[np.uint8] | NDArray[np.float32]"
-"""An image (height, width, 3), 0 to 255: uint8, or float32, not rounded, if it is deep."""
+"""An image (height, width, channels), 0 to 255: uint8, or float32, not rounded, if it is deep."""
+Levels: TypeAlias = "Image.Image | Pixels"
+"""An image as it was decoded: 8-bit RGB as Pillow holds it; deep grey (height, width) or colours
+(height, width, 3); or any other number of channels (height, width, channels)."""
 
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _DEEP = (*SIXTEEN_BIT, "I", "F")
@@ -38,12 +39,10 @@ class LevelError(ValueError):
     """The pixels are of no depth that can be shown; the message has no file in it."""
 
 
-def to_levels(
-    image: Image.Image | NDArray[Any], window: Window = None
-) -> tuple[Image.Image | Deep, str]:
+def to_levels(image: Image.Image | NDArray[Any], window: Window = None) -> tuple[Levels, str]:
     """Return a loaded image, or values (h, w) or (h, w, 3), at its depth, and a note on its levels.
 
-    Those of 8 bits become 8-bit RGB, deeper ones `Deep`. Plain RGB comes back as it is, no copy.
+    Those of 8 bits become 8-bit RGB, deeper ones float32. Plain RGB comes back as it is, no copy.
     Alpha is dropped and palettes, CMYK and 8-bit grey are converted as torchvision's loader does
     it. Deeper levels are scaled: 16 bits by 1/257, or, with a window, from black at its low end to
     white at its high end. Integers beyond 16 bits and floats need a window.
@@ -54,9 +53,9 @@ def to_levels(
     if not isinstance(image, Image.Image):
         if image.dtype == np.uint8:
             return Image.fromarray(image).convert("RGB"), ""
-        return _levels(image, window)
+        return _as_levels(*_scaled(image[..., :_COLOURS] if image.ndim == 3 else image, window))
     if image.mode in _DEEP:
-        return _levels(np.asarray(image), window)
+        return _as_levels(*_scaled(np.asarray(image), window))
     if image.mode not in _PLAIN:
         raise LevelError(f"Expected 8- or 16-bit pixels, but got mode {image.mode}")
     if "transparency" in image.info:  # alpha is dropped; Pillow would warn of it
@@ -65,18 +64,34 @@ def to_levels(
     return image if image.mode == "RGB" else image.convert("RGB"), ""
 
 
-def in_8_bits(levels: Image.Image | Pixels) -> Image.Image:
-    """Return what `to_levels` gives as an 8-bit RGB image, rounded, for people to look at."""
+def channels_to_levels(values: NDArray[Any], window: Window = None) -> tuple[Pixels, str]:
+    """Return values (h, w, channels) of any number of channels at their depth, and a note.
+
+    Raises:
+        LevelError: as `to_levels`; a window holds for all channels.
+    """
+    return (values, "") if values.dtype == np.uint8 else _scaled(values, window)
+
+
+def in_8_bits(levels: Levels) -> Image.Image:
+    """Return an image in 8-bit RGB, rounded, for people to look at; see `in_colours`."""
     if isinstance(levels, Image.Image):
         return levels
-    return Image.fromarray(like(levels, np.uint8)).convert("RGB")
+    return Image.fromarray(like(in_colours(levels), np.uint8))
 
 
-def in_colours(levels: Image.Image | Deep) -> Pixels:
-    """Return what `to_levels` gives as (height, width, 3), at its depth."""
+def in_colours(levels: Levels) -> Pixels:
+    """Return an image as colours (height, width, 3), at its depth.
+
+    Of more than three channels the first three stand for red, green and blue; of two, the first
+    is shown in grey.
+    """
     if isinstance(levels, Image.Image):
         return np.asarray(levels)
-    return levels if levels.ndim == 3 else np.stack([levels] * _COLOURS, axis=-1)
+    if levels.ndim == 3 and levels.shape[2] >= _COLOURS:
+        return levels[..., :_COLOURS]
+    grey = levels if levels.ndim == 2 else levels[..., 0]
+    return like(np.stack([grey] * _COLOURS, axis=-1), levels.dtype)
 
 
 def like(values: NDArray[Any], dtype: np.dtype[Any] | type) -> Pixels:
@@ -96,8 +111,16 @@ def _rounded(values: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(whole, dtype=np.uint8)
 
 
-def _levels(values: NDArray[Any], window: Window) -> tuple[Image.Image | Deep, str]:
-    values = values[..., :_COLOURS] if values.ndim == 3 else values
+def as_levels(values: Pixels) -> Levels:
+    """Return grey (h, w) or colours (h, w, 3) as levels: 8 bits as an RGB image."""
+    return Image.fromarray(values).convert("RGB") if values.dtype == np.uint8 else values
+
+
+def _as_levels(values: Pixels, note: str) -> tuple[Levels, str]:
+    return as_levels(values), note
+
+
+def _scaled(values: NDArray[Any], window: Window) -> tuple[Pixels, str]:
     if not values.size:
         return values.astype(np.float32), ""
     low, high = float(values.min()), float(values.max())
@@ -120,14 +143,13 @@ def _levels(values: NDArray[Any], window: Window) -> tuple[Image.Image | Deep, s
     return stretched(values, black, white), f"window {shown}"
 
 
-def stretched(values: NDArray[Any], black: float, white: float) -> Image.Image | Deep:
-    """Return values (h, w) or (h, w, 3), from 0 at black to 255 at white.
+def stretched(values: NDArray[Any], black: float, white: float) -> Pixels:
+    """Return values from 0 at black to 255 at white, float32; what lies beyond is clipped.
 
-    What lies beyond is clipped. Whole numbers in a range of 255, which 8 bits hold, become an
-    8-bit RGB image.
+    Whole numbers in a range of 255, which 8 bits hold, become uint8.
     """
     if white - black == 255 and _whole(values) and black == round(black):
-        return Image.fromarray(_rounded(values.astype(np.float64) - black)).convert("RGB")
+        return _rounded(values.astype(np.float64) - black)
     scaled = (values.astype(np.float64) - black) / max(white - black, np.finfo(float).tiny)
     return np.asarray(np.clip(scaled, 0, 1) * 255, dtype=np.float32)
 

@@ -35,13 +35,32 @@ def are_images(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     """
     if len(shape) == 3 and shape[-1] in _CHANNELS:
         return False
+    if len(shape) == 4 and dtype.kind in _NUMBERS and channel_axis(shape[1:]) is not None:
+        return True  # of any number of channels
     return len(shape) in (3, 4) and _are_pixels(shape[1:], dtype)
+
+
+def channel_axis(shape: tuple[int, ...]) -> int | None:
+    """Return the axis of the channels of one image of any number of them; None if none stands out.
+
+    The last, if it is shorter than both others, else the first if it is.
+
+    >>> channel_axis((64, 80, 12)), channel_axis((5, 64, 80)), channel_axis((64, 64, 64))
+    (-1, 0, None)
+    """
+    if len(shape) == 2:
+        return -1 if min(shape) >= _SMALLEST else None
+    for axis, sides in ((-1, shape[:-1]), (0, shape[1:])):
+        if len(shape) == 3 and shape[axis] < min(sides) and min(sides) >= _SMALLEST:
+            return axis
+    return None
 
 
 def as_image(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return pixels with their channels last, and none where there is one."""
     if pixels.ndim == 3 and pixels.shape[-1] not in _CHANNELS:
-        pixels = np.moveaxis(pixels, 0, -1)
+        first = pixels.shape[0] in _CHANNELS or channel_axis(pixels.shape) == 0
+        pixels = np.moveaxis(pixels, 0, -1) if first else pixels
     single = pixels.ndim == 3 and pixels.shape[-1] == 1
     return np.ascontiguousarray(pixels[..., 0] if single else pixels)
 

@@ -12,7 +12,7 @@ from PIL import Image
 from xattn.errors import CheckpointError, ImageError, UsageError, near
 from xattn.images.decode import MAX_PIXELS
 from xattn.images.geometry import View
-from xattn.images.levels import Deep, Pixels, Window, in_colours, like
+from xattn.images.levels import Levels, Pixels, Window, in_colours, like
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -49,7 +49,8 @@ class Preprocessing:
             longer side of `size`. Of "squash" it is (height, width) that the whole image is
             resampled to before `size` is cut from the centre, as Hugging Face's DeiT does;
             default is no cut.
-        mean: of the normalisation, per channel, of values in [0, 1].
+        mean: of the normalisation, per channel, of values in [0, 1]; its length is the number of
+            channels.
         std: standard deviation of the normalisation, likewise.
         interpolation: "bilinear", "bicubic", "lanczos" (all antialiased) or "nearest".
         window: (low, high), the values that become black and white, of images deeper than 8 bits;
@@ -59,8 +60,8 @@ class Preprocessing:
     size: tuple[int, int] = (224, 224)
     mode: Literal["squash", "crop"] = "squash"
     resize: int | tuple[int, int] | None = None
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"
     window: Window = None
 
@@ -78,6 +79,11 @@ class Preprocessing:
                     f"Expected a window of two values, the lower first, or 'auto', but got "
                     f"{self.window!r}"
                 )
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise UsageError(
+                "Expected as many numbers in mean as in std, one for each channel, but got "
+                f"{len(self.mean)} and {len(self.std)}"
+            )
         if min(self.size) < 1:
             raise UsageError(f"Expected a size of at least 1 x 1, but got {self.size}")
         if self.mode == "squash" and isinstance(self.resize, int):
@@ -96,6 +102,11 @@ class Preprocessing:
             pairs = zip(self.resize, self.size, strict=False)
             return len(self.resize) == 2 and all(scaled >= cut for scaled, cut in pairs)
         return self.resize is None or self.resize >= max(self.size)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of an input; grey images have three that are equal."""
+        return len(self.mean)
 
     @property
     def whole(self) -> bool:
@@ -144,10 +155,10 @@ class Preprocessing:
         scaled = self._scaled(width, height)[0]
         return 2 * scaled[0], 2 * scaled[1]
 
-    def pixels(self, image: Image.Image | Deep, original: tuple[int, int] | None = None) -> Pixels:
-        """Resample an upright image to the model's size: (height, width, 3), 0 to 255.
+    def pixels(self, image: Levels, original: tuple[int, int] | None = None) -> Pixels:
+        """Resample an upright image to the model's size: (height, width, channels), 0 to 255.
 
-        8-bit RGB stays so (uint8); a deep image is resampled as float32 and not rounded. What
+        8 bits stay so (uint8); a deep image is resampled as float32 and not rounded. What
         bicubic and Lanczos interpolation give beyond 0 and 255 is clipped in both.
 
         Args:
@@ -171,11 +182,14 @@ class Preprocessing:
 
     def _resized(
         self,
-        image: Image.Image | Deep,
+        image: Levels,
         size: tuple[int, int],
         box: tuple[int, int, int, int] | None = None,
     ) -> Pixels:
-        """Resample to (width, height), then cut a box; Pillow has no colours in float."""
+        """Resample to (width, height), then cut a box.
+
+        Pillow has no colours in float, nor any number of channels.
+        """
         resampling = _FILTERS[self.interpolation]
         if isinstance(image, Image.Image):
             scaled = image.resize(size, resampling)
@@ -183,7 +197,8 @@ class Preprocessing:
         channels = [image] if image.ndim == 2 else np.moveaxis(image, -1, 0)
         resized = [Image.fromarray(channel).resize(size, resampling) for channel in channels]
         parts = [np.asarray(one if box is None else one.crop(box)) for one in resized]
-        return like(in_colours(parts[0] if image.ndim == 2 else np.stack(parts, -1)), np.float32)
+        values = in_colours(parts[0]) if image.ndim == 2 else np.stack(parts, -1)
+        return like(values, image.dtype)
 
     def _scaled(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return (width, height) after the resize and the crop's (left, top).

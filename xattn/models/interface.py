@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from xattn.errors import ImageError, MethodError, UsageError, XattnError
 from xattn.images.cells import Cells
+from xattn.images.channels import COLOURS
+from xattn.images.levels import LevelError, Levels, channels_to_levels, to_levels
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.attention import AttentionLayer
 from xattn.models.checkpoints.programs import shows_no_layers, ways_without_layers
@@ -55,8 +57,8 @@ class Model:
     flags, gradients, buffers and hooks are afterwards as they were.
 
     Attributes:
-        module: the classifier, mapping (n, 3, height, width) to logits (n, classes), or to what
-            `Outputs` makes logits of.
+        module: the classifier, mapping (n, channels, height, width) to logits (n, classes), or to
+            what `Outputs` makes logits of.
         classes: names in the order of the logits.
         preprocessing: how an image becomes an input.
         architecture: its name, or "custom".
@@ -131,36 +133,49 @@ class Model:
 
         Args:
             image: a PIL image of any mode, or an array (H, W) or (H, W, 3) of 8 or 16 bits.
-                Deeper ones are scaled as `explain` scales a file, and not rounded.
+                Deeper ones are scaled as `explain` scales a file, and not rounded. For a model of
+                another number of channels, (H, W, channels), or a PIL image of as many bands.
 
         Returns:
-            (3, height, width), normalised, on the CPU, of the model's type.
+            (channels, height, width), normalised, on the CPU, of the model's type.
 
         Raises:
             ImageError: it is no image, or of a depth that cannot be shown.
         """
         from PIL import Image
 
-        from xattn.images.levels import LevelError, to_levels
-
         given = image if isinstance(image, Image.Image) else np.asarray(image)
-        if not isinstance(given, Image.Image) and not _are_pixels(given):
+        if not isinstance(given, Image.Image) and not _are_pixels(
+            given, self.preprocessing.channels
+        ):
             raise ImageError(_no_image(image))
         try:
-            levels, _ = to_levels(given, self.preprocessing.window)
+            levels = self._levels(given)
         except LevelError as err:
             raise ImageError(str(err)) from None
         pixels = self.preprocessing.pixels(levels)
         return self.normalise(torch.tensor(pixels))  # a copy: Pillow's memory is read-only
 
+    def _levels(self, image: Image.Image | NDArray[Any]) -> Levels:
+        window, channels = self.preprocessing.window, self.preprocessing.channels
+        if channels == COLOURS:
+            return to_levels(image, window)[0]
+        values = np.atleast_3d(np.asarray(image))
+        if values.shape[2] != channels:
+            raise ImageError(
+                f"Expected an array (H, W, {channels}), as the network takes {channels} channels, "
+                f"but got {np.asarray(image).shape}"
+            )
+        return channels_to_levels(values, window)[0]
+
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Scale and normalise pixels of 0 to 255 (..., height, width, 3), of 8 bits or float.
+        """Scale and normalise pixels of 0 to 255 (..., height, width, channels), 8 bits or float.
 
         Args:
             pixels: as `Preprocessing.pixels` gives them.
 
         Returns:
-            (..., 3, height, width), of the model's type.
+            (..., channels, height, width), of the model's type.
         """
         dtype, _ = model_dtype(self.module)
         mean = torch.tensor(self.preprocessing.mean, dtype=dtype, device=pixels.device)
@@ -200,7 +215,12 @@ class Model:
         kind, output = self._wanted_outputs
         found, self.outputs_note = self._foreign(
             lambda: find_outputs(
-                self.module, self.preprocessing.size, self.classes, kind=kind, output=output
+                self.module,
+                self.preprocessing.size,
+                self.classes,
+                kind=kind,
+                output=output,
+                channels=self.preprocessing.channels,
             )
         )
         return found
@@ -220,10 +240,10 @@ class Model:
         except XattnError:
             raise
         except Exception as err:  # whatever a foreign forward may raise
-            h, w = self.preprocessing.size
+            (h, w), channels = self.preprocessing.size, self.preprocessing.channels
             first = (str(err).splitlines() or [""])[0]
             raise MethodError(
-                f"Expected a model of inputs (n, 3, {h}, {w}), but its forward raised "
+                f"Expected a model of inputs (n, {channels}, {h}, {w}), but its forward raised "
                 f"{type(err).__name__}: {first}{way_out(err)}"
             ) from err
 
@@ -255,7 +275,10 @@ class Model:
                 "torch.inference_mode; make it outside"
             )
         read = self.outputs.tensor  # found first: it says what is wrong with them
-        return self._foreign(lambda: probe(self.module, self.preprocessing.size, read))
+        return self._foreign(lambda: self._probe(read))
+
+    def _probe(self, read: Callable[[Any], Tensor]) -> list[Seen]:
+        return probe(self.module, self.preprocessing.size, read, self.preprocessing.channels)
 
     @cached_property
     def target(self) -> Seen:
@@ -306,7 +329,9 @@ class Model:
             seen = [one for one in self.seen if one.name == name and one.layout]
             if not seen:
                 raise MethodError(f"Expected a layer with a grid, but {name!r} has none")
-            self._cells |= find_cells(self.module, self.preprocessing.size, seen)
+            self._cells |= find_cells(
+                self.module, self.preprocessing.size, seen, self.preprocessing.channels
+            )
         return self._cells[name]
 
     @cached_property
@@ -322,7 +347,9 @@ class Model:
         if shows_no_layers(self.module) is not None:
             return ()
         read = [layer.name for layer in self.attention_layers]
-        return find_unread_attention(self.module, self.preprocessing.size, read)
+        return find_unread_attention(
+            self.module, self.preprocessing.size, read, self.preprocessing.channels
+        )
 
     def unread_in_words(self) -> str:
         """Name the kinds of attention that cannot be read: "TalkingHeadAttn (blocks.0.attn, ...)".
@@ -338,11 +365,11 @@ class Model:
         )
 
 
-def _are_pixels(array: NDArray[Any]) -> bool:
+def _are_pixels(array: NDArray[Any], channels: int) -> bool:
     if array.dtype.kind not in "uif" or array.ndim not in (2, 3):
         return False
     with_alpha = array.shape[2:] == (4,) and array.dtype.kind == "u"
-    return array.ndim == 2 or array.shape[2] == 3 or with_alpha
+    return array.ndim == 2 or channels != COLOURS or array.shape[2] == COLOURS or with_alpha
 
 
 def _no_image(given: Any) -> str:

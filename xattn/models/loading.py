@@ -10,14 +10,17 @@ from typing import Any
 import torch
 
 from xattn.errors import CheckpointError, XattnError
+from xattn.images.channels import COLOURS
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.averaging import ensemble as ensemble_of
 from xattn.models.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from xattn.models.checkpoints.hub import resolve
 from xattn.models.checkpoints.own_format import read_preprocessing
+from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
 from xattn.models.interface import Model, class_names
+from xattn.models.matching.channels import with_channels
 from xattn.models.matching.coral import holds_coral, unrolled
 from xattn.models.matching.network import Made, Wanted, make_network
 from xattn.models.matching.one_channel import same_for_all
@@ -48,6 +51,7 @@ def load(
     std: Colours | None = LoadSettings.std,
     interpolation: str | None = LoadSettings.interpolation,
     window: Window = LoadSettings.window,
+    channels: int | None = LoadSettings.channels,
     device: str | torch.device = "cpu",
     outputs: str = LoadSettings.outputs,
     output: str | int | None = LoadSettings.output,
@@ -85,6 +89,8 @@ def load(
         window: (low, high), what becomes black and white, of images deeper than 8 bits, or "auto".
             This and the five before it take precedence over what the checkpoint or
             `preprocessing` says.
+        channels: how many the network takes, for one that does not show its first layer; found
+            from that otherwise.
         device: where the model goes: a device of torch, or "auto".
         outputs: what the model's outputs are, "softmax" for logits of classes that exclude each
             other, "sigmoid" for logits of independent findings, "probabilities", "value" for
@@ -118,7 +124,7 @@ def load(
             path, ensemble, arch=arch, classes=classes, preprocessing=preprocessing,
             target_layer=target_layer, unsafe_pickle=unsafe_pickle, weights=weights, size=size,
             input_mode=input_mode, mean=mean, std=std, interpolation=interpolation, window=window,
-            device=device, outputs=outputs, output=output,
+            channels=channels, device=device, outputs=outputs, output=output,
         )  # fmt: skip
     path = resolve(as_path(path, "a checkpoint", "; xattn.wrap takes networks in memory"))
     classes = None if classes is None else class_names(classes)
@@ -126,7 +132,8 @@ def load(
     asked = LoadSettings(
         arch=arch, classes=classes, target_layer=target_layer, unsafe_pickle=unsafe_pickle,
         weights=weights, size=size, input_mode=input_mode, mean=mean, std=std,
-        interpolation=interpolation, window=window, outputs=outputs, output=output,
+        interpolation=interpolation, window=window, channels=channels, outputs=outputs,
+        output=output,
         device="auto" if device == "auto" else where.type,
     )  # fmt: skip
     if size is None and preprocessing is not None:
@@ -145,8 +152,10 @@ def load(
         found = found if size is None else found.at(size)
     else:
         found, normalisation, told = preprocessing, "the call", True
-    found = _as_asked(found, asked)
+    found, unknown = _as_asked(found, asked, _channels(made, asked))
     guesses = list(made.guesses)
+    if unknown:
+        told, normalisation = False, f"none, for nothing says those of {found.channels} channels"
     if not told and (mean is None or std is None):
         guesses.append(f"mean and std: {_normalisation(normalisation, asked)}")
     said = CUMULATIVE if coral else _said(checkpoint, made)
@@ -190,16 +199,37 @@ def _members(path: Path, *, alone: bool) -> list[Path]:
     return sorted(one for one in path.iterdir() if one.suffix in ENDINGS) or [path]
 
 
-def _as_asked(found: Preprocessing, asked: LoadSettings) -> Preprocessing:
-    """Return how images become inputs: what was found, but for what is said otherwise."""
+def _channels(made: Made, asked: LoadSettings) -> int:
+    """Return the channels of the network's inputs.
+
+    Raises:
+        CheckpointError: the user says otherwise than its first layer.
+    """
+    if asked.channels in (None, 1, made.channels) and (asked.channels != 1 or made.grey):
+        return made.channels
+    if made.channels == COLOURS and not made.grey and shows_no_layers(made.module):
+        assert asked.channels is not None
+        return asked.channels  # nothing is known of it
+    found = 1 if made.grey else made.channels
+    raise CheckpointError(
+        f"Expected a network of {asked.channels} channels, as --channels says, but its first "
+        f"layer takes {found}; leave --channels out"
+    )
+
+
+def _as_asked(
+    found: Preprocessing, asked: LoadSettings, channels: int
+) -> tuple[Preprocessing, bool]:
+    """Return how images become inputs, what is said before what was found; and what is a guess."""
     if asked.input_mode is not None:
         found = found.at(found.size, asked.input_mode)
     said = {
         name: value
-        for name in ("mean", "std", "interpolation", "window")
+        for name in ("interpolation", "window")
         if (value := getattr(asked, name)) is not None
     }
-    return replace(found, **said)
+    found, guessed = with_channels(found, channels, mean=asked.mean, std=asked.std)
+    return replace(found, **said), guessed
 
 
 def _normalisation(found: str, asked: LoadSettings) -> str:

@@ -13,6 +13,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.published import published_by
 from xattn.models.checkpoints.transforms import to_preprocessing
 from xattn.models.interface import Model, class_names
+from xattn.models.matching.channels import channels_of, with_channels
 from xattn.models.matching.one_channel import same_for_all, takes_one
 from xattn.models.probing.grey import in_grey
 from xattn.models.probing.normalisation import inner_normalisation
@@ -134,6 +135,10 @@ def wrap(
     if given is None:
         read, source = published_by(arch, module)
         module = _adapted(module, forward, read.size)
+        channels = channels_of(module, read.size)
+        if channels != read.channels:
+            read, _ = with_channels(read, channels)
+            source = f"none, for nothing says those of {channels} channels"
         inside = inner_normalisation(module, read.size)
         if inside is not None:
             read = replace(read, mean=(0.0, 0.0, 0.0), std=inside[0])

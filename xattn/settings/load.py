@@ -8,7 +8,7 @@ from typing import Literal
 
 from xattn.settings.declare import Settings, setting
 
-Colours = tuple[float, float, float]
+Colours = tuple[float, ...]
 Mode = Literal["squash", "crop"]
 Average = Literal["probabilities", "logits"]
 AVERAGES = ("probabilities", "logits")
@@ -41,6 +41,10 @@ class LoadSettings(Settings):
     window: Window = setting(
         None, "--window", kind="window",
         help="Black and white of images deeper than 8 bits; all of 16 bits by default.",
+    )  # fmt: skip
+    channels: int | None = setting(
+        None, "--channels", kind="integer", low=1,
+        help="Channels of an input, where the network does not show its first layer.",
     )  # fmt: skip
     weights: str | None = setting(
         None, "--weights", metavar="ema|raw|NAME",

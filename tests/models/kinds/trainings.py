@@ -270,9 +270,10 @@ KINDS = [
             nn.Linear(n, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 2))), _RESNET,
     ),
     Kind("PyTorch", "network of one channel", _one_channel, _RESNET),
+    Kind("PyTorch", "network of four channels", saved(in_chans=4), _RESNET),
     Kind(
-        "PyTorch", "network of four channels", saved(in_chans=4), _RESNET,
-        verdict=REFUSED, because="its first layer takes 4",
+        "timm", "ViT of six channels", saved(name="test_vit", in_chans=6),
+        {"arch": "test_vit", **NAMED},
     ),
     Kind("PyTorch", "network that normalises inside", saved(_normalised_inside), _RESNET),
     Kind("PyTorch", "state dict without a name", saved(), NAMED, REFUSED, "Expected --arch"),

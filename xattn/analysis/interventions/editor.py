@@ -150,8 +150,11 @@ class Editor:
             row: of the predictions.
         """
         try:
-            decoded = read_image(self.run.image_path(row), window=self.run.preprocessing.window)
-            return self.run.preprocessing.pixels(decoded.levels)
+            seen = self.run.preprocessing
+            decoded = read_image(
+                self.run.image_path(row), window=seen.window, channels=seen.channels
+            )
+            return seen.pixels(decoded.levels)
         except ImageError:  # the folder lost a file since the run: its image is left out
             return None
 

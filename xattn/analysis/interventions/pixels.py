@@ -1,4 +1,4 @@
-"""Edits of images (height, width, 3) under masks (height, width); each makes a new one.
+"""Edits of images (height, width, channels) under masks (height, width); each makes a new one.
 
 An edit keeps the image's depth: what it makes of 8 bits is rounded to 8 bits, see
 `xattn.images.levels`.
@@ -40,7 +40,7 @@ def inpainted(image: Pixels, mask: Mask) -> Pixels:
     Fills are smooth: inside a large mask the texture of skin is lost, in the control too.
 
     Args:
-        image: (height, width, 3).
+        image: (height, width, channels).
         mask: (height, width), what is filled.
 
     Returns:
@@ -52,9 +52,9 @@ def inpainted(image: Pixels, mask: Mask) -> Pixels:
     hole = widened(mask).astype(np.uint8)
     if hole.all():
         raise ValueError("Expected some of the image outside the mask, but it covers all")
-    if image.dtype == np.uint8:
-        filled = cv2.inpaint(image, hole, _RADIUS, cv2.INPAINT_TELEA)
-    else:  # OpenCV fills floats of one channel
+    if image.dtype == np.uint8 and image.shape[2] in (1, 3):
+        filled = cv2.inpaint(image, hole, _RADIUS, cv2.INPAINT_TELEA).reshape(image.shape)
+    else:  # OpenCV fills one channel of floats, and no other number of bytes
         channels = [np.ascontiguousarray(channel) for channel in np.moveaxis(image, -1, 0)]
         parts = [cv2.inpaint(one, hole, _RADIUS, cv2.INPAINT_TELEA) for one in channels]
         filled = np.stack(parts, axis=-1)
@@ -65,7 +65,7 @@ def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
     """Lay a donor's pixels over the image inside the mask, its border blended over some pixels.
 
     Args:
-        image, donor: (height, width, 3).
+        image, donor: (height, width, channels).
         mask: (height, width), what is taken from the donor.
 
     Returns:
@@ -77,12 +77,12 @@ def pasted(image: Pixels, donor: Pixels, mask: Mask) -> Pixels:
 
 
 def occluded(image: Pixels, mask: Mask, colour: NDArray[np.floating]) -> Pixels:
-    """Paint the mask in one colour (3,), 0 to 255.
+    """Paint the mask in one colour (channels,), 0 to 255.
 
     Args:
-        image: (height, width, 3).
+        image: (height, width, channels).
         mask: (height, width), what is painted.
-        colour: (3,), 0 to 255.
+        colour: (channels,), 0 to 255.
 
     Returns:
         As `image`.

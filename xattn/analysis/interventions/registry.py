@@ -27,7 +27,7 @@ class Case:
     """One image and one feature.
 
     Attributes:
-        image: (height, width, 3) in the model's view; uint8, or float32 if it is deep.
+        image: (height, width, channels) in the model's view; uint8, or float32 if it is deep.
         mask: where the feature is; for an image without it, where it is in the donor.
         lesion: where the lesion is, or None if nobody said.
         skin: plain skin: neither lesion nor any artifact.

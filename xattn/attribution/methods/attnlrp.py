@@ -57,7 +57,9 @@ class AttnLrp(Method):
             raise MethodError(
                 f"Expected gammas of 0 or more, but got {self.gamma:g} and {self.conv_gamma:g}"
             )
-        x = probe_input(model.module, model.preprocessing.size)
+        x = probe_input(
+            model.module, model.preprocessing.size, channels=model.preprocessing.channels
+        )
         targets = torch.zeros(1, dtype=torch.long, device=x.device)
         try:
             conserved = self._propagate(model, x, targets).conservation

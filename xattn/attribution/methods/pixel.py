@@ -129,7 +129,8 @@ class GradientShap(PixelMethod):
         from captum.attr import GradientShap as Captum
 
         levels = torch.tensor([0, 128, 255], dtype=torch.uint8, device=inputs.device)
-        baselines = model.normalise(levels[:, None, None, None].expand(3, *inputs.shape[2:], 3))
+        shape = (3, *inputs.shape[2:], inputs.shape[1])
+        baselines = model.normalise(levels[:, None, None, None].expand(shape))
         found = []
         for image, target in zip(torch.split(inputs, 1), targets, strict=True):
             with seeded(inputs.device):
@@ -162,12 +163,12 @@ class Occlusion(PixelMethod):
         from captum.attr import Occlusion as Captum
 
         height, width = inputs.shape[2:]
-        window = (3, max(1, height // WINDOWS), max(1, width // WINDOWS))
+        window = (inputs.shape[1], max(1, height // WINDOWS), max(1, width // WINDOWS))
         with torch.no_grad():
             found: Tensor = Captum(model.network).attribute(
                 inputs.detach(),
                 sliding_window_shapes=window,
-                strides=(3, *(max(1, side // 2) for side in window[1:])),
+                strides=(inputs.shape[1], *(max(1, side // 2) for side in window[1:])),
                 target=targets,
                 perturbations_per_eval=max(1, AT_ONCE // len(inputs)),
             )

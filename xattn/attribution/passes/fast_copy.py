@@ -202,5 +202,6 @@ def _close(ours: Tensor, theirs: Tensor) -> bool:
 
 def _probe_batch(model: Model) -> Tensor:
     dtype, device = model_dtype(model.module)
-    noise = torch.randn(2, 3, *model.preprocessing.size, generator=torch.Generator().manual_seed(0))
+    seen = model.preprocessing
+    noise = torch.randn(2, seen.channels, *seen.size, generator=torch.Generator().manual_seed(0))
     return noise.to(device, dtype)

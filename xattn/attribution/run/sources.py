@@ -42,7 +42,7 @@ class DecodedImage:
 
     Attributes:
         named: which image.
-        pixels: (height, width, 3) at the model's size; uint8, or float32 if it is deep.
+        pixels: (height, width, channels) at the model's size; uint8, or float32 if it is deep.
         thumb: uint8 (H, W, 3), the whole image at the overlay's size.
         size: (width, height) of the upright original.
         note: how the file differed from plain 8-bit RGB.
@@ -168,7 +168,10 @@ def decode(
 
     try:
         decoded = read_image(
-            named.path, enough=None if exact else enough, window=preprocessing.window
+            named.path,
+            enough=None if exact else enough,
+            window=preprocessing.window,
+            channels=preprocessing.channels,
         )
         pixels = preprocessing.pixels(decoded.levels, decoded.size)
         thumb = thumbnail(decoded.image, thumbnail_size(*decoded.size))

@@ -155,7 +155,9 @@ class _Pass:
         """Return values by feature, and why others have none."""
         try:
             pixels, size = read_framed(
-                self.run.image_path(row), window=self.run.preprocessing.window
+                self.run.image_path(row),
+                window=self.run.preprocessing.window,
+                channels=self.run.preprocessing.channels,
             )
         except ImageError:
             return {}, dict.fromkeys(self.kinds, "the image cannot be read")

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from xattn.images import View, read_image
+from xattn.images.channels import COLOURS
 from xattn.images.levels import Pixels, Window, in_colours, like
 
 SIDE = 256
@@ -43,11 +44,12 @@ def whole_image(size: tuple[int, int], side: int = SIDE) -> View:
 
 
 def read_framed(
-    path: str | Path, side: int = SIDE, window: Window = None
+    path: str | Path, side: int = SIDE, window: Window = None, channels: int = COLOURS
 ) -> tuple[Pixels, tuple[int, int]]:
     """Decode one image upright into its frame.
 
-    Large JPEG files are decoded at a reduced scale, of at least twice the frame.
+    Of another number of channels the colours are those that are shown, see `in_colours`. Large
+    JPEG files are decoded at a reduced scale, of at least twice the frame.
 
     Returns:
         RGB (height, width, 3), 0 to 255 at its depth, and (width, height) of the upright original.
@@ -55,7 +57,9 @@ def read_framed(
     Raises:
         ImageError: the file cannot be read.
     """
-    decoded = read_image(path, enough=lambda w, h: frame_size((w, h), 2 * side), window=window)
+    decoded = read_image(
+        path, enough=lambda w, h: frame_size((w, h), 2 * side), window=window, channels=channels
+    )
     pixels, size = in_colours(decoded.levels), frame_size(decoded.size, side)
     if (pixels.shape[1], pixels.shape[0]) != size:
         pixels = like(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), pixels.dtype)

@@ -43,13 +43,14 @@ def seen_part(run: RunFolder, row: int) -> NDArray[np.uint8] | None:
             run.image_path(row),
             enough=lambda w, h: (round(w * reach) + 1, round(h * reach) + 1),
             window=run.preprocessing.window,
+            channels=run.preprocessing.channels,
         )
     except ImageError:
         return None
-    across = decoded.image.width / decoded.size[0]
-    down = decoded.image.height / decoded.size[1]
+    shown = decoded.image
+    across, down = shown.width / decoded.size[0], shown.height / decoded.size[1]
     left, top, right, bottom = np.rint(box * [across, down, across, down]).astype(int).tolist()
-    part = decoded.image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
+    part = shown.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
     part.thumbnail((SIDE, SIDE))
     return np.asarray(part)
 

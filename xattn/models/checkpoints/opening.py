@@ -69,7 +69,9 @@ def _first_line(err: Exception) -> str:
 @torch.no_grad()
 def _require_same(program: Program, opened: nn.Module, size: tuple[int, int]) -> None:
     """Compare outputs for three images at once, which the program may take one by one."""
-    x = torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(0))
+    taken = int(getattr(program, "channels", 3))
+    channels = 3 if taken == 1 else taken
+    x = torch.randn(3, channels, *size, generator=torch.Generator().manual_seed(0))
     theirs = tree_leaves(program(x))
     try:
         with warnings.catch_warnings():
@@ -95,7 +97,7 @@ class Converted(nn.Module):
 
     Args:
         graph: takes (n, channels, height, width).
-        channels: 3, or 1 of images in grey.
+        channels: how many it takes; 1 of images in grey.
         names: of its outputs.
     """
 

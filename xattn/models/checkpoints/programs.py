@@ -59,7 +59,7 @@ class OnnxNetwork(Program):
     Attributes:
         path: its file.
         batch: number of images that it takes at once; 0 for any.
-        channels: 3, or 1 of images in grey.
+        channels: how many it takes; 1 of images in grey.
         outputs: names of what it gives.
     """
 
@@ -74,12 +74,12 @@ class OnnxNetwork(Program):
         shape = list(images.shape)
         whole = [side if isinstance(side, int) else 0 for side in shape]
         named = ", ".join(f"{one.name} {_shown(one.shape)}" for one in given)
-        fits = len(given) == 1 and len(shape) == 4 and whole[1] in (0, 1, 3)
+        fits = len(given) == 1 and len(shape) == 4
         if not fits or images.type not in _TYPES:
             raise CheckpointError(
-                f"Expected an ONNX graph of one input (n, 3, height, width) of floating-point "
-                f"numbers in {path}, but it takes {named} ({images.type}); wrap a network that "
-                "makes them of an image"
+                "Expected an ONNX graph of one input (n, channels, height, width) of "
+                f"floating-point numbers in {path}, but it takes {named} ({images.type}); wrap a "
+                "network that makes them of an image"
             )
         self._input, self._type = images.name, _TYPES[images.type]
         self.outputs = [one.name for one in session.get_outputs()]

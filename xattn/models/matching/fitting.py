@@ -15,6 +15,7 @@ from xattn.models.architectures.registry import build
 from xattn.models.checkpoints.checkpoint import Checkpoint
 from xattn.models.checkpoints.containers import is_averaged
 from xattn.models.matching import inception
+from xattn.models.matching.channels import first_layer, take_channels
 from xattn.models.matching.choose_weights import RAW, Choice, choose, sets_of
 from xattn.models.matching.heads import Head, classifier_of, find_head
 from xattn.models.matching.input_size import Size, built_for, by, resample
@@ -45,7 +46,7 @@ class Fit:
         notes: one line for each thing that was guessed, changed or left out.
         grey: whether the network takes one channel.
         size: (height, width) that it is built for, where that is not as published.
-        channels: of its first layer, where that is all but 1 and 3.
+        first: key of its first layer's weight and its channels, where those are not 1 or 3.
         guesses: those of the notes that an option could have said.
     """
 
@@ -59,7 +60,7 @@ class Fit:
     notes: tuple[str, ...] = ()
     grey: bool = False
     size: Size | None = None
-    channels: int | None = None
+    first: tuple[str, int] | None = None
     guesses: tuple[str, ...] = ()
 
     def make(self) -> nn.Module:
@@ -70,6 +71,8 @@ class Fit:
             classifier = classifier_of(module)
             assert classifier is not None  # a head was found for it
             self.head.put_into(module, classifier)
+        if self.first is not None:
+            take_channels(module, *self.first)
         module.load_state_dict(state, strict=False)  # compared before; counters may lack
         return module
 
@@ -144,6 +147,9 @@ def _fit(
     grey = widen_state(state, expected)
     if grey:
         notes.append(NOTE)
+    first = first_layer(state, expected)
+    if first is not None:
+        notes.append(f"takes {first[1]} channels, as its first layer shows")
     head, n_classes = None, 1000
     if classifier is not None:
         head, n_classes = _head(reading, state, empty, classifier, len(classes or ()))
@@ -157,15 +163,16 @@ def _fit(
                 f"classifier rebuilt as {head.describe()}: the file does not tell its activation"
             )
             notes.append(guesses[-1])
+    if first is not None:
+        take_channels(full, *first)
     match = match_state(state, full.state_dict())
     if match.perfect:
         notes += _left_out(chosen, head, full, classifier, checkpoint)
         notes += inception.NOTES.get(name, ())
     state = {k: v for k, v in state.items() if k in full.state_dict()}
-    channels = _channels(state, expected)
     return Fit(
         name, options, state, n_classes, match, head, chosen.weights, tuple(notes), grey, given,
-        channels, tuple(guesses),
+        first, tuple(guesses),
     )  # fmt: skip
 
 
@@ -254,13 +261,3 @@ def _left_out(
     shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
     count = "1 tensor" if len(names) == 1 else f"{len(names)} tensors"
     return [f"{count} left out that the architecture has not ({shown})"]
-
-
-def _channels(state: State, expected: Mapping[str, Tensor]) -> int | None:
-    """Return how many channels the first layer takes, if only that is unlike the architecture."""
-    unlike = [k for k, v in expected.items() if k in state and state[k].shape != v.shape]
-    if len(unlike) == 1:
-        have, want = state[unlike[0]].shape, expected[unlike[0]].shape
-        if len(have) == 4 and want[1] == 3 and have[0] == want[0] and have[2:] == want[2:]:
-            return have[1]
-    return None

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from xattn.errors import CheckpointError
+from xattn.images.channels import COLOURS
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.architectures.allowed_options import check_options
 from xattn.models.architectures.hugging_face import LIBRARY
@@ -20,6 +21,7 @@ from xattn.models.checkpoints.image_processors import find_processor, to_terms
 from xattn.models.checkpoints.published import published
 from xattn.models.checkpoints.records import Record, find_record, is_known
 from xattn.models.matching.candidates import suggest
+from xattn.models.matching.channels import channels_of
 from xattn.models.matching.choose_weights import EMA, RAW
 from xattn.models.matching.classes import Classes, find_classes
 from xattn.models.matching.fingerprints import candidates
@@ -68,6 +70,7 @@ class Made:
     record: Record = field(default_factory=Record)
     grey: bool = False
     size: tuple[int, int] | None = None
+    channels: int = COLOURS
     guesses: tuple[str, ...] = ()
     preprocessing: tuple[Preprocessing, str] | None = None  # and who says it
 
@@ -118,6 +121,7 @@ def _pickled(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     return Made(
         checkpoint.module, name, named.names, notes=tuple(notes),
         record=record, grey=grey, guesses=named.guesses,
+        channels=COLOURS if grey else channels_of(checkpoint.module, size),
     )  # fmt: skip
 
 
@@ -214,17 +218,11 @@ def _fill(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     return Made(
         best.make(), best.name, named.names, best.options, best.weights,
         (*best.notes, *named.notes), record, best.grey, best.size,
-        (*best.guesses, *named.guesses),
+        best.first[1] if best.first else COLOURS, (*best.guesses, *named.guesses),
     )  # fmt: skip
 
 
 def _misfit(checkpoint: Checkpoint, arch: str, best: Fit) -> str:
-    channels = best.channels
-    if channels is not None:
-        return (
-            f"Expected a network of 3 channels, or of 1, in {checkpoint.path}, but its first layer "
-            f"takes {channels}; make them of a colour image by xattn.wrap(..., forward=...)"
-        )
     return (
         f"{checkpoint.path} does not fill {arch}: {best.match.describe()}"
         f"{suggest(checkpoint, besides=arch)}"
@@ -243,7 +241,10 @@ def _program(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
             made = _fill(checkpoint, replace(wanted, arch=name), record)
             size = made.size or published(made.name, made.module).size
             require_same_logits(
-                checkpoint, made.module.eval(), fixed_size(checkpoint.module) or size
+                checkpoint,
+                made.module.eval(),
+                fixed_size(checkpoint.module) or size,
+                made.channels,
             )
         except CheckpointError:
             # Of a graph, weights are folded into one another when it is written.
@@ -256,8 +257,17 @@ def _program(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> Made:
     return Made(
         module, checkpoint.format, classes.names, notes=(*classes.notes, note),
         record=record, guesses=classes.guesses, size=fixed_size(checkpoint.module),
-        grey=getattr(checkpoint.module, "channels", 3) == 1,
+        grey=getattr(checkpoint.module, "channels", COLOURS) == 1,
+        channels=_channels(checkpoint.module, wanted),
     )  # fmt: skip
+
+
+def _channels(program: nn.Module, wanted: Wanted) -> int:
+    """Return the channels that a program takes; one of grey images is given colours."""
+    known = getattr(program, "channels", None)
+    if known is not None:
+        return COLOURS if known == 1 else int(known)
+    return channels_of(program, fixed_size(program) or wanted.size or SIZE)
 
 
 def _likely(checkpoint: Checkpoint, wanted: Wanted, record: Record) -> list[str]:

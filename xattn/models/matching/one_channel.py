@@ -59,18 +59,18 @@ def takes_one(module: nn.Module, size: tuple[int, int]) -> bool:
     if first is None or first.in_channels != 1:
         return False
     dtype, device = model_dtype(module)
-    if _runs(module, torch.zeros(1, 3, *size, dtype=dtype, device=device)):
+    if runs(module, torch.zeros(1, 3, *size, dtype=dtype, device=device)):
         return False  # it makes one channel of three itself
-    return _runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device))
+    return runs(module, torch.zeros(1, 1, *size, dtype=dtype, device=device))
 
 
-def same_for_all(values: tuple[float, float, float]) -> tuple[float, float, float]:
+def same_for_all(values: tuple[float, ...]) -> tuple[float, ...]:
     """Give all channels their mean, as timm does for networks of one channel."""
-    mean = sum(values) / len(values)
-    return mean, mean, mean
+    return (sum(values) / len(values),) * len(values)
 
 
-def _runs(module: nn.Module, x: Tensor) -> bool:
+def runs(module: nn.Module, x: Tensor) -> bool:
+    """Whether a module takes an input, in evaluation mode."""
     try:
         with evaluating(module):
             module(x)

@@ -22,14 +22,16 @@ def fixed_size(module: nn.Module) -> tuple[int, int] | None:
 
 
 @torch.no_grad()
-def require_same_logits(checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int]) -> None:
+def require_same_logits(
+    checkpoint: Checkpoint, module: nn.Module, size: tuple[int, int], channels: int = 3
+) -> None:
     """Compare a program's logits with those of the architecture that has its weights.
 
     Raises:
         CheckpointError: they differ, or it takes other inputs.
     """
     assert checkpoint.module is not None
-    x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, channels, *size, generator=torch.Generator().manual_seed(0))
     try:
         scripted = checkpoint.module.eval()(x)
     except RuntimeError as err:

@@ -44,7 +44,7 @@ def find_attention_layers(module: nn.Module, seen: Sequence[Seen]) -> tuple[Atte
 
 
 def find_unread_attention(
-    module: nn.Module, size: tuple[int, int], read: Sequence[str]
+    module: nn.Module, size: tuple[int, int], read: Sequence[str], channels: int = 3
 ) -> tuple[str, ...]:
     """Name the modules that attend, but whose weights nobody reads.
 
@@ -52,6 +52,7 @@ def find_unread_attention(
         module: comes back as it was.
         size: (height, width) of the input.
         read: paths of the layers that are read.
+        channels: of the input.
 
     Returns:
         Paths, in order of execution; whatever calls torch's attention, or a softmax of three axes
@@ -80,5 +81,5 @@ def find_unread_attention(
             stack.callback(part.register_forward_pre_hook(enter).remove)
             stack.callback(part.register_forward_hook(leave, always_call=True).remove)
         with Watching(attends):
-            module(probe_input(module, size))
+            module(probe_input(module, size, channels=channels))
     return tuple(found)

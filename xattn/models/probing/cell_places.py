@@ -28,27 +28,30 @@ _INPUTS = 4
 
 
 def find_cells(
-    module: nn.Module, size: tuple[int, int], layers: Sequence[Seen]
+    module: nn.Module, size: tuple[int, int], layers: Sequence[Seen], channels: int = 3
 ) -> dict[str, Cells]:
     """Find the places of the cells of some layers.
 
     The module comes back as it was.
 
     Args:
-        module: a classifier of (n, 3, height, width) images.
+        module: a classifier of (n, channels, height, width) images.
         size: (height, width) of the input.
         layers: those with a layout; others are left out.
+        channels: of the input.
     """
     wanted = {layer.name: layer.layout for layer in layers if layer.layout is not None}
-    traced = _trace(module, size, wanted)
+    traced = _trace(module, size, wanted, channels)
     lost = {name: layout for name, layout in wanted.items() if name not in traced}
     return traced | {
-        name: _probe(module, size, name, layout) or Cells.spread(layout.grid, size)
+        name: _probe(module, size, name, layout, channels) or Cells.spread(layout.grid, size)
         for name, layout in lost.items()
     }
 
 
-def _trace(module: nn.Module, size: tuple[int, int], wanted: dict[str, Layout]) -> dict[str, Cells]:
+def _trace(
+    module: nn.Module, size: tuple[int, int], wanted: dict[str, Layout], channels: int
+) -> dict[str, Cells]:
     tracer = PlaceTracer()
     outputs: dict[str, Tensor] = {}
     with ExitStack() as stack:
@@ -58,7 +61,7 @@ def _trace(module: nn.Module, size: tuple[int, int], wanted: dict[str, Layout]) 
         for name in wanted:
             part = module.get_submodule(name)
             stack.callback(part.register_forward_hook(_keeper(outputs, name)).remove)
-        x = probe_input(module, size)
+        x = probe_input(module, size, channels=channels)
         tracer.start(x)
         with tracer:
             module(x)
@@ -92,22 +95,24 @@ def _read(places: Tensor, layout: Layout, size: tuple[int, int]) -> Cells | None
     return _cells(y.double().cpu().numpy(), x.double().cpu().numpy(), size, "traced")
 
 
-def _probe(module: nn.Module, size: tuple[int, int], name: str, layout: Layout) -> Cells | None:
+def _probe(
+    module: nn.Module, size: tuple[int, int], name: str, layout: Layout, channels: int
+) -> Cells | None:
     """Ask the input's gradient; None where it does not tell rows or columns apart."""
-    energy = [_energy(module, size, name, layout, seed) for seed in range(_INPUTS)]
+    energy = [_energy(module, size, name, layout, seed, channels) for seed in range(_INPUTS)]
     y, x = (_line(_centroids(sum(one[axis] for one in energy))) for axis in (0, 1))
     return None if y is None or x is None else _cells(y, x, size, "probed")
 
 
 def _energy(
-    module: nn.Module, size: tuple[int, int], name: str, layout: Layout, seed: int
+    module: nn.Module, size: tuple[int, int], name: str, layout: Layout, seed: int, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how strongly each row of pixels moves each row of cells, (h, H), and (w, W)."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
-        x = probe_input(module, size, seed).requires_grad_(True)
+        x = probe_input(module, size, seed, channels).requires_grad_(True)
         _, outputs = forward_hooked(module, x)
         output = next(tensor for part, tensor in outputs if part == name)
         space = layout.spatial(output)[0]

@@ -92,6 +92,7 @@ def find_outputs(
     *,
     kind: str = "auto",
     output: str | int | None = None,
+    channels: int = 3,
 ) -> tuple[Outputs, str]:
     """Find out what a network's outputs are.
 
@@ -101,13 +102,14 @@ def find_outputs(
     than one are of classes, and a note says so.
 
     Args:
-        module: maps (n, 3, height, width) to whatever it gives; comes back as it was.
+        module: maps (n, channels, height, width) to whatever it gives; comes back as it was.
         size: (height, width).
         classes: their names; two for a network of one output.
         kind: "auto", or what the user says: "softmax", "sigmoid", "probabilities", "value",
             "ordinal" or "corn".
         output: which part of what the network returns, by key, attribute or index; of a tensor,
             which column.
+        channels: of the input.
 
     Returns:
         The outputs, and a note of what was assumed; "" if nothing need be said.
@@ -118,7 +120,7 @@ def find_outputs(
         CheckpointError: it gives another number of outputs than there are classes, or others than
             the user says.
     """
-    returned = _passes(module, size)
+    returned = _passes(module, size, channels)
     output, column = _which(returned[0], output, classes)
     base = Outputs(output=output, column=column)
     first = _part(returned[0], base)
@@ -148,14 +150,14 @@ def find_outputs(
     return replace(found, reference=_reference(found, values.rows)), note
 
 
-def _passes(module: nn.Module, size: tuple[int, int]) -> list[Any]:
+def _passes(module: nn.Module, size: tuple[int, int], channels: int) -> list[Any]:
     """Run the network on noise and plain inputs, one at a time; only the second pass records."""
     dtype, device = model_dtype(module)
     draw = torch.Generator().manual_seed(1)
     recorded = -1 if any(parameter.is_inference() for parameter in module.parameters()) else 1
     with torch.inference_mode(False), evaluating(module):
-        inputs = [torch.full((1, 3, *size), level) for level in LEVELS]
-        inputs[1:1] = [torch.randn(1, 3, *size, generator=draw) * scale for scale in NOISE]
+        inputs = [torch.full((1, channels, *size), level) for level in LEVELS]
+        inputs[1:1] = [torch.randn(1, channels, *size, generator=draw) * scale for scale in NOISE]
         found = []
         for i, x in enumerate(inputs):
             with torch.set_grad_enabled(i == recorded):

@@ -69,8 +69,10 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def probe_input(module: nn.Module, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Return one random input (1, 3, height, width) of the module's type and device."""
+def probe_input(
+    module: nn.Module, size: tuple[int, int], seed: int = 0, channels: int = 3
+) -> Tensor:
+    """Return one random input (1, channels, height, width) of the module's type and device."""
     dtype, device = model_dtype(module)
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(1, 3, *size, generator=generator).to(device, dtype)
+    return torch.randn(1, channels, *size, generator=generator).to(device, dtype)

@@ -81,23 +81,27 @@ class Seen:
 
 
 def probe(
-    module: nn.Module, size: tuple[int, int], read: Callable[[Any], Tensor] | None = None
+    module: nn.Module,
+    size: tuple[int, int],
+    read: Callable[[Any], Tensor] | None = None,
+    channels: int = 3,
 ) -> list[Seen]:
     """Run one forward pass and report every layer that gave a tensor, in order of completion.
 
     The model comes back as it was: flags, gradients, buffers and hooks.
 
     Args:
-        module: a classifier of (n, 3, height, width) images.
+        module: a classifier of (n, channels, height, width) images.
         size: (height, width) of the input.
         read: takes the logits (n, ...) out of what the module returns; default: it is them.
+        channels: of the input.
     """
     with ExitStack() as stack:
         # The probe differentiates, whatever mode the caller is in.
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(evaluating(module))
-        x = probe_input(module, size)
+        x = probe_input(module, size, channels=channels)
         logits, outputs = forward_hooked(module, x)
         moved = depend_on(x, [output for _, output in outputs])
         outputs = [one for one, by_image in zip(outputs, moved, strict=True) if by_image]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from xattn.analysis.interventions.doses.colours import Colours, to_lab, to_rgb
 from xattn.analysis.interventions.pixels import Mask, shift_to_free, widened
 from xattn.features.computed import Subject, UnmeasurableError
-from xattn.images.levels import Pixels, like
+from xattn.images.channels import COLOURS
+from xattn.images.levels import Pixels, in_colours, like
 from xattn.registry import Registry, meaning_of
 
 Measure = Callable[[Subject], float]
@@ -33,7 +34,7 @@ class DoseCase:
     """One image and one feature.
 
     Attributes:
-        pixels: (height, width, 3) in the model's view; uint8, or float32 if it is deep.
+        pixels: (height, width, channels) in the model's view; uint8, or float32 if it is deep.
         mask: where the feature is: the lesion for features of it, nothing for those of the image.
         lesion: where the lesion is, or None if nobody said.
         skin: plain skin: neither lesion nor any artifact.
@@ -83,12 +84,14 @@ class DoseCase:
     def subject(self) -> Subject:
         """What computed features are measured on."""
         nothing = np.zeros(self.pixels.shape[:2], dtype=bool)
-        return Subject(self.pixels, nothing if self.lesion is None else self.lesion)
+        return Subject(in_colours(self.pixels), nothing if self.lesion is None else self.lesion)
 
     @cached_property
     def grey(self) -> bool:
         """Whether the image has no colours."""
-        return not self.coloured or bool(np.ptp(self.pixels, axis=2).max() <= 1)
+        if not self.coloured or self.pixels.shape[2] != COLOURS:
+            return True
+        return bool(np.ptp(self.pixels, axis=2).max() <= 1)
 
     @cached_property
     def shift(self) -> tuple[int, int] | None:

@@ -68,7 +68,7 @@ def measure_doses(
     groups = group_codes(features.table["group"], len(features.table))
     drawing = {"permutations": permutations, "bootstrap": bootstrap, "seed": seed}
     rows: list[list[dict[str, Any]]] = [[] for _ in questions]
-    for job in dose_jobs(features, seed):
+    for job in dose_jobs(features, seed, questions[0].run.preprocessing.channels):
         trials: list[DoseTrial] = []
         logits = _ask(model, editor.drawn(job, images, workers), batch_size, trials)
         seen = measured(job, trials, features)

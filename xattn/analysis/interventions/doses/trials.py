@@ -23,8 +23,9 @@ from xattn.features.computed.collect import DETECTED
 from xattn.features.detected import DETECTORS, FramedImage, detect
 from xattn.features.detected.registry import PRESENT
 from xattn.features.feature_set import LESION, FeatureSet
+from xattn.images.channels import COLOURS
 from xattn.images.domains import COLOURED, applies
-from xattn.images.levels import Pixels
+from xattn.images.levels import Pixels, in_colours
 from xattn.images.prefetch import prefetch
 from xattn.stats.seeds import generator_for
 
@@ -80,16 +81,17 @@ class DoseTrial:
     others: dict[float, dict[str, float]] = field(default_factory=dict)
 
 
-def dose_jobs(features: FeatureSet, seed: int) -> list[DoseJob]:
+def dose_jobs(features: FeatureSet, seed: int, channels: int = COLOURS) -> list[DoseJob]:
     """List what can be done, each with the images it could be done to.
 
     Args:
         features: of a run; edits for images of other domains than its own are left out.
         seed: of the order of the images.
+        channels: of the network's inputs; those made for some domains are made for colours.
     """
     jobs = []
     for edit in GRADED_EDITS.values():
-        if not applies(edit.domains, features.domain):
+        if not applies(edit.domains, features.domain) or (edit.domains and channels != COLOURS):
             continue
         for feature, kind, rows, found_by in suited(edit, features):
             order = generator_for(seed, feature, edit.name).permutation(rows)
@@ -199,7 +201,7 @@ class DoseEditor:
         skin = self.editor.skin(row)
         mask: Mask | None = np.zeros(pixels.shape[:2], dtype=bool) if lesion is None else lesion
         if job.detector:
-            mask = detect(FramedImage(pixels), [job.detector])[job.detector].mask
+            mask = detect(FramedImage(in_colours(pixels)), [job.detector])[job.detector].mask
             if mask is None or mask.mean() < _SMALLEST:
                 return None
             skin = skin & ~widened(mask)
@@ -236,7 +238,7 @@ def _pixels(case: DoseCase, at: dict[float, Altered]) -> list[Pixels]:
 def _subject(case: DoseCase, altered: Altered) -> Subject:
     lesion = case.lesion if altered.lesion is None else altered.lesion
     nothing = np.zeros(case.pixels.shape[:2], dtype=bool)
-    return Subject(case.taken(altered), nothing if lesion is None else lesion)
+    return Subject(in_colours(case.taken(altered)), nothing if lesion is None else lesion)
 
 
 def _values(job: DoseJob, case: DoseCase, at: dict[float, Altered]) -> Values:
