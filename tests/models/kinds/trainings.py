@@ -272,6 +272,11 @@ KINDS = [
     Kind("PyTorch", "network of one channel", _one_channel, _RESNET),
     Kind("PyTorch", "network of four channels", saved(in_chans=4), _RESNET),
     Kind(
+        "timm", "ViT with SwiGLU",
+        saved(name="test_vit", mlp_layer=timm.layers.SwiGLUPacked, mlp_ratio=4.0),
+        {"arch": "test_vit", **NAMED},
+    ),
+    Kind(
         "timm", "ViT of six channels", saved(name="test_vit", in_chans=6),
         {"arch": "test_vit", **NAMED},
     ),

@@ -8,11 +8,13 @@ import pytest
 import timm
 import torch
 import torchvision
+from timm.layers import SwiGLU, SwiGLUPacked
 
 from tests.models.kinds.kind import lively
 from tests.models.nets import CLASSES
 from xattn.models import load
-from xattn.models.matching.shape_options import shape_options
+from xattn.models.matching.perceptrons import _ratio
+from xattn.models.matching.shape_options import in_words, shape_options
 
 ARCH = "vit_tiny_patch16_224"
 BUILT: dict[str, dict[str, Any]] = {
@@ -25,6 +27,10 @@ BUILT: dict[str, dict[str, Any]] = {
     "normalised queries": {"qk_norm": True},
     "a norm before": {"pre_norm": True},
     "wider perceptron": {"mlp_ratio": 2.0},
+    "gate and values apart": {"mlp_layer": SwiGLU, "mlp_ratio": 8 / 3},
+    "gate and values in one": {"mlp_layer": SwiGLUPacked, "mlp_ratio": 16 / 3},
+    "a gate and a norm": {"mlp_layer": SwiGLU, "scale_mlp_norm": True},
+    "a norm in the perceptron": {"scale_mlp_norm": True},
     "several at once": {"reg_tokens": 2, "global_pool": "avg", "init_values": 1e-4},
 }
 
@@ -113,3 +119,37 @@ def test_buffers_that_older_versions_stored_do_not_matter(tmp_path):
     batch = torch.rand(1, 3, 224, 224)
     with torch.no_grad():
         torch.testing.assert_close(model.logits(batch), net.eval()(batch), atol=1e-4, rtol=0)
+
+
+EVA: dict[str, tuple[str, dict[str, Any]]] = {
+    "DINOv3 with a gate": ("vit_small_patch16_dinov3", {"swiglu_mlp": True, "swiglu_align_to": 8}),
+    "DINOv3 with a packed gate": ("vit_small_patch16_dinov3", {"swiglu_mlp": True}),
+    "DINOv3 with a gate and a norm": (
+        "vit_small_patch16_dinov3", {"swiglu_mlp": True, "scale_mlp": True}
+    ),
+    "EVA-02 without a gate": ("eva02_tiny_patch14_224", {"swiglu_mlp": False, "mlp_ratio": 2.0}),
+    "EVA-02 with another width": ("eva02_tiny_patch14_224", {"mlp_ratio": 3.3}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EVA)
+def test_gates_of_eva_and_dinov3_are_read_from_the_weights(what, tmp_path):
+    arch, options = EVA[what]
+    torch.manual_seed(0)
+    net = lively(timm.create_model(arch, num_classes=2, depth=2, **options)).eval()
+    torch.save(net.state_dict(), tmp_path / "model.pt")
+    model = load(tmp_path / "model.pt", arch=arch, classes=CLASSES)
+    x = torch.randn(1, 3, *model.preprocessing.size)
+    with torch.no_grad():
+        torch.testing.assert_close(model.logits(x), net(x), atol=1e-5, rtol=1e-5)
+
+
+def test_the_ratio_gives_the_hidden_width_again():
+    for width in (7, 49, 192, 384):
+        for hidden in range(1, 5 * width):
+            assert int(width * _ratio(hidden, width)) == hidden
+
+
+def test_the_gate_is_said_to_be_a_guess():
+    told = in_words({"mlp_layer": "swiglu_packed", "mlp_ratio": 2.0})
+    assert "read from its keys and shapes; the gate of its perceptrons taken as SiLU" in told

@@ -66,8 +66,8 @@ _RATES = ("drop_rate", "drop_path_rate", "attn_drop_rate", "proj_drop_rate", "po
 _FLAGS = ("class_token", "no_embed_class", "dynamic_img_size", "dynamic_img_pad", "qkv_bias",
           "qk_norm", "fc_norm", "final_norm", "pre_norm", "strict_img_size", "always_partition",
           "ape", "patch_norm", "aux_logits", "transform_input", "init_weights",
-          "head_norm_first")  # fmt: skip
-_WORDS = ("global_pool", "act_layer", "norm_layer", "pos_embed", "weight_init")
+          "head_norm_first", "scale_mlp_norm", "swiglu_mlp", "scale_mlp")  # fmt: skip
+_WORDS = ("global_pool", "act_layer", "norm_layer", "pos_embed", "weight_init", "mlp_layer")
 
 _LIBRARY: dict[str, Check] = {
     "img_size": _or_several(_whole(1, 2048), 2),
@@ -83,6 +83,8 @@ _LIBRARY: dict[str, Check] = {
     "num_heads": _or_several(_whole(1, 128)),
     "mlp_ratio": _or_several(_number(0.1, 16)),
     "reg_tokens": _whole(0, 16),
+    "num_reg_tokens": _whole(0, 16),
+    "swiglu_align_to": _whole(0, 512),
     **dict.fromkeys(_RATES, _number(0, 1)),
     **dict.fromkeys(_FLAGS, _flag),
     **dict.fromkeys(_WORDS, _word),

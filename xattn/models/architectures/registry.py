@@ -153,10 +153,20 @@ def build_hybrid(backbone: str, kind: str, n_classes: int, **options: Any) -> nn
     return make_hybrid(from_timm(backbone, n_classes), kind, **options)
 
 
-def from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:
-    """Build a model of timm with random weights."""
-    import timm
+PERCEPTRONS = {"mlp": "Mlp", "swiglu": "SwiGLU", "swiglu_packed": "SwiGLUPacked"}
+"""What `mlp_layer` of a vision transformer may be, as a word, and its class in timm."""
 
+
+def from_timm(name: str, n_classes: int, **options: Any) -> nn.Module:
+    """Build a model of timm with random weights; `mlp_layer` may be a name of `PERCEPTRONS`."""
+    import timm
+    import timm.layers
+
+    layer = options.get("mlp_layer")
+    if isinstance(layer, str):
+        if layer not in PERCEPTRONS:
+            raise UsageError(f"Unknown mlp_layer {layer!r}{near(layer, PERCEPTRONS)}")
+        options["mlp_layer"] = getattr(timm.layers, PERCEPTRONS[layer])
     module: nn.Module = timm.create_model(name, num_classes=n_classes, **options)
     return module
 

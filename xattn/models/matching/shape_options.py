@@ -15,6 +15,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from xattn.models.matching.keys import unwrapped
+from xattn.models.matching.perceptrons import (
+    GATE,
+    options_of_eva,
+    options_of_vit,
+    perceptron_of,
+)
 
 _PRESENT: tuple[tuple[str, str, Any, Any], ...] = (
     ("fc_norm.weight", "global_pool", "avg", "token"),
@@ -30,6 +36,7 @@ _OWN_KEYS = {
     "SwinTransformer": (
         "patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"
     ),
+    "Eva": ("patch_embed.proj.weight", "blocks.0.attn.proj.weight"),
     "ConvNeXt": ("stem.0.weight", "stages.0.blocks.0.conv_dw.weight"),
 }  # fmt: skip
 """Two keys of each class: what is before the first is a prefix, and the second must be there."""
@@ -41,8 +48,8 @@ def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> 
 
     Args:
         states: sets of weights, under any prefix; the first that is of such a network is taken.
-        module: the architecture, on any device; timm's `VisionTransformer`, `SwinTransformer` and
-            `ConvNeXt` are known.
+        module: the architecture, on any device; timm's `VisionTransformer`, `Eva` (DINOv3 too),
+            `SwinTransformer` and `ConvNeXt` are known.
 
     Returns:
         Options of its builder; empty if there are none, or it is another network.
@@ -57,6 +64,8 @@ def shape_options(states: Sequence[Mapping[str, Tensor]], module: nn.Module) -> 
         return {}
     if kind == "SwinTransformer":
         return _of_swin(state, expected, module)
+    if kind == "Eva":
+        return _of_eva(state, expected)
     return (
         _of_vit(state, expected) if kind == "VisionTransformer" else _of_convnext(state, expected)
     )
@@ -96,10 +105,27 @@ def _of_vit(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
     registers = state["reg_token"].shape[1] if "reg_token" in state else 0
     if registers != (expected["reg_token"].shape[1] if "reg_token" in expected else 0):
         found["reg_tokens"] = registers
-    found |= _sizes(state, expected)
+    found |= _depth(state, expected)
+    here, there = perceptron_of(state), perceptron_of(expected)
+    if here is not None and there is not None:
+        found |= options_of_vit(here, there)
     classes = int("cls_token" in state)
     if found.keys() & {"reg_tokens", "class_token"} and _without_prefix(state, classes + registers):
         found["no_embed_class"] = True
+    return found
+
+
+def _of_eva(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return depth, registers and the kind of perceptron."""
+    found = _depth(state, expected)
+    registers, published = (
+        keys["reg_token"].shape[1] if "reg_token" in keys else 0 for keys in (state, expected)
+    )
+    if registers != published:
+        found["num_reg_tokens"] = registers
+    here, there = perceptron_of(state), perceptron_of(expected)
+    if here is not None and there is not None:
+        found |= options_of_eva(here, there)
     return found
 
 
@@ -169,16 +195,13 @@ def _depths(keys: Mapping[str, Tensor], block: str) -> tuple[int, ...]:
     return tuple(sum(i == stage for i, _ in pairs) for stage in sorted({i for i, _ in pairs}))
 
 
-def _sizes(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return depth and width of the perceptron, where they differ."""
+def _depth(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the number of blocks, where it differs."""
     numbers = [int(m[1]) for key in state if (m := re.match(r"blocks\.(\d+)\.", key))]
     known = [int(m[1]) for key in expected if (m := re.match(r"blocks\.(\d+)\.", key))]
     found: dict[str, Any] = {}
     if max(numbers) != max(known) and len(set(numbers)) == max(numbers) + 1:
         found["depth"] = max(numbers) + 1
-    hidden = state.get("blocks.0.mlp.fc1.weight")
-    if hidden is not None and hidden.shape != expected["blocks.0.mlp.fc1.weight"].shape:
-        found["mlp_ratio"] = hidden.shape[0] / hidden.shape[1]
     return found
 
 
@@ -199,4 +222,6 @@ def in_words(options: Mapping[str, Any]) -> str:
     """
     shown = ", ".join(f"{name}={value}" for name, value in options.items())
     guessed = ", the size by its windows (--size says otherwise)" if "img_size" in options else ""
+    if options.get("mlp_layer") == "swiglu_packed":
+        guessed += f"; {GATE}"
     return f"options {shown}: read from its keys and shapes{guessed}"
