@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -216,7 +217,9 @@ def _errors(aligned: AlignedRuns) -> tuple[list[dict[str, Any]], int]:
     return [{str(k): v for k, v in row.items()} for row in shown], len(rows)
 
 
+@lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
+    """Return what renders pages; templates are compiled once a process."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
         loader=loader,
