@@ -125,6 +125,11 @@ class RunFolder(TableFolder):
         """Whether the outputs are values, as of a regression, of which none is a class."""
         return self.settings.get("outputs") == "value"
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the classes are grades, the lowest first, as of an ordinal head."""
+        return self.settings.get("outputs") in ("ordinal", "corn")
+
     def own(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return what a record such as analysis.json says of what this folder is seen as.
 

@@ -61,7 +61,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "mean": (0.5, 0.4, 0.3), "std": (0.25, 0.2, 0.3), "interpolation": "bicubic",
         "window": (0.0, 4095.0), "weights": "raw", "input_mode": "crop",
         "target_layer": "features.2", "outputs": "softmax", "output": "main",
-        "unsafe_pickle": True, "device": "cpu",
+        "unsafe_pickle": True, "device": "cpu", "channels": 3,
     },
     ExplainInputs: {"images": ["my images/*.jpg"], "annotations": "my data/isic_attributes.json"},
     ExplainSettings: {

@@ -45,6 +45,32 @@ def saved(
     return build
 
 
+GRADES = ["none", "mild", "moderate", "severe"]
+
+
+def _coral(folder: Path) -> tuple[Path, Host]:
+    """Write what coral-pytorch's layer keeps: one row of weights, and a bias of each threshold.
+
+    The host's logits are those of the grades, as its `proba_to_label` reads the thresholds.
+    """
+    torch.manual_seed(0)
+    net = lively(timm.create_model("test_resnet", num_classes=3))
+    weight, bias = torch.randn(1, net.num_features), torch.tensor([1.0, 0.2, -0.7])
+    with torch.no_grad():
+        net.fc.weight.copy_(weight.repeat(3, 1))
+        net.fc.bias.copy_(bias)
+    rest = {k: v for k, v in net.state_dict().items() if not k.startswith("fc.")}
+    torch.save({**rest, "fc.coral_weights.weight": weight, "fc.coral_bias": bias}, folder / "c.pt")
+    thresholds = logits_of(net)
+
+    def host(x: Tensor) -> Tensor:
+        above = thresholds(x).double().sigmoid()
+        ends = torch.ones(len(x), 1), torch.zeros(len(x), 1)
+        return (-torch.cat([ends[0], above, ends[1]], dim=1).diff(dim=1)).log()
+
+    return folder / "c.pt", host
+
+
 def _timm_folder(folder: Path, **config: Any) -> tuple[Path, Host]:
     net = network()
     safetensors.torch.save_file(net.state_dict(), folder / "model.safetensors")
@@ -271,6 +297,10 @@ KINDS = [
     ),
     Kind("PyTorch", "network of one channel", _one_channel, _RESNET),
     Kind("PyTorch", "network of four channels", saved(in_chans=4), _RESNET),
+    Kind(
+        "coral-pytorch", "state dict with a `CoralLayer`", _coral,
+        {"arch": "test_resnet", "classes": GRADES},
+    ),
     Kind(
         "timm", "ViT with SwiGLU",
         saved(name="test_vit", mlp_layer=timm.layers.SwiGLUPacked, mlp_ratio=4.0),

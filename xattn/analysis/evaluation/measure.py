@@ -81,7 +81,9 @@ def measure_question(
         return Answered(nothing, (), notes, facts)
     drawing: dict[str, Any] = {"bootstrap": asked.bootstrap, "seed": asked.seed}
     tables = {
-        "performance": performance_table(scored, run.classes, positive=spoken, **drawing),
+        "performance": performance_table(
+            scored, run.classes, positive=spoken, ordered=run.ordered, **drawing
+        ),
         "confusion": confusion_table(scored, run.classes, positive=spoken, **drawing),
         "reliability": reliability_table(scored, run.classes, positive=spoken, **drawing),
     }

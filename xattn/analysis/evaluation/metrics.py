@@ -21,7 +21,10 @@ ALL = "all"
 PER_CLASS = ("sensitivity", "specificity", "precision", "f1")
 """Metrics of each class, of a decision for it."""
 
-LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece", "ece_adaptive"})
+OF_GRADES = ("quadratic_kappa", "grade_mae")
+"""Metrics of ordered classes, of which a mistake by two grades is worse than one by one."""
+
+LOWER_IS_BETTER = frozenset({"brier", "log_loss", "ece", "ece_adaptive", "grade_mae"})
 
 PLUG_IN_BIAS = frozenset({"ece", "ece_adaptive"})
 """Metrics that chance drives up, in the sample and again in every replicate."""
@@ -47,6 +50,7 @@ class Predictions:
         decided: (n,) number of the class that was decided for, where that is not the one of the
             largest logit.
         positive: of two classes the one whose ranking is told.
+        ordered: whether the classes are grades, the lowest first.
     """
 
     logits: Floats
@@ -54,6 +58,7 @@ class Predictions:
     classes: tuple[str, ...]
     decided: NDArray[np.intp] | None = None
     positive: int = 1
+    ordered: bool = False
 
     @cached_property
     def log_probabilities(self) -> Floats:
@@ -118,7 +123,8 @@ class Predictions:
             ranks += [("average_precision", ALL)]
             ranks += [(m, c) for m in ("auc", "average_precision") for c in self.classes]
         single = ("f1", "accuracy", "brier", "log_loss", "ece", "ece_adaptive")
-        return [("balanced_accuracy", ALL), *ranks, *each, *((m, ALL) for m in single)]
+        grades = OF_GRADES if self.ordered else ()
+        return [("balanced_accuracy", ALL), *ranks, *each, *((m, ALL) for m in (*single, *grades))]
 
     def weighted(self, weights: NDArray[np.floating]) -> Floats:
         """Return all metrics under each weighting, in the order of `names`: (K, metrics).
@@ -140,6 +146,8 @@ class Predictions:
         balanced, mean_f1 = (v[:, self.averaged].mean(axis=1) for v in (sensitivity, f1))
         each = [column for v in (sensitivity, specificity, precision, f1) for column in v.T]
         errors = [calibration_error(sums[name], total) for name in self.binned]
+        if self.ordered:
+            errors += of_grades(self.predicted, self.truth, w)
         return np.stack([balanced, *self._ranking(w), *each, mean_f1, *losses, *errors], axis=1)
 
     def chance(self, seed: int = 0) -> Floats:
@@ -148,7 +156,7 @@ class Predictions:
         Sensitivity, specificity, precision and F1: the same predictions, assigned to images at
         random. Average precision: fraction of the class. Brier score and log loss: always giving
         the classes' frequencies as probabilities. Calibration errors: a calibrated model, on
-        as many images.
+        as many images. Mean error of grades: always saying the median grade.
 
         Args:
             seed: of what a calibrated model would show.
@@ -162,6 +170,8 @@ class Predictions:
         entropy = -float((q[q > 0] * np.log(q[q > 0])).sum())
         brier = float(1 - (q**2).sum()) / (2 if k == 2 else 1)
         errors = [binned.expected_errors(seed).mean() for binned in self.binned.values()]
+        if self.ordered:
+            errors += [0.0, float(np.abs(self.truth - np.median(self.truth)).mean())]
         guess = float(said @ q)
         each = [*said, *(1 - said), *q, *f1, f1[self.averaged].mean()]
         return np.array([1 / there, *ranks, *each, guess, brier, entropy, *errors])
@@ -217,6 +227,31 @@ class Predictions:
             return [*areas, *precisions]
         means = [np.mean([v[i] for i in self.averaged], axis=0) for v in (areas, precisions)]
         return [*means, *areas, *precisions]
+
+
+def of_grades(
+    predicted: NDArray[np.intp], truth: NDArray[np.intp], weights: NDArray[np.floating]
+) -> list[Floats]:
+    """Return quadratic weighted kappa and the mean absolute error in grades, (K,) each.
+
+    Kappa (Cohen 1968) is 1 less the mean squared error over what the same two distributions of
+    grades would give if they were independent, in which form all weightings are three products;
+    scikit-learn's `cohen_kappa_score(weights="quadratic")` gives the same.
+
+    Args:
+        predicted, truth: (n,) numbers of grades.
+        weights: (K, n), not negative. Where both are one and the same grade, kappa is NaN.
+    """
+    w = np.asarray(weights, dtype=np.float64)
+    said, true = predicted.astype(np.float64), truth.astype(np.float64)
+    error = said - true
+    sides = np.stack([said, true, said**2, true**2, error**2, np.abs(error)], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = w @ sides / w.sum(axis=1, keepdims=True)
+        first, second, squares, others, observed, absolute = means.T
+        expected = squares + others - 2 * first * second
+        kappa = 1 - observed / np.where(expected > 1e-12, expected, np.nan)
+    return [kappa, absolute]
 
 
 def average_precision(

@@ -12,7 +12,7 @@ from xattn.analysis.positive import Positive
 from xattn.stats.codes import positions
 
 
-def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
+def as_predictions(part: pd.DataFrame, positive: Positive, *, ordered: bool = False) -> Predictions:
     """Read the columns label and logit_<class>.
 
     Of a class against the rest, the decision stays the model's: whether the class of the largest
@@ -21,6 +21,7 @@ def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
     Args:
         part: rows of the predictions.
         positive: which classes are told apart.
+        ordered: whether the classes are grades; of one against the rest that is left out.
 
     Returns:
         Logits, labels and decisions of these rows.
@@ -29,7 +30,8 @@ def as_predictions(part: pd.DataFrame, positive: Positive) -> Predictions:
     logits = part[[f"logit_{c}" for c in classes]].to_numpy(np.float64)
     truth = positions(part["label"], list(classes))
     if not positive.against_rest:
-        return Predictions(logits, truth, classes, positive=max(0, positive.side))
+        side = max(0, positive.side)
+        return Predictions(logits, truth, classes, positive=side, ordered=ordered)
     odds, side_of = positive.log_odds(logits), positive.side_of
     both = np.stack([np.zeros_like(odds), odds], axis=1)
     said = side_of[logits.argmax(axis=1)]

@@ -10,7 +10,13 @@ import pandas as pd
 from xattn.analysis.evaluation.metrics import ALL
 from xattn.analysis.evaluation.table import GAP
 
-_NAMES = {"balanced_accuracy": "balanced accuracy", "auc": "AUC", "ece": "calibration error"}
+_NAMES = {
+    "balanced_accuracy": "balanced accuracy",
+    "auc": "AUC",
+    "quadratic_kappa": "quadratic weighted kappa",
+    "grade_mae": "mean absolute error in grades",
+    "ece": "calibration error",
+}
 
 
 def performance_sentences(table: pd.DataFrame) -> tuple[str, ...]:
@@ -22,7 +28,9 @@ def performance_sentences(table: pd.DataFrame) -> tuple[str, ...]:
     said: list[str] = []
     whole: dict[Hashable, int] = {}
     for (split, domain), part in table.groupby(["split", "domain"], sort=False):
-        row = {m: part[(part["metric"] == m) & (part["class"] == ALL)].iloc[0] for m in _NAMES}
+        whole_rows = part[part["class"] == ALL]
+        told = [m for m in _NAMES if (whole_rows["metric"] == m).any()]
+        row = {m: whole_rows[whole_rows["metric"] == m].iloc[0] for m in told}
         if split == GAP:
             said += [_gap(row["balanced_accuracy"])] if domain == ALL else []
             continue
@@ -32,7 +40,7 @@ def performance_sentences(table: pd.DataFrame) -> tuple[str, ...]:
         if domain != ALL and n == whole[split]:
             continue  # the one domain of its split
         size = f"{n} images" if n == groups else f"{n} images of {groups} groups"
-        parts = [_number(name, row[metric]) for metric, name in _NAMES.items()]
+        parts = [_number(_NAMES[metric], own) for metric, own in row.items()]
         said.append(f"{where} ({size}): {'; '.join(parts)}.")
     return tuple(said)
 

@@ -113,6 +113,7 @@ def performance_table(
     classes: Sequence[str],
     *,
     positive: Positive | None = None,
+    ordered: bool = False,
     bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -128,12 +129,13 @@ def performance_table(
             stands alone), label, logit_<class>; every label is one of the classes.
         classes: in the order of the logits.
         positive: which classes are told apart; default each by itself.
+        ordered: whether the classes are grades, the lowest first, which adds `OF_GRADES`.
         bootstrap: replicates.
         seed: same seed, same table.
     """
     spoken = positive or Positive.of(classes)
     sets = [
-        _measure(part, split, domain, spoken, bootstrap, number)
+        _measure(part, split, domain, spoken, ordered, bootstrap, number)
         for split, domain, part, number in domains_and_splits(predictions, seed)
     ]
     test = next((m for m in sets if (m.split, m.domain) == ("test", ALL)), None)
@@ -197,10 +199,11 @@ def _measure(
     split: str,
     domain: str,
     positive: Positive,
+    ordered: bool,
     bootstrap: int,
     seed: int,
 ) -> Measured:
-    said = as_predictions(part, positive)
+    said = as_predictions(part, positive, ordered=ordered)
     n, group = len(part), group_codes(part["group"], len(part))
     groups = int(group.max()) + 1
     enough = groups >= FEWEST_GROUPS

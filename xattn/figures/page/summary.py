@@ -20,6 +20,7 @@ from xattn.figures.page.run_tables import (
 )
 from xattn.figures.page.sentences import Finding
 from xattn.figures.run_sources import RunSources
+from xattn.runs.tables.names import METRICS
 from xattn.runs.tables.verdicts import CHANGES, MOVES
 
 
@@ -50,7 +51,8 @@ def summarise(sources: RunSources, scores: Performance | None, defects: dict[str
         defects: method -> number of maps without positive attribution.
     """
     tables = Tables(sources)
-    facts = [_images(sources), *_performance_fact(scores), *_value_fact(sources)]
+    facts = [_images(sources), *_performance_fact(scores), *_grade_facts(sources)]
+    facts += _value_fact(sources)
     facts += [*_attribution_fact(tables), *_used_fact(tables), *_changes_fact(tables)]
     return Summary(facts, findings(tables, scores), caveats(tables, scores, defects))
 
@@ -75,6 +77,25 @@ def _performance_fact(scores: Performance | None) -> Iterator[Fact]:
         which = f"; {count(scores.n, 'image')} not trained on" if scores.held_out else ""
         note = f"guessing gives {fixed(scores.chance)}; 95 % interval{which}"
         yield Fact("Balanced accuracy", rate(scores.balanced_accuracy), note)
+
+
+def _grade_facts(sources: RunSources) -> Iterator[Fact]:
+    """Say how far predicted grades are from the true ones, where that was evaluated."""
+    table = sources.table("performance")
+    if not sources.run.ordered or table is None:
+        return
+    chances = {
+        "quadratic_kappa": "guessing gives {}",
+        "grade_mae": "the median grade for all gives {}",
+    }
+    for metric, chance in chances.items():
+        rows = table[(table["metric"] == metric) & (table["domain"] == "all")]
+        if len(rows):
+            row = rows.iloc[0]
+            value = with_interval(float(row["value"]), float(row["low"]), float(row["high"]))
+            note = f"{chance.format(fixed(float(row['chance'])))}; 95 % interval; {row['split']}"
+            name = METRICS[metric]
+            yield Fact(f"{name[:1].upper()}{name[1:]}", value, note)
 
 
 def _value_fact(sources: RunSources) -> Iterator[Fact]:

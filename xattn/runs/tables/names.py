@@ -29,6 +29,8 @@ METRICS = {
     "f1": "F1",
     "brier": "Brier score",
     "log_loss": "log loss",
+    "quadratic_kappa": "quadratic weighted kappa",
+    "grade_mae": "mean absolute error in grades",
     "ece": "calibration error",
     "ece_adaptive": "calibration error, bins of equal mass",
     "equalized_odds_difference": "equalised odds, difference",
