@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
-from xattn.stats.weighted_metrics import _resampled, auc, score, sensitivities
+from xattn.stats.weighted_metrics import auc, resampled, score, sensitivities
 
 
 def predictions(n: int = 200, classes: int = 2, seed: int = 0, strength: float = 1.0):
@@ -104,7 +104,7 @@ def test_same_seed_same_interval():
 
 
 def test_resamples_come_in_chunks_of_bounded_size():
-    chunks = list(_resampled(range(5000), 900, 0))
+    chunks = list(resampled(range(5000), 900, 0))
     assert len(chunks) > 1
     assert sum(len(chunk) for chunk in chunks) == 900
     assert all((chunk.sum(1) == 5000).all() for chunk in chunks)

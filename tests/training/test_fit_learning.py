@@ -32,7 +32,7 @@ def test_the_best_epoch_is_kept_not_the_last(study, tmp_path: Path, monkeypatch)
     losses = {1: 0.5, 2: 0.4, 3: 0.6, 4: 0.1}
     monkeypatch.setattr(
         "xattn.training.history.Epoch.rank",
-        property(lambda e: (e.val_balanced_accuracy, -losses[e.epoch])),
+        lambda e, by: (getattr(e, by), -losses[e.epoch]),
     )
     result = run(study([B, M] * 20), tmp_path / "out", epochs=4)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from xattn.errors import UsageError
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
@@ -25,7 +27,7 @@ def require_exclusive(of: Model | RunFolder, what: str) -> None:
         )
     if seen.exclusive:
         return
-    last = of.classes[-1]
+    last = shlex.quote(of.classes[-1])
     raise UsageError(
         f"Expected classes that exclude each other for {what}, but the outputs "
         f"{', '.join(of.classes)} are independent; choose one of them, such as --target {last}"

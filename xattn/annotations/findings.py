@@ -56,8 +56,16 @@ def label_of(
     there = [image.label] if image.findings is None else list(image.findings)
     unknown = [c for c in dict.fromkeys((*image.unknown, *classes))
                if c not in declared or c in image.unknown]  # fmt: skip
-    known = [_plain(name) for name in there if name is not None]
-    parts = [*known, *(_plain(name) + _UNKNOWN for name in unknown)]
+    return label_text([name for name in there if name is not None], unknown)
+
+
+def label_text(shown: Iterable[str], unknown: Iterable[str] = ()) -> str:
+    """Return the label of an image: what it shows, and what is not known of it.
+
+    >>> label_text(["effusion", "mass"], ["edema"]), label_text([])
+    ('effusion; mass; edema?', 'none of them')
+    """
+    parts = [*map(_plain, shown), *(_plain(name) + _UNKNOWN for name in unknown)]
     return _BETWEEN.join(parts) or NONE
 
 

@@ -63,6 +63,7 @@ def command(
         progress=not (quiet or as_json),
         on_trial=lambda trial: terminal.say(_line(trial)),
         on_problem=terminal.problem,
+        on_note=lambda note: terminal.say(f"note: {note}"),
     )
     with held(out / ".locks" / "figures"):  # others may end their part at the same time
         figures = save_search_figures(out)

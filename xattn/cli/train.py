@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -77,6 +78,8 @@ def command(
     )
     for split, scores in result.scores.items():
         terminal.say(f"{_SPLITS[split]}: {_sentence(scores)}")
+        for line in _findings(scores):
+            terminal.say(line)
     terminal.say(f"{result.checkpoint}, from epoch {result.best.epoch}")
     facts = {"checkpoint": str(result.checkpoint), "metrics": result.metrics}
     terminal.summary({**facts, "notes": list(result.notes)})
@@ -123,6 +126,11 @@ class _Lines:
     def begin(self, dataset: Dataset) -> None:
         """Say what is wrong with the splits, while there is time to do something about it."""
         self._last = time.perf_counter()
+        if not dataset.exclusive:
+            self._terminal.say(
+                f"labels are lists of findings: {len(dataset.classes)} independent outputs, binary "
+                "cross-entropy; the best epoch is by the mean AUC"
+            )
         for note in dataset.notes:
             self._terminal.say(f"note: {note}")
         columns = dataset.balance.columns
@@ -155,4 +163,21 @@ def _sentence(scores: Scores) -> str:
         f"balanced accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}; "
         f"chance {scores.chance:.2f}), AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
         f"{scores.n} images"
+        + (f"; means over {_scored(scores)} findings" if scores.findings else "")
     )
+
+
+def _scored(scores: Scores) -> int:
+    return sum(math.isfinite(one.auc.value) for one in scores.findings.values())
+
+
+def _findings(scores: Scores) -> list[str]:
+    """Return a line for each independent finding."""
+    width = max(map(len, scores.findings), default=0)
+    lines = []
+    for name, one in scores.findings.items():
+        auc = f"AUC {one.auc.value:.3f} ({one.auc.low:.3f} to {one.auc.high:.3f})"
+        alike = "not scored: all alike"
+        said = auc if math.isfinite(one.auc.value) else alike
+        lines.append(f"  {name:<{width}}  {said}, in {one.shown} of {one.n} images")
+    return lines

@@ -241,7 +241,7 @@ def _normalisation(found: str, asked: LoadSettings) -> str:
 
 
 def _said(checkpoint: Checkpoint, made: Made) -> str:
-    """Return what a checkpoint or its record says of its outputs; this project trains classes."""
+    """Return what a checkpoint or its record says of its outputs; an own one is of classes else."""
     own = "softmax" if checkpoint.format == "xattn" else made.record.values.get("outputs", "auto")
     return str(checkpoint.facts.get("outputs", own))
 

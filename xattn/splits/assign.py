@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, get_args
 
 from xattn.errors import XattnError, near
 from xattn.splits.data_table import DataTable, Destination, value_text
-from xattn.splits.samples import SPLITS, Failure, Sample, check_classes, select_samples
+from xattn.splits.findings import require_both_sides
+from xattn.splits.samples import (
+    SPLITS,
+    Failure,
+    Sample,
+    check_classes,
+    exclude_each_other,
+    select_samples,
+)
 from xattn.splits.splits import read_domains, read_splits
 
 if TYPE_CHECKING:
@@ -40,7 +48,8 @@ def choose_samples(
             `split_column`; those that are not in it are left out without a word.
 
     Raises:
-        XattnError: nothing is left, not every class occurs, or the splits cannot be read.
+        XattnError: nothing is left, not every class occurs (of findings: both with and without),
+            or the splits cannot be read.
     """
     samples, left_out = select_samples(annotations, images)
     if splits is not None:
@@ -58,7 +67,10 @@ def choose_samples(
             )
         samples = inside
     samples, without_split = bind_by_metadata(samples, annotations, data)
-    check_classes(samples, annotations.labels)
+    if exclude_each_other(samples):
+        check_classes(samples, annotations.labels)
+    else:
+        require_both_sides(samples, annotations.labels, "images")
     return samples, [*left_out, *without_split]
 
 

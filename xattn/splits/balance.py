@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from xattn.runs.csv_text import csv_text
 from xattn.splits.metadata import Trait
-from xattn.splits.samples import SPLITS, Sample, Split, labels_of
+from xattn.splits.samples import (
+    ABSENT,
+    NOT_KNOWN,
+    SHOWN,
+    SPLITS,
+    Sample,
+    Split,
+    answers_of,
+    exclude_each_other,
+    labels_of,
+)
 from xattn.splits.splits import size_class, units
 from xattn.stats.adjust import permuted_p
 
@@ -141,7 +151,7 @@ def compare_splits(
     unit = units(samples, hashes)
     sizes = np.bincount(unit)
     named = {
-        "label": [classes[label] for label in labels_of(samples)],
+        **_labels(samples, classes),
         "group size": [size_class(int(sizes[u])) for u in unit],
         **{name: [trait[s.id] for s in samples] for name, trait in traits.items()},
     }
@@ -171,6 +181,18 @@ def compare_splits(
             )
         )
     )
+
+
+def _labels(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, list[str]]:
+    """Return the label of each image, or what is known of each finding."""
+    if exclude_each_other(samples):
+        return {"label": [classes[label] for label in labels_of(samples)]}
+    said = {SHOWN: "shown", ABSENT: "absent", NOT_KNOWN: "not known"}
+    known = answers_of(samples).T.tolist()
+    return {
+        f"label {name}": [said[one] for one in column]
+        for name, column in zip(classes, known, strict=True)
+    }
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -37,6 +37,12 @@ def _as_names(value: Any) -> Any:
     return tuple(dict.fromkeys(value))
 
 
+def _as_findings(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"expected a list of findings, but got {value!r}")
+    return tuple(dict.fromkeys(value))
+
+
 def value_text(value: str | int | float) -> str:
     """Return a metadata value as text, in which 2 and 2.0 are the same.
 
@@ -54,6 +60,7 @@ Destination = Literal["train", "val", "test", "ood", "none"]
 """A split, or "none": left out."""
 Values = Annotated[tuple[str | int | float | bool, ...], BeforeValidator(_as_texts)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
+Findings = Annotated[tuple[str, ...], BeforeValidator(_as_findings)]
 Pixels = Annotated[int, Field(ge=1)]
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(_as_pair)]
 Colour = Annotated[tuple[float, float, float], BeforeValidator(_as_triple)]
@@ -76,6 +83,9 @@ class DataTable(Table):
     """Length of the shorter side before the crop; "crop" only."""
     mean: Colour = IMAGENET_MEAN
     std: Colour = IMAGENET_STD
+    findings: Findings = ()
+    """Of lists of findings those that become outputs; default all that some images are known to
+    show, and some to lack."""
     val: Annotated[float, Field(gt=0, lt=1)] = 0.15
     """Fraction of the images that choose the best epoch."""
     test: float = Field(default=0.15, ge=0, lt=1)

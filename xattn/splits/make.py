@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from xattn.errors import UsageError
+from xattn.errors import UsageError, XattnError
 from xattn.runs.atomic import write_text
 from xattn.splits.assign import Images, choose_samples, describe_origin
 from xattn.splits.balance import SplitBalance, compare_splits
 from xattn.splits.data_table import DataTable
 from xattn.splits.duplicates import hash_files
+from xattn.splits.findings import chosen_findings, describe_findings
 from xattn.splits.from_lists import bind_by_lists, without_leaks
 from xattn.splits.metadata import traits_of
-from xattn.splits.samples import Failure, Split
+from xattn.splits.samples import Failure, Split, exclude_each_other
 from xattn.splits.splits import check_splits, count_splits, make_splits, write_splits
 from xattn.splits.trap import bind_trap, describe_trap, presences
 
@@ -95,8 +96,14 @@ def split_images(
     """
     table = data if isinstance(data, DataTable) else _table(data or {})
     _require_one_say(table, lists, trap)
+    annotations, unused = chosen_findings(annotations, table)
     samples, failures = choose_samples(annotations, images, table)
-    notes = describe_origin(samples, table)
+    if trap and not exclude_each_other(samples):
+        raise XattnError(
+            "Expected one class per image for a trap, which goes against the label, but "
+            f"{annotations.path} has lists of findings; leave out --trap"
+        )
+    notes = [*unused, *describe_origin(samples, table)]
     traits = traits_of(annotations, [s.id for s in samples], table)
     if lists:
         samples, notes = bind_by_lists(samples, lists)
@@ -124,7 +131,7 @@ def split_images(
     )
     check_splits(good, splits, hashes, annotations.labels)
     balance = compare_splits(good, splits, hashes, annotations.labels, traits.compared)
-    notes += balance.unlike
+    notes += [*balance.unlike, *describe_findings(good, splits, annotations.labels)]
     if trap:
         notes += describe_trap(good, splits, flags, trap)
     return ImageSplits(

@@ -15,7 +15,7 @@ from xattn.errors import XattnError
 from xattn.images.find import find_images
 
 if TYPE_CHECKING:
-    from xattn.annotations import Annotations
+    from xattn.annotations import AnnotatedImage, Annotations
 
 Split = Literal["train", "val", "test", "ood"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -27,6 +27,10 @@ HELD_OUT: tuple[Split, ...] = ("test", "ood")
 IN_TRAINING: tuple[Split, ...] = tuple(split for split in SPLITS if split not in HELD_OUT)
 
 
+SHOWN, ABSENT, NOT_KNOWN = 1, 0, -1
+"""What is known of a finding in an image."""
+
+
 @dataclass(frozen=True)
 class Sample:
     """One labelled image.
@@ -34,7 +38,9 @@ class Sample:
     Attributes:
         id: as in every table.
         file: where it is read from.
-        label: index of its class.
+        label: index of its class; -1 where it has findings.
+        findings: where several can be true of one image, what is known of each label of the
+            annotation file: `SHOWN`, `ABSENT` or `NOT_KNOWN`; () where classes exclude each other.
         group: what must not be torn apart (a lesion, a patient, a slide); None if it stands alone.
         domain: where it comes from (a site, a centre), as text; None if that is not known.
         split: the split it is bound to, by a file or by metadata; None if it is to be assigned.
@@ -46,6 +52,7 @@ class Sample:
     group: str | None = None
     domain: str | None = None
     split: Split | None = None
+    findings: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,10 @@ class Failure:
 def select_samples(
     annotations: Annotations, images: str | Path | Iterable[str | Path] | None = None
 ) -> tuple[list[Sample], list[Failure]]:
-    """Take the images of an annotation file that have a label.
+    """Take the images of an annotation file that have a label, or a list of findings.
+
+    If any has a list, each label of the file is a question of its own, and the one label of an
+    image is the one finding it shows.
 
     Args:
         annotations: as read by `read_annotations`.
@@ -88,23 +98,17 @@ def select_samples(
                 f"without its ending: {examples(list(files), [image.id for image in chosen])}"
             )
         chosen = [i for i, at in zip(chosen, matched.place, strict=True) if at is not None]
-    index = {name: i for i, name in enumerate(annotations.labels)}
-    samples = [
-        Sample(image.id, files[image.id], index[image.label], image.group)
-        for image in chosen
-        if image.label is not None
-    ]
-    unlabelled = [
-        Failure(files[image.id], "label", "Expected a label, but the annotation file has none")
-        for image in chosen
-        if image.label is None
-    ]
+    label = _findings if any(i.findings is not None for i in chosen) else _class
+    samples, unlabelled = [], []
+    for image in chosen:
+        known = label(image, annotations.labels)
+        if known is None:
+            message = "Expected a label, but the annotation file has none"
+            unlabelled.append(Failure(files[image.id], "label", message))
+        else:
+            index, findings = known
+            samples.append(Sample(image.id, files[image.id], index, image.group, findings=findings))
     if not samples:
-        if several := sum(image.findings is not None for image in chosen):
-            raise XattnError(
-                f"Expected images with one class each, but {several} have lists of findings, any "
-                "number of which may be true of one image; make a file of one class per image"
-            )
         raise XattnError(
             f"Expected images with a label, but none of {len(chosen)} has one"
             '; add "label" to the images of the annotation file'
@@ -112,8 +116,30 @@ def select_samples(
     return samples, unlabelled
 
 
+Known = tuple[int, tuple[int, ...]]
+"""Index of a class, or -1 and what is known of each finding."""
+
+
+def _class(image: AnnotatedImage, labels: Sequence[str]) -> Known | None:
+    return None if image.label is None else (list(labels).index(image.label), ())
+
+
+def _findings(image: AnnotatedImage, labels: Sequence[str]) -> Known | None:
+    code = {True: SHOWN, False: ABSENT, None: NOT_KNOWN}
+    found = tuple(code[image.shows(name)] for name in labels)
+    return (-1, found) if set(found) != {NOT_KNOWN} else None
+
+
+def exclude_each_other(samples: Sequence[Sample]) -> bool:
+    """Say whether one class is true of an image and no two, or any number of findings."""
+    return not any(sample.findings for sample in samples)
+
+
 def count_labels(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str, int]:
-    """Return class name -> number of images, in the order of the classes."""
+    """Return class or finding -> number of images that show it, in the order of the classes."""
+    if not exclude_each_other(samples):
+        shown = (answers_of(samples) == SHOWN).sum(axis=0)
+        return dict(zip(classes, shown.tolist(), strict=True))
     counts = np.bincount(labels_of(samples), minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
 
@@ -121,6 +147,11 @@ def count_labels(samples: Sequence[Sample], classes: Sequence[str]) -> dict[str,
 def labels_of(samples: Sequence[Sample]) -> NDArray[np.intp]:
     """Return the class indices (n,) of samples."""
     return np.array([s.label for s in samples], dtype=np.intp)
+
+
+def answers_of(samples: Sequence[Sample]) -> NDArray[np.int8]:
+    """Return what is known of each finding (n, findings): `SHOWN`, `ABSENT` or `NOT_KNOWN`."""
+    return np.array([s.findings for s in samples], dtype=np.int8)
 
 
 def groups_of(samples: Sequence[Sample]) -> list[str]:

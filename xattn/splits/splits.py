@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from xattn.annotations.sheets import read_sheet
 from xattn.errors import XattnError, near
 from xattn.runs.csv_text import csv_text, unguarded
+from xattn.splits.findings import check_findings, rarest
 from xattn.splits.samples import (
     HELD_OUT,
+    SHOWN,
     SPLITS,
     Sample,
     Split,
+    answers_of,
     count_labels,
+    exclude_each_other,
     groups_of,
     labels_of,
 )
@@ -78,16 +82,17 @@ def _split_free(
 ) -> dict[str, Split]:
     """Split samples that are free to go into train, val or test."""
     unit = units(samples, hashes)
-    labels = labels_of(samples)
     sizes = np.bincount(unit)
     _, size = np.unique([size_class(int(n)) for n in sizes], return_inverse=True)
     columns = [np.array([values[s.id] for s in samples]) for values in stratify.values()]
 
-    counted = [_counts(unit, labels), *(_counts(unit, column) for column in columns)]
-    kinds = np.column_stack([size, *(counts.argmax(axis=1) for counts in counted)])
+    shown = _shown_in(unit, samples)
+    counted = [_counts(unit, column) for column in columns]
+    kind = shown.argmax(axis=1) if exclude_each_other(samples) else rarest(shown)
+    kinds = np.column_stack([size, kind, *(counts.argmax(axis=1) for counts in counted)])
     _, strata = np.unique(kinds, axis=0, return_inverse=True)
-    margins = np.hstack([np.eye(size.max() + 1)[size] * sizes[:, None], *counted[1:]])
-    home = stratified_split(counted[0], margins, strata.reshape(-1), fractions, seed)
+    margins = np.hstack([np.eye(size.max() + 1)[size] * sizes[:, None], *counted])
+    home = stratified_split(shown, margins, strata.reshape(-1), fractions, seed)
     return {s.id: SPLITS[home[u]] for s, u in zip(samples, unit, strict=True)}
 
 
@@ -101,6 +106,16 @@ def size_class(n: int) -> str:
         return f"{n} image{'s' * (n > 1)}"
     low = 2 ** (n.bit_length() - 1)
     return f"{low} to {2 * low - 1} images"
+
+
+def _shown_in(unit: NDArray[np.intp], samples: Sequence[Sample]) -> NDArray[np.float64]:
+    """Count the images of each unit by class (units, classes), or by finding and by having none."""
+    if exclude_each_other(samples):
+        return _counts(unit, labels_of(samples))
+    shown = answers_of(samples) == SHOWN
+    counts = np.zeros((unit.max() + 1, shown.shape[1] + 1))
+    np.add.at(counts, unit, np.column_stack([shown, ~shown.any(axis=1)]))
+    return counts
 
 
 def _counts(unit: NDArray[np.intp], values: NDArray[Any]) -> NDArray[np.float64]:
@@ -126,10 +141,15 @@ def check_splits(
         classes: names of the label indices.
 
     Raises:
-        XattnError: a group or the same bytes are in two splits, or a class is missing from one.
+        XattnError: a group or the same bytes are in two splits, or a class is missing from one. Of
+            findings, of which one may be rare: from the training, or all of them from the
+            validation.
     """
     _same_side("group", samples, splits, [s.group for s in samples])
     _same_side("file content", samples, splits, [hashes[s.id] for s in samples])
+    if not exclude_each_other(samples):
+        check_findings(samples, splits, classes)
+        return
     for split in SPLITS:
         inside = [s for s in samples if splits[s.id] == split]
         if not inside and split in HELD_OUT:

@@ -6,7 +6,7 @@ Every score takes weights of the images, so that all resamples of a bootstrap ar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,21 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class FindingScore:
+    """How well one of several independent findings is told.
+
+    Attributes:
+        n: images of which it is known.
+        shown: those of them that show it.
+        auc: area under the ROC curve, [0, 1]; NaN if all show it, or none.
+    """
+
+    n: int
+    shown: int
+    auc: Estimate
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores of a classifier on one set of images.
 
@@ -39,6 +54,7 @@ class Scores:
         auc: area under the ROC curve, [0, 1]; with more than two classes the mean of each class
             against the rest.
         sensitivity: class -> fraction of its images that was predicted as it.
+        findings: of independent findings each; the scores above are then means over them.
     """
 
     n: int
@@ -47,12 +63,16 @@ class Scores:
     balanced_accuracy: Estimate
     auc: Estimate
     sensitivity: dict[str, Estimate]
+    findings: dict[str, FindingScore] = field(default_factory=dict)
 
     def to_row(self) -> dict[str, Any]:
         """Return one flat row: n, groups, chance, <score>, <score>_low, <score>_high, ..."""
         row: dict[str, Any] = {"n": self.n, "groups": self.groups, "chance": self.chance}
         named = {"balanced_accuracy": self.balanced_accuracy, "auc": self.auc}
         named |= {f"sensitivity_{name}": one for name, one in self.sensitivity.items()}
+        named |= {f"auc_{name}": one.auc for name, one in self.findings.items()}
+        for name, finding in self.findings.items():
+            row |= {f"n_{name}": finding.n, f"shown_{name}": finding.shown}
         for name, one in named.items():
             row |= {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
         return row
@@ -87,17 +107,17 @@ def score(
     hits = sensitivities(logits, labels, one)[0]
     drawn = [
         (sensitivities(logits, labels, weights), auc(logits, labels, weights))
-        for weights in _resampled(groups, resamples, seed)
+        for weights in resampled(groups, resamples, seed)
     ]
     hits_drawn, auc_drawn = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
     return Scores(
         n=len(labels),
         groups=len(set(groups)),
         chance=1 / len(classes),
-        balanced_accuracy=_estimate(float(hits.mean()), hits_drawn.mean(1)),
-        auc=_estimate(float(auc(logits, labels, one)[0]), auc_drawn),
+        balanced_accuracy=estimate(float(hits.mean()), hits_drawn.mean(1)),
+        auc=estimate(float(auc(logits, labels, one)[0]), auc_drawn),
         sensitivity={
-            name: _estimate(float(hits[c]), hits_drawn[:, c]) for c, name in enumerate(classes)
+            name: estimate(float(hits[c]), hits_drawn[:, c]) for c, name in enumerate(classes)
         },
     )
 
@@ -169,8 +189,14 @@ def auc_of(values: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floa
     return area
 
 
-def _resampled(groups: Sequence[str | int], resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield how often each image is drawn, (b, n) at a time, `resamples` rows in all."""
+def resampled(groups: Sequence[str | int], resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each image is drawn, (b, n) at a time, `resamples` rows in all.
+
+    Args:
+        groups: (n,), drawn as wholes with replacement.
+        resamples: how many.
+        seed: what chance follows from.
+    """
     _, group = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     n = int(group.max()) + 1
     rng = np.random.default_rng(seed)
@@ -181,7 +207,13 @@ def _resampled(groups: Sequence[str | int], resamples: int, seed: int) -> Iterat
         yield drawn[:, group].astype(np.float64)
 
 
-def _estimate(value: float, drawn: Floats) -> Estimate:
+def estimate(value: float, drawn: Floats) -> Estimate:
+    """Return a value with the percentile interval of its resamples (b,), NaN where there is none.
+
+    Args:
+        value: as observed.
+        drawn: of the resamples; those that are not finite are passed over.
+    """
     kept = drawn[np.isfinite(drawn)]
     if not kept.size:
         return Estimate(value, float("nan"), float("nan"))

@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from xattn.errors import XattnError
 from xattn.runs.record import text_sha256
 from xattn.splits.assign import describe_origin
 from xattn.splits.balance import SplitBalance, compare_splits
 from xattn.splits.duplicates import refuse_leaks
+from xattn.splits.findings import describe_findings
 from xattn.splits.metadata import traits_of
-from xattn.splits.samples import Failure, Sample, Split, groups_of, labels_of
+from xattn.splits.samples import (
+    Failure,
+    Sample,
+    Split,
+    answers_of,
+    exclude_each_other,
+    groups_of,
+    labels_of,
+)
 from xattn.splits.splits import check_splits, count_splits, make_splits
 from xattn.training.decoding import DecodedImages, Progress, decode_images
 from xattn.training.recipe import Recipe
@@ -64,7 +74,7 @@ class Dataset:
     def images_sha256(self) -> str:
         """Hash of all that the images say: ids, bytes, labels, groups and splits."""
         facts = [
-            (s.id, self.images.hashes[s.id], s.label, s.group, self.splits[s.id])
+            (s.id, self.images.hashes[s.id], s.findings or s.label, s.group, self.splits[s.id])
             for s in self.images.samples
         ]
         return text_sha256(repr(facts))
@@ -74,9 +84,18 @@ class Dataset:
         inside = [self.splits[sample.id] == split for sample in self.images.samples]
         return np.flatnonzero(inside)
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether one class is true of an image and no two, or any number of findings."""
+        return exclude_each_other(self.images.samples)
+
     def labels(self, split: Split) -> NDArray[np.intp]:
-        """Return the class indices of a split."""
+        """Return the class indices of a split, where classes exclude each other."""
         return labels_of(self.images.samples)[self.rows(split)]
+
+    def answers(self, split: Split) -> NDArray[np.int8]:
+        """Return what is known of each finding in a split, (n, findings), see `answers_of`."""
+        return answers_of(self.images.samples)[self.rows(split)]
 
     def groups(self, split: Split) -> list[str]:
         """Return the group of each image of a split; one without is its own."""
@@ -108,6 +127,12 @@ def load_dataset(
     """
     began = time.perf_counter()
     (samples, left_out), classes, data = chosen, annotations.labels, recipe.data
+    if recipe.train.sampling == "balanced" and not exclude_each_other(samples):
+        raise XattnError(
+            f'Expected sampling = "shuffled" under [train], but got "balanced": {annotations.path} '
+            "has lists of findings, of which one image counts for several; class_weights = "
+            '"balanced" weighs each finding by itself'
+        )
     # Before decoding: a wrong name should not wait for it.
     traits = traits_of(annotations, [s.id for s in samples], data)
     refuse_leaks(samples, classes, data, traits.stratify)
@@ -130,7 +155,11 @@ def load_dataset(
         classes=classes,
         images=images,
         splits=splits,
-        notes=(*describe_origin(images.samples, data), *balance.unlike),
+        notes=(
+            *describe_origin(images.samples, data),
+            *balance.unlike,
+            *describe_findings(images.samples, splits, classes),
+        ),
         balance=balance,
         skipped=(*problems, *left_out, *images.failures),
         seconds=time.perf_counter() - began,

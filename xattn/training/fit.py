@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from xattn.models.device import resolve_device
 from xattn.runs.atomic import write_json
 from xattn.runs.guard import writes
 from xattn.runs.record import file_sha256, versions
 from xattn.splits.assign import Images, choose_samples
+from xattn.splits.findings import chosen_findings
 from xattn.splits.samples import SPLITS, Split
-from xattn.stats.weighted_metrics import score
+from xattn.stats.finding_metrics import score_findings
+from xattn.stats.weighted_metrics import Scores, score
 from xattn.training.dataset import Dataset, load_dataset
 from xattn.training.decoding import Progress
 from xattn.training.folder import (
@@ -70,6 +75,9 @@ def train(
     on_problem: Callable[[object], None] | None = None,
 ) -> TrainResult:
     """Train a classifier on the labels of an annotation file.
+
+    Where images have lists of findings, each output is a question of its own: binary cross-entropy
+    over what is known, and the best epoch is that of the largest mean area under the ROC curves.
 
     Writes OUT/model.pt (the best epoch by balanced accuracy on the validation images; what it was
     trained with stands in it), checkpoints/epoch_0005.pt and so on if the recipe's `keep_every`
@@ -132,6 +140,7 @@ def train(
         annotations = read_annotations(annotations, on_problem=on_problem)
     recipe = recipe.for_domain(annotations.likely_domain)
     Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
+    annotations, left_out = chosen_findings(annotations, recipe.data)
     chosen = choose_samples(annotations, images, recipe.data, splits)
 
     with bar(progress) as move, isolated_chance(hardware.device):
@@ -140,6 +149,7 @@ def train(
         if on_start is not None:
             on_start(start, recipe)
         dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
+        dataset = replace(dataset, notes=(*left_out, *dataset.notes))
         if on_problem is not None:
             for failure in dataset.skipped[len(annotations.problems) :]:
                 on_problem(failure)
@@ -205,6 +215,7 @@ def fit(
         recipe.train.patience,
         keep,
         recipe.train.keep_every,
+        by="val_balanced_accuracy" if dataset.exclusive else "val_auc",
     )
     module = Classifier(start.network, recipe, dataset, start.loaded)
     try:
@@ -215,10 +226,7 @@ def fit(
             bookmark.clear()
         raise
     logits = logits_of(module, hardware, scored)
-    scores = {
-        split: score(values, dataset.labels(split), dataset.classes, dataset.groups(split))
-        for split, values in logits.items()
-    }
+    scores = {split: _score(dataset, split, values) for split, values in logits.items()}
     result = TrainResult(
         out=folder,
         checkpoint=folder / "model.pt",
@@ -252,6 +260,13 @@ def fit(
     write_json(folder / "train.json", facts)
     bookmark.clear()
     return result
+
+
+def _score(dataset: Dataset, split: Split, logits: NDArray[np.float64]) -> Scores:
+    classes, groups = dataset.classes, dataset.groups(split)
+    if dataset.exclusive:
+        return score(logits, dataset.labels(split), classes, groups)
+    return score_findings(logits, dataset.answers(split), classes, groups)
 
 
 def _arguments(recipe: Recipe, annotations: Path, hardware: Hardware) -> dict[str, Any]:

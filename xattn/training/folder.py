@@ -40,6 +40,7 @@ def about_dataset(recipe: Recipe, dataset: Dataset, folder: Path) -> dict[str, A
         "annotations": relative_to(dataset.annotations, folder.parent),
         "annotations_sha256": file_sha256(dataset.annotations),
         "classes": dataset.classes,
+        **({} if dataset.exclusive else {"outputs": "sigmoid"}),
         "splits": dataset.describe(),
         "splits_sha256": text_sha256(_splits_csv(dataset)),
         "notes": dataset.notes,
@@ -75,6 +76,7 @@ def save_epoch(
         options=recipe.model.options,
         classes=dataset.classes,
         preprocessing=recipe.preprocessing,
+        outputs="softmax" if dataset.exclusive else "sigmoid",
         extra={
             "recipe": recipe.to_record(),
             "head": start.head,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import pandas as pd
@@ -15,6 +15,10 @@ from torch import Tensor
 
 from xattn.runs.atomic import replacing
 from xattn.training.module import Classifier
+
+Criterion = Literal["val_balanced_accuracy", "val_auc"]
+"""What the best epoch is best by; of independent findings, which may be rare, the area under the
+ROC curves, since their probabilities need not cross one half."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Epoch:
     Attributes:
         epoch: counted from 1.
         train_loss: mean over the epoch's batches, with augmentation and class weights.
-        val_loss, val_balanced_accuracy, val_auc: on the validation images, after the epoch.
+        val_loss, val_balanced_accuracy, val_auc: on the validation images, after the epoch; of
+            independent findings means over them.
         lr: learning rate of the epoch's last step.
     """
 
@@ -35,10 +40,9 @@ class Epoch:
     val_auc: float
     lr: float
 
-    @property
-    def rank(self) -> tuple[float, float]:
-        """Larger is better: balanced accuracy, and among equals the smaller loss."""
-        return self.val_balanced_accuracy, -self.val_loss
+    def rank(self, by: Criterion = "val_balanced_accuracy") -> tuple[float, float]:
+        """Larger is better: a score, and among equals the smaller loss."""
+        return getattr(self, by), -self.val_loss
 
 
 class EpochRecorder(pl.Callback):
@@ -56,6 +60,7 @@ class EpochRecorder(pl.Callback):
         patience: epochs without a better balanced accuracy after which it ends; 0 for never.
         keep: writes the checkpoint of an epoch, best or not; called after every `keep_every`.
         keep_every: 0 for never.
+        by: what the best epoch is best by, and patience waits for.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class EpochRecorder(pl.Callback):
         patience: int = 0,
         keep: Callable[[Epoch], None] | None = None,
         keep_every: int = 0,
+        *,
+        by: Criterion = "val_balanced_accuracy",
     ) -> None:
         self.history: list[Epoch] = []
         self.seconds: list[float] = []
@@ -75,20 +82,21 @@ class EpochRecorder(pl.Callback):
         self._out, self._state, self._save, self._on_epoch = out, state, save, on_epoch
         self._patience = patience
         self._keep, self._keep_every = keep, keep_every
+        self._by: Criterion = by
         self._rate = self._began = 0.0
 
     @property
     def best(self) -> Epoch:
         """The epoch whose weights are kept: the first among equals."""
-        return max(self.history, key=lambda epoch: epoch.rank)
+        return max(self.history, key=lambda epoch: epoch.rank(self._by))
 
     @property
     def stalled(self) -> bool:
         """Whether the patience is at its end; follows from the history alone."""
-        accuracies = [epoch.val_balanced_accuracy for epoch in self.history]
-        if not (self._patience and accuracies):
+        scores = [epoch.rank(self._by)[0] for epoch in self.history]
+        if not (self._patience and scores):
             return False
-        return len(accuracies) - 1 - accuracies.index(max(accuracies)) >= self._patience
+        return len(scores) - 1 - scores.index(max(scores)) >= self._patience
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is known, for the file to go on from."""

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xattn.splits.samples import labels_of
+from xattn.splits.samples import answers_of, exclude_each_other, labels_of
 from xattn.stats.seeds import seed_for
 from xattn.training.decoding import DecodedImages
 
 Batch = tuple[Tensor, Tensor]
 """Pixels (n, 3, height, width) of 0 to 255, uint8 or float32, strided as channels last, and class
-indices (n,)."""
+indices (n,), or what is known of each finding (n, findings), see `answers_of`."""
 
 
 class BatchLoader:
@@ -39,7 +39,8 @@ class BatchLoader:
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._pixels, self._labels = images.pixels, labels_of(images.samples)
+        known = labels_of if exclude_each_other(images.samples) else answers_of
+        self._pixels, self._labels = images.pixels, known(images.samples)
         wanted, most = -(-len(rows) // batch_size), len(rows) // (2 * world)
         parts = np.array_split(rows, max(1, min(wanted, most)))
         self._parts = [np.array_split(part, world)[rank] for part in parts]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from xattn.errors import XattnError
+from xattn.stats.finding_metrics import mean_scores
 from xattn.stats.seeds import seed_for
 from xattn.stats.weighted_metrics import auc, sensitivities
 from xattn.training.augmentations import AUGMENTATIONS
@@ -59,9 +60,15 @@ class Classifier(pl.LightningModule):
         colour = {"mean": recipe.data.mean, "std": recipe.data.std}
         for name, values in colour.items():
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-        weights = torch.ones(len(dataset.classes))
-        if recipe.train.class_weights == "balanced":
-            weights = balanced_weights(dataset.labels("train"), len(dataset.classes))
+        balance = recipe.train.class_weights == "balanced"
+        if dataset.exclusive:
+            weights = torch.ones(len(dataset.classes))
+            if balance:
+                weights = balanced_weights(dataset.labels("train"), len(dataset.classes))
+        else:
+            weights = torch.ones(2, len(dataset.classes))
+            if balance:
+                weights = balanced_answers(dataset.answers("train"))
         self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -163,10 +170,15 @@ class Classifier(pl.LightningModule):
         self._seen = []
         loss = self._loss(logits, labels, "validation")
         values, classes = logits.double().cpu().numpy(), labels.cpu().numpy()
-        weights = np.ones((1, len(classes)))
         self.log("val_loss", loss)
-        self.log("val_balanced_accuracy", sensitivities(values, classes, weights).mean())
-        self.log("val_auc", float(auc(values, classes, weights)[0]))
+        if self.dataset.exclusive:
+            weights = np.ones((1, len(classes)))
+            accuracy = float(sensitivities(values, classes, weights).mean())
+            area = float(auc(values, classes, weights)[0])
+        else:
+            accuracy, area = mean_scores(values, classes)
+        self.log("val_balanced_accuracy", accuracy)
+        self.log("val_auc", area)
 
     def _together(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return what all processes have seen, in the same order in each."""
@@ -199,7 +211,10 @@ class Classifier(pl.LightningModule):
         }
 
     def _loss(self, logits: Tensor, labels: Tensor, where: str) -> Tensor:
-        loss = F.cross_entropy(logits, labels, weight=self.class_weights)
+        if self.dataset.exclusive:
+            loss = F.cross_entropy(logits, labels, weight=self.class_weights)
+        else:
+            loss = masked_bce(logits, labels, self.class_weights)
         if not torch.isfinite(loss):
             raise XattnError(
                 f"Expected a finite loss, but got {loss.item()} in epoch {self.current_epoch + 1}, "
@@ -216,6 +231,30 @@ def balanced_weights(labels: NDArray[np.intp], n_classes: int) -> Tensor:
     """
     counts = np.bincount(labels, minlength=n_classes)
     return torch.tensor(len(labels) / (n_classes * counts), dtype=torch.float32)
+
+
+def masked_bce(logits: Tensor, answers: Tensor, weights: Tensor) -> Tensor:
+    """Return the binary cross-entropy of independent findings, mean over what is known.
+
+    Args:
+        logits: (n, findings).
+        answers: (n, findings), 1 shown, 0 absent, -1 not known, which counts for nothing.
+        weights: (2, findings), of an absent and of a shown finding.
+    """
+    known, shown = answers >= 0, answers > 0
+    each = F.binary_cross_entropy_with_logits(logits, shown.to(logits.dtype), reduction="none")
+    weight = torch.where(shown, weights[1], weights[0]) * known
+    # A batch of which nothing is known has a loss of 0, and gradients of 0.
+    return (each * weight).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+
+
+def balanced_answers(answers: NDArray[np.int8]) -> Tensor:
+    """Return weights (2, findings) under which absent and shown count alike, finding by finding.
+
+    As `balanced_weights` of each finding as a question of two classes: n / (2 x n of the answer).
+    """
+    sides = np.stack([(answers == 0).sum(axis=0), (answers == 1).sum(axis=0)])
+    return torch.tensor(sides.sum(axis=0) / (2 * sides), dtype=torch.float32)
 
 
 def _unit_range(pixels: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -13,7 +14,8 @@ import pandas as pd
 
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.one_output import outputs_of
-from xattn.errors import RunError, XattnError
+from xattn.annotations.findings import absent, answers
+from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.runs.folder import RunFolder
 from xattn.runs.table_folder import read_settings
 
@@ -84,8 +86,8 @@ def _read(run: str | Path, target: str | None) -> Trained:
     name, equals, rest = text.partition("=")
     named = bool(equals) and not Path(text).exists()
     path = Path(rest if named else text)
-    if (path / "train.json").is_file() and target is None:
-        one = _from_training(path)
+    if (path / "train.json").is_file():
+        one = _from_training(path, target)
     elif (path / "run.json").is_file():
         one = _from_run(path, target)
     else:
@@ -96,10 +98,28 @@ def _read(run: str | Path, target: str | None) -> Trained:
     return replace(one, model=name if named else one.architecture)
 
 
-def _from_training(path: Path) -> Trained:
+def _from_training(path: Path, target: str | None) -> Trained:
     facts = read_settings(path / "train.json")
-    recipe = facts.get("recipe", {})
-    return _trained(path, facts["classes"], recipe, facts.get("splits_sha256"), recipe.get("model"))
+    recipe, classes = facts.get("recipe", {}), facts["classes"]
+    found = _trained(path, classes, recipe, facts.get("splits_sha256"), recipe.get("model"))
+    independent = facts.get("outputs", "softmax") != "softmax"
+    if not independent and target is None:
+        return found
+    if not independent:
+        raise UsageError(
+            f"Expected independent outputs to choose {target} from, but the classes of {path} "
+            f"exclude each other: {', '.join(classes)}; leave out --target"
+        )
+    if target is None:
+        raise UsageError(
+            f"Expected classes that exclude each other for `xattn compare`, but the outputs of "
+            f"{path} are independent; name one, such as --target {shlex.quote(classes[0])}"
+        )
+    if target not in classes:
+        raise UsageError(f"Unknown output {target!r}{near(target, classes)}")
+    table, no = found.predictions.copy(), absent(target)
+    table["label"], table[f"logit_{no}"] = answers(table["label"], target), 0.0
+    return replace(found, classes=(no, target), predictions=table[table["label"].notna()])
 
 
 def _from_run(path: Path, target: str | None) -> Trained:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from xattn.analysis.evaluation.choice import UNKNOWN, choose, domains_of, wanted_splits
 from xattn.analysis.evaluation.measure import measure_question
+from xattn.analysis.evaluation.over_outputs import means_over_outputs, sentences_over_outputs
 from xattn.analysis.question import joined, questions_of, record_of, require_no_positive
 from xattn.analysis.settings import EvaluateInputs, EvaluateSettings
 from xattn.annotations.findings import label_of
@@ -89,7 +90,8 @@ def evaluate(
     evaluated and a note says so. Predictions go into a run folder as those of `explain` do; a
     call that was stopped goes on where it was, and a run of the same checkpoint with maps is
     taken as it is. Independent outputs are each a question of their own, is it there or not: a
-    column `target` of all tables says which output a row is of.
+    column `target` of all tables says which output a row is of, and means over the outputs
+    stand among the sentences and in evaluation.json.
 
     Args:
         model: from `xattn.load`.
@@ -177,6 +179,10 @@ def evaluate(
         for question, one in zip(questions, found, strict=True)
         for line in question.called(one.sentences)
     )
+    means: list[dict[str, Any]] = []
+    if not run.exclusive and not run.of_value and len(run.classes) > 1:
+        means = means_over_outputs(run, of_split, bootstrap=asked.bootstrap, seed=seed)
+        sentences += sentences_over_outputs(means)
     facts = {
         "schema": "xattn-evaluation/1",
         "outputs": model.outputs.kind,
@@ -188,6 +194,7 @@ def evaluate(
         "seed": seed,
         "annotations": known.path.name,
         "sentences": list(sentences),
+        **({"over_outputs": means} if means else {}),
         "notes": notes,
         "call": call,
     }

@@ -70,6 +70,7 @@ def save_checkpoint(
     classes: Sequence[str],
     preprocessing: Preprocessing,
     options: Mapping[str, Any] | None = None,
+    outputs: str = "softmax",
     extra: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write this project's own checkpoint, whole or not at all.
@@ -80,6 +81,8 @@ def save_checkpoint(
         architecture, options: what `build` needs to make it again.
         classes: names in the order of the logits.
         preprocessing: how images become inputs.
+        outputs: "softmax" where classes exclude each other, "sigmoid" where each is a question of
+            its own.
         extra: anything JSON can hold.
     """
     path = as_path(path, "a checkpoint")
@@ -89,6 +92,7 @@ def save_checkpoint(
         "options": dict(options or {}),
         "classes": list(classes),
         "preprocessing": preprocessing.to_dict(),
+        **({} if outputs == "softmax" else {"outputs": outputs}),
         "extra": dict(extra or {}),
     }
     facts = json.loads(json.dumps(facts))  # refuses now what could not be read back later

@@ -13,6 +13,8 @@ from xattn.images.preprocessing import Preprocessing
 
 SCHEMA = "xattn-checkpoint/1"
 MOST_CLASSES = 100_000
+OUTPUTS = ("softmax", "sigmoid")
+"""What the outputs of a network that was trained here can be."""
 LARGEST_SIDE = 8192
 """Pixels of the longest side that an input may have: more would fill the memory."""
 
@@ -31,6 +33,8 @@ def checked_facts(facts: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise _wrong(path, "a list of class names", classes)
     if not isinstance(options, Mapping) or not all(isinstance(k, str) for k in options):
         raise _wrong(path, "options by name", options)
+    if (outputs := found.get("outputs", "softmax")) not in OUTPUTS:
+        raise _wrong(path, f"outputs that are {' or '.join(OUTPUTS)}", outputs)
     stored = found.get("preprocessing")
     if stored is not None:
         if not isinstance(stored, Mapping):

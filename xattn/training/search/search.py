@@ -17,7 +17,8 @@ from xattn.models.device import resolve_device
 from xattn.paths import relative_to
 from xattn.runs.record import file_sha256, text_sha256, versions
 from xattn.splits.assign import Images, choose_samples
-from xattn.splits.samples import Failure, Sample
+from xattn.splits.findings import chosen_findings
+from xattn.splits.samples import Failure, Sample, exclude_each_other
 from xattn.training.dataset import Dataset, load_dataset
 from xattn.training.decoding import Progress
 from xattn.training.fit import fit
@@ -76,6 +77,7 @@ def search(
     progress: bool | Progress = True,
     on_trial: Callable[[Trial], None] | None = None,
     on_problem: Callable[[object], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> SearchResult:
     """Search the values that the recipe's [search] table leaves open.
 
@@ -103,6 +105,7 @@ def search(
         progress: True for bars on the terminal, or a function called with (stage, done, total).
         on_trial: called with every trial that this call has finished.
         on_problem: called with files that are left out and trials that failed.
+        on_note: called with what is to be known of lists of findings.
 
     Returns:
         The trials, the best of them, and the best setting as a recipe (`recipe`, a path).
@@ -135,7 +138,11 @@ def search(
 
         annotations = read_annotations(annotations, on_problem=on_problem)
     recipe = recipe.for_domain(annotations.likely_domain)
+    annotations, left_out = chosen_findings(annotations, recipe.data)
     chosen = choose_samples(annotations, images, recipe.data, splits)
+    if on_note is not None and not exclude_each_other(chosen[0]):
+        for note in (*left_out, _about_findings(annotations, table)):
+            on_note(note)
     facts = {
         "recipe": recipe.to_record(),
         "search": table.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
@@ -298,6 +305,16 @@ class _Search:
         if self.progress is not None:
             done = sum(trial.state.is_finished() for trial in self.shared.trials)
             self.progress("trials", done, max(most, done))
+
+
+def _about_findings(annotations: Annotations, table: SearchTable) -> str:
+    by_auc = table.metric == "val_auc"
+    more = "" if by_auc else '; metric = "val_auc" under [search] ranks the trials by it too'
+    return (
+        f"Labels are lists of findings: {table.metric} is the mean over "
+        f"{len(annotations.labels)} of them, and the best epoch of a trial is that of the largest "
+        f"val_auc{more}"
+    )
 
 
 def _identity(samples: list[Sample]) -> list[dict[str, Any]]:
