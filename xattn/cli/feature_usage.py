@@ -175,6 +175,7 @@ def _explained(
     from xattn.attribution.run.pipeline import explain
     from xattn.attribution.run.resume import stored_settings
     from xattn.cli.loading import as_explained, load_model
+    from xattn.runs.another_folder import folder_option
     from xattn.runs.folder import DEFAULT_RUN
 
     out = run or Path(DEFAULT_RUN)
@@ -185,7 +186,7 @@ def _explained(
     model = load_model(ckpt, loading)
     target = stored.get("target") or chosen["tested_outputs"] or None
     settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None, amp=None)
-    with terminal.progress("explain") as progress:
+    with terminal.progress("explain") as progress, folder_option("--run"):
         folder = explain(
             model,
             taken(ExplainInputs, chosen).images,
@@ -210,6 +211,7 @@ def _over_training(
     """Test every checkpoint of a training, and print what came of it."""
     from xattn.analysis.over_training import usage_over_training
     from xattn.cli.loading import load_model
+    from xattn.runs.another_folder import folder_option
     from xattn.runs.folder import DEFAULT_RUN
 
     known_here, all_options = OverTrainingSettings.options(), settings.options()
@@ -222,7 +224,7 @@ def _over_training(
         )
     explaining, loading = taken(ExplainSettings, chosen), taken(LoadSettings, chosen)
     out = run or Path(DEFAULT_RUN)
-    with terminal.progress("explain") as progress:
+    with terminal.progress("explain") as progress, folder_option("--run"):
         table = usage_over_training(
             checkpoints,
             known,

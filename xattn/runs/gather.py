@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from xattn.errors import RunError
+from xattn.runs.another_folder import another_folder
 from xattn.runs.batches import Batch
 
 _EMPTY = ("split", "domain")  # text columns that `evaluate` may have added: "" where not known
@@ -44,7 +45,7 @@ class Gathered:
         if self.doubled:
             raise RunError(
                 f"Expected each image once in {folder}, but got {self.doubled}: two calls have "
-                "written this folder at the same time; explain into another folder with --out"
+                f"written this folder at the same time; {another_folder()}"
             )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.errors import RunError
+from xattn.runs.another_folder import another_folder
 
 IDENTITY = (
     "checkpoint_sha256",
@@ -52,8 +53,7 @@ def require_same(
         was = " and ".join(f"{key} {_shown(then)}" for key, then, _ in found)
         now = " and ".join(_shown(value) for _, _, value in found)
         raise RunError(
-            f"Expected {was} as in the run folder {folder}, but got {now}"
-            "; name another folder with --out"
+            f"Expected {was} as in the run folder {folder}, but got {now}; {another_folder()}"
         )
 
 

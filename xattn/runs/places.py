@@ -12,6 +12,7 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.images.cells import Cells
+from xattn.runs.another_folder import another_folder
 
 DRAWN_BEFORE = "overlays_spread_evenly"
 PLACES = ("cells", "map_layers", DRAWN_BEFORE)
@@ -82,13 +83,13 @@ def joined_record(
         if not ours.is_near(theirs):
             raise RunError(
                 f"Expected the cells of {layer!r} where the run folder {folder} has them, "
-                f"{theirs.ends}, but got {ours.ends}; name another folder with --out"
+                f"{theirs.ends}, but got {ours.ends}; {another_folder()}"
             )
     for method, layer in old.get("map_layers", {}).items():
         if new.get("map_layers", {}).get(method, layer) != layer:
             raise RunError(
                 f"Expected maps of {method!r} on {layer!r} as in the run folder {folder}, but got "
-                f"{new['map_layers'][method]!r}; name another folder with --out"
+                f"{new['map_layers'][method]!r}; {another_folder()}"
             )
     record: dict[str, Any] = {
         key: {**new.get(key, {}), **old.get(key, {})}

@@ -47,6 +47,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
+from xattn.runs.another_folder import another_folder
 from xattn.runs.calls import record_call
 from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
@@ -257,7 +258,7 @@ def _require_added(
     for error in errors:
         raise RunError(
             f"Expected {error['file']} to add its maps to {writer.path}, but got: {error['error']}"
-            "; mend it, or name another folder with --out"
+            f"; mend it, or {another_folder()}"
         )
     require_same_predictions(writer, rows)
 

@@ -10,6 +10,7 @@ from typing import Any
 from xattn.attribution.run.sources import Named
 from xattn.errors import RunError
 from xattn.images.containers import has_file
+from xattn.runs.another_folder import another_folder
 from xattn.runs.identity import other_versions
 from xattn.runs.table_folder import read_settings
 from xattn.runs.writer import RunWriter
@@ -108,7 +109,7 @@ def what_to_do(
         if lacking and not has_file(one.path):
             raise RunError(
                 f"Expected {one.path} to add its maps of {', '.join(lacking)} to {writer.path}, "
-                "but it is not there; put it back, or name another folder with --out"
+                f"but it is not there; put it back, or {another_folder()}"
             )
         if lacking:
             adding.setdefault(lacking, []).append(one)
@@ -137,7 +138,7 @@ def require_same_predictions(writer: RunWriter, rows: Iterable[Mapping[str, Any]
             told, got = (", ".join(f"{v:.3f}" for v in values) for values in (was, now))
             raise RunError(
                 f"Expected the logits of {row['file']} as in {writer.path}, {told}, but got {got}: "
-                "the image or a library has changed since; name another folder with --out"
+                f"the image or a library has changed since; {another_folder()}"
             )
 
 
