@@ -63,6 +63,11 @@ def _colours(path: Path, f: Grey) -> np.ndarray:
     return stored / 65535
 
 
+def _float_colours(path: Path, f: Grey) -> np.ndarray:
+    tifffile.imwrite(path, coloured(f).astype(np.float32), photometric="rgb")
+    return coloured(f)
+
+
 def _rotated(path: Path, f: Grey) -> np.ndarray:
     stored = _whole(65535)(coloured(f))
     tifffile.imwrite(path, np.rot90(stored), photometric="rgb", extratags=[(274, 3, 1, 6, True)])
@@ -99,6 +104,7 @@ DEEP_FILES = {
     "TIFF of floats": DeepFile("x.tiff", _floats, (-1000.0, 2000.0)),
     "PNG of 16-bit colours": DeepFile("x.png", _colours),
     "TIFF of 16-bit colours": DeepFile("x.tif", _colours),
+    "TIFF of float colours": DeepFile("x.tif", _float_colours, (0.0, 1.0)),
     "PPM of 16-bit colours": DeepFile("x.ppm", _colours),
     "rotated TIFF of 16-bit colours": DeepFile("x.tif", _rotated),
     "DICOM of 12 bits": DeepFile("x.dcm", _dicom),

@@ -103,7 +103,7 @@ class TestModes:
 
     def test_float_pixels_are_refused_by_name(self, tmp_path):
         Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "x.tiff")
-        with pytest.raises(ImageError, match=r"8- or 16-bit pixels in .*x\.tiff, but got mode F"):
+        with pytest.raises(ImageError, match=r"8- or 16-bit pixels in .*x\.tiff, but got floats"):
             read_image(tmp_path / "x.tiff")
 
     def test_integers_beyond_sixteen_bits_are_refused_with_their_range(self, tmp_path):

@@ -240,6 +240,10 @@ def _open(
         expect_unpacked(path)
         if isinstance(data, bytes) and (found := tiff_samples(data)):
             expect_colours(found, str(path))
+            values, turned = read_channels(data, str(path), max_pixels)
+            colours = values[..., :COLOURS] if values.shape[2] >= COLOURS else values[..., 0]
+            note = ", ".join(filter(None, (f"{_depth(values)} colour", _turn(turned))))
+            return colours, note, turned, (values.shape[1], values.shape[0]), "TIFF"
         plugin = isinstance(data, bytes) and is_heic(data)
         raise ImageError(
             f"Expected pillow-heif to read the HEIC {path}, but it is not installed; "

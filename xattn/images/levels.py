@@ -77,7 +77,9 @@ def in_8_bits(levels: Levels) -> Image.Image:
     """Return an image in 8-bit RGB, rounded, for people to look at; see `in_colours`."""
     if isinstance(levels, Image.Image):
         return levels
-    return Image.fromarray(like(in_colours(levels), np.uint8))
+    if levels.ndim == 2:  # rounded once, not three times
+        return Image.fromarray(_rounded(levels)).convert("RGB")
+    return Image.fromarray(_rounded(in_colours(levels)))
 
 
 def in_colours(levels: Levels) -> Pixels:
@@ -107,8 +109,9 @@ def like(values: NDArray[Any], dtype: np.dtype[Any] | type) -> Pixels:
 
 
 def _rounded(values: NDArray[Any]) -> NDArray[np.uint8]:
-    whole = values if values.dtype == np.uint8 else np.rint(np.clip(values, 0, 255))
-    return np.asarray(whole, dtype=np.uint8)
+    if values.dtype == np.uint8:
+        return values
+    return np.asarray(np.rint(np.clip(values, 0, 255)), dtype=np.uint8)
 
 
 def as_levels(values: Pixels) -> Levels:
@@ -129,7 +132,7 @@ def _scaled(values: NDArray[Any], window: Window) -> tuple[Pixels, str]:
     if window is None:
         if values.dtype.kind == "f":
             raise LevelError(
-                f"Expected 8- or 16-bit pixels, but got mode F with values {low:g} to {high:g}"
+                f"Expected 8- or 16-bit pixels, but got floats of {low:g} to {high:g}"
                 "; say with --window what is black and white"
             )
         if low < 0 or high > 65535:
