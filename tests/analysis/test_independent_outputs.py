@@ -87,6 +87,15 @@ class TestUsage:
         stored = pd.read_csv(found.run.path / "verdicts.csv")
         assert list(stored.columns) == list(found.verdicts.columns)
 
+    def test_has_p_values_that_hold_over_all_outputs(self, found):
+        for name in ("feature_usage", "interventions", "verdicts", "alignment", "bias"):
+            table = found[name]
+            adjusted = pd.to_numeric(table["p_adjusted"]).to_numpy()
+            np.testing.assert_allclose(table["p_over_outputs"], np.minimum(3 * adjusted, 1))
+        (note,) = [note for note in found.notes if "p_over_outputs" in note]
+        assert note.startswith("3 outputs were tested, each at level 0.05 by itself; over all")
+        assert note.split("Bonferroni) ")[1].endswith("dependences hold")
+
     def test_gives_the_rows_of_one_output(self, found):
         own = found.of("mass")
         assert "target" not in own.usage
@@ -156,8 +165,12 @@ def test_an_output_among_others_is_what_it_is_alone(seed, name, known, tmp_path_
     ours, theirs = tables
     assert list(ours) == list(theirs)
     for table in ours:
+        mine = ours[table]
+        if "p_over_outputs" in mine:  # of one output
+            together = mine.pop("p_over_outputs")
+            np.testing.assert_allclose(together, pd.to_numeric(mine["p_adjusted"]))
         pd.testing.assert_frame_equal(
-            ours[table], theirs[table], rtol=1e-4, atol=1e-6, check_dtype=False, obj=table
+            mine, theirs[table], rtol=1e-4, atol=1e-6, check_dtype=False, obj=table
         )
 
 
@@ -180,7 +193,9 @@ class TestEvaluation:
         assert table.loc[("edema", "auc", "all"), "n"] == 24
 
     def test_says_which_output_a_sentence_is_about(self, evaluated):
-        assert [line.partition(":")[0] for line in evaluated.sentences] == OUTPUTS
+        *each, together = evaluated.sentences
+        assert [line.partition(":")[0] for line in each] == OUTPUTS
+        assert together.startswith("Means over 3 outputs, all (30 images of ")
         assert any(
             note.startswith("edema: Of 6 images it is not known") for note in evaluated.notes
         )

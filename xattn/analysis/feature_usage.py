@@ -16,6 +16,7 @@ from xattn.analysis.interventions.doses.trials import dose_jobs
 from xattn.analysis.interventions.of_domain import note_of_left_out
 from xattn.analysis.interventions.table import Interventions, measure_interventions
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
+from xattn.analysis.over_outputs import note_over_outputs
 from xattn.analysis.question import Question, joined, questions_of
 from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
@@ -192,6 +193,10 @@ def feature_usage(
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
     notes = all_notes(found, [*unable, *unseen])
+    if questions[0].output:
+        drawn = min(one.drawn["feature_usage"] for one in found)
+        together = tables["feature_usage"], len(questions), chosen.alpha, drawn
+        notes += [said] if (said := note_over_outputs(*together)) else []
     notes += more.notes(folder.predictions["image_id"].tolist()) if more else []
     facts = {
         "schema": "xattn-analysis/1",

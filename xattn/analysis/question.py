@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.analysis.one_output import outputs_of
+from xattn.analysis.over_outputs import with_p_over_outputs
 from xattn.analysis.positive import Positive
 from xattn.errors import UsageError
 from xattn.runs import RunFolder
@@ -106,7 +107,7 @@ def require_no_positive(
 def joined(
     found: Sequence[tuple[Question, Mapping[str, pd.DataFrame]]],
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of all questions as one of each name.
+    """Return the tables of all questions as one of each name; p-values also hold over them.
 
     Args:
         found: each question and its tables; those of classes that exclude each other stay as they
@@ -120,6 +121,7 @@ def joined(
         of_each = [own[name].assign(**{TARGET: q.output}) for q, own in found if name in own]
         filled = [table for table in of_each if len(table)]
         whole = pd.concat(filled, ignore_index=True) if filled else of_each[0]
+        whole = with_p_over_outputs(whole, len(found))
         result[name] = whole[[*(c for c in whole if c != TARGET), TARGET]]
     return result
 

@@ -51,6 +51,12 @@ TABLES: Registry[Table] = Registry(
 _TARGET = Field(
     "target", "where outputs are independent, the one that the row is of: there, or not", "text"
 )
+_OVER_OUTPUTS = Field(
+    "p_over_outputs",
+    "where outputs are independent, `p_adjusted` times the number of outputs tested, at most 1: "
+    "holds over all of them together (Bonferroni)",
+    "p",
+)
 _OF_ANSWERS = ("analysis.json", "evaluation.json")
 """Records of what is measured of each independent output by itself."""
 
@@ -62,7 +68,9 @@ def declare(table: Table) -> Table:
         UsageError: its name is taken.
     """
     if table.source is not None and table.source.record in _OF_ANSWERS:
-        table = replace(table, sometimes=(*table.sometimes, _TARGET))
+        tested = "p_adjusted" in table.always
+        own = (_OVER_OUTPUTS, _TARGET) if tested else (_TARGET,)
+        table = replace(table, sometimes=(*table.sometimes, *own))
     return TABLES.add(table.name, table)
 
 

@@ -104,6 +104,7 @@ FEATURE_USAGE = declare(
             Number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0"),
             PValue("p", "p_value", "permutations within label", on_paper=False),
             PValue("adjusted p", "p_adjusted", "whole table"),
+            PValue("over all outputs", "p_over_outputs", "Bonferroni", on_paper=False),
             Interval("given the others", "effect_given", "effect_given_low", "effect_given_high",
                      "partial correlation; 95 % interval; chance: 0", "p_given_adjusted"),
             PValue("adjusted p given the others", "p_given_adjusted", "whole table",
