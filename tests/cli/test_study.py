@@ -15,6 +15,7 @@ from xattn.cli import main
 from xattn.study.execute import run_study
 from xattn.study.plan import plan_study
 from xattn.study.recipe import read_study
+from xattn.synthetic.tissue.dataset import synthesize_tissue
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "analysis" / "demo.toml"
@@ -150,3 +151,30 @@ def test_the_demo_ends_with_equal_tables_however_often_it_is_killed(tmp_path):
     assert tables(cut) == tables(whole)
     shutil.rmtree(whole)  # 200 MB
     shutil.rmtree(cut)
+
+
+@pytest.mark.slow
+def test_the_recipe_of_tumour_tissue_runs_on_its_stand_in(tmp_path, monkeypatch, xattn):
+    monkeypatch.chdir(tmp_path)
+    known = synthesize_tissue(tmp_path / "tissue", 160)
+    text = (ROOT / "analysis" / "camelyon17.toml").read_text()
+    smaller = {
+        "../models": (ROOT / "models").as_posix(),
+        "seeds = 5": "seeds = 1",
+        "[models.values]": "[models.values]\ndata.size = [48, 48]\ntrain.epochs = 1",
+        "permutations = 999": "permutations = 19\nbootstrap = 99",
+        "interventions = 100": "interventions = 2",
+    }
+    for was, is_now in smaller.items():
+        assert was in text
+        text = text.replace(was, is_now)
+    Path("camelyon17.toml").write_text(text)
+    said = xattn("study", "camelyon17.toml", "--data", known)
+    out = Path("xattn-study/camelyon17")
+    assert "Open this page: " in said.out
+    verdicts = (out / "runs" / "resnet18-ela-0" / "verdicts.csv").read_text()
+    assert {"nuclei", "pen", "stain", "nuclei_diameter", "center"} <= {
+        line.split(",")[0] for line in verdicts.splitlines()
+    }
+    performance = (out / "evaluated" / "resnet18-0" / "performance.csv").read_text()
+    assert {"test", "ood"} <= {line.split(",")[0] for line in performance.splitlines()}

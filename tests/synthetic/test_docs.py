@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "synthesize.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("code", BLOCKS, ids=["counterfactual", "images"])
+@pytest.mark.parametrize("code", BLOCKS, ids=["counterfactual", "images", "tissue"])
 def test_the_python_on_the_page_runs(code, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(code, PAGE.name, "exec"), {})

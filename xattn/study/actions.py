@@ -5,12 +5,12 @@ Heavy modules are imported when a step runs, so that a plan is made at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.documents import read_json
-from xattn.errors import Remark, XattnError
+from xattn.errors import Remark, RunError, XattnError
 from xattn.runs.record import FILES
 from xattn.study.names import require_known_features
 
@@ -30,15 +30,16 @@ def synthesizing(recipe: StudyRecipe, folder: Path) -> Action:
     def run(say: Telling, _taken: tuple[str, ...]) -> list[Path]:
         from xattn.annotations import read_annotations
         from xattn.synthetic.dataset import synthesize
+        from xattn.synthetic.tissue.dataset import synthesize_tissue
 
         chosen = recipe.synthesize
         assert chosen is not None
-        values: dict[str, Any] = {name: getattr(chosen, name) for name in chosen.options()}
-        written = synthesize(
+        draw = synthesize_tissue if chosen.tissue else synthesize
+        written = draw(
             folder,
             effects=dict(recipe.effects) or None,
             progress=lambda done: say.progress(done, chosen.n),
-            **values,
+            **chosen.to_draw(),
         )
         require_known_features(recipe, read_annotations(written))
         return [written]
@@ -239,25 +240,35 @@ def comparing(
 def drawing(
     runs: Mapping[str, Path], comparison: Path, folder: Path, settings: FiguresSettings
 ) -> Action:
-    """Return what draws the figures."""
+    """Return what draws the figures; one without data does not stop the others."""
 
     def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
         from xattn.figures.registry import save_figures
 
-        how: dict[str, Any] = {
-            "formats": settings.formats,
-            "venue": settings.venue,
-            "on_note": say.note,
-        }
-        written: list[Path] = []
-        if own := [path for step, path in runs.items() if step in taken]:
-            written += save_figures(own, only=settings.runs, out=folder, **how)
+        own = [path for step, path in runs.items() if step in taken]
+        jobs: list[tuple[Any, str | None, Path]] = [
+            (own, name, folder) for name in _each(settings.runs)
+        ]
         if "compare" in taken:
             place = folder / "comparison"
-            written += save_figures(comparison, only=settings.comparison, out=place, **how)
+            jobs += [(comparison, name, place) for name in _each(settings.comparison)]
+        written: list[Path] = []
+        for done, (of, name, place) in enumerate(jobs):
+            say.progress(done, len(jobs))
+            try:
+                written += save_figures(
+                    of, name, settings.formats, place, settings.venue, on_note=say.note
+                )
+            except RunError as err:
+                say.note(err)
         return written
 
     return run
+
+
+def _each(names: Sequence[str] | None) -> Sequence[str | None]:
+    """Return names of figures one by one; None, for all there are data for, alone."""
+    return [None] if names is None else names
 
 
 def tabulating(

@@ -76,7 +76,9 @@ class _Planner:
         self._recipe, self._out, self._device = recipe, out, device
         self._n = images_in(recipe)
         given = recipe.data.annotations
-        self._known = Path(given) if given else out / "data" / "isic_attributes.json"
+        drawn = recipe.synthesize is not None and recipe.synthesize.tissue
+        name = "annotations.json" if drawn else "isic_attributes.json"
+        self._known = Path(given) if given else out / "data" / name
         self._splits = None if recipe.data.splits is None else Path(recipe.data.splits)
         self._before: tuple[str, ...] = (DATA,)
         if recipe.splits is not None:

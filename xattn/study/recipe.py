@@ -53,13 +53,22 @@ class DataSettings(Settings):
 
 @dataclass(frozen=True)
 class SynthesizeSettings(Settings):
-    """[synthesize]: generated images instead; see `synthesize`."""
+    """[synthesize]: generated images instead; see `synthesize` and `synthesize_tissue`."""
 
+    tissue: bool = setting(False, kind="switch")
     n: int = setting(200, kind="integer", low=1)
-    size: Sequence[int] = setting((192, 256), kind="size")
+    size: Sequence[int] | None = setting(None, kind="size")
     seed: int = setting(0, kind="integer")
     positive_rate: float = setting(0.5, kind="number", low=0, high=1)
     pair_rate: float = setting(0.2, kind="number", low=0, high=1)
+    """Of lesions; tissue has none."""
+
+    def to_draw(self) -> dict[str, Any]:
+        """Return arguments of `synthesize`, or of `synthesize_tissue`."""
+        chosen = {name: getattr(self, name) for name in ("n", "seed", "positive_rate")}
+        if self.size is not None:
+            chosen["size"] = tuple(self.size)
+        return chosen if self.tissue else {**chosen, "pair_rate": self.pair_rate}
 
 
 @dataclass(frozen=True)

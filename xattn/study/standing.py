@@ -66,7 +66,7 @@ def standing(step: Step, taken: tuple[str, ...], records: Records) -> Standing:
         return Standing(NEW)
     then, now = record.get("facts") or {}, records.facts(step, taken)
     if record.get("failed"):
-        return Standing(UNFINISHED, "failed")
+        return Standing(UNFINISHED, "failed before")
     if then != now:
         return Standing(AGAIN, _what_differs(then, now))
     if not record.get("done"):

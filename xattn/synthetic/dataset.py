@@ -98,7 +98,9 @@ def synthesize(
     plan = Plan(seed, positive_rate, pair_rate, effects, prevalence or {})
     specs = [plan.draw(index) for index in range(n)]
     root = Path(out)
-    _claim(root, json.dumps(describe(plan, specs, size), indent=1) + "\n")
+    claim_folder(root, json.dumps(describe(plan, specs, size), indent=1) + "\n")
+    for folder in ("images", "lesion_masks", *(f"masks/{name}" for name in FEATURES)):
+        (root / folder).mkdir(parents=True, exist_ok=True)
     done = prefetch(lambda spec: _write_image(root, spec, size), specs, workers)
     for count, _ in enumerate(done, start=1):
         if progress is not None:
@@ -126,8 +128,16 @@ def _annotated(root: Path, spec: ImageSpec) -> AnnotatedImage:
     )
 
 
-def _claim(root: Path, truth: str) -> None:
-    """Make the folder ours by writing `truth.json`, or see that it already is."""
+def claim_folder(root: Path, truth: str) -> None:
+    """Make a folder ours by writing `truth.json`, or see that it already is.
+
+    Args:
+        root: the folder.
+        truth: what the file holds.
+
+    Raises:
+        XattnError: it is of other settings, or holds something else.
+    """
     path = root / TRUTH
     if path.is_file():
         if path.read_text(encoding="utf-8") != truth:
@@ -139,8 +149,6 @@ def _claim(root: Path, truth: str) -> None:
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise XattnError(f"Expected an empty or new folder, but {root} holds something else")
     root.mkdir(parents=True, exist_ok=True)
-    for folder in ("images", "lesion_masks", *(f"masks/{name}" for name in FEATURES)):
-        (root / folder).mkdir(parents=True, exist_ok=True)
     _write(path, truth.encode())
 
 

@@ -108,7 +108,7 @@ class Plan:
         """Return the probabilities of presence of a feature (or of "male" for `sex`)."""
         usual = 0.5 if name == "sex" else FEATURES[name].prevalence
         prevalence = self.prevalence.get(name, usual)
-        return _chance(self.positive_rate, prevalence, self.effect(name))
+        return solve_chances(self.positive_rate, prevalence, self.effect(name))
 
     def mean(self, trait: str, label: str) -> float:
         """Return the mean score of a trait given the label, in standard deviations."""
@@ -155,7 +155,7 @@ class Plan:
         return first if generator_for(self.seed, "pair", first).random() < self.pair_rate else index
 
 
-def _chance(positive_rate: float, prevalence: float, effect: float) -> Chance:
+def solve_chances(positive_rate: float, prevalence: float, effect: float) -> Chance:
     """Solve for the chances that have this log odds ratio and average to the prevalence.
 
     With odds ratio k and benign chance p, the malignant one is kp / (1 - p + kp); the average
@@ -163,7 +163,7 @@ def _chance(positive_rate: float, prevalence: float, effect: float) -> Chance:
     not cancel. An odds ratio of 0 < k < 1 is solved with the labels swapped.
     """
     if effect < 0:
-        swapped = _chance(1 - positive_rate, prevalence, -effect)
+        swapped = solve_chances(1 - positive_rate, prevalence, -effect)
         return Chance(swapped.malignant, swapped.benign)
     k = math.exp(effect)
     a = (1 - positive_rate) * (k - 1)

@@ -1,4 +1,6 @@
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -6,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.analysis.painted import PaintedRun, painted_run
+from tests.fabricate import fabricate_run
 from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.notes import notes
 from xattn.annotations import read_annotations
@@ -13,6 +16,7 @@ from xattn.features.computed import COMPUTED_FEATURES
 from xattn.features.computed.collect import DETECTED, measure_images
 from xattn.features.detected import DETECTORS
 from xattn.features.feature_set import FeatureSet, collect_features
+from xattn.synthetic.tissue.dataset import synthesize_tissue
 
 
 @pytest.fixture
@@ -30,11 +34,12 @@ def change(made: PaintedRun, edit):
 
 def test_computed_features_stand_in_the_table_with_their_kind_and_their_cards(made):
     features = FeatureSet.open(made.run)
-    assert set(COMPUTED_FEATURES) < set(features.table.columns)
-    assert {features.kinds[name] for name in COMPUTED_FEATURES} == {"computed"}
+    of_lesions = {name: one for name, one in COMPUTED_FEATURES.items() if one.needs_lesion}
+    assert set(of_lesions) < set(features.table.columns)
+    assert {features.kinds[name] for name in of_lesions} == {"computed"}
     facts = json.loads((made.run.path / "features.json").read_text())
     assert facts["frame"] == 256
-    assert facts["computed"] == {name: card.to_dict() for name, card in COMPUTED_FEATURES.items()}
+    assert facts["computed"] == {name: card.to_dict() for name, card in of_lesions.items()}
     # A disc of radius 11 in an image of 48.
     assert features.table["diameter"].to_numpy() == pytest.approx(22 / 48, abs=0.03)
     assert features.table["lesion_cut"].eq(0).all()
@@ -128,3 +133,25 @@ def test_counts_that_say_no_more_than_presence_are_not_tested_again(made):
     features = FeatureSet.open(made.run)
     assert features.table["patch.count"].max() == 1
     assert ("patch", "count") not in {(c.feature, c.aspect) for c in measured_columns(features)}
+
+
+NUCLEI = [name for name, one in COMPUTED_FEATURES.items() if not one.needs_lesion]
+
+
+@pytest.mark.parametrize("domain", [None, "dermoscopy", "tissue"])
+def test_what_needs_no_outline_is_measured_where_the_domain_is_known_to_be_its_own(
+    tmp_path, domain
+):
+    known = read_annotations(synthesize_tissue(tmp_path / "tissue", 4))
+    bare = replace(known, images=tuple(replace(one, lesion=None) for one in known.images))
+    run = fabricate_run(tmp_path, np.zeros((4, 2)), {}, classes=known.labels)
+    files = {f"img_{i:04d}": image for i, image in enumerate(known.images)}
+    for name, image in files.items():
+        shutil.copy(image.file, tmp_path / "images" / f"{name}.png")
+    bare = replace(bare, images=tuple(replace(one, id=name) for name, one in files.items()))
+    seen = measure_images(run, bare, domain=domain)
+    if domain == "tissue":
+        assert set(NUCLEI) <= set(seen.columns)
+        assert all(np.isfinite(seen.columns[name]).all() for name in NUCLEI)
+    else:
+        assert not set(NUCLEI) & {*seen.columns, *seen.facts["of_other_domains"]}

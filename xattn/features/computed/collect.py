@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from xattn.annotations.records import LESION
 from xattn.errors import AnnotationError, ImageError
 from xattn.features.computed.frame import SIDE, read_framed, whole_image
-from xattn.features.computed.registry import COMPUTED_FEATURES, measure_all
-from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.features.computed.registry import COMPUTED_FEATURES, ComputedFeature, measure_all
+from xattn.features.computed.subject import Subject
 from xattn.features.detected import DETECTORS, FramedImage, detect
 from xattn.images.domains import Words, applies, words_of
 from xattn.images.levels import Pixels
@@ -67,7 +67,8 @@ def measure_images(
     Args:
         run: its images are read again from where they were.
         annotations: lesion masks, and masks of artifacts that are kept out of what is measured.
-        computed: measure `COMPUTED_FEATURES`, if any image of the run has a lesion mask.
+        computed: measure `COMPUTED_FEATURES`; those that need a lesion mask only if any image of
+            the run has one, those that need none only if the domain is known to be theirs.
         detected: run `DETECTORS`; their scores are called `<name>.detected`.
         domain: of the images, a name of `DOMAINS`: what is for others is left out. None leaves
             out nothing.
@@ -79,8 +80,8 @@ def measure_images(
     """
     ids = [str(i) for i in run.predictions["image_id"]]
     known = (annotations.by_id.get(i) for i in ids)
-    computed = computed and any(k is not None and k.lesion is not None for k in known)
-    pass_ = _Pass(run, annotations, ids, computed, detected, domain)
+    outlined = any(k is not None and k.lesion is not None for k in known)
+    pass_ = _Pass(run, annotations, ids, computed, detected, domain, outlined)
     about = {"domain": domain, "of_other_domains": pass_.of_other_domains}
     if not pass_.kinds:
         return ImageFeatures(facts=about)
@@ -113,6 +114,7 @@ class _Pass:
     computed: bool
     detected: bool
     domain: str | None
+    outlined: bool
 
     @property
     def words(self) -> Words:
@@ -125,7 +127,7 @@ class _Pass:
         computed = {
             name: applies(feature.domains, self.domain)
             for name, feature in COMPUTED_FEATURES.items()
-            if self.computed and name not in taken
+            if self.computed and name not in taken and self._sensible(feature)
         }
         detected = {
             name + DETECTED: applies(one.domains, self.domain)
@@ -133,6 +135,12 @@ class _Pass:
             if self.detected and name + DETECTED not in taken
         }
         return computed | detected
+
+    def _sensible(self, feature: ComputedFeature) -> bool:
+        """Say whether a feature could be meant: what needs no outline is meant for its domains."""
+        if feature.needs_lesion:
+            return self.outlined
+        return self.domain is not None and applies(feature.domains, self.domain)
 
     @property
     def of_other_domains(self) -> list[str]:
@@ -167,21 +175,22 @@ class _Pass:
         }
         if not self.measured:
             return values, {}
-        try:
-            numbers, reasons = measure_all(self._subject(self.ids[row], pixels, size))
-        except UnmeasurableError as err:
-            return values, dict.fromkeys(self.measured, str(err))
-        values |= {name: numbers[name] for name in self.measured}
-        return values, {name: why for name, why in reasons.items() if name in self.measured}
+        subject, outlined = self._subject(self.ids[row], pixels, size)
+        able = [n for n in self.measured if outlined or not COMPUTED_FEATURES[n].needs_lesion]
+        numbers, reasons = measure_all(subject, able)
+        lacking = f"there is no {self.words.lesion} mask that can be used"
+        unable = {name: lacking for name in self.measured if name not in able}
+        return values | numbers, reasons | unable
 
-    def _subject(self, image: str, pixels: Pixels, size: tuple[int, int]) -> Subject:
+    def _subject(self, image: str, pixels: Pixels, size: tuple[int, int]) -> tuple[Subject, bool]:
+        """Return the image with its lesion, and whether there is a mask of it."""
         lesion = self._mask(image, LESION, size)
-        if lesion is None:
-            raise UnmeasurableError(f"there is no {self.words.lesion} mask that can be used")
+        nothing = np.zeros(pixels.shape[:2], dtype=bool)
         found = (self._mask(image, name, size) for name in self._artifacts)
         artifacts = [mask for mask in found if mask is not None]
         covered = np.any(artifacts, axis=0) if artifacts else None
-        return Subject(pixels, lesion, covered, self.words)
+        mask = nothing if lesion is None else lesion
+        return Subject(pixels, mask, covered, self.words), lesion is not None
 
     @cached_property
     def _artifacts(self) -> list[str]:

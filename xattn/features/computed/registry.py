@@ -11,7 +11,7 @@ It takes part in `xattn feature-usage` by being registered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,6 +71,8 @@ class ComputedFeature:
         Raises:
             UnmeasurableError: it cannot be done here, for the reason in the message.
         """
+        if self.needs_lesion and not subject.mask.any():
+            raise UnmeasurableError(f"the {subject.words.lesion} mask is empty")
         if self.whole and subject.cut:
             raise UnmeasurableError(f"the {subject.words.lesion} reaches the edge of the image")
         return float(self.function(subject))
@@ -91,6 +93,7 @@ def computed_feature(
     low: float = 0.0,
     high: float = np.inf,
     whole: bool = False,
+    needs_lesion: bool = True,
     domains: tuple[str, ...] = (),
 ) -> Callable[[Measure], Measure]:
     """Register a measuring function; see `ComputedFeature` for the arguments."""
@@ -105,21 +108,26 @@ def computed_feature(
             source,
             meaning_of(function, meaning),
             function,
+            needs_lesion=needs_lesion,
             domains=domains,
         ),
     )
 
 
-def measure_all(subject: Subject) -> tuple[dict[str, float], dict[str, str]]:
-    """Return every computed feature by name, NaN where it cannot be measured, and why not.
+def measure_all(
+    subject: Subject, names: Collection[str] | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return computed features by name, NaN where one cannot be measured, and why not.
 
     Args:
         subject: image and lesion.
+        names: of the features; None for all.
     """
-    values, reasons = dict.fromkeys(COMPUTED_FEATURES, np.nan), {}
-    for name, feature in COMPUTED_FEATURES.items():
+    wanted = COMPUTED_FEATURES if names is None else names
+    values, reasons = dict.fromkeys(wanted, np.nan), {}
+    for name in wanted:
         try:
-            values[name] = feature(subject)
+            values[name] = COMPUTED_FEATURES[name](subject)
         except UnmeasurableError as err:
             reasons[name] = str(err)
     return values, reasons
