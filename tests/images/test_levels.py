@@ -97,9 +97,7 @@ def test_a_window_does_nothing_to_8_bits():
 
 def test_floats_need_a_window_and_are_read_with_one(tmp_path):
     Image.fromarray((RAMP * 2 - 1).astype(np.float32)).save(tmp_path / "x.tiff")
-    with pytest.raises(
-        ImageError, match=r"x\.tiff, but got floats of -1 to 1; say with --w"
-    ):
+    with pytest.raises(ImageError, match=r"x\.tiff, but got floats of -1 to 1; say with --w"):
         read_image(tmp_path / "x.tiff")
     found = read_image(tmp_path / "x.tiff", window=(-1.0, 1.0))
     assert found.note == "float grey, window -1 to 1"

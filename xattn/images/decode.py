@@ -35,7 +35,6 @@ from xattn.images.kinds import is_heic, register_plugins
 from xattn.images.levels import (
     CUT,
     NARROW,
-    SIXTEEN_BIT,
     LevelError,
     Levels,
     Window,
@@ -44,6 +43,7 @@ from xattn.images.levels import (
     to_levels,
 )
 from xattn.images.masks import MaskError, inside
+from xattn.images.notes import array_note, depth_in_words, describe, joined, turn_in_words
 
 MAX_PIXELS = 178_956_970
 """Largest image that is decoded, in pixels: the size at which Pillow suspects a bomb (512 MB)."""
@@ -126,7 +126,7 @@ def read_image(
         ) from None
     if CUT in note and int(np.asarray(levels).max(initial=0)) < _DARK:
         said = f"{NARROW}; rescale the file"
-    return Decoded(levels, ", ".join(filter(None, (note, said))), orientation, size)
+    return Decoded(levels, joined(note, said), orientation, size)
 
 
 def _read_all(path: Path, max_pixels: int, window: Window, channels: int) -> Decoded:
@@ -145,9 +145,9 @@ def _read_all(path: Path, max_pixels: int, window: Window, channels: int) -> Dec
     except LevelError as err:
         what, _, rest = str(err).partition(", but got")
         raise ImageError(f"{what} in {path}, but got{rest}") from None
-    deep = "" if values.dtype == np.uint8 else f", {_depth(values)}"
-    notes = (f"{found} channels{deep}", said, _turn(orientation))
-    return Decoded(levels, ", ".join(filter(None, notes)), orientation, (width, height))
+    deep = "" if values.dtype == np.uint8 else f", {depth_in_words(values)}"
+    notes = (f"{found} channels{deep}", said, turn_in_words(orientation))
+    return Decoded(levels, joined(*notes), orientation, (width, height))
 
 
 def read_mask(path: str | Path, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
@@ -193,7 +193,7 @@ def _open(
             data = read_npy(data, str(path))
         if not isinstance(data, bytes):
             expect_colours(data.shape[2] if data.ndim == 3 else 1, str(path))
-            return data, _array_note(data), 1, (data.shape[1], data.shape[0]), "array"
+            return data, array_note(data), 1, (data.shape[1], data.shape[0]), "array"
         if not data:
             raise ImageError(f"Expected an image in {path}, but got a file of zero bytes")
         if dicom.is_dicom(data) or path.suffix.lower() in dicom.ENDINGS:
@@ -217,7 +217,7 @@ def _open(
                 f"bits in {path}, which it misreads; save it as PNG"
             )
         bits = deep_bits(image, data)
-        note = _describe(image, bits)
+        note = describe(image, bits)
         # Pillow and OpenCV turn a TIFF while loading it; a PNG may tell its orientation after the
         # pixels.
         orientation = _orientation(image) if image.format == "TIFF" else 1
@@ -225,7 +225,9 @@ def _open(
             turned = orientation if form == "TIFF" else _orientation(image)
             whole = read_deep_colour(data, image.size, 1 if form == "TIFF" else turned)
             if whole is not None:
-                note = ", ".join(filter(None, (note.replace(f", {CUT}", ""), _turn(turned))))
+                note = ", ".join(
+                    filter(None, (note.replace(f", {CUT}", ""), turn_in_words(turned)))
+                )
                 return whole, note, turned, (whole.shape[1], whole.shape[0]), form
         if enough is not None and image.format == "JPEG":
             _reduce(image, enough)
@@ -242,7 +244,9 @@ def _open(
             expect_colours(found, str(path))
             values, turned = read_channels(data, str(path), max_pixels)
             colours = values[..., :COLOURS] if values.shape[2] >= COLOURS else values[..., 0]
-            note = ", ".join(filter(None, (f"{_depth(values)} colour", _turn(turned))))
+            note = ", ".join(
+                filter(None, (f"{depth_in_words(values)} colour", turn_in_words(turned)))
+            )
             return colours, note, turned, (values.shape[1], values.shape[0]), "TIFF"
         plugin = isinstance(data, bytes) and is_heic(data)
         raise ImageError(
@@ -259,7 +263,7 @@ def _open(
         raise ImageError(
             f"Expected a whole image in {path}, but decoding failed: {one_line(err)}"
         ) from None
-    note = ", ".join(filter(None, (note, _turn(orientation))))
+    note = joined(note, turn_in_words(orientation))
     if form != "JPEG":
         width, height = image.size  # before a TIFF is loaded, versions of Pillow differ on it
     elif orientation in _ON_ITS_SIDE:
@@ -286,15 +290,6 @@ def expect_plain_file(path: Path) -> None:
     raise ImageError(f"Expected a file at {path}, but got {kind}")
 
 
-def _depth(values: NDArray[Any]) -> str:
-    return f"{values.dtype.itemsize * 8}-bit" if values.dtype.kind != "f" else "float"
-
-
-def _array_note(values: NDArray[Any]) -> str:
-    shown = f", {_depth(values)}" if values.dtype != np.uint8 else ""
-    return f"pixels of an array{shown}"
-
-
 def _reduce(image: Image.Image, enough: Enough) -> None:
     """Let the decoder leave out fine detail; the smallest of its scales that is large enough."""
     if _orientation(image) in _ON_ITS_SIDE:
@@ -303,28 +298,6 @@ def _reduce(image: Image.Image, enough: Enough) -> None:
         image.draft(None, enough(*image.size))
 
 
-def _turn(orientation: int) -> str:
-    return "" if orientation == 1 else "rotated by EXIF"
-
-
 def _orientation(image: Image.Image) -> int:
     value = image.getexif().get(ExifTags.Base.Orientation, 1)
     return value if value in range(1, 9) else 1
-
-
-def _describe(image: Image.Image, bits: int) -> str:
-    notes = [] if image.mode == "RGB" else [_mode_name(image.mode)]
-    if bits:
-        notes.append(f"{bits}-bit colour, {CUT}")
-    if getattr(image, "is_animated", False):
-        notes.append("animated, first frame")
-    return ", ".join(notes)
-
-
-def _mode_name(mode: str) -> str:
-    if mode in SIXTEEN_BIT or mode == "I":
-        return "16-bit grey"
-    if mode == "F":
-        return "float grey"
-    names = {"L": "grey", "1": "1-bit", "P": "palette", "RGBA": "alpha", "LA": "grey with alpha"}
-    return names.get(mode, mode)

@@ -20,7 +20,7 @@ from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.checkpoints.published import published, published_by
 from xattn.models.device import resolve_device
 from xattn.models.interface import Model, class_names
-from xattn.models.matching.channels import with_channels
+from xattn.models.matching.channels import of_channels, with_channels
 from xattn.models.matching.coral import holds_coral, unrolled
 from xattn.models.matching.network import Made, Wanted, make_network
 from xattn.models.matching.one_channel import same_for_all
@@ -152,6 +152,7 @@ def load(
         found = found if size is None else found.at(size)
     else:
         found, normalisation, told = preprocessing, "the call", True
+        found = of_channels(found, _channels(made, asked))
     found, unknown = _as_asked(found, asked, _channels(made, asked))
     guesses = list(made.guesses)
     if unknown:

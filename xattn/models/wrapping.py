@@ -13,7 +13,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.checkpoints.published import published_by
 from xattn.models.checkpoints.transforms import to_preprocessing
 from xattn.models.interface import Model, class_names
-from xattn.models.matching.channels import channels_of, with_channels
+from xattn.models.matching.channels import channels_of, of_channels, with_channels
 from xattn.models.matching.one_channel import same_for_all, takes_one
 from xattn.models.probing.grey import in_grey
 from xattn.models.probing.normalisation import inner_normalisation
@@ -149,6 +149,8 @@ def wrap(
         read = to_preprocessing(given)
         source = "the call" if isinstance(given, Preprocessing) else "the transform in the call"
         module = _adapted(module, forward, read.size)
+        if forward is None:
+            read = of_channels(read, channels_of(module, read.size))
     asked = LoadSettings(
         arch=None if arch == "custom" else arch, classes=class_names(classes),
         target_layer=target_layer, outputs=outputs, output=output,

@@ -86,3 +86,23 @@ def test_methods_explain_it(method):
     maps = xattn.attribute(model, torch.rand(1, 4, *SIZE), method, target=1)
     assert maps.isfinite().all()
     assert maps.abs().max() > 0
+
+
+def test_a_preprocessing_is_of_as_many_channels_or_one_number_for_all(tmp_path):
+    from xattn.images import Preprocessing
+
+    saved(tmp_path / "x.pt", 4)
+    said = {"arch": "test_resnet", "classes": CLASSES}
+    one, three = (Preprocessing(SIZE, mean=(0.5,) * n, std=(0.2,) * n) for n in (1, 3))
+    for model in (
+        xattn.load(tmp_path / "x.pt", **said, preprocessing=one),
+        xattn.wrap(network(4), classes=CLASSES, preprocessing=one),
+    ):
+        assert model.preprocessing.mean == (0.5,) * 4
+    grey = xattn.wrap(network(1), classes=CLASSES, preprocessing=one)
+    assert grey.preprocessing.mean == (0.5,) * 3  # which it sees in grey
+    told = "of 4 channels, as the network takes, but got one of 3"
+    with pytest.raises(UsageError, match=told):
+        xattn.load(tmp_path / "x.pt", **said, preprocessing=three)
+    with pytest.raises(UsageError, match=told):
+        xattn.wrap(network(4), classes=CLASSES, preprocessing=three)

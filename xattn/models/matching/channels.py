@@ -67,6 +67,20 @@ def channels_of(module: nn.Module, size: tuple[int, int]) -> int:
     return COLOURS
 
 
+def of_channels(given: Preprocessing, channels: int) -> Preprocessing:
+    """Return a preprocessing that a caller gives, one number for all channels spread over them.
+
+    Raises:
+        UsageError: it is for another number of channels than the network takes.
+    """
+    if given.channels not in (1, channels):
+        raise UsageError(
+            f"Expected a preprocessing of {channels} channels, as the network takes, but got one "
+            f"of {given.channels}: mean and std have a number for each"
+        )
+    return with_channels(given, channels)[0]
+
+
 def with_channels(
     found: Preprocessing, channels: int, **said: tuple[float, ...] | None
 ) -> tuple[Preprocessing, bool]:
@@ -93,8 +107,8 @@ def with_channels(
             )
         if given is not None:
             values[name] = given * (channels // len(given))
-        elif found.channels == channels:
-            values[name] = getattr(found, name)
+        elif found.channels in (1, channels):
+            values[name] = getattr(found, name) * (channels // found.channels)
         else:
             values[name], guessed = otherwise, True
     return replace(found, mean=values["mean"], std=values["std"]), guessed
