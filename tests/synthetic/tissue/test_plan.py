@@ -40,8 +40,8 @@ def test_the_centre_tells_nothing_of_the_label(drawn):
         [[s.center == c and s.label == "tumor" for s in specs] for c in range(CENTERS)]
     )
     sizes = np.array([[s.center == c for s in specs] for c in range(CENTERS)]).sum(1)
-    share = counts.sum(1) / sizes
-    assert np.all(abs(share - 0.5) < 4.5 * 0.5 / np.sqrt(sizes))
+    fraction = counts.sum(1) / sizes
+    assert np.all(abs(fraction - 0.5) < 4.5 * 0.5 / np.sqrt(sizes))
 
 
 def test_a_slide_is_of_one_centre_and_one_patient(drawn):

@@ -154,12 +154,12 @@ def _ink(spec: TissueSpec) -> tuple[float, float, float]:
 
 
 def _bubble(rng: np.random.Generator, size: tuple[int, int]) -> Field:
-    """Air under the cover slip: a bright rim, and paler within."""
+    """Air under the cover slip: a bright border, and paler within."""
     rows, cols = np.mgrid[: size[0], : size[1]].astype(np.float32)
     radius = min(size) * rng.uniform(0.12, 0.26)
     x, y = size[1] * rng.uniform(0.2, 0.8), size[0] * rng.uniform(0.2, 0.8)
     r = np.hypot(cols - x, rows - y) / np.float32(radius)
-    rim = np.exp(-((r - 1) ** 2) / 0.008) * 0.85
+    border = np.exp(-((r - 1) ** 2) / 0.008) * 0.85
     within = np.where(r < 1, 0.22, 0.0)
-    alpha = np.maximum(rim, within).astype(np.float32)
+    alpha = np.maximum(border, within).astype(np.float32)
     return np.asarray(np.where(alpha > 0.02, alpha, 0), np.float32)
