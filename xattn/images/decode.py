@@ -225,9 +225,7 @@ def _open(
             turned = orientation if form == "TIFF" else _orientation(image)
             whole = read_deep_colour(data, image.size, 1 if form == "TIFF" else turned)
             if whole is not None:
-                note = ", ".join(
-                    filter(None, (note.replace(f", {CUT}", ""), turn_in_words(turned)))
-                )
+                note = joined(note.replace(f", {CUT}", ""), turn_in_words(turned))
                 return whole, note, turned, (whole.shape[1], whole.shape[0]), form
         if enough is not None and image.format == "JPEG":
             _reduce(image, enough)
@@ -244,9 +242,7 @@ def _open(
             expect_colours(found, str(path))
             values, turned = read_channels(data, str(path), max_pixels)
             colours = values[..., :COLOURS] if values.shape[2] >= COLOURS else values[..., 0]
-            note = ", ".join(
-                filter(None, (f"{depth_in_words(values)} colour", turn_in_words(turned)))
-            )
+            note = joined(f"{depth_in_words(values)} colour", turn_in_words(turned))
             return colours, note, turned, (values.shape[1], values.shape[0]), "TIFF"
         plugin = isinstance(data, bytes) and is_heic(data)
         raise ImageError(
