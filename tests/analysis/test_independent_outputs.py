@@ -93,8 +93,8 @@ class TestUsage:
             adjusted = pd.to_numeric(table["p_adjusted"]).to_numpy()
             np.testing.assert_allclose(table["p_over_outputs"], np.minimum(3 * adjusted, 1))
         (note,) = [note for note in found.notes if "p_over_outputs" in note]
-        assert note.startswith("3 outputs were tested, each at level 0.05 by itself; over all")
-        assert note.split("Bonferroni) ")[1].endswith("dependences hold")
+        assert note.startswith("3 outputs were tested, each at level 0.05 by itself; ")
+        assert "Bonferroni" in note
 
     def test_gives_the_rows_of_one_output(self, found):
         own = found.of("mass")

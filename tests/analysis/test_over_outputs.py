@@ -32,6 +32,8 @@ def test_the_note_counts_dependences_and_not_their_several_tests():
     said = note_over_outputs(table, 2, 0.05, 999)
     assert said.endswith("(p_over_outputs, Bonferroni) 2 of 3 dependences hold")
     assert not note_over_outputs(table, 1, 0.05, 999)
+    none = note_over_outputs(usage(("a", "x", 0.5, False)), 2, 0.05, 999)
+    assert "no dependence was found" in none
 
 
 @pytest.mark.parametrize(("outputs", "drawn", "enough"), [(14, 279, False), (14, 280, True)])

@@ -212,3 +212,11 @@ def test_a_recipe_that_is_written_reads_back_the_same(tmp_path_factory, options,
 def test_augmentation_follows_the_domain_unless_the_recipe_names_one(augment, domain, used):
     recipe = tiny_recipe(**({} if augment is None else {"augment": augment}))
     assert recipe.for_domain(domain).train.augment == used
+
+
+def test_an_augmentation_for_want_of_a_domain_is_said():
+    auto = tiny_recipe()
+    assert auto.for_domain(None).train.augment == "dermoscopy"
+    assert "domain of the images is not known" in auto.doubts(None)[0]
+    assert not auto.doubts("radiograph")
+    assert not tiny_recipe(augment="light").doubts(None)

@@ -45,10 +45,14 @@ def note_over_outputs(usage: pd.DataFrame, outputs: int, alpha: float, drawn: in
     used = usage[usage["used"].astype(bool)]
     kept = used[used[OVER_OUTPUTS] < alpha]
     n, hold = (len(rows[["target", "feature"]].drop_duplicates()) for rows in (used, kept))
-    said = (
-        f"{outputs} outputs were tested, each at level {alpha:g} by itself; over all of them "
-        f"together ({OVER_OUTPUTS}, Bonferroni) {hold} of {n} dependences hold"
-    )
+    said = f"{outputs} outputs were tested, each at level {alpha:g} by itself; "
+    if not n:
+        said += (
+            f"no dependence was found, nor over all of them together ({OVER_OUTPUTS}, Bonferroni)"
+        )
+    else:
+        said += f"over all of them together ({OVER_OUTPUTS}, Bonferroni) {hold} of {n} "
+        said += "dependences hold"
     needed = math.ceil(outputs / alpha)
     if drawn < needed:
         said += f", and {drawn:,} permutations cannot show one: --permutations {needed:,}"

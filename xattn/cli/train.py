@@ -104,8 +104,12 @@ class _Lines:
             recipe: as it is trained.
             augment: as the recipe said it.
         """
+        from xattn.training.recipe import UNKNOWN
+
         if recipe.train.augment != augment:
-            self._terminal.say(f"augment: {recipe.train.augment}, as the images are")
+            # A note follows where the domain is not known.
+            why = "" if recipe.train.augment == UNKNOWN else ", as the images are"
+            self._terminal.say(f"augment: {recipe.train.augment}{why}")
         if start.init is None:
             return
         init = start.init

@@ -138,7 +138,8 @@ def train(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
-    recipe = recipe.for_domain(annotations.likely_domain)
+    domain = annotations.likely_domain
+    doubts, recipe = recipe.doubts(domain), recipe.for_domain(domain)
     Bookmark(folder).check(**_arguments(recipe, annotations.path, hardware))
     annotations, left_out = chosen_findings(annotations, recipe.data)
     chosen = choose_samples(annotations, images, recipe.data, splits)
@@ -149,7 +150,7 @@ def train(
         if on_start is not None:
             on_start(start, recipe)
         dataset = load_dataset(annotations, recipe, chosen, workers=workers, progress=move)
-        dataset = replace(dataset, notes=(*left_out, *dataset.notes))
+        dataset = replace(dataset, notes=(*left_out, *dataset.notes, *doubts))
         if on_problem is not None:
             for failure in dataset.skipped[len(annotations.problems) :]:
                 on_problem(failure)

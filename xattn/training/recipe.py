@@ -20,6 +20,8 @@ from xattn.splits.data_table import DataTable, Table
 from xattn.training.search_table import Axis, SearchTable
 
 AUTO = "auto"
+UNKNOWN = "dermoscopy"
+"""Augmentation of "auto" where the domain of the images is not known."""
 PRETRAINED = "pretrained"
 """As `init`: published weights, found by the architecture's name."""
 
@@ -152,7 +154,20 @@ class Recipe(Table):
         """
         if self.train.augment != AUTO:
             return self
-        return self.with_train(augment=DOMAINS[domain].augment if domain else "dermoscopy")
+        return self.with_train(augment=DOMAINS[domain].augment if domain else UNKNOWN)
+
+    def doubts(self, domain: str | None) -> list[str]:
+        """Say that images are augmented without their domain being known; [] if they are not.
+
+        Args:
+            domain: as of `for_domain`.
+        """
+        if self.train.augment != AUTO or domain is not None:
+            return []
+        return [
+            f'The domain of the images is not known: they are augmented as "{UNKNOWN}", also '
+            "upside down; `xattn annotations build --domain` says it, or `augment` under [train]"
+        ]
 
     def with_values(self, values: Mapping[str, Any]) -> Recipe:
         """Return the recipe without [search] and with other values, validated again.

@@ -105,7 +105,7 @@ def search(
         progress: True for bars on the terminal, or a function called with (stage, done, total).
         on_trial: called with every trial that this call has finished.
         on_problem: called with files that are left out and trials that failed.
-        on_note: called with what is to be known of lists of findings.
+        on_note: called with what is to be known of an unknown domain, and of lists of findings.
 
     Returns:
         The trials, the best of them, and the best setting as a recipe (`recipe`, a path).
@@ -137,11 +137,14 @@ def search(
         from xattn.annotations import read_annotations
 
         annotations = read_annotations(annotations, on_problem=on_problem)
-    recipe = recipe.for_domain(annotations.likely_domain)
+    domain = annotations.likely_domain
+    doubts, recipe = recipe.doubts(domain), recipe.for_domain(domain)
     annotations, left_out = chosen_findings(annotations, recipe.data)
     chosen = choose_samples(annotations, images, recipe.data, splits)
-    if on_note is not None and not exclude_each_other(chosen[0]):
-        for note in (*left_out, _about_findings(annotations, table)):
+    if not exclude_each_other(chosen[0]):
+        doubts += [*left_out, _about_findings(annotations, table)]
+    if on_note is not None:
+        for note in doubts:
             on_note(note)
     facts = {
         "recipe": recipe.to_record(),
