@@ -146,6 +146,19 @@ def test_every_layout_is_built_and_right_in_every_way(
         assert content["features"]["dots"] == {"kind": "structure"}
 
 
+@pytest.mark.parametrize("layout", MINIATURES)
+def test_every_layout_is_read_alike_from_inside_its_folder(
+    layout: str, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = workshop.built(layout, 2, False)
+    data, _, more = workshop.data(layout, 2)
+    inside = data.parent / "inside.json"
+    monkeypatch.chdir(data)
+    where = ["--root", "."] if layout == "csv" else [".", "--layout", layout]
+    assert main(["annotations", "build", *where, "--out", str(inside), *more]) == 0
+    assert json.loads(inside.read_text()) == json.loads(outside.read_text())
+
+
 @pytest.mark.parametrize(
     ("layout", "n", "masks"),
     [p if p in FAST else pytest.param(*p, marks=pytest.mark.slow) for p in COVERING if p[1] > 1],

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xattn.errors import XattnError
+from xattn.study.inputs import Inputs
 from xattn.study.steps import Step, Telling
 
 
@@ -18,6 +20,8 @@ class Chain:
         settings: of each step.
         broken: names of steps that fail.
         source: a file whose content all steps depend on, or None.
+        extra: names of files that each step writes beside its result.
+        stands: whether the first steps' results still lead to files outside; None for not asked.
     """
 
     def __init__(
@@ -27,10 +31,12 @@ class Chain:
         settings: Mapping[str, Any] | None = None,
         broken: tuple[str, ...] = (),
         source: Path | None = None,
+        extra: tuple[str, ...] = (),
+        stands: bool | None = None,
     ) -> None:
         self.out, self.ran = out, list[str]()
         self._settings, self._broken, self._source = settings or {}, broken, source
-        self._names = names
+        self._names, self._extra, self._stands = names, extra, stands
 
     def steps(self) -> list[Step]:
         """Return the steps."""
@@ -49,13 +55,23 @@ class Chain:
             self.ran.append(name)
             say.note(f"{name} takes {len(taken)}")
             folder.mkdir()
+            for more in self._extra:
+                (folder / more).parent.mkdir(exist_ok=True)
+                (folder / more).write_text(more)
             written = folder / "result.csv"
             written.write_text(f"{settings} {sorted(taken)}\n")
             return [written]
 
-        source = self._source
-        outside = (
-            (lambda seen: {"source": seen.digest([source], source.parent)}) if source else None
-        )
-        more = {"files": outside} if outside and name.startswith("make") else {}
+        more: dict[str, Any] = {"shared": ("errors.csv",)}
+        if name.startswith("make") and self._source is not None:
+            more["files"] = self._outside
+        if name.startswith("make") and self._stands is not None:
+            more["stands"] = lambda: self._stands
         return Step(name, run, settings, folder, **order, **more)
+
+    def _outside(self, inputs: Inputs) -> dict[str, Any]:
+        source = self._source
+        assert source is not None
+        if not source.exists():
+            raise XattnError(f"Expected a file at {source}, but got nothing there")
+        return {"source": inputs.digest([source], source.parent)}

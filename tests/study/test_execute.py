@@ -1,14 +1,16 @@
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.study.steps_for_tests import Chain
 from xattn.errors import UsageError
+from xattn.images.walk import Walk
 from xattn.runs.locks import take
 from xattn.study.execute import BLOCKED, ELSEWHERE, FAILED, execute
-from xattn.study.standing import AGAIN, DONE, NEW, UNFINISHED, standing_of
+from xattn.study.standing import AGAIN, DONE, LATER, NEW, UNFINISHED, standing_of
 from xattn.study.steps import Records
 
 ALL = ["make/a", "use/a", "make/b", "use/b", "gather"]
@@ -133,7 +135,7 @@ def test_a_step_that_was_stopped_is_done_anew_and_the_others_are_kept(tmp_path):
     def stopped(*_given):
         raise KeyboardInterrupt
 
-    cut = [one if one.name != "make/b" else _with_run(one, stopped) for one in steps]
+    cut = [one if one.name != "make/b" else replace(one, run=stopped) for one in steps]
     with pytest.raises(KeyboardInterrupt):
         execute(cut, tmp_path)
     assert states(chain)["make/b"] == UNFINISHED
@@ -143,12 +145,6 @@ def test_a_step_that_was_stopped_is_done_anew_and_the_others_are_kept(tmp_path):
     assert set(run(rest).values()) == {DONE}
     assert rest.ran == ["make/b", "use/b", "gather"]
     assert not (tmp_path / "make-b" / "half.csv").exists()
-
-
-def _with_run(step, function):
-    from dataclasses import replace
-
-    return replace(step, run=function)
 
 
 def test_a_step_that_another_process_is_at_is_left_to_it(tmp_path, monkeypatch):
@@ -174,3 +170,85 @@ def test_records_name_the_files_of_a_step_with_their_hashes_relative_to_the_stud
         assert set(states(Chain(Path(moved))).values()) == {DONE}
     finally:
         moved.rename(tmp_path)
+
+
+def test_any_file_in_the_folder_of_a_step_is_watched_but_for_locks_and_what_others_add(tmp_path):
+    chain = Chain(tmp_path, extra=("deep/map.bin", "run.lock", "errors.csv"))
+    run(chain)
+    record = Records(tmp_path).read("make/a")
+    assert list(record["files"]) == ["make-a/deep/map.bin", "make-a/result.csv"]
+    (tmp_path / "make-a" / "errors.csv").write_text("added")
+    assert states(chain)["make/a"] == DONE
+    (tmp_path / "make-a" / "deep" / "map.bin").write_text("changed")
+    assert states(chain)["make/a"] == AGAIN
+
+
+def test_a_step_is_kept_while_what_it_needs_is_mended_and_comes_out_the_same(tmp_path):
+    run(Chain(tmp_path, ("a",)))
+    record = Records(tmp_path)
+    facts = record.read("make/a")["facts"]
+    record.fail("make/a", facts)  # as if it had been done again, and failed
+    chain = Chain(tmp_path, ("a",))
+    assert states(chain) == {"make/a": UNFINISHED, "use/a": LATER, "gather": LATER}
+    assert set(run(chain).values()) == {DONE}
+    assert chain.ran == ["make/a"]
+
+
+def test_what_comes_out_another_way_than_before_is_not_lost_without_leave(tmp_path):
+    run(Chain(tmp_path, ("a",)))
+    record = Records(tmp_path)
+    record.fail("make/a", record.read("make/a")["facts"])
+    chain = Chain(tmp_path, ("a",), settings={"a": 1})
+    outcomes = execute(chain.steps(), tmp_path)
+    assert outcomes["use/a"].state == FAILED
+    assert "another result of make/a" in outcomes["use/a"].remark
+    assert "--redo does it again" in outcomes["use/a"].remark
+    assert (tmp_path / "use-a" / "result.csv").exists()
+
+
+def test_inputs_that_are_gone_stop_a_step_before_what_it_wrote_is_lost(tmp_path):
+    source = tmp_path / "images.bin"
+    source.write_bytes(b"one")
+    out = tmp_path / "out"
+    run(Chain(out, source=source))
+    source.rename(tmp_path / "elsewhere")
+    chain = Chain(out, source=source)
+    found = standing_of(chain.steps(), Records(out))
+    assert found["make/a"].state == UNFINISHED
+    assert "images.bin" in found["make/a"].why
+    outcomes = execute(chain.steps(), out, redo=True)
+    assert outcomes["make/a"].state == FAILED
+    assert (out / "make-a" / "result.csv").exists()
+    (tmp_path / "elsewhere").rename(source)
+    back = Chain(out, source=source)
+    assert set(run(back).values()) == {DONE}
+    assert back.ran == []
+
+
+def test_what_leads_elsewhere_is_made_anew_and_nothing_after_it(tmp_path):
+    run(Chain(tmp_path, ("a",), stands=True))
+    chain = Chain(tmp_path, ("a",), stands=False)
+    assert states(chain) == {"make/a": UNFINISHED, "use/a": LATER, "gather": LATER}
+    assert set(run(chain).values()) == {DONE}
+    assert chain.ran == ["make/a"]
+
+
+def test_a_step_waits_for_all_that_it_lacks(tmp_path):
+    steps = Chain(tmp_path, broken=("a",)).steps()
+    steps[-1] = replace(steps[-1], lacking=lambda done: ["use/a"] if "use/a" not in done else [])
+    outcomes = execute(steps, tmp_path)
+    assert outcomes["gather"].state == BLOCKED
+    assert outcomes["gather"].remark == "needs use/a"
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="a folder for the study, but got the file"):
+        execute(Chain(tmp_path / "out").steps(), tmp_path / "out")
+
+
+def test_figures_of_a_study_are_nobodys_inputs(tmp_path):
+    run(Chain(tmp_path / "study"))
+    (tmp_path / "study" / "figure.png").write_bytes(b"x")
+    (tmp_path / "mine.png").write_bytes(b"x")
+    assert [name for _, name in Walk(tmp_path)] == ["mine.png"]

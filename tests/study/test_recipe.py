@@ -70,6 +70,10 @@ WRONG = {
     "[figures]\nformats = ['jpg']\n": r"jpg",
     "[figures]\nvenue = 'natur'\n": r"natur.*nature",
     "[compare]\nbaseline = 'resnet50'\n": r"baseline.*resnet50",
+    "[figures]\nruns = ['critical-difference']\n": r"it belongs in comparison",
+    "[figures]\ncomparison = ['alignment']\n": r"'alignment'; it belongs in runs",
+    "[figures]\nruns = ['block-ga']\n": r"'block-ga'; no study has what it is drawn from",
+    "[models.values]\nmodel.architecture = 'resnet19'\n": r"resnet19.*training resnet18 of",
 }
 
 
@@ -90,7 +94,7 @@ def test_what_is_wrong_in_a_recipe_is_named_before_anything_is_done(text, tmp_pa
         ("[synthesize]\nn = 8\n[models]\nrecipes = ['nowhere.toml']\n", r"nowhere\.toml"),
         (GOOD.replace('"RESNET"', '"RESNET", "RESNET"'), r"'resnet18' 2 times"),
         (GOOD + "values = 3\n", r"a table as models\.values"),
-        (GOOD + "[models.values]\ntrain.epoch = 3\n", r"train\.epoch"),
+        (GOOD + "[models.values]\ntrain.epoch = 3\n", r"\[models\.values\] of .*train\.epoch"),
         (GOOD + "seeds = 0\n", r"at least 1 as seeds"),
     ],
 )

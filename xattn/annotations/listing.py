@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from xattn.images.beside import without_masks
@@ -73,6 +73,20 @@ def images_below(
     return [(str(path.parent), path.name) for path in kept]
 
 
+def below(root: str | Path, paths: Iterable[str]) -> list[str]:
+    """Return paths of a folder, or of files in it, relative to the folder; "" for itself.
+
+    Args:
+        root: as it was given to what listed them; "." stands in no path.
+        paths: as `images_below` returns folders.
+    """
+    top = str(root)
+    if top == ".":
+        return ["" if path == "." else path.removeprefix("./") for path in paths]
+    start = len(top) if top.endswith(os.sep) else len(top) + 1
+    return [path[start:].replace("\\", "/") for path in paths]
+
+
 def is_place(root: str | Path) -> bool:
     """Say whether there is a folder, an archive, or a folder in one."""
     return os.path.isdir(root) or members_below(root) is not None
@@ -84,7 +98,7 @@ def folders_in(root: str | Path) -> list[str]:
     Hidden ones are left out.
     """
     if not os.path.isdir(root):
-        inside = (path[len(str(root)) + 1 :] for path in members_below(root) or ())
+        inside = below(root, members_below(root) or ())
         return sorted({path.partition("/")[0] for path in inside if "/" in path})
     with os.scandir(root) as entries:
         return sorted(one.name for one in entries if one.is_dir() and one.name[0] != ".")

@@ -78,7 +78,8 @@ def command(
     open_ = [name for name, one in outcomes.items() if one.state != DONE]
     if not open_:
         terminal.say(f"Open this page: {(out / 'report' / 'report.html').resolve()}")
-        terminal.say(f"Figures, tables and comparison in {out}")
+        rooms = [name for name in ("figures", "tables", "comparison") if (out / name).is_dir()]
+        terminal.say(f"Beside it in {out}: {', '.join(rooms)}" if rooms else f"All of it in {out}")
     else:
         _show_failures(outcomes, len(steps))
     terminal.summary({"out": str(out), "steps": {k: asdict(v) for k, v in outcomes.items()}})
@@ -88,14 +89,16 @@ def command(
 
 
 def _show_notes(terminal: Terminal, outcomes: Mapping[str, Outcome]) -> None:
-    """Say what steps left out and what must be known, each once."""
+    """Say what steps left out and what must be known, each once; of notes those of this call."""
     for word, kept in (("Left out", "problems"), ("Note", "notes")):
         said: dict[str, list[str]] = {}
         for name, one in outcomes.items():
-            for text in getattr(one, kept):
+            for text in getattr(one, kept) if kept == "problems" or not one.before else ():
                 said.setdefault(text, []).append(name)
         for text, names in said.items():
             terminal.say(f"{word} ({_shortly(names)}): {text}")
+    if earlier := sum(len(one.notes) for one in outcomes.values() if one.before):
+        terminal.say(f"{earlier} notes of steps that were done before: --json, and steps/")
 
 
 def _show_failures(outcomes: Mapping[str, Outcome], steps: int) -> None:
@@ -130,18 +133,19 @@ def _show_plan(
         terminal.say(f"{one.state:10} {step.name}  ({why}{after})")
     trainings = trainings_of(study)
     forward = {}
-    with terminal.progress("time the networks") as progress:
-        for i, (name, recipe) in enumerate(trainings.items(), 1):
-            forward[name] = time_forward(recipe, device)
-            progress(i, len(trainings))
+    if any(one.state != DONE for one in now.values()):
+        with terminal.progress("time the networks") as progress:
+            for i, (name, recipe) in enumerate(trainings.items(), 1):
+                forward[name] = time_forward(recipe, device)
+                progress(i, len(trainings))
     guess = estimate(steps, now, records, forward)
     left = sum(one.state != DONE for one in now.values())
     terminal.say(f"{len(steps)} steps, {left} to do, in {out}")
     again = sum(now[one.name].state == AGAIN and not one.cheap for one in steps)
     if again:
         terminal.say(
-            f"{again} steps have other settings or inputs than when they were done; --redo does "
-            "them again, and what they wrote goes"
+            f"{again} step{'s' * (again > 1)} would be done again, and what was written be lost; "
+            "--redo does so"
         )
     if not steps[0].work:
         terminal.say(

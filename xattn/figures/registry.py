@@ -137,14 +137,15 @@ def save_figures(
     formats: str | Sequence[str] = ("png",),
     out: str | Path | None = None,
     venue: str = "default",
+    strict: bool = True,
     on_note: Callable[[str], None] | None = None,
 ) -> list[Path]:
     """Draw figures of each run and write them, the same bytes for the same run.
 
     Figures whose tables are absent or hold nothing to draw are passed over; `PaperFigure.why_not`
     says what is lacking. One that was asked for by name is drawn of the runs that have its data,
-    the others are noted, and it is an error if none has. Figures that need no run are drawn only by
-    name.
+    the others are noted, and if `strict` it is an error if none has. Figures that need no run are
+    drawn only by name.
 
     Args:
         runs: run folders, comparisons and the like, or their paths.
@@ -155,6 +156,7 @@ def save_figures(
             in `figures` beside the first run. Without a run `out` is `figures`. Each independent
             output has a folder of its name inside.
         venue: whose widths and text sizes hold, see `venues.VENUES`.
+        strict: whether a figure in `only` that no run has the data of is an error, not a note.
         on_note: called with a line on each run that a figure in `only` cannot be drawn of.
 
     Returns:
@@ -163,8 +165,8 @@ def save_figures(
     Raises:
         UsageError: a figure, format or venue is not known, or two runs of one name would share a
             folder.
-        RunError: a run is not there, or none has the data of a figure in `only`; all other figures
-            are written.
+        RunError: a run is not there; or, if `strict`, none has the data of a figure in `only`, and
+            all other figures are written.
 
     Examples:
         >>> xattn.save_figures("xattn-run", only="alignment", formats="png")
@@ -181,7 +183,7 @@ def save_figures(
     if not folders and needs_run(only):
         raise UsageError("Expected a run to draw, but got none")
     written = []
-    gaps = _Gaps(only is not None)
+    gaps = _Gaps(only is not None, strict)
     save = partial(_save, formats=formats, venue=venue)
     places = targets(folders, "figures", out)
     aligned = target_of_all(folders, "figures", out)
@@ -207,10 +209,11 @@ class _Gaps:
 
     Args:
         asked: whether the figures were asked for by name.
+        strict: whether one that can be drawn of none is an error.
     """
 
-    def __init__(self, asked: bool) -> None:
-        self._asked, self._drawn = asked, set[str]()
+    def __init__(self, asked: bool, strict: bool) -> None:
+        self._asked, self._strict, self._drawn = asked, strict, set[str]()
         self._errors: dict[str, list[RunError]] = {}
 
     def able(self, card: PaperFigure, folders: Sequence[TableFolder]) -> list[TableFolder]:
@@ -237,12 +240,12 @@ class _Gaps:
         """Say of which folders figures that were asked for could not be drawn.
 
         Raises:
-            RunError: one could be drawn of none.
+            RunError: one could be drawn of none, which is an error here.
         """
         if not self._asked:
             return []
         for name, errors in self._errors.items():
-            if name not in self._drawn:
+            if self._strict and name not in self._drawn:
                 raise errors[0]
         return [str(err) for errors in self._errors.values() for err in errors]
 

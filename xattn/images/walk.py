@@ -13,6 +13,10 @@ _LITTER = frozenset(
 """Names, in lower case, of what systems and network disks leave among a user's files."""
 
 
+_OWN = frozenset(("run.json", "study.json"))
+"""Files that mark a folder as one that we wrote: a run's, a study's."""
+
+
 def is_litter(name: str) -> bool:
     """Say whether a file or folder is hidden, or left by a system (`._a.jpg`, `Thumbs.db`)."""
     return name.startswith(".") or name.lower() in _LITTER
@@ -23,7 +27,7 @@ class Walk:
 
     Links to folders and files are followed. What can be reached without a link goes by that name;
     what was there before is passed over, so loops end. Litter is passed over, and so is what lies
-    in a run folder, whose overlays are no inputs. Folders are not in order.
+    in a run folder or a study, whose overlays and figures are no inputs. Folders are not in order.
 
     Attributes:
         root: where it begins.
@@ -81,7 +85,7 @@ class Walk:
         except OSError as err:
             self.odd.append((folder, err.strerror or str(err)))
             return []
-        return [] if any(e.name == "run.json" for e in entries) else entries
+        return [] if any(e.name in _OWN for e in entries) else entries
 
     def _files_behind(self, links: list[str], listed: set[str]) -> Iterator[tuple[str, str]]:
         taken: set[str] = set()

@@ -5,12 +5,12 @@ Heavy modules are imported when a step runs, so that a plan is made at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.documents import read_json
-from xattn.errors import Remark, RunError, XattnError
+from xattn.errors import Remark, XattnError
 from xattn.runs.record import FILES
 from xattn.study.names import require_known_features
 
@@ -245,30 +245,21 @@ def drawing(
     def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
         from xattn.figures.registry import save_figures
 
-        own = [path for step, path in runs.items() if step in taken]
-        jobs: list[tuple[Any, str | None, Path]] = [
-            (own, name, folder) for name in _each(settings.runs)
-        ]
+        how: dict[str, Any] = {
+            "formats": settings.formats,
+            "venue": settings.venue,
+            "strict": False,
+            "on_note": say.note,
+        }
+        written: list[Path] = []
+        if own := [path for step, path in runs.items() if step in taken]:
+            written += save_figures(own, only=settings.runs, out=folder, **how)
         if "compare" in taken:
             place = folder / "comparison"
-            jobs += [(comparison, name, place) for name in _each(settings.comparison)]
-        written: list[Path] = []
-        for done, (of, name, place) in enumerate(jobs):
-            say.progress(done, len(jobs))
-            try:
-                written += save_figures(
-                    of, name, settings.formats, place, settings.venue, on_note=say.note
-                )
-            except RunError as err:
-                say.note(err)
+            written += save_figures(comparison, only=settings.comparison, out=place, **how)
         return written
 
     return run
-
-
-def _each(names: Sequence[str] | None) -> Sequence[str | None]:
-    """Return names of figures one by one; None, for all there are data for, alone."""
-    return [None] if names is None else names
 
 
 def tabulating(

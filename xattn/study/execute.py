@@ -13,14 +13,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.errors import XattnError, one_line
+from xattn.errors import UsageError, XattnError, one_line
+from xattn.runs.atomic import write_json
 from xattn.runs.locks import Taken, take
 from xattn.study.plan import plan_study
 from xattn.study.recipe import read_study
-from xattn.study.standing import DONE, NEW, UNFINISHED, require_leave, standing, standing_of
+from xattn.study.standing import (
+    AGAIN,
+    DONE,
+    NEW,
+    UNFINISHED,
+    Standing,
+    require_leave,
+    standing,
+    standing_of,
+)
 from xattn.study.steps import Records, Step, Telling
 
 FAILED, BLOCKED, RUNNING, ELSEWHERE = "failed", "blocked", "running", "elsewhere"
+MARK = "study.json"
+"""Marks the folder as a study's, whose figures are nobody's inputs."""
 _PAUSE = 1.0
 
 
@@ -34,12 +46,14 @@ class Outcome:
         remark: how long it took, why it failed, what it needs.
         notes: what must be known to read its results.
         problems: what it left out.
+        before: whether it was done by an earlier call.
     """
 
     state: str
     remark: str = ""
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    before: bool = False
 
 
 OnStep = Callable[[Step, Outcome], None]
@@ -97,11 +111,14 @@ def execute(
     progress: OnProgress | None = None,
 ) -> dict[str, Outcome]:
     """Do steps in order; see `run_study`."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"Expected a folder for the study, but got the file {out}")
     records = Records(out)
     if not redo:
         require_leave(steps, standing_of(steps, records))
     records.folder.mkdir(parents=True, exist_ok=True)
-    worker = _Worker(records, on_step or _ignore_step, progress or _ignore_progress)
+    write_json(out / MARK, {"schema": "xattn-study/1", "steps": [step.name for step in steps]})
+    worker = _Worker(records, redo, on_step or _ignore_step, progress or _ignore_progress)
     while len(worker.outcomes) < len(steps):
         if not worker.go_through(steps):
             time.sleep(_PAUSE)
@@ -113,13 +130,15 @@ class _Worker:
 
     Args:
         records: of the study.
+        redo: whether steps of other settings or inputs may be done again.
         tell: takes what steps come to.
         progress: takes (done, total) of the step at work.
     """
 
-    def __init__(self, records: Records, tell: OnStep, progress: OnProgress) -> None:
+    def __init__(self, records: Records, redo: bool, tell: OnStep, progress: OnProgress) -> None:
         self.outcomes: dict[str, Outcome] = {}
         self._records, self._tell, self._progress = records, tell, progress
+        self._redo = redo
         self._waited: set[str] = set()
 
     def go_through(self, steps: Sequence[Step]) -> bool:
@@ -152,9 +171,10 @@ class _Worker:
     def _missing(self, step: Step) -> list[str]:
         """Name the steps for want of which a step cannot be done."""
         missing = [name for name in step.needs if not self._done(name)]
-        if step.gathers and not any(self._done(name) for name in step.gathers):
+        gathered = [name for name in step.gathers if self._done(name)]
+        if step.gathers and not gathered:
             missing += step.gathers
-        return missing
+        return missing or step.lacking(gathered)
 
     def _settle(self, step: Step, outcome: Outcome) -> None:
         self.outcomes[step.name] = outcome
@@ -178,14 +198,14 @@ class _Worker:
             facts = records.facts(step, taken)
             now = standing(step, taken, records)
             if now.state == DONE:
-                return _outcome(records, step, "was done")
+                return _outcome(records, step, "was done", before=True)
             goes_on = (
                 now.state == UNFINISHED
                 and step.resumes
                 and records.read(step.name).get("facts") == facts
             )
             if not goes_on:
-                _clear(step, known=now.state != NEW)
+                self._clear(step, now)
             records.begin(step.name, facts)
             self._tell(step, Outcome(RUNNING, "goes on" if goes_on else now.why))
             files = step.run(said, taken)
@@ -202,24 +222,32 @@ class _Worker:
         without = f", without {', '.join(left)}" if left else ""
         return _outcome(records, step, f"{seconds:.1f} s{without}")
 
+    def _clear(self, step: Step, now: Standing) -> None:
+        """Empty the folder of a step.
 
-def _outcome(records: Records, step: Step, remark: str) -> Outcome:
+        Raises:
+            XattnError: the study has no record of it, or no leave to lose what it holds.
+        """
+        if now.state == AGAIN and not (self._redo or step.cheap):
+            raise XattnError(
+                f"Expected the settings and inputs with which it was done, but got others "
+                f"({now.why}); --redo does it again, and what it wrote goes"
+            )
+        if step.folder is None or not step.folder.exists():
+            return
+        if now.state == NEW:
+            raise XattnError(
+                f"Expected no folder {step.folder}, which {step.name} writes, but got one of which "
+                "this study has no record; move it, or name another folder with --out"
+            )
+        shutil.rmtree(step.folder)
+
+
+def _outcome(records: Records, step: Step, remark: str, before: bool = False) -> Outcome:
     """Return what a finished step came to, from its record."""
     record = records.read(step.name)
     notes, problems = record.get("notes", []), record.get("problems", [])
-    return Outcome(DONE, remark, tuple(notes), tuple(problems))
-
-
-def _clear(step: Step, known: bool) -> None:
-    """Empty the folder of a step; one that the study has no record of is not its own."""
-    if step.folder is None or not step.folder.exists():
-        return
-    if not known:
-        raise XattnError(
-            f"Expected no folder {step.folder}, which {step.name} writes, but got one of which "
-            "this study has no record; move it, or name another folder with --out"
-        )
-    shutil.rmtree(step.folder)
+    return Outcome(DONE, remark, tuple(notes), tuple(problems), before)
 
 
 def _ignore_step(_step: Step, _outcome: Outcome) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.documents import read_json
+from xattn.images.containers import has_file
 from xattn.images.walk import Walk
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 
@@ -33,7 +35,7 @@ class Inputs:
         """
         whole, missing, count = hashlib.sha256(), 0, 0
         for path in sorted(set(files)):
-            sha256 = self._sha256(path)
+            sha256 = self.sha256(path)
             name = path.relative_to(under) if path.is_relative_to(under) else path
             count, missing = count + 1, missing + (sha256 is None)
             whole.update(f"{name.as_posix()}\0{sha256}\0".encode(errors="surrogateescape"))
@@ -47,7 +49,8 @@ class Inputs:
             write_stamps(self._store, self._stamps)
             self._new = False
 
-    def _sha256(self, path: Path) -> str | None:
+    def sha256(self, path: Path) -> str | None:
+        """Return the hash of a file, None if it cannot be read."""
         name = str(path)
         try:
             if name not in self._stamps or not self._stamps[name].fits(path):
@@ -72,3 +75,11 @@ def files_below(folder: Path, out: Path) -> list[Path]:
     own = out.resolve()
     paths = (Path(place, name) for place, name in Walk(folder))
     return [path for path in paths if not path.resolve().is_relative_to(own)]
+
+
+def leads_to_images(annotations: Path) -> bool:
+    """Say whether the first and the last image of an annotation file are where it says."""
+    content = read_json(annotations)
+    images = content.get("images", []) if isinstance(content, dict) else []
+    ends = (annotations.parent / image["file"] for image in (*images[:1], *images[-1:]))
+    return all(has_file(path) for path in ends)

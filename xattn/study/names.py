@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from xattn.errors import UsageError, XattnError, near
+from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.settings import names
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
     from xattn.study.recipe import StudyRecipe
+    from xattn.training.recipe import Recipe
 
 
 def require_known_names(recipe: StudyRecipe, models: Collection[str]) -> None:
@@ -29,6 +31,28 @@ def require_known_names(recipe: StudyRecipe, models: Collection[str]) -> None:
             check()
         except UsageError as err:
             raise XattnError(f"{err}, in [{table}] in {recipe.source}") from None
+
+
+def require_buildable(recipe: StudyRecipe, trainings: Mapping[str, Recipe]) -> None:
+    """Make sure that the networks of all trainings can be built; none gets weights here.
+
+    Args:
+        recipe: of the study.
+        trainings: recipe of each training by its name.
+
+    Raises:
+        XattnError: one cannot; its recipe is named.
+    """
+    import torch
+
+    from xattn.models import build
+
+    for name, one in trainings.items():
+        try:
+            with torch.device("meta"):
+                build(one.model.architecture, 2, **one.model.options)
+        except XattnError as err:
+            raise XattnError(f"{err}, in the training {name} of {recipe.source}") from None
 
 
 def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
@@ -69,7 +93,7 @@ def _checks(
     from xattn.annotations.layouts.registry import LAYOUTS
     from xattn.attribution.registry import method
     from xattn.attribution.run.settings import NO_METHODS
-    from xattn.figures.registry import FIGURES, FORMATS
+    from xattn.figures.registry import FORMATS
     from xattn.figures.tables.save import printed_tables
     from xattn.figures.venues import VENUES
     from xattn.images.domains import DOMAINS
@@ -85,13 +109,26 @@ def _checks(
     yield "feature_usage", partial(find_decision, recipe.feature_usage.decision)
     for name in names(recipe.compare.baseline):
         yield "compare", partial(_among, "a model of [models] as baseline", name, models)
-    for name in (*names(figures.runs), *names(figures.comparison)):
-        yield "figures", partial(FIGURES.find, name)
+    for table, kind in (("runs", RunFolder), ("comparison", ComparisonFolder)):
+        for name in names(getattr(figures, table)):
+            yield "figures", partial(_figure_of, kind, table, name)
     for name in figures.formats:
         yield "figures", partial(_among, "a figure format", name, FORMATS)
     yield "figures", partial(_among, "a venue", figures.venue, VENUES)
     for name in (*names(tables.runs), *names(tables.comparison)):
         yield "tables", partial(_among, "a table of papers", name, printed_tables())
+
+
+def _figure_of(kind: type[TableFolder], table: str, name: str) -> None:
+    """Make sure that a figure is there and drawn from what its key stands for."""
+    from xattn.figures.registry import FIGURES
+
+    of = FIGURES.find(name).of
+    if of is not kind:
+        places = {RunFolder: "runs", ComparisonFolder: "comparison"}
+        place = places.get(of) if of is not None else None
+        way_out = f"it belongs in {place}" if place else "no study has what it is drawn from"
+        raise UsageError(f"Expected figures of {table} in {table}, but got {name!r}; {way_out}")
 
 
 def _among(what: str, name: str, known: Collection[str]) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
 from xattn.study import actions
-from xattn.study.inputs import Inputs, files_below, files_of
-from xattn.study.names import require_known_names
+from xattn.study.inputs import Inputs, files_below, files_of, leads_to_images
+from xattn.study.names import require_buildable, require_known_names
 from xattn.study.recipe import StudyRecipe
 from xattn.study.steps import Step
 from xattn.training.recipe import Recipe, read_recipe
@@ -41,6 +41,7 @@ def plan_study(recipe: StudyRecipe, out: Path, device: str = "auto") -> list[Ste
     """
     trainings = trainings_of(recipe)
     require_known_names(recipe, trainings)
+    require_buildable(recipe, trainings)
     planner = _Planner(recipe, out, device)
     steps = planner.first()
     for name, one in trainings.items():
@@ -59,7 +60,8 @@ def trainings_of(recipe: StudyRecipe) -> dict[str, Recipe]:
 
 def _training(recipe: StudyRecipe, path: Path) -> Recipe:
     own = read_recipe(path)
-    changed = own.with_values(recipe.values) if recipe.values else own
+    place = f"{path} with [models.values] of {recipe.source}"
+    changed = own.with_values(recipe.values, place) if recipe.values else own
     return changed.model_copy(update={"search": own.search})
 
 
@@ -76,8 +78,8 @@ class _Planner:
         self._recipe, self._out, self._device = recipe, out, device
         self._n = images_in(recipe)
         given = recipe.data.annotations
-        drawn = recipe.synthesize is not None and recipe.synthesize.tissue
-        name = "annotations.json" if drawn else "isic_attributes.json"
+        skin = recipe.synthesize is not None and not recipe.synthesize.tissue
+        name = "isic_attributes.json" if skin else "annotations.json"
         self._known = Path(given) if given else out / "data" / name
         self._splits = None if recipe.data.splits is None else Path(recipe.data.splits)
         self._before: tuple[str, ...] = (DATA,)
@@ -109,7 +111,10 @@ class _Planner:
         places = {name: Path(build[name]) for name in _PLACES if build[name]}
         settings = {name: value for name, value in build.items() if name not in _PLACES}
         run = actions.building(recipe, self._known)
-        return Step(DATA, run, settings, folder, work=n, files=_below(places, self._out))
+        return Step(
+            DATA, run, settings, folder, work=n, files=_below(places, self._out),
+            stands=lambda: leads_to_images(self._known),
+        )  # fmt: skip
 
     def of_model(self, name: str, one: Recipe) -> list[Step]:
         """Return the steps of a recipe of a training: its search, and all of every seed."""
@@ -162,6 +167,7 @@ class _Planner:
                 actions.explaining(model, known, run, recipe.explain, device),
                 recipe.explain.to_dict(),
                 run, needs=needs, resumes=True, model=name, work=n * (1.0 + methods),
+                shared=("errors.csv",),
                 disk=n * methods * (_CELL_BYTES + _IMAGE_BYTES),
             ),
             Step(
@@ -188,7 +194,12 @@ class _Planner:
         if len(models) > 1:
             run = actions.comparing(scored, comparison, recipe.compare)
             settings = recipe.compare.to_dict()
-            steps.append(Step(COMPARE, run, settings, comparison, gathers=tuple(scored), disk=1e5))
+            steps.append(
+                Step(
+                    COMPARE, run, settings, comparison, gathers=tuple(scored), disk=1e5,
+                    lacking=lambda done: _second_model(scored, done),
+                )
+            )  # fmt: skip
             all_of_it += (COMPARE,)
         figures, tables, page = (out / room for room in ("figures", "tables", "report"))
         draw = actions.drawing(runs, comparison, figures, recipe.figures)
@@ -230,12 +241,22 @@ def images_in(recipe: StudyRecipe) -> int:
     return 0
 
 
+def _second_model(scored: Mapping[str, tuple[str, Path]], done: Collection[str]) -> list[str]:
+    """Name the evaluations without which there are no two models to compare."""
+    if len({scored[name][0] for name in done}) > 1:
+        return []
+    return [name for name in scored if name not in done]
+
+
 def _below(places: dict[str, Path], out: Path) -> Outside:
     """Identify all files of the folders that annotations are built from."""
 
     def outside(inputs: Inputs) -> dict[str, Any]:
         found = {}
         for name, place in places.items():
+            if not place.exists():
+                what = "the folder of a data set" if name == "root" else name
+                raise XattnError(f"Expected {what} at {place}, but got nothing there")
             below = files_below(place, out) if place.is_dir() else [place]
             found["images" if name == "root" else name] = inputs.digest(below, place)
         return found
@@ -249,6 +270,8 @@ def _annotated(known: Path) -> Outside:
     def outside(inputs: Inputs) -> dict[str, Any]:
         from xattn.annotations import read_annotations
 
+        if not known.is_file():
+            raise XattnError(f"Expected an annotation file at {known}, but got nothing there")
         own = inputs.digest([known], known.parent)
         try:
             files = files_of(read_annotations(known))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from xattn.errors import UsageError
+from xattn.errors import UsageError, XattnError
 from xattn.runs.identity import differences
 from xattn.study.steps import Records, Step
 
-DONE, UNFINISHED, NEW, AGAIN = "done", "unfinished", "new", "again"
+DONE, UNFINISHED, NEW, AGAIN, LATER = "done", "unfinished", "new", "again", "later"
 _MOST_CAUSES = 3
 
 
@@ -19,8 +20,9 @@ class Standing:
     """How far a step is.
 
     Attributes:
-        state: "done"; "unfinished", a call was stopped in it; "new"; or "again": what it left is
-            of other settings or inputs, or was changed since, and goes if the step is done.
+        state: "done"; "unfinished", a call was stopped or failed in it; "new"; "again": what it
+            left is of other settings or inputs, or was changed since, and goes if the step is done;
+            or "later": it is done, and whether it holds is seen once what it needs is.
         why: in which way, where the cause lies in the step itself.
     """
 
@@ -38,18 +40,17 @@ def standing_of(steps: Sequence[Step], records: Records) -> dict[str, Standing]:
     found = dict[str, Standing]()
     for step in steps:
         record = records.read(step.name)
-        taken = tuple(
-            name
-            for name in (*step.needs, *step.gathers)
-            if name in step.needs or found[name].state == DONE
-        )
+        before = [found[name].state for name in (*step.needs, *step.gathers)]
         if not record:
             found[step.name] = Standing(NEW)
-        elif any(found[name].state != DONE for name in (*step.needs, *step.gathers)):
-            finished = bool(record.get("done"))
-            found[step.name] = Standing(AGAIN if finished else UNFINISHED)
+        elif not record.get("done") and any(state != DONE for state in before):
+            found[step.name] = Standing(UNFINISHED)
+        elif AGAIN in before:
+            found[step.name] = Standing(AGAIN)
+        elif any(state != DONE for state in before):
+            found[step.name] = Standing(LATER)
         else:
-            found[step.name] = standing(step, taken, records)
+            found[step.name] = standing(step, (*step.needs, *step.gathers), records)
     return found
 
 
@@ -64,9 +65,12 @@ def standing(step: Step, taken: tuple[str, ...], records: Records) -> Standing:
     record = records.read(step.name)
     if not record:
         return Standing(NEW)
-    then, now = record.get("facts") or {}, records.facts(step, taken)
+    try:
+        then, now = record.get("facts") or {}, records.facts(step, taken)
+    except XattnError as err:
+        return Standing(UNFINISHED, str(err))
     if record.get("failed"):
-        return Standing(UNFINISHED, "failed before")
+        return Standing(UNFINISHED, "it failed before")
     if then != now:
         return Standing(AGAIN, _what_differs(then, now))
     if not record.get("done"):
@@ -74,6 +78,8 @@ def standing(step: Step, taken: tuple[str, ...], records: Records) -> Standing:
     if changed := records.changed_files(record):
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         return Standing(AGAIN, f"{changed[0]}{more} not as it was written")
+    if step.stands is not None and not step.stands():
+        return Standing(UNFINISHED, "its images lie elsewhere now")
     return Standing(DONE)
 
 
@@ -96,19 +102,24 @@ def require_leave(steps: Sequence[Step], found: Mapping[str, Standing]) -> None:
     )
 
 
-def _what_differs(then: Mapping[str, object], now: Mapping[str, object]) -> str:
-    """Name the first setting or input that differs."""
-    rows = list(differences(then, now))
-    place, was, is_now = rows[0]
-    part, _, key = place.partition(".")
-    more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-    if part == "settings":
-        return f"{key} {_short(was)}, now {_short(is_now)}{more}"
-    if part == "outside":
-        return f"other {key.partition('.')[0]}{more}"
-    return f"another result of {key}{more}"
+def _what_differs(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Name the settings that differ, else the inputs, else the steps with another result."""
+    for part in ("settings", "outside", "steps"):
+        rows = list(differences(then.get(part) or {}, now.get(part) or {}))
+        if not rows:
+            continue
+        if part == "settings":
+            place, was, is_now = rows[0]
+            more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+            return f"{place} {_short(was)}, now {_short(is_now)}{more}"
+        names = list(dict.fromkeys(place.partition(".")[0] for place, *_ in rows))
+        more = f" and {len(names) - 1} more" if len(names) > 1 and part == "steps" else ""
+        if part == "outside":
+            return f"other {' and '.join(names)}"
+        return f"another result of {names[0]}{more}"
+    return ""
 
 
-def _short(value: object) -> str:
+def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from xattn._version import __version__
 from xattn.documents import read_json
 from xattn.errors import XattnError
 from xattn.runs.atomic import write_json
-from xattn.runs.record import file_sha256
 from xattn.study.inputs import Inputs
 
 Progress = Callable[[int, int], None]
@@ -62,6 +61,11 @@ class Step:
             to do; for the estimate.
         disk: bytes that it will write, estimated.
         files: identifies inputs from outside the study, by what they hold.
+        shared: names of files in its folder that other steps add to.
+        lacking: takes the steps that are done, names those for want of which it cannot be done
+            though others of those that it gathers are.
+        stands: whether what it wrote still leads to files outside the study; what it wrote is then
+            no part of what decides the results of others.
     """
 
     name: str
@@ -75,6 +79,9 @@ class Step:
     work: float = 0.0
     disk: float = 0.0
     files: Callable[[Inputs], Mapping[str, Any]] = lambda _inputs: {}
+    shared: tuple[str, ...] = ()
+    lacking: Callable[[Collection[str]], list[str]] = lambda _done: []
+    stands: Callable[[], bool] | None = None
 
     @property
     def kind(self) -> str:
@@ -125,17 +132,17 @@ class Records:
         })  # fmt: skip
 
     def _result(self, name: str) -> str | None:
-        """Hash what decided a step's result and what it wrote; None if it is not done."""
+        """Return the hash of what a step came to; None if it is not done."""
         record = self.read(name)
-        if not record.get("done"):
-            return None
-        text = json.dumps([record.get("facts"), record.get("files")], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        found: str | None = record.get("result") if record.get("done") else None
+        return found
 
     def changed_files(self, record: Mapping[str, Any]) -> list[str]:
         """Name the files of a finished step that are not as it left them."""
         files: Mapping[str, str] = record.get("files", {})
-        return [name for name, sha256 in files.items() if _sha256(self.out / name) != sha256]
+        return [
+            name for name, sha256 in files.items() if self.inputs.sha256(self.out / name) != sha256
+        ]
 
     def begin(self, step: str, facts: Mapping[str, Any]) -> None:
         """Write that a step was begun."""
@@ -166,12 +173,18 @@ class Records:
             left: steps that it gathers and that failed.
             said: its notes and problems.
         """
-        hashes = {_name(path, self.out): file_sha256(path) for path in sorted(set(files))}
+        hashes = {
+            _name(path, self.out): self.inputs.sha256(path) for path in sorted(_all_of(step, files))
+        }
+        self.inputs.save()
+        decides = [facts] if step.stands else [facts, hashes]
+        result = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
         write_json(
             self.path(step.name),
             {
                 "facts": facts,
                 "done": True,
+                "result": result,
                 "seconds": round(seconds, 2),
                 "work": step.work,
                 "without": list(left),
@@ -194,8 +207,10 @@ def _name(path: Path, out: Path) -> str:
     return path.resolve().relative_to(out.resolve()).as_posix() if inside else str(path.resolve())
 
 
-def _sha256(path: Path) -> str | None:
-    try:
-        return file_sha256(path)
-    except OSError:
-        return None
+def _all_of(step: Step, files: list[Path]) -> set[Path]:
+    """Return the files that a step wrote: all in a folder of its own, but for locks."""
+    if step.folder is None:
+        return set(files)
+    left = [path for path in step.folder.rglob("*") if path.suffix != ".lock" and path.is_file()]
+    own = {path for path in left if path.name not in step.shared and path.name[0] != "."}
+    return own | set(files)

@@ -169,16 +169,17 @@ class Recipe(Table):
             "upside down; `xattn annotations build --domain` says it, or `augment` under [train]"
         ]
 
-    def with_values(self, values: Mapping[str, Any]) -> Recipe:
+    def with_values(self, values: Mapping[str, Any], place: str = "the call") -> Recipe:
         """Return the recipe without [search] and with other values, validated again.
 
         Args:
             values: dotted key -> value, for instance {"train.lr": 0.1, "model.options.heads": 4}.
+            place: where they stand, for messages.
 
         Raises:
             XattnError: a key is unknown or a value is out of range.
         """
-        return parse_recipe(self._changed(values), "the call")
+        return parse_recipe(self._changed(values), place)
 
     def to_record(self) -> dict[str, Any]:
         """Return what decides a training, as JSON can hold it."""

@@ -12,7 +12,7 @@ from xattn.annotations.groups import join_groups
 from xattn.annotations.layouts.image_folder import unique_ids
 from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.layouts.rows import draft
-from xattn.annotations.listing import Listing, images_below
+from xattn.annotations.listing import Listing, below, images_below
 from xattn.annotations.matching import bare, examples, match_ids
 from xattn.errors import AnnotationError, Remark, UsageError, near
 from xattn.images.ids import distinct_ids
@@ -89,8 +89,7 @@ def _by_name(wanted: list[str], sources: Sources, note: Note) -> dict[str, str]:
     """Return name -> file of those names that a file under the root bears."""
     listed = images_below(sources.root, note, sources.mask_folders)
     paths = [f"{folder}/{name}" for folder, name in listed]
-    start = len(str(sources.root)) + 1
-    ids = distinct_ids([path[start:] for path in paths])
+    ids = distinct_ids(below(sources.root, paths))
     matched = match_ids(wanted, ids)
     place = {one: i for i, one in enumerate(ids)}
     found = [

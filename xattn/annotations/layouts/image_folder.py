@@ -9,7 +9,7 @@ import pandas as pd
 
 from xattn.annotations.layouts.registry import Draft, Note, Sources, layout
 from xattn.annotations.layouts.rows import draft
-from xattn.annotations.listing import folders_in, has_images, images_below
+from xattn.annotations.listing import below, folders_in, has_images, images_below
 from xattn.errors import AnnotationError
 from xattn.images.beside import names_masks
 from xattn.images.ids import distinct_ids
@@ -51,7 +51,7 @@ def image_folder(sources: Sources, note: Note) -> Draft:
     root, divided = sources.root, _is_divided(sources.root)
     listed = images_below(root, note, sources.mask_folders)
     found = pd.DataFrame(listed, columns=["folder", "name"], dtype=str)
-    inside = found["folder"].str.slice(len(str(root))).str.replace("\\", "/").str.strip("/")
+    inside = pd.Series(below(root, found["folder"]), dtype=str)
     parts = inside.str.split("/", expand=True).reindex(columns=[0, 1]).replace("", None)
     label = parts[1 if divided else 0]
     loose = label.isna()
