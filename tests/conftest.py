@@ -7,12 +7,17 @@ import os
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 from threadpoolctl import threadpool_limits
 
 # Tiny models gain nothing from threads, and tests may run beside each other. Plugins may have
 # loaded NumPy before this line, which reads the variable only once: so its pool is told as well.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 threadpool_limits(int(os.environ["OMP_NUM_THREADS"]))
+
+# How long an example takes says something of what else the machine does, not of the code.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

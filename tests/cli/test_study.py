@@ -63,7 +63,7 @@ def test_a_study_of_one_model_ends_with_page_figures_and_tables_and_is_not_done_
     recipe.write_text(SMALL.replace("permutations = 19", "permutations = 39"))
     plan = xattn("study", recipe, "--dry-run")
     assert "again      feature-usage/resnet18/0  (permutations 19, now 39; after" in plan.out
-    assert "--redo does them again" in plan.out
+    assert "--redo does so" in plan.out
     refused = xattn("study", recipe, code=2)
     assert "feature-usage/resnet18/0 (permutations 19, now 39)" in refused.err
     again = xattn("study", recipe, "--redo")
