@@ -1,7 +1,8 @@
-"""Dermoscopy-like images with exact masks and planted dependence of features on the label.
+"""Images like dermoscopy or stained tissue, with exact masks and planted dependence on the label.
 
 `Plan` holds the distribution and draws an `ImageSpec`; `render` turns that into pixels and masks;
 `synthesize` writes a data set of them. A new feature is one function under `@feature`.
+Patches of tissue are in `tissue`.
 """
 
 from xattn.synthetic.dataset import synthesize
