@@ -323,11 +323,13 @@ def test_auxiliary_classifiers_are_left_out_and_the_rescaling_is_said(tmp_path, 
     torch.testing.assert_close(inside, (pixels - given[0]) / given[1], atol=5e-3, rtol=5e-3)
 
 
-def test_a_net_of_four_channels_is_named_by_them(tmp_path):
-    net = timm.create_model("test_resnet", num_classes=2, in_chans=4)
+def test_a_net_of_four_channels_takes_images_of_four(tmp_path):
+    net = timm.create_model("test_resnet", num_classes=2, in_chans=4).eval()
     torch.save(net.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="but its first layer takes 4; make them"):
-        load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+    model = load(tmp_path / "model.pt", arch="test_resnet", classes=CLASSES)
+    assert model.preprocessing.channels == 4
+    batch = torch.rand(2, 4, *model.preprocessing.size)
+    torch.testing.assert_close(model.logits(batch), net(batch))
 
 
 def test_a_chain_is_never_begun_in_its_middle(tmp_path):

@@ -268,7 +268,10 @@ def _interventions(
     """Return what edits did, question by question, and notes on those that were asked for and
     not done."""
     nothing: list[Interventions | None] = [None for _ in questions]
-    if not settings.interventions or not (features.masked or dose_jobs(features, settings.seed)):
+    channels = run.preprocessing.channels
+    if not settings.interventions or not (
+        features.masked or dose_jobs(features, settings.seed, channels)
+    ):
         return nothing, []
     from xattn.attribution.run.provenance import model_of_run
 

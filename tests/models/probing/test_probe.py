@@ -231,9 +231,8 @@ class TestAModelThatCannotBeExplained:
     @pytest.mark.parametrize(
         ("net", "size", "hint"),
         [(lambda: vit((32, 48)), (40, 40), "is another --size meant"),
-         (lambda: nn.Conv2d(4, 2, 3), SIZE, "make its channels of a colour image"),
          (lambda: nn.Bilinear(48, 48, 2), SIZE, "say how it is called of the image alone")],
-        ids=["fixed size", "one channel", "two inputs"],
+        ids=["fixed size", "two inputs"],
     )  # fmt: skip
     def test_because_it_takes_other_inputs_says_so_with_a_hint_that_applies(self, net, size, hint):
         with pytest.raises(MethodError, match=hint) as error:

@@ -34,8 +34,8 @@ def made(tmp_path_factory):
 
 
 def doses_of(made, model, monkeypatch, only):
-    def chosen(features, seed):
-        return [job for job in dose_jobs(features, seed) if job.edit.name in only]
+    def chosen(*given):
+        return [job for job in dose_jobs(*given) if job.edit.name in only]
 
     monkeypatch.setattr(tables, "dose_jobs", chosen)
     asked = [Question(made.run, Positive.of(["benign", "malignant"]))]
