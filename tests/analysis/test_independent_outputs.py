@@ -115,7 +115,11 @@ class TestUsage:
         model = findings_of()
         run = xattn.explain(model, methods="none", annotations=known, out=tmp_path / "run")
         quick = {**QUICK, "interventions": 0}
-        assert xattn.feature_usage(run, known, target="edema", **quick).targets == ["edema"]
+        only = xattn.feature_usage(run, known, target="edema", **quick)
+        assert only.targets == ["edema"]
+        assert not any("no more in the tables" in note for note in only.notes)
+        other = xattn.feature_usage(run, known, target="mass", **quick)
+        assert any("and no more in the tables: edema; a call" in note for note in other.notes)
         with pytest.raises(UsageError, match=r"Unknown output 'oedema'; did you mean 'edema'"):
             xattn.feature_usage(run, known, target="oedema", **quick)
         with pytest.raises(UsageError, match=r"Expected no positive class.*independent.*--target"):

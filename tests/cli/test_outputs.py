@@ -44,6 +44,15 @@ def findings():
     return wrap(net(3), classes=FINDINGS, preprocessing=plain(), outputs="sigmoid")
 
 
+def test_a_finding_by_itself_has_one_logit_and_no_opposite():
+    module, images_ = net(1), torch.rand(3, 3, 32, 48)
+    alone = wrap(module, classes=["mass"], preprocessing=plain(), outputs="sigmoid")
+    logits = alone.logits(images_)
+    torch.testing.assert_close(logits, module(images_), check_dtype=False)
+    torch.testing.assert_close(alone.probabilities(images_), logits.sigmoid(), check_dtype=False)
+    assert alone.outputs_in_words() == "one independent logit of mass"
+
+
 class TestIndependentFindings:
     def test_have_a_probability_and_a_map_each_and_no_prediction(self, images, findings):
         run = xattn.explain(findings, images, methods="gradcam", out=images.parent / "run")

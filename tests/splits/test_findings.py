@@ -91,6 +91,9 @@ def test_a_recipe_chooses_among_the_findings():
     assert [s.findings for s in samples] == [(0, 1), (1, 0), (0, 0)]
 
 
+UNKNOWN = AnnotatedImage("0", Path("0.png"), findings=(), unknown=("effusion", "mass", "hernia"))
+
+
 @pytest.mark.parametrize(
     ("wanted", "images", "says"),
     [
@@ -98,6 +101,7 @@ def test_a_recipe_chooses_among_the_findings():
         (("hernia",), [image(0, "effusion"), image(1)], "all alike in hernia"),
         ((), [image(0), image(1)], "all alike in effusion, mass, hernia"),
         (("mass",), [AnnotatedImage("a", Path("a.png"), label="mass")], "one class each"),
+        ((), [UNKNOWN, replace(UNKNOWN, id="1")], "it is known of none"),
     ],
 )
 def test_findings_of_which_nothing_can_be_learnt_are_refused(wanted, images, says):

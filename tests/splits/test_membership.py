@@ -27,6 +27,10 @@ def test_the_splits_beside_a_checkpoint_are_believed_if_their_hash_is_the_checkp
     assert got.caveat == ""
 
 
+def test_a_folder_holds_its_checkpoint_and_the_splits(source, tmp_path):
+    assert membership({**source, "path": str(tmp_path)}).splits == SPLITS
+
+
 def test_a_file_that_was_changed_is_not_believed(source, tmp_path):
     with (tmp_path / "splits.csv").open("a") as file:
         file.write("e,test,\n")

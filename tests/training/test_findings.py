@@ -138,8 +138,15 @@ class TestATraining:
     def test_may_have_one_finding_alone(self, tmp_path):
         films = films_in(tmp_path / "films", names=["mass"])
         result = run(films, tmp_path / "out", recipe=tiny_recipe(epochs=25, lr=0.05))
-        assert load(result.checkpoint).classes == ["mass"]
+        model = load(result.checkpoint)
+        assert model.classes == ["mass"]
         assert result.test.auc.value > 0.9
+        made = xattn.explain(model, annotations=films, methods="gradcam", out=tmp_path / "run")
+        table = made.predictions
+        assert list(table.filter(like="logit_")) == ["logit_mass"]
+        np.testing.assert_allclose(table["prob_mass"], 1 / (1 + np.exp(-table["logit_mass"])))
+        found = xattn.evaluate(load(result.checkpoint.parent), films, tmp_path / "e", bootstrap=99)
+        assert set(found.performance["split"]) == {"test"}  # the folder's own splits.csv
 
     def test_is_evaluated_as_it_was_scored(self, films, tmp_path):
         result = run(films, tmp_path / "out")

@@ -140,6 +140,7 @@ def feature_usage(
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     questions = questions_of(folder, names(chosen.positive), names(chosen.target))
+    dropped = _no_more(folder, questions)
     decided = find_decision(chosen.decision)
     known = _read(annotations)
     own, threads = chosen.more_features, _threads(chosen.workers)
@@ -193,6 +194,11 @@ def feature_usage(
     with replacing(folder.path / "mask_scores.parquet") as part:
         per_image_table(scored, features).to_parquet(part, index=False)
     notes = all_notes(found, [*unable, *unseen])
+    if dropped:
+        notes.append(
+            f"Measured by an earlier call, and no more in the tables: {', '.join(dropped)}; a call "
+            "without --target measures every output"
+        )
     if questions[0].output:
         drawn = min(one.drawn["feature_usage"] for one in found)
         together = tables["feature_usage"], len(questions), chosen.alpha, drawn
@@ -232,6 +238,15 @@ def feature_usage(
         folder, usage=usage, positive=questions[0].positive.name if folder.exclusive else "",
         sentence=sentence_of(questions), settings=chosen, notes=tuple(notes), **tables,
     )  # fmt: skip
+
+
+def _no_more(run: RunFolder, questions: Sequence[Question]) -> list[str]:
+    """Name the outputs that an earlier call measured and this one does not."""
+    if not questions[0].output or not run.has_table("verdicts"):
+        return []
+    earlier = run.table("verdicts")
+    now = {question.output for question in questions}
+    return [name for name in dict.fromkeys(earlier.get("target", ())) if name not in now]
 
 
 def _stored(questions: Sequence[Question]) -> list[str]:

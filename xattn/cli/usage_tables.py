@@ -66,7 +66,7 @@ def show_outputs(terminal: Terminal, found: FeatureUsage) -> None:
     terminal.table(verdicts[few].fillna("-").reset_index(), "What follows, output by output")
     if left := found.targets[MOST_OUTPUTS:]:
         terminal.say(f"{len(left)} more outputs: {', '.join(left)}")
-    terminal.say("All rows of one output are printed with --target NAME")
+    terminal.say("All rows of each output are in the tables, and on its page of xattn report")
 
 
 def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:

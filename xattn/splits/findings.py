@@ -59,6 +59,12 @@ def chosen_findings(annotations: Annotations, data: DataTable) -> tuple[Annotati
     sides = {name: {image.shows(name) for image in images} for name in wanted}
     usable = tuple(name for name in wanted if {True, False} <= sides[name])
     lost = [name for name in wanted if name not in usable]
+    unknown = [name for name in wanted if sides[name] == {None}]
+    if unknown and (data.findings or len(unknown) == len(wanted)):
+        raise XattnError(
+            f"Expected images of which it is known whether they show {', '.join(unknown)}, but in "
+            f"{annotations.path} it is known of none"
+        )
     if lost and (data.findings or not usable):
         raise XattnError(
             f"Expected images that show and images that lack each of {', '.join(wanted)}, but "

@@ -64,7 +64,8 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
         return Membership(caveat="the model came from no file")
     if wanted is None:
         return Membership(caveat="the checkpoint does not say which images it was trained on")
-    beside = Path(source["path"]).parent / "splits.csv"
+    place = Path(source["path"])  # a folder holds its checkpoint and the splits
+    beside = (place if place.is_dir() else place.parent) / "splits.csv"
     if not beside.is_file():
         return Membership(caveat=f"{beside} is not there; name it with --splits")
     if file_sha256(beside) != wanted:

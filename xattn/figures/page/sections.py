@@ -197,6 +197,7 @@ def _how_evaluated(sources: RunSources) -> str:
 def _why_missing(run: RunFolder, declared: Table) -> str:
     name = declared.name
     if run.has_table(name):
-        return f"{name}.csv has no rows: there was nothing to measure."
+        of = f" of {run.of_output}, which --target may have left out" if run.of_output else ""
+        return f"{name}.csv has no rows{of}: there was nothing to measure."
     place = run.path.resolve().name
     return f"{name}.csv was not written yet. Run: {declared.written_by} --run {place}"

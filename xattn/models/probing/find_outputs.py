@@ -145,7 +145,7 @@ def find_outputs(
     if kind in ORDINAL:
         said = check_thresholds(values.rows, kind, squashed=values.of_classes or values.of_findings)
         return replace(base, kind=kind), said
-    found = _decide(base, values, kind)
+    found = _decide(base, values, kind, len(classes))
     note = _note(found, values, kind, classes)
     return replace(found, reference=_reference(found, values.rows)), note
 
@@ -268,9 +268,9 @@ def _last_operation(tensor: Tensor) -> str:
     return {"SoftmaxBackward0": "softmax", "SigmoidBackward0": "sigmoid"}.get(last, "")
 
 
-def _decide(base: Outputs, values: _Values, kind: str) -> Outputs:
+def _decide(base: Outputs, values: _Values, kind: str, classes: int) -> Outputs:
     """Bring together what was seen and what the user says."""
-    one = base.given == 1
+    one = base.given == 1 and classes == 2  # of a single class it is a finding by itself
     if kind == "probabilities" and not values.within:
         low, high = float(values.rows.min()), float(values.rows.max())
         raise CheckpointError(

@@ -129,6 +129,8 @@ class Outputs:
             return f"{'a value' if n == 1 else f'{n} values'}{named}, no class{chosen}"
         if self.kind in ORDINAL:
             return f"{ordinal.describe(n, self.kind)}{chosen}"
+        if n == 1 and len(classes) == 1:
+            return f"one independent {'probability' if inside else 'logit'} of {classes[0]}{chosen}"
         if n == 1:
             of = f"of {classes[1]} against {classes[0]}"
             if inside:
@@ -210,7 +212,8 @@ def check_kind(kind: str) -> str:
 def check_count(given: int, classes: Sequence[str], kind: str = "auto") -> None:
     """Refuse class names that are not as many as the outputs; one output has two.
 
-    Values have a name each, and ordered classes are one more than the thresholds between them.
+    An independent finding alone ("sigmoid") has one. Values have a name each, and ordered classes
+    are one more than the thresholds between them.
 
     Raises:
         CheckpointError: they are not.
@@ -226,13 +229,13 @@ def check_count(given: int, classes: Sequence[str], kind: str = "auto") -> None:
                 f"{len(classes)}: {names}; name them with --classes, or choose one with --output"
             )
         return
-    if given == 1 and len(classes) == 1:
+    if given == 1 and len(classes) == 1 and kind != "sigmoid":
         raise CheckpointError(
             f"Expected two class names for the one output of the model, the negative first, but "
-            f"got {names}; such as --classes 'no {names},{names}', or --outputs value if it is "
-            "no class but a measured value"
+            f"got {names}; such as --classes 'no {names},{names}', --outputs sigmoid if it is a "
+            "finding by itself, or --outputs value if it is a measured value"
         )
-    if given == 1 and len(classes) != 2:
+    if given == 1 and len(classes) not in (1, 2):
         raise CheckpointError(
             f"Expected two class names for the one output of the model, but got {len(classes)}: "
             f"{names}"
