@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,8 +72,7 @@ def command(
         _show_plan(terminal, study, steps, out, device)
         return 0
     lively = sys.stderr.isatty() and not (quiet or as_json)
-    shown = Board(steps) if lively else Lines(terminal, steps)
-    with shown:
+    with Board(steps) if lively else nullcontext(Lines(terminal, steps)) as shown:
         outcomes = execute(steps, out, redo=redo, on_step=shown.step, progress=shown.progress)
     _show_notes(terminal, outcomes)
     open_ = [name for name, one in outcomes.items() if one.state != DONE]

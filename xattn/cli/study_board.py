@@ -28,17 +28,6 @@ class Lines:
     def __init__(self, terminal: Terminal, steps: Sequence[Step]) -> None:
         self._terminal, self._numbers = terminal, {one.name: i for i, one in enumerate(steps, 1)}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Do nothing."""
-
     def step(self, step: Step, outcome: Outcome) -> None:
         """Say what a step has come to."""
         state, remark = outcome.state, outcome.remark

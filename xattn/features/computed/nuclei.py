@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -67,27 +68,24 @@ def segment_nuclei(pixels: Pixels, covered: Mask | None = None) -> NDArray[np.in
     return np.asarray(parts, np.int32)
 
 
-@computed_feature(
+_of_nuclei = partial(computed_feature, source=_SOURCE, domains=STAINED, needs_lesion=False)
+
+
+@_of_nuclei(
     "nuclei_count",
     unit="nuclei",
-    source=_SOURCE,
     meaning="number of nuclei in the image",
-    domains=STAINED,
-    needs_lesion=False,
 )
 def nuclei_count(subject: Subject) -> float:
     """Return the number of nuclei."""
     return float(len(_areas(subject)))
 
 
-@computed_feature(
+@_of_nuclei(
     "nuclei_diameter",
     unit="1",
     high=1.0,
-    source=_SOURCE,
     meaning="median diameter of nuclei (of a disc of their area) over the image's longer side",
-    domains=STAINED,
-    needs_lesion=False,
 )
 def nuclei_diameter(subject: Subject) -> float:
     """Return the median equivalent diameter; the magnification is not known, so it is relative."""
@@ -97,14 +95,11 @@ def nuclei_diameter(subject: Subject) -> float:
     return float(np.median(2 * np.sqrt(areas / np.pi)) / max(subject.pixels.shape[:2]))
 
 
-@computed_feature(
+@_of_nuclei(
     "nuclei_area",
     unit="1",
     high=1.0,
-    source=_SOURCE,
     meaning="fraction of the image, without artifacts, that nuclei cover",
-    domains=STAINED,
-    needs_lesion=False,
 )
 def nuclei_area(subject: Subject) -> float:
     """Return the fraction of the image that is nuclei."""

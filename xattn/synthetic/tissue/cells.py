@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from xattn.stats.seeds import generator_for
+from xattn.synthetic.brush import Brush
+from xattn.synthetic.layers import Frame
 from xattn.synthetic.noise import Field, fractal, ramp
 from xattn.synthetic.tissue.plan import LABELS, TissueSpec
 
 Mask = NDArray[np.bool_]
 
-_SCALE = 4
-"""Canvas pixels per pixel, along each side."""
-_SHIFT = 4
-"""Fractional bits of OpenCV's fixed-point coordinates."""
 _SMALL, _LARGE = 2.9, 5.4
 """Mean radius of nuclei of lymphocytes and of tumour, in pixels of a patch of 96."""
 
@@ -29,7 +26,7 @@ class Cells:
     Attributes:
         growth: where tumour grows; nowhere in a normal patch.
         nuclei: fraction of each pixel that nuclei cover.
-        chromatin: amount of haematoxylin in them, 1 for a lymphocyte's.
+        chromatin: amount of haematoxylin in them, about 1 for a lymphocyte's.
         body: cytoplasm and fibres, which take eosin.
         gaps: empty glass between cells.
     """
@@ -55,7 +52,8 @@ def draw_cells(spec: TissueSpec, size: tuple[int, int]) -> Cells:
     crowded = np.exp(0.12 * spec.traits["nuclear_density"])
     texture = fractal(rng, size, 6, 3)
     gaps = ramp(texture + 0.6 * fractal(rng, size, 14, 2), 1.0, 1.7) * np.float32(0.85)
-    nuclei, chromatin = _Canvas(size), _Canvas(size)
+    frame = Frame(0, 0, size, size[1])
+    nuclei, chromatin = Brush(frame), Brush(frame)
     for x, y in _places(rng, size, 7.4 * unit / crowded):
         row, col = min(int(y), size[0] - 1), min(int(x), size[1] - 1)
         if gaps[row, col] > 0.3 or rng.random() < 0.12:
@@ -69,15 +67,17 @@ def draw_cells(spec: TissueSpec, size: tuple[int, int]) -> Cells:
         turn = float(rng.uniform(0, 180))
         nuclei.oval(x, y, shape, turn, 1.0)
         dark = rng.uniform(0.40, 0.65) if tumour else rng.uniform(0.85, 1.0)
-        chromatin.oval(x, y, shape, turn, dark * 1.25)
+        chromatin.oval(x, y, shape, turn, dark)
         if tumour:  # paler within its border, with a nucleolus
-            chromatin.oval(x, y, (shape[0] * 0.78, shape[1] * 0.78), turn, dark * 0.8)
+            chromatin.oval(x, y, (shape[0] * 0.78, shape[1] * 0.78), turn, dark * 0.64)
             spot = rng.uniform(-0.35, 0.35, 2) * radius
-            chromatin.oval(x + spot[0], y + spot[1], (0.24 * radius,) * 2, 0.0, 1.0)
+            chromatin.dot(x + spot[0], y + spot[1], 0.24 * radius, 0.8)
     fibres = fractal(rng, size, 20, 2)
     body = np.clip(0.62 + 0.16 * texture + 0.10 * fibres, 0.15, 1.2) * (1 - gaps)
-    covered = nuclei.read()
-    return Cells(growth, covered, chromatin.read(), body.astype(np.float32), (gaps * (1 - covered)))
+    covered = nuclei.coverage()
+    return Cells(
+        growth, covered, chromatin.coverage(), body.astype(np.float32), (gaps * (1 - covered))
+    )
 
 
 def _growth(spec: TissueSpec, rng: np.random.Generator, size: tuple[int, int]) -> Mask:
@@ -102,25 +102,3 @@ def _places(rng: np.random.Generator, size: tuple[int, int], step: float) -> NDA
     points += rng.normal(0, 0.2 * step, points.shape)
     inside = (points > -step / 2) & (points < np.array([size[1], size[0]]) + step / 2)
     return np.asarray(rng.permutation(points[inside.all(axis=1)]))
-
-
-class _Canvas:
-    """Ovals in [0, 1], the last one drawn on top, averaged down to pixels."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        self._size = size
-        self._pixels = np.zeros((size[0] * _SCALE, size[1] * _SCALE), np.float32)
-
-    def oval(
-        self, x: float, y: float, half: tuple[float, float], turn: float, value: float
-    ) -> None:
-        """Fill an ellipse of the given half axes (pixels), turned by degrees."""
-        fine = _SCALE * 2**_SHIFT
-        centre = (round((x + 0.5) * fine), round((y + 0.5) * fine))
-        axes = (max(1, round(half[0] * fine)), max(1, round(half[1] * fine)))
-        cv2.ellipse(self._pixels, centre, axes, turn, 0, 360, value, -1, cv2.LINE_8, _SHIFT)
-
-    def read(self) -> Field:
-        """Return the canvas at the size of the patch."""
-        size = (self._size[1], self._size[0])
-        return np.asarray(cv2.resize(self._pixels, size, interpolation=cv2.INTER_AREA))

@@ -97,7 +97,7 @@ def _photograph(spec: TissueSpec, cells: Cells, size: tuple[int, int]) -> NDArra
     mottled, grain = fractal(rng, size, 5, 2), rng.standard_normal((*size, 3), dtype=np.float32)
     own = np.exp(slide.normal(0, 0.08, 2))
     more = np.exp(0.14 * spec.traits["stain"]) * (1 + spec.strength.get("stain", 0.0))
-    haematoxylin = 1.25 * cells.chromatin + 0.10 * cells.body * (1 - cells.nuclei)
+    haematoxylin = 1.56 * cells.chromatin + 0.10 * cells.body * (1 - cells.nuclei)
     haematoxylin *= np.float32(center.haematoxylin * own[0] * more)
     eosin = cells.body * (1 - 0.75 * cells.nuclei) * (0.50 + 0.06 * mottled)
     eosin *= np.float32(center.eosin * own[1])
