@@ -8,10 +8,6 @@ from weakref import WeakKeyDictionary
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import hed_from_rgb, separate_stains
-from skimage.feature import peak_local_max
-from skimage.filters import threshold_otsu
-from skimage.segmentation import watershed
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject, UnmeasurableError
@@ -44,6 +40,12 @@ def segment_nuclei(pixels: Pixels, covered: Mask | None = None) -> NDArray[np.in
     Raises:
         UnmeasurableError: nothing stands out.
     """
+    # Half a second, for tissue alone.
+    from skimage.color import hed_from_rgb, separate_stains
+    from skimage.feature import peak_local_max
+    from skimage.filters import threshold_otsu
+    from skimage.segmentation import watershed
+
     amounts = separate_stains(pixels.astype(np.float32) / 255, hed_from_rgb)[..., 0]
     stain = cv2.GaussianBlur(amounts.astype(np.float32), (0, 0), 0.8)
     # The root lets pale large nuclei through beside small dark ones, without taking all fibres.
