@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -169,13 +170,14 @@ class TestTables:
         built = isic.build(metadata=path)
         values = [dict(image.values) for image in built.images]
         assert values == [
-            {"age": 55, "sex": "female", "site": "anterior torso"},
+            {"age": 55, "sex": "female", "site": "anterior torso", "dataset": "BCN20000"},
             {},
-            {"age": 32.5},
+            {"age": 32.5, "dataset": "BCN20000"},
             {},
         ]
         assert [image.group for image in built.images] == ["BCN_1", None, "BCN_1", None]
-        assert {built.features[n].kind for n in ("age", "sex", "site")} == {"metadata"}
+        columns = ("age", "sex", "site", "dataset")
+        assert {built.features[n].kind for n in columns} == {"metadata"}
 
     def test_one_hot_ground_truth_gives_the_classes_that_occur(self, isic):
         path = isic.table(
@@ -387,6 +389,10 @@ class TestRealData:
         ]
         ages = next(f for f in summary.features if f.name == "age")
         assert ages.values == 2594 - 295
+        assert Counter(image.values.get("dataset") for image in built.images) == {
+            None: 1886,
+            "MSK": 708,
+        }
 
     def test_artifact_masks_are_kept_where_a_human_agrees(self, built):
         masks = {f.name: f.masks for f in built.summary.features}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
+from xattn.settings import names
 from xattn.study import actions
 from xattn.study.inputs import Inputs, files_below, files_of, leads_to_images
 from xattn.study.names import require_buildable, require_known_names
@@ -22,6 +23,8 @@ _BACKWARD = 3.0
 """A training's pass over an image, in passes forwards: there, back and the weights."""
 _TRAINED = 0.7
 """Fraction of the images that a training takes, of the order of."""
+_FRACTIONS = {"train": 0.6, "val": 0.1, "test": 0.1, "ood": 0.2}
+"""Fraction of the images in a split, of the order of."""
 _EDITS = 60.0
 """Edited copies of an image that interventions and doses look at, of the order of."""
 
@@ -150,7 +153,9 @@ class _Planner:
 
     def _measured(self, name: str, seed: int, model: Path) -> list[Step]:
         """Return the steps that measure a trained model."""
-        recipe, known, n, device = self._recipe, self._known, self._n, self._device
+        recipe, known, device = self._recipe, self._known, self._device
+        n = self._n * _fraction(recipe.explain.split)
+        cells = _CELL_BYTES + (0 if recipe.explain.overlay == "none" else _IMAGE_BYTES)
         scored, run = (self._out / room / model.name for room in ("evaluated", "runs"))
         methods = len(recipe.explain.methods or ()) or 2
         explain, usage = f"explain/{name}/{seed}", recipe.feature_usage
@@ -160,7 +165,8 @@ class _Planner:
                 f"evaluate/{name}/{seed}",
                 actions.evaluating(model, known, scored, recipe.evaluate, device),
                 recipe.evaluate.to_dict(),
-                scored, needs=needs, resumes=True, model=name, work=0.3 * n, disk=1e5,
+                scored, needs=needs, resumes=True, model=name, work=0.3 * self._n,
+                disk=1e5,
             ),
             Step(
                 explain,
@@ -168,7 +174,7 @@ class _Planner:
                 recipe.explain.to_dict(),
                 run, needs=needs, resumes=True, model=name, work=n * (1.0 + methods),
                 shared=("errors.csv",),
-                disk=n * methods * (_CELL_BYTES + _IMAGE_BYTES),
+                disk=n * methods * cells,
             ),
             Step(
                 f"feature-usage/{name}/{seed}",
@@ -239,6 +245,11 @@ def images_in(recipe: StudyRecipe) -> int:
         except XattnError:  # the layout may know better where they are
             return 0
     return 0
+
+
+def _fraction(splits: str | Sequence[str] | None) -> float:
+    """Return the fraction of the images that are in some splits; all without any."""
+    return sum(_FRACTIONS.get(name, 0) for name in names(splits)) or 1.0
 
 
 def _second_model(scored: Mapping[str, tuple[str, Path]], done: Collection[str]) -> list[str]:

@@ -78,7 +78,7 @@ def _features(images: tuple[AnnotatedImage, ...]) -> dict[str, Kind]:
     """Return the features that are annotated anywhere, structures first."""
     kinds: dict[str, Kind] = dict.fromkeys(STRUCTURES, "structure")
     kinds |= dict.fromkeys(ARTIFACTS, "artifact")
-    kinds |= dict.fromkeys(METADATA.values(), "metadata")
+    kinds |= dict.fromkeys([*METADATA.values(), "dataset"], "metadata")
     used = Counter(name for image in images for name in (*image.masks, *image.values))
     return {name: kind for name, kind in kinds.items() if used[name]}
 

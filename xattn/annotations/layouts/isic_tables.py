@@ -15,6 +15,8 @@ ARTIFACTS = ("dark_corner", "hair", "gel_border", "gel_bubble", "ruler", "ink", 
 """Columns of the flags of Bissoto et al. 2020, 0 or 1."""
 METADATA = {"age_approx": "age", "sex": "sex", "anatom_site_general": "site"}
 """Column of the official metadata -> name of the feature."""
+DATASETS = {"HAM": "HAM10000", "BCN": "BCN20000", "MSK": "MSK"}
+"""Beginning of a lesion id in the metadata of 2019 -> the data set that the image came from."""
 
 _CLASS_COLUMNS = ("label_string", "label")
 _NO_CLASS = "UNK"
@@ -97,9 +99,15 @@ def read_values(
             for column, name in METADATA.items():
                 read = _number if name == "age" else str
                 _put(found, name, metadata.cell(i, column), metadata.path.name, odd, read)
+            if dataset := _dataset(metadata.cell(i, "lesion_id")):
+                found["dataset"] = dataset
     for where, n in odd.items():
         note(f"{where}: {n} cells could not be read and are left out")
     return values
+
+
+def _dataset(lesion_id: str) -> str | None:
+    return next((name for start, name in DATASETS.items() if lesion_id.startswith(start)), None)
 
 
 def _put(

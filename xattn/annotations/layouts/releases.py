@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from xattn.annotations.frames import TableSpec
+from xattn.annotations.layouts.isic_tables import DATASETS
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ RELEASES = (
                 known_by=("age_approx", "anatom_site_general", "sex"),
                 groups=("lesion_id",),
                 values={"age_approx": "age", "sex": "sex", "anatom_site_general": "site"},
-                source=("lesion_id", {"HAM": "HAM10000", "BCN": "BCN20000", "MSK": "MSK"}),
+                source=("lesion_id", DATASETS),
             ),
         ),
     ),

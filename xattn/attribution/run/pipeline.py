@@ -17,6 +17,7 @@ from xattn.annotations.findings import label_of
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.batch import Batch, Worker
+from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
 from xattn.attribution.run.provenance import (
@@ -71,6 +72,7 @@ def explain(
     out: str | Path = DEFAULT_RUN,
     target: str | int | Sequence[str | int] | None = ExplainSettings.target,
     annotations: Annotations | str | Path | None = None,
+    split: str | Sequence[str] | None = ExplainSettings.split,
     batch_size: int = ExplainSettings.batch_size,
     workers: int | None = ExplainSettings.workers,
     overlay: Overlay | None = ExplainSettings.overlay,
@@ -104,6 +106,8 @@ def explain(
             independent; or several of these. They share the forward pass; maps of the first are
             stored as `METHOD`, of others as `METHOD@TARGET`.
         annotations: gives the labels, and the ids of its images.
+        split: only images of these splits of the checkpoint's training ("test", "ood", ...), by
+            the splits.csv beside it; default all.
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
         overlay: format of the overlays, "none" for no overlays.
@@ -112,8 +116,8 @@ def explain(
         amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2). None,
             here and for `exact` and `overlay`, takes what the run that is there was made with.
         compiled: torch.compile the layers before the explained one, on CUDA alone.
-        settings: `methods`, `target`, `batch_size`, `workers`, `overlay`, `exact`, `amp` and
-            `compiled` as a whole, instead of one by one.
+        settings: `methods`, `target`, `split`, `batch_size`, `workers`, `overlay`, `exact`, `amp`
+            and `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
         on_note: called with each remark on files that were left out or lost some of their depth.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
@@ -136,8 +140,8 @@ def explain(
         (12, 4, 5)
     """
     chosen = ExplainSettings.of(
-        settings, methods=methods, target=target, overlay=overlay, exact=exact, amp=amp,
-        compiled=compiled, batch_size=batch_size, workers=workers,
+        settings, methods=methods, target=target, split=split, overlay=overlay, exact=exact,
+        amp=amp, compiled=compiled, batch_size=batch_size, workers=workers,
     )  # fmt: skip
     return run_explain(
         model, images, annotations, as_path(out, "a run folder"), chosen, progress=progress,
@@ -184,6 +188,8 @@ def run_explain(
     if on_note is not None and by_default and (unread := model.unread_in_words()):
         on_note(Remark(f"without attention: no reader for {unread}"))
     plan = make_plan(model, asked, wanted, labels)
+    member, splits = membership(model.source), names(settings.split)
+    require_splits(member, splits)
 
     record = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     record["targets"] = [t.name for t in plan.targets]
@@ -196,14 +202,15 @@ def run_explain(
         record["checkpoint_file"] = relative_checkpoint(model, out)
     record["calls"] = [call or _call(model, sources, known, out, settings)]
     writer = RunWriter.start(out, record, ExplainSettings.identity())
-    named = list(name_images(files, out, writer.ids_done))
+    every = list(name_images(files, out, writer.ids_done))
+    named = in_splits(every, member, splits, on_note)
     by_label = any(t.name == "label" for t in plan.targets)
     todo = what_to_do(writer, named, labels, by_label=by_label, old=old)
     for note in todo.notes:
         if on_change is not None:
             on_change(note)
     threads = min(4, os.cpu_count() or 1) if workers is None else workers
-    total = max(len(files), todo.n)
+    total = max(len(named), todo.n)
     done = total - todo.n
     if progress:
         progress(done, total)
@@ -213,7 +220,6 @@ def run_explain(
         engine = make_fast_copy(model, amp=bool(settings.amp), compiled=settings.compiled)
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
-    member = membership(model.source)
     stamps: dict[str, Stamp] = {}
     reading = partial(_read, stamps, preprocessing=model.preprocessing, exact=exact)
     jobs = [(plan.only(writer.settings["methods"]), todo.whole, False)]

@@ -48,6 +48,10 @@ class ExplainSettings(Settings):
         help="Class to explain: predicted (default), label, a class's name or index, or all "
         "(default of independent outputs); repeatable.",
     )  # fmt: skip
+    split: str | Sequence[str] | None = setting(
+        None, "--split", several=True,
+        help="Only images of this split of the checkpoint's training, such as test; repeatable.",
+    )  # fmt: skip
     overlay: Overlay | None = setting(
         "png", "--overlay", choices=("png", "jpeg", "none"), identity=True,
         help="Format of the overlays, none for no overlays.",
