@@ -242,13 +242,19 @@ class FaithfulnessSettings(Settings):
             raise UsageError(f"Expected at least 1 image to evaluate, but got {self.images}")
 
 
+BACKBONE = "backbone"
+"""As a baseline: each hybrid has its own."""
+
+
 @dataclass(frozen=True)
 class CompareSettings(Settings):
     """How trained models are compared; see `compare` for what each setting means."""
 
     baseline: str | None = setting(
-        None, "--baseline", help="Model to compare with; default the plain convolutional one."
-    )
+        None, "--baseline",
+        help="Model to compare with; backbone: each hybrid with its own, and with its control; "
+        "default the plain convolutional one.",
+    )  # fmt: skip
     all_pairs: bool = setting(
         False, "--all-pairs", kind="switch", help="Compare every model with every other."
     )

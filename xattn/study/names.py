@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from xattn.analysis.settings import BACKBONE
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.settings import names
@@ -108,7 +109,8 @@ def _checks(
             yield "explain", partial(method, name.partition("@")[0])
     yield "feature_usage", partial(find_decision, recipe.feature_usage.decision)
     for name in names(recipe.compare.baseline):
-        yield "compare", partial(_among, "a model of [models] as baseline", name, models)
+        known = [*models, BACKBONE]
+        yield "compare", partial(_among, "a model of [models] as baseline", name, known)
     for table, kind in (("runs", RunFolder), ("comparison", ComparisonFolder)):
         for name in names(getattr(figures, table)):
             yield "figures", partial(_figure_of, kind, table, name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from xattn.analysis.comparison.chosen_pairs import choose_pairs
 from xattn.analysis.comparison.pairs import comparison_table, run_tests
 from xattn.analysis.comparison.ranks import rank_models
 from xattn.analysis.comparison.sources import Trained, read_trained, remarks
@@ -76,7 +76,7 @@ def compare(
         runs: folders of `xattn train` or `xattn evaluate`, or "NAME=folder".
         out: the folder for the tables.
         baseline: model that the others are compared with; default the first plain convolutional
-            one, else the first.
+            one, else the first. "backbone": each hybrid with its own backbone and its control.
         all_pairs: compare every model with every other.
         split: splits; default test and ood, as far as all runs have them.
         target: of runs of independent outputs the one that is compared, there or not.
@@ -107,7 +107,7 @@ def compare(
     )  # fmt: skip
     rope, alpha = asked.rope, asked.alpha
     found = read_trained(runs, asked.target)
-    pairs = _pairs(found, asked.baseline, asked.all_pairs)
+    pairs = choose_pairs(found, asked.baseline, asked.all_pairs)
     sets = line_up(found, None if asked.split is None else names(asked.split))
     values = {one.split: one.metrics() for one in sets}
     metrics = _known_metrics(names(asked.metric), values[sets[0].split])
@@ -130,7 +130,7 @@ def compare(
         "schema": SCHEMA,
         "models": _models(found),
         "classes": list(found[0].classes),
-        "baseline": None if asked.all_pairs else pairs[0][1],
+        "baseline": _common(pairs),
         "splits": {one.split: _sizes(one) for one in sets},
         "metrics": metrics,
         "rope": rope,
@@ -144,6 +144,12 @@ def compare(
     return Comparison(folder, tidy, table[_ordered(table)], ranks, sentences, notes)
 
 
+def _common(pairs: Sequence[tuple[str, str]]) -> str | None:
+    """Return the one model that all others are compared with; None if there is none."""
+    others = {other for _, other in pairs}
+    return others.pop() if len(others) == 1 else None
+
+
 def _ordered(table: pd.DataFrame) -> list[str]:
     promised = list(COMPARISON.promised)
     return [*promised, *(c for c in table.columns if c not in promised)]
@@ -155,38 +161,6 @@ def _models(found: Sequence[Trained]) -> dict[str, list[int | None]]:
     for one in found:
         models.setdefault(one.model, []).append(one.seed)
     return models
-
-
-def _pairs(
-    found: Sequence[Trained], baseline: str | None, all_pairs: bool
-) -> list[tuple[str, str]]:
-    """Return (model, what it is compared with)."""
-    models = list(_models(found))
-    if baseline is not None and baseline not in models:
-        raise UsageError(f"Unknown baseline {baseline!r}{near(baseline, models)}")
-    if len(models) < 2:
-        raise UsageError(
-            f"Expected at least two models, but got only {', '.join(models) or 'none'}; tell runs "
-            "of one architecture apart as NAME=RUN"
-        )
-    base = baseline or _plain(found) or models[0]
-    ordered = [base, *(m for m in models if m != base)]
-    if all_pairs:
-        return [(b, a) for a, b in combinations(ordered, 2)]
-    return [(m, base) for m in ordered[1:]]
-
-
-def _plain(found: Sequence[Trained]) -> str | None:
-    """Return the first model that is convolutional, or that others extend."""
-    from xattn.models.architectures.registry import ARCHITECTURES
-
-    for one in found:
-        card = ARCHITECTURES.get(one.architecture)
-        family = card.family if card else ""
-        extended = any(o.architecture.startswith(f"{one.architecture}-") for o in found)
-        if extended or family == "convolutional":
-            return one.model
-    return None
 
 
 def _known_metrics(asked: Sequence[str], values: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from xattn.analysis.settings import BACKBONE
 from xattn.figures.numbers import listed
 from xattn.figures.run_sources import RunSources
 from xattn.figures.tables.cells import Basis, Cell, Sheet
@@ -114,7 +115,12 @@ def _seeds(folder: ComparisonFolder, pairs: pd.DataFrame, tests: Basis) -> Paper
     runs, settings = folder.table("comparison_runs"), folder.settings
     runs = runs[runs["metric"].isin(settings["metrics"])]
     baseline = settings["baseline"]
-    welch = pairs[(pairs["test"] == "welch") & (pairs["b"] == baseline)]
+    welch = pairs[pairs["test"] == "welch"]
+    apart = settings.get("settings", {}).get("baseline") == BACKBONE  # older ones do not say
+    if apart:  # the first that a model is compared with
+        welch = welch.drop_duplicates(["a", "split", "metric"])
+    else:
+        welch = welch[welch["b"] == baseline]
     p = welch.set_index(["a", "split", "metric"])["p_adjusted"].to_dict()
     declared = Table("performance", "", (), shown=(
         Text("split", "split", SPLITS),
@@ -136,7 +142,10 @@ def _seeds(folder: ComparisonFolder, pairs: pd.DataFrame, tests: Basis) -> Paper
     seeds = ", ".join(f"{model} {len(own)}" for model, own in settings["models"].items())
     notes = [f"In brackets 95 % intervals of the mean over seeds (t); number of seeds: {seeds}",
              "Chance: AUC 0.5, balanced accuracy one over the number of classes"]  # fmt: skip
-    if baseline is not None:
+    if apart:
+        notes.append("Marks: Welch's test over seeds against the model's backbone; of networks "
+                     "without one, against the first plain network")  # fmt: skip
+    elif baseline is not None:
         notes.append(f"Marks: Welch's test over seeds against {baseline}")
     return replace(paper, notes=(*notes, *paper.notes))
 
