@@ -56,6 +56,9 @@ def test_a_table_that_is_left_out_is_as_the_commands_have_it(tmp_path):
 
 
 WRONG = {
+    "[[claims]]\nclaim = 'x'\nsays = 'used'\n": r"features of the claim 'x'.*\[\[claims\]\] 1 in",
+    "[[claims]]\nclaim = 'x'\nmodels = ['*-gaa']\nsays = 'no gain'\n": r"'\*-gaa'.*claims\]\] 1",
+    "[claims]\nclaim = 'x'\n": r"Expected \[\[claims\]\], a table each",
     "[explian]\n": r"tables that are known in .*study\.toml, but got 'explian'.*explain",
     "[explain]\nmethod = 'gradcam'\n": r"keys that are known in \[explain\].*'method'.*methods",
     "[explain]\nmethods = ['gradkam']\n": r"gradkam.*gradcam",
@@ -77,7 +80,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text", WRONG, ids=lambda text: text.split("\n")[1] or text.strip())
+@pytest.mark.parametrize(
+    "text", WRONG, ids=lambda text: " ".join(text.split("\n")[1:]).strip() or text.strip()
+)
 def test_what_is_wrong_in_a_recipe_is_named_before_anything_is_done(text, tmp_path):
     place = GOOD + text if text.startswith("[") else text + GOOD
     with pytest.raises(XattnError, match=WRONG[text]) as found:

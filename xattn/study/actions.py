@@ -5,7 +5,7 @@ Heavy modules are imported when a step runs, so that a plan is made at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from xattn.runs.record import FILES
 from xattn.study.names import require_known_features
 
 if TYPE_CHECKING:
-    from xattn.analysis.settings import CompareSettings, EvaluateSettings, UsageSettings
+    from xattn.analysis.settings import EvaluateSettings, UsageSettings
     from xattn.attribution.run.settings import ExplainSettings
-    from xattn.study.recipe import FiguresSettings, SplitsSettings, StudyRecipe, TablesSettings
+    from xattn.study.recipe import SplitsSettings, StudyRecipe
     from xattn.study.steps import Telling
     from xattn.training.recipe import Recipe
 
@@ -179,7 +179,7 @@ def evaluating(
         found = evaluate(network, known, folder, settings=settings, progress=say.progress)
         for note in found.notes:
             say.note(note)
-        return _of_record(folder / "evaluation.json")
+        return of_record(folder / "evaluation.json")
 
     return run
 
@@ -216,85 +216,11 @@ def measuring(folder: Path, known: Path, settings: UsageSettings) -> Action:
         from xattn.analysis.feature_usage import feature_usage
 
         feature_usage(folder, known, settings=settings, progress=say.progress, on_note=say.note)
-        return _of_record(folder / "analysis.json")
+        return of_record(folder / "analysis.json")
 
     return run
 
 
-def comparing(
-    scored: Mapping[str, tuple[str, Path]], folder: Path, settings: CompareSettings
-) -> Action:
-    """Return what compares the models over their seeds."""
-
-    def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
-        from xattn.analysis.comparison.compare import compare
-
-        runs = [f"{name}={path}" for step, (name, path) in scored.items() if step in taken]
-        for note in compare(runs, folder, settings=settings).notes:
-            say.note(note)
-        return _of_record(folder / "comparison.json")
-
-    return run
-
-
-def drawing(
-    runs: Mapping[str, Path], comparison: Path, folder: Path, settings: FiguresSettings
-) -> Action:
-    """Return what draws the figures; one without data does not stop the others."""
-
-    def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
-        from xattn.figures.registry import save_figures
-
-        how: dict[str, Any] = {
-            "formats": settings.formats,
-            "venue": settings.venue,
-            "strict": False,
-            "on_note": say.note,
-        }
-        written: list[Path] = []
-        if own := [path for step, path in runs.items() if step in taken]:
-            written += save_figures(own, only=settings.runs, out=folder, **how)
-        if "compare" in taken:
-            place = folder / "comparison"
-            written += save_figures(comparison, only=settings.comparison, out=place, **how)
-        return written
-
-    return run
-
-
-def tabulating(
-    runs: Mapping[str, Path], comparison: Path, folder: Path, settings: TablesSettings
-) -> Action:
-    """Return what writes the tables for papers."""
-
-    def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
-        from xattn.figures.tables import save_tables
-
-        written: list[Path] = []
-        if own := [path for step, path in runs.items() if step in taken]:
-            written += save_tables(own, only=settings.runs, out=folder)
-        if "compare" in taken:
-            written += save_tables(comparison, only=settings.comparison, out=folder / "comparison")
-        return written
-
-    return run
-
-
-def reporting(runs: Mapping[str, Path], page: Path) -> Action:
-    """Return what writes the page; it names the models that are missing."""
-
-    def run(say: Telling, taken: tuple[str, ...]) -> list[Path]:
-        from xattn.figures.page.report import report
-
-        page.parent.mkdir(parents=True, exist_ok=True)
-        lost = [path.name for step, path in runs.items() if step not in taken]
-        notes = [f"Not on this page, since a step of theirs failed: {', '.join(lost)}"]
-        shown = [path for step, path in runs.items() if step in taken]
-        return [report(shown, out=page, notes=notes if lost else ())]
-
-    return run
-
-
-def _of_record(record: Path) -> list[Path]:
+def of_record(record: Path) -> list[Path]:
     """Return the files that a record names as made with it."""
     return [record.with_name(name) for name in read_json(record)[FILES]]

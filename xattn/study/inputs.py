@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.documents import read_json
+from xattn.errors import XattnError
 from xattn.images.containers import has_file
 from xattn.images.walk import Walk
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
+
+Outside = Callable[["Inputs"], dict[str, Any]]
+"""Identifies inputs from outside a study."""
 
 
 class Inputs:
@@ -83,3 +87,46 @@ def leads_to_images(annotations: Path) -> bool:
     images = content.get("images", []) if isinstance(content, dict) else []
     ends = (annotations.parent / image["file"] for image in (*images[:1], *images[-1:]))
     return all(has_file(path) for path in ends)
+
+
+def below(places: dict[str, Path], out: Path) -> Outside:
+    """Identify all files of the folders that annotations are built from.
+
+    Args:
+        places: folders or files by their names in the recipe.
+        out: folder of the study, whose files are none of them.
+    """
+
+    def outside(inputs: Inputs) -> dict[str, Any]:
+        found = {}
+        for name, place in places.items():
+            if not place.exists():
+                what = "the folder of a data set" if name == "root" else name
+                raise XattnError(f"Expected {what} at {place}, but got nothing there")
+            files = files_below(place, out) if place.is_dir() else [place]
+            found["images" if name == "root" else name] = inputs.digest(files, place)
+        return found
+
+    return outside
+
+
+def annotated(known: Path) -> Outside:
+    """Identify an annotation file and the images and masks that it names.
+
+    Args:
+        known: the annotation file.
+    """
+
+    def outside(inputs: Inputs) -> dict[str, Any]:
+        from xattn.annotations import read_annotations
+
+        if not known.is_file():
+            raise XattnError(f"Expected an annotation file at {known}, but got nothing there")
+        own = inputs.digest([known], known.parent)
+        try:
+            files = files_of(read_annotations(known))
+        except XattnError:  # said when the step reads it
+            return {"annotations": own}
+        return {"annotations": own, "images": inputs.digest(files, known.parent)}
+
+    return outside

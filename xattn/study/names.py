@@ -10,6 +10,7 @@ from xattn.analysis.settings import BACKBONE
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.settings import names
+from xattn.study.claims.settings import matching
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
@@ -31,7 +32,7 @@ def require_known_names(recipe: StudyRecipe, models: Collection[str]) -> None:
         try:
             check()
         except UsageError as err:
-            raise XattnError(f"{err}, in [{table}] in {recipe.source}") from None
+            raise XattnError(f"{err}, in {_place(table)} in {recipe.source}") from None
 
 
 def require_buildable(recipe: StudyRecipe, trainings: Mapping[str, Recipe]) -> None:
@@ -62,6 +63,7 @@ def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
     Raises:
         XattnError: one is not.
     """
+    from xattn.annotations.records import LESION
     from xattn.features.computed.registry import COMPUTED_FEATURES
 
     usage, scored, own = recipe.feature_usage, recipe.evaluate, list(known.features)
@@ -77,6 +79,13 @@ def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
     ]
     if usage.more_features is None and not usage.detect:  # which bring names of their own
         asked.append(("feature_usage", _split(usage.given), [*beside, "others", "none"]))
+    for i, claim in enumerate(recipe.claims, 1):
+        for pattern in claim.features:
+            if not matching(pattern, [*beside, LESION]):
+                raise XattnError(
+                    f"Expected features of {known.path} in [[claims]] {i} in {recipe.source}, but "
+                    f"got {pattern!r}{near(pattern, beside)}"
+                )
     for table, given, may_be in asked:
         for name in given:
             if name not in may_be:
@@ -111,6 +120,9 @@ def _checks(
     for name in names(recipe.compare.baseline):
         known = [*models, BACKBONE]
         yield "compare", partial(_among, "a model of [models] as baseline", name, known)
+    for i, claim in enumerate(recipe.claims, 1):
+        for name in claim.models:
+            yield f"claims {i}", partial(_some_of, name, models)
     for table, kind in (("runs", RunFolder), ("comparison", ComparisonFolder)):
         for name in names(getattr(figures, table)):
             yield "figures", partial(_figure_of, kind, table, name)
@@ -131,6 +143,20 @@ def _figure_of(kind: type[TableFolder], table: str, name: str) -> None:
         place = places.get(of) if of is not None else None
         way_out = f"it belongs in {place}" if place else "no study has what it is drawn from"
         raise UsageError(f"Expected figures of {table} in {table}, but got {name!r}; {way_out}")
+
+
+def _place(table: str) -> str:
+    """Return a table as it stands in a recipe; of [[claims]] there are several, counted from 1."""
+    name, _, number = table.partition(" ")
+    return f"[[{name}]] {number}" if number else f"[{name}]"
+
+
+def _some_of(pattern: str, models: Collection[str]) -> None:
+    if not matching(pattern, models):
+        raise UsageError(
+            f"Expected models of [models] as models, but none is called {pattern!r}"
+            f"{near(pattern, models)}"
+        )
 
 
 def _among(what: str, name: str, known: Collection[str]) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from xattn.errors import XattnError
 from xattn.settings import names
-from xattn.study import actions
-from xattn.study.inputs import Inputs, files_below, files_of, leads_to_images
+from xattn.study import actions, gathering
+from xattn.study.claims.measured import Measured
+from xattn.study.inputs import Outside, annotated, below, leads_to_images
 from xattn.study.names import require_buildable, require_known_names
 from xattn.study.recipe import StudyRecipe
 from xattn.study.steps import Step
 from xattn.training.recipe import Recipe, read_recipe
 
-DATA, SPLITS, COMPARE = "data", "splits", "compare"
+DATA, SPLITS, COMPARE, CLAIMS = "data", "splits", "compare", "claims"
 _PLACES = ("root", "lesion_masks", "artifact_masks", "flags", "metadata", "labels")
 _CELL_BYTES, _IMAGE_BYTES = 4e3, 6e4
 """Stored of an image's maps, and of an overlay or a generated image: of the order of."""
@@ -27,8 +27,6 @@ _FRACTIONS = {"train": 0.6, "val": 0.1, "test": 0.1, "ood": 0.2}
 """Fraction of the images in a split, of the order of."""
 _EDITS = 60.0
 """Edited copies of an image that interventions and doses look at, of the order of."""
-
-Outside = Callable[[Inputs], dict[str, Any]]
 
 
 def plan_study(recipe: StudyRecipe, out: Path, device: str = "auto") -> list[Step]:
@@ -109,13 +107,13 @@ class _Planner:
             return Step(DATA, run, settings, folder, work=n, disk=disk)
         if recipe.data.folder is None:
             run = actions.reading(recipe, self._known)
-            return Step(DATA, run, {}, work=n, files=_annotated(self._known))
+            return Step(DATA, run, {}, work=n, files=annotated(self._known))
         build = recipe.data.to_build()
         places = {name: Path(build[name]) for name in _PLACES if build[name]}
         settings = {name: value for name, value in build.items() if name not in _PLACES}
         run = actions.building(recipe, self._known)
         return Step(
-            DATA, run, settings, folder, work=n, files=_below(places, self._out),
+            DATA, run, settings, folder, work=n, files=below(places, self._out),
             stands=lambda: leads_to_images(self._known),
         )  # fmt: skip
 
@@ -198,7 +196,7 @@ class _Planner:
         }
         comparison, steps, all_of_it = out / "comparison", list[Step](), tuple(runs)
         if len(models) > 1:
-            run = actions.comparing(scored, comparison, recipe.compare)
+            run = gathering.comparing(scored, comparison, recipe.compare)
             settings = recipe.compare.to_dict()
             steps.append(
                 Step(
@@ -208,16 +206,39 @@ class _Planner:
             )  # fmt: skip
             all_of_it += (COMPARE,)
         figures, tables, page = (out / room for room in ("figures", "tables", "report"))
-        draw = actions.drawing(runs, comparison, figures, recipe.figures)
-        write = actions.tabulating(runs, comparison, tables, recipe.tables)
-        report = actions.reporting(runs, page / "report.html")
+        draw = gathering.drawing(runs, comparison, figures, recipe.figures)
+        write = gathering.tabulating(runs, comparison, tables, recipe.tables)
+        report = gathering.reporting(runs, page / "report.html")
         drawn, written = recipe.figures.to_dict(), recipe.tables.to_dict()
+        if recipe.claims:
+            steps.append(self._claims(scored, runs, comparison))
         return [
             *steps,
             Step("figures", draw, drawn, figures, gathers=all_of_it, disk=3e6),
             Step("tables", write, written, tables, gathers=all_of_it, disk=1e6),
             Step("report", report, {}, page, gathers=tuple(runs), disk=5e6),
         ]
+
+    def _claims(
+        self, scored: Mapping[str, tuple[str, Path]], runs: Mapping[str, Path], comparison: Path
+    ) -> Step:
+        """Return the step that holds claims against what was found."""
+        claims, alpha = self._recipe.claims, self._recipe.feature_usage.alpha
+        folder = self._out / CLAIMS
+        networks = [
+            (step, other, Measured(name, run, place))
+            for (step, run), (other, (name, place)) in zip(
+                runs.items(), scored.items(), strict=True
+            )
+        ]
+        compared = (COMPARE,) if len(self._recipe.models.recipes) > 1 else ()
+        return Step(
+            CLAIMS,
+            gathering.claiming(claims, networks, comparison, folder, alpha),
+            {"claims": [one.to_dict() for one in claims], "alpha": alpha},
+            folder,
+            gathers=(*runs, *scored, *compared),
+        )
 
     def _given_splits(self) -> Outside:
         """Identify the splits that the recipe names."""
@@ -257,37 +278,3 @@ def _second_model(scored: Mapping[str, tuple[str, Path]], done: Collection[str])
     if len({scored[name][0] for name in done}) > 1:
         return []
     return [name for name in scored if name not in done]
-
-
-def _below(places: dict[str, Path], out: Path) -> Outside:
-    """Identify all files of the folders that annotations are built from."""
-
-    def outside(inputs: Inputs) -> dict[str, Any]:
-        found = {}
-        for name, place in places.items():
-            if not place.exists():
-                what = "the folder of a data set" if name == "root" else name
-                raise XattnError(f"Expected {what} at {place}, but got nothing there")
-            below = files_below(place, out) if place.is_dir() else [place]
-            found["images" if name == "root" else name] = inputs.digest(below, place)
-        return found
-
-    return outside
-
-
-def _annotated(known: Path) -> Outside:
-    """Identify an annotation file and the images and masks that it names."""
-
-    def outside(inputs: Inputs) -> dict[str, Any]:
-        from xattn.annotations import read_annotations
-
-        if not known.is_file():
-            raise XattnError(f"Expected an annotation file at {known}, but got nothing there")
-        own = inputs.digest([known], known.parent)
-        try:
-            files = files_of(read_annotations(known))
-        except XattnError:  # said when the step reads it
-            return {"annotations": own}
-        return {"annotations": own, "images": inputs.digest(files, known.parent)}
-
-    return outside

@@ -16,6 +16,7 @@ from xattn.documents import read_toml
 from xattn.errors import XattnError, near
 from xattn.settings import Settings, setting
 from xattn.settings.from_tables import settings_from
+from xattn.study.claims.settings import Claim
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ class StudyRecipe:
         source: the file.
         values: dotted key -> value that all recipes of [models] get in place of their own.
         effects: log odds ratios of generated features.
+        claims: of others, to be held against what is found.
     """
 
     source: Path
@@ -143,6 +145,7 @@ class StudyRecipe:
     tables: TablesSettings = field(default_factory=TablesSettings)
     values: Mapping[str, Any] = field(default_factory=dict)
     effects: Mapping[str, float] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
 
 _TABLES: dict[str, type[Settings]] = {
@@ -157,6 +160,7 @@ _TABLES: dict[str, type[Settings]] = {
     "figures": FiguresSettings,
     "tables": TablesSettings,
 }
+_CLAIMS = "claims"
 _INNER = {"models": "values", "synthesize": "effects"}
 """Tables within a table, whose keys are free."""
 
@@ -195,9 +199,13 @@ def _parsed(path: Path) -> StudyRecipe:
     under = str(path.parent)
     parts: dict[str, Any] = {}
     for name, values in tables.items():
+        if name == _CLAIMS:
+            parts[name] = _claims(values, path)
+            continue
         if name not in _TABLES:
+            known = [*_TABLES, _CLAIMS]
             raise XattnError(
-                f"Expected tables that are known in {path}, but got {name!r}{near(name, _TABLES)}"
+                f"Expected tables that are known in {path}, but got {name!r}{near(name, known)}"
             )
         inner = _INNER.get(name)
         if inner and isinstance(values, Mapping) and inner in values:
@@ -208,6 +216,14 @@ def _parsed(path: Path) -> StudyRecipe:
             values = {key: value for key, value in values.items() if key != inner}
         parts[name] = settings_from(_TABLES[name], values, f"[{name}] in {path}", under)
     return StudyRecipe(source=path, **parts)
+
+
+def _claims(values: Any, path: Path) -> tuple[Claim, ...]:
+    if not isinstance(values, list):
+        raise XattnError(f"Expected [[claims]], a table each, in {path}, but got {values!r}")
+    return tuple(
+        settings_from(Claim, one, f"[[claims]] {i} in {path}") for i, one in enumerate(values, 1)
+    )
 
 
 def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:

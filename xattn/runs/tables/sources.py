@@ -9,3 +9,4 @@ EVALUATE = Source(
     "xattn evaluate --ckpt model.pt --annotations isic_attributes.json", "evaluation.json"
 )
 COMPARE = Source("xattn compare RUN...", "comparison.json")
+STUDY = Source("xattn study RECIPE", "claims.json")

@@ -1,0 +1,1 @@
+"""Claims of others held against what a study found: agrees, disagrees, or cannot be told."""
