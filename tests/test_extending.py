@@ -117,7 +117,7 @@ class TestAsAPlugin:
         assert set(table.loc[table["intervention"] == "blur", "feature"]) == {"patch", "dots"}
 
     def test_a_graded_edit_is_done_to_the_feature_it_names(self, plugin, tmp_path):
-        from xattn.analysis.interventions.doses.trials import dose_jobs
+        from xattn.analysis.interventions.doses.jobs import dose_jobs
 
         plugin("redness")
         plugin("reddened")

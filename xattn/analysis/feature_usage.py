@@ -12,7 +12,7 @@ from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
-from xattn.analysis.interventions.doses.trials import dose_jobs
+from xattn.analysis.interventions.doses.jobs import dose_jobs
 from xattn.analysis.interventions.of_domain import note_of_left_out
 from xattn.analysis.interventions.table import Interventions, measure_interventions
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of

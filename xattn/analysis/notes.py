@@ -61,7 +61,7 @@ def notes(run: RunFolder, features: FeatureSet) -> list[str]:
     if not features.masked:
         found.append(
             "No image has a mask: alignment.csv and interventions.csv are empty, and doses.csv has "
-            "edits of the whole image and of what detectors mark alone"
+            "only edits that need none"
         )
     if features.outside:
         cut = ", ".join(f"{name} ({n:,})" for name, n in features.outside.items())

@@ -142,6 +142,8 @@ PHOTOGRAPHED = ("dermoscopy", "clinical", "fundus", "natural")
 """Where colours are those that an eye would see."""
 COLOURED = (*PHOTOGRAPHED, "tissue")
 """Where images have colours at all."""
+STAINED = ("tissue",)
+"""Where colours are those of stains."""
 
 
 def applies(domains: Sequence[str], domain: str | None) -> bool:

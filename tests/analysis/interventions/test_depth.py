@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.analysis.interventions.doses.scenes import IN_TISSUE, prepared
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS, DoseCase
 from xattn.analysis.interventions.editor import Job, _edited
 from xattn.analysis.interventions.pixels import inpainted, occluded, pasted
@@ -68,11 +70,15 @@ def test_every_intervention_keeps_the_depth(name):
 @pytest.mark.parametrize("name", GRADED_EDITS)
 def test_every_graded_edit_keeps_the_depth_and_dose_0_every_bit(name):
     edit = GRADED_EDITS[name]
-    fine = np.clip(DEEP + np.float32(0.3), 0, 255)
     mask = MARK if edit.kinds else LESION
+    plain = DoseCase(EIGHT, mask, LESION, ~LESION & ~MARK, False, np.random.default_rng(0))
+    if name in IN_TISSUE:
+        plain = prepared(name)[0][0]
+    deep = plain.pixels.astype(np.float32)
+    fine = np.clip(deep + np.float32(0.3), 0, 255)
     found = []
-    for image in (EIGHT, DEEP, fine):
-        one = DoseCase(image, mask, LESION, ~LESION & ~MARK, False, np.random.default_rng(0))
+    for image in (plain.pixels, deep, fine):
+        one = replace(plain, pixels=image, rng=np.random.default_rng(0))
         dosed = edit.prepare(one)
         assert dosed is not None, "an image with a lesion and a mark has something for every edit"
         found.append((one, dosed))

@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xattn.analysis.interventions.doses.jobs import dose_jobs
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS
-from xattn.analysis.interventions.doses.trials import dose_jobs
 from xattn.analysis.interventions.of_domain import edits_of_other_domains
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.features.computed import COMPUTED_FEATURES
-from xattn.images.domains import DOMAINS, SKIN, applies
+from xattn.images.domains import DOMAINS, SKIN, STAINED, applies
 
 OF_LESIONS = {
     "border-sharpness", "colour-asymmetry", "colour-variance", "diameter", "shape-asymmetry",
     "skin-tone",
 }  # fmt: skip
+OF_TISSUE = {"nuclear-density", "nuclear-size", "sharpness", "stain"}
 EVERYWHERE = {"opacity", "light"}
 
 
@@ -38,8 +39,9 @@ def edits(domain):
 
 
 @pytest.mark.parametrize("domain", list(DOMAINS))
-def test_edits_of_lesions_are_for_skin_and_grey_images_have_no_colour_cast(domain):
+def test_edits_of_lesions_are_for_skin_of_stain_for_tissue_and_grey_images_have_no_cast(domain):
     wanted = EVERYWHERE | (OF_LESIONS if domain in SKIN else set())
+    wanted |= OF_TISSUE if domain in STAINED else set()
     wanted |= set() if domain == "radiograph" else {"colour-cast"}
     assert edits(domain) == wanted
     assert set(edits_of_other_domains(features_of(domain))) == set(GRADED_EDITS) - wanted

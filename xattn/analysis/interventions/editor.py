@@ -59,8 +59,8 @@ class Editor:
     def __init__(self, run: RunFolder, features: FeatureSet, seed: int) -> None:
         self.run, self.features, self.seed = run, features, seed
         self.arrays = {name: features.masks(name) for name in features.masked}
-        artifacts = [n for n in features.masked if features.kinds[n] == "artifact"]
-        self.blocking = [n for n in (*artifacts, LESION) if n in self.arrays]
+        self.covering = [n for n in features.masked if features.kinds[n] == "artifact"]
+        self.blocking = [n for n in (*self.covering, LESION) if n in self.arrays]
         self.skin = lru_cache(maxsize=4096)(self._skin)
         # A mask is asked for many times, and reading one costs as much as its whole chunk. At a
         # bit a pixel, 2,048 chunks take a quarter of a gigabyte.
@@ -142,6 +142,15 @@ class Editor:
         for name in self.blocking:
             blocked |= self.mask(name, row)
         return ~widened(blocked)
+
+    def artifacts(self, row: int) -> Mask | None:
+        """Return where artifacts lie; None if no image of the run has masks of any.
+
+        Args:
+            row: of the predictions.
+        """
+        masks = [self.mask(name, row) for name in self.covering]
+        return np.any(masks, axis=0) if masks else None
 
     def image(self, row: int) -> Pixels | None:
         """Return one image in the run's view; None if it cannot be read any more.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from xattn.analysis.interventions.doses.jobs import suited
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS
-from xattn.analysis.interventions.doses.trials import suited
 from xattn.analysis.interventions.registry import INTERVENTIONS
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.channels import COLOURS

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from xattn.features.computed.registry import computed_feature
 from xattn.features.computed.subject import Subject, UnmeasurableError
+from xattn.images.domains import STAINED
 from xattn.images.levels import Pixels
 from xattn.images.masks import Mask
 
-STAINED = ("tissue",)
 _SOURCE = "Ruifrok and Johnston 2001 (stains); Otsu 1979 (threshold)"
 _LEAST_CONTRAST = 0.01
 """Haematoxylin of nuclei beyond that around them: empty glass has half of it, pale tissue more."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from xattn.analysis.interventions.doses.trials import DoseJob, DoseTrial
+from xattn.analysis.interventions.doses.jobs import DoseJob
+from xattn.analysis.interventions.doses.trials import DoseTrial
 from xattn.features.feature_set import FeatureSet
 
 NOTED = 0.2

@@ -42,6 +42,7 @@ class DoseCase:
         rng: for this image; to be drawn from before the first dose.
         observed: 1st and 99th percentile of the feature over the run, or None.
         coloured: whether images of the run's domain have colours.
+        artifacts: where artifacts lie, which are left out of what is measured; None if unknown.
     """
 
     pixels: Pixels
@@ -52,6 +53,7 @@ class DoseCase:
     rng: np.random.Generator
     observed: tuple[float, float] | None = None
     coloured: bool = True
+    artifacts: Mask | None = None
 
     @cached_property
     def image(self) -> Colours:
@@ -84,7 +86,8 @@ class DoseCase:
     def subject(self) -> Subject:
         """What computed features are measured on."""
         nothing = np.zeros(self.pixels.shape[:2], dtype=bool)
-        return Subject(in_colours(self.pixels), nothing if self.lesion is None else self.lesion)
+        lesion = nothing if self.lesion is None else self.lesion
+        return Subject(in_colours(self.pixels), lesion, self.artifacts)
 
     @cached_property
     def grey(self) -> bool:
@@ -109,10 +112,12 @@ class Altered:
     Attributes:
         image: float32 (height, width, 3), 0 to 255.
         lesion: where the lesion is now, if it was moved; else None.
+        mask: where an artifact is now, if it was moved; else None.
     """
 
     image: Colours
     lesion: Mask | None = None
+    mask: Mask | None = None
 
 
 AtDose = Callable[[float], Altered]
@@ -147,10 +152,12 @@ class GradedEdit:
         unit: of a dose.
         whole: whether it changes the whole image and needs no lesion.
         prepare: does it.
-        measure: the feature's value in an image; None for that of the computed feature.
+        measure: the feature's value in an image, of a feature of `kinds` with its own mask as the
+            subject's artifacts; None for that of the computed feature, or of the detector.
         meaning: one line.
         caveat: where the edit is known not to do what the feature does, a sentence for the report.
         domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
+        needs_lesion: whether it needs the outline of a lesion.
     """
 
     name: str
@@ -164,6 +171,7 @@ class GradedEdit:
     meaning: str
     caveat: str = ""
     domains: tuple[str, ...] = ()
+    needs_lesion: bool = False
 
 
 GRADED_EDITS: Registry[GradedEdit] = Registry(
@@ -183,13 +191,18 @@ def graded_edit(
     meaning: str = "",
     caveat: str = "",
     domains: tuple[str, ...] = (),
+    needs_lesion: bool | None = None,
 ) -> Callable[[Prepare], Prepare]:
-    """Register a graded edit; see `GradedEdit` for the arguments."""
+    """Register a graded edit; see `GradedEdit` for the arguments.
+
+    Unless `needs_lesion` says otherwise, edits of a computed feature need a lesion, others none.
+    """
+    outlined = bool(feature) and not whole if needs_lesion is None else needs_lesion
     return GRADED_EDITS.register(
         name,
         lambda prepare: GradedEdit(
             name, feature, kinds, tuple(map(float, doses)), unit, whole, prepare, measure,
-            meaning_of(prepare, meaning), caveat, domains,
+            meaning_of(prepare, meaning), caveat, domains, outlined,
         ),
     )  # fmt: skip
 

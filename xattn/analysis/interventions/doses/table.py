@@ -12,13 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from xattn.analysis.interventions.doses.effects import measured
+from xattn.analysis.interventions.doses.jobs import DoseJob, dose_jobs
 from xattn.analysis.interventions.doses.response import respond
-from xattn.analysis.interventions.doses.trials import (
-    DoseEditor,
-    DoseJob,
-    DoseTrial,
-    dose_jobs,
-)
+from xattn.analysis.interventions.doses.trials import DoseEditor, DoseTrial
 from xattn.analysis.interventions.editor import Editor
 from xattn.analysis.interventions.outcome import settled
 from xattn.analysis.interventions.passes import Logits, log_odds
@@ -159,7 +155,8 @@ def _with_interval(
 
 
 def _facts(job: DoseJob, done: int, spread: float) -> dict[str, Any]:
-    masks = _DETECTED if job.detector else _NONE if job.edit.whole else _ANNOTATED
+    masks = _ANNOTATED if job.edit.kinds or job.edit.needs_lesion else _NONE
+    masks = _DETECTED if job.detector else masks
     note = None
     if not done:
         note = "no image could be edited with a control" if len(job.rows) else "no images show it"

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.doses.colours import Colours
 from xattn.analysis.interventions.doses.registry import Altered, AtDose, DoseCase
 from xattn.features.computed import Subject
 from xattn.stats.arrays import Floats
@@ -107,7 +106,7 @@ def stretched(case: DoseCase, outline: Outline, radii: Floats) -> tuple[Altered,
     centre = outline.subject.centre
     x, y = centre[0] + (cols - centre[0]) * factor, centre[1] + (rows - centre[1]) * factor
     moved = float(np.sqrt(np.square(source - distance).mean()))
-    return _read(case, x, y), moved
+    return read_at(case, x, y), moved
 
 
 def moved_as_far(case: DoseCase, outline: Outline, sizes: dict[float, float]) -> AtDose:
@@ -127,19 +126,27 @@ def moved_as_far(case: DoseCase, outline: Outline, sizes: dict[float, float]) ->
 
     def control(dose: float) -> Altered:
         length = np.sign(dose) * np.interp(dose, known, [sizes.get(d, 0.0) for d in known]) / scale
-        return _read(
+        return read_at(
             case, cols - length * np.cos(angle) * weight, rows - length * np.sin(angle) * weight
         )
 
     return control
 
 
-def _read(case: DoseCase, x: Floats, y: Floats) -> Altered:
-    """Return the image and its lesion read at other places."""
+def read_at(case: DoseCase, x: Floats, y: Floats) -> Altered:
+    """Return the image and its lesion, if there is one, read at other places.
+
+    Args:
+        case: the image.
+        x, y: (height, width), column and row that each pixel is read from.
+    """
     grid = x.astype(np.float32), y.astype(np.float32)
-    image = cv2.remap(case.image, *grid, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    lesion: Colours = np.zeros(case.pixels.shape[:2], dtype=np.float32)
-    if case.lesion is not None:
-        there = cv2.remap(case.lesion.astype(np.float32), *grid, cv2.INTER_LINEAR)
-        lesion = np.asarray(there, dtype=np.float32)
-    return Altered(np.clip(np.asarray(image, dtype=np.float32), 0, 255), np.asarray(lesion >= 0.5))
+    channels = [
+        cv2.remap(one, *grid, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        for one in np.moveaxis(case.image, -1, 0)
+    ]
+    image = np.clip(np.stack(channels, axis=-1), 0, 255).astype(np.float32)
+    if case.lesion is None:
+        return Altered(image)
+    there = cv2.remap(case.lesion.astype(np.float32), *grid, cv2.INTER_LINEAR)
+    return Altered(image, np.asarray(there >= 0.5))
