@@ -42,6 +42,10 @@ class RunError(XattnError):
     """A run folder is missing, damaged, or belongs to other settings."""
 
 
+class DiskError(XattnError):
+    """A disk, or the rights on it, refuse a file: full, read-only, forbidden, failing."""
+
+
 class Remark(str):
     """A line that is told and is no loss, among lines on what was left out: `--strict` passes."""
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from xattn.errors import ImageError
+from xattn.errors import DiskError
 from xattn.images import Cells, Preprocessing
 from xattn.images.overlay import degenerate, draw_overlay, thumbnail, write_image
 
@@ -233,5 +233,5 @@ class TestWriting:
         assert abs(read - image[:, 4:20]).max() <= tolerance
 
     def test_to_where_it_cannot_be_says_so(self, tmp_path):
-        with pytest.raises(ImageError, match=r"Expected to write .*gone.*: No such file"):
+        with pytest.raises(DiskError, match=r"Expected to write .*gone.*: No such file"):
             write_image(tmp_path / "gone" / "a.png", np.zeros((4, 4, 3), np.uint8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xattn.runs.atomic import replacing
+from xattn.disk import replacing
 
 
 def test_the_new_file_takes_the_place_of_the_old(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from xattn.errors import RunError
+from xattn.errors import DiskError, RunError
 from xattn.runs import locks
 from xattn.runs.guard import LOCK, reading, writes, writing
 
@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", refused)
     with reading(tmp_path):
         pass
-    told = pytest.raises(RunError, match=r"Expected to write into .*Permission denied")
+    told = pytest.raises(DiskError, match=r"Expected to write into .*Permission denied")
     with told, writing(tmp_path):
         pass
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from xattn.attribution.run.settings import ExplainSettings
-from xattn.errors import RunError
+from xattn.errors import DiskError, RunError
 from xattn.images import Preprocessing
 from xattn.runs import RunFolder
 from xattn.runs.identity import IDENTITY
@@ -307,7 +307,7 @@ class TestAFolderThatCannotBeUsed:
 
     def test_because_it_is_below_a_file(self, tmp_path):
         (tmp_path / "notes").write_text("notes")
-        with pytest.raises(RunError, match=r"Expected to write into .*Not a directory"):
+        with pytest.raises(DiskError, match=r"Expected to write into .*Not a directory"):
             RunWriter.start(tmp_path / "notes" / "run", SETTINGS)
 
     def test_because_its_run_json_is_damaged(self, tmp_path):

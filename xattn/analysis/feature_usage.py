@@ -22,12 +22,12 @@ from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
+from xattn.disk import replacing
 from xattn.errors import UsageError, XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
 from xattn.runs import RunFolder
-from xattn.runs.atomic import replacing
 from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256

@@ -12,6 +12,7 @@ from typing import Any
 
 from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import SCHEMA, Feature, Kind, Rle
+from xattn.disk import replacing, writing_to
 from xattn.errors import AnnotationError
 
 
@@ -37,9 +38,11 @@ def write_annotations(
 
     Raises:
         AnnotationError: a value cannot be written as JSON, such as NaN.
+        DiskError: the file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing_to(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {k: v.kind if isinstance(v, Feature) else v for k, v in (features or {}).items()}
     relative = _Relative(path.parent)
     lines = [_dump(_entry(image, relative), image.id) for image in images]
@@ -52,12 +55,8 @@ def write_annotations(
         + ",".join(f"\n  {line}" for line in lines)
         + "]}\n"
     )
-    scratch = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
     return path
 
 

@@ -32,6 +32,7 @@ from xattn.cli import (
 from xattn.cli.options import plugin_option
 from xattn.cli.signals import Terminated, terminable
 from xattn.cli.text import visible_lines
+from xattn.disk import disk_error
 from xattn.errors import XattnError
 
 click.rich_click.TEXT_MARKUP = "rich"
@@ -107,11 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated as err:
         _say(f"Ended by {err.signal.name}; what was written is kept, repeat the command to go on")
         return err.code
-    except XattnError as err:
+    except (XattnError, OSError) as err:
         if "--debug" in given:
             raise
-        _say(f"Error: {err}")
-        return err.exit_code
+        told = err if isinstance(err, XattnError) else disk_error(err)
+        _say(f"Error: {told}")
+        return XattnError.exit_code if told is None else told.exit_code
     return code if isinstance(code, int) else 0
 
 

@@ -31,6 +31,7 @@ from xattn.annotations.findings import answers, label_of
 from xattn.annotations.names import reserved_names
 from xattn.annotations.records import LESION as LESION
 from xattn.annotations.value_labels import strata
+from xattn.disk import replacing
 from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.features.bookkeeping import KEEP_ALL, bookkeeping
@@ -46,7 +47,6 @@ from xattn.features.masks import (
     write_problems,
 )
 from xattn.runs import RunFolder
-from xattn.runs.atomic import replacing
 
 if TYPE_CHECKING:
     from xattn.annotations.records import AnnotatedImage, Annotations

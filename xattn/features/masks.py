@@ -18,6 +18,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
+from xattn.disk import writing_to
 from xattn.errors import AnnotationError, ImageError
 from xattn.images.geometry import sample_mask
 from xattn.images.prefetch import prefetch
@@ -161,9 +162,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """
     scratch = path.with_name(f".{path.name}.part")
     shutil.rmtree(scratch, ignore_errors=True)
-    try:
-        yield scratch
-        shutil.rmtree(path, ignore_errors=True)
-        scratch.rename(path)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with writing_to(path):
+        try:
+            yield scratch
+            shutil.rmtree(path, ignore_errors=True)
+            scratch.rename(path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -14,12 +14,12 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.disk import replacing
 from xattn.errors import RunError, UsageError, near
 from xattn.figures.folders import Folder, listed, opened, seen_as, target_of_all, targets
 from xattn.figures.venues import VENUES
 from xattn.registry import Registry
 from xattn.runs import RunFolder, TableFolder
-from xattn.runs.atomic import replacing
 from xattn.runs.guard import reading, writing
 from xattn.runs.tables import TABLES
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xattn.disk import writing_to
 from xattn.errors import ImageError
 from xattn.images.cells import Cells
 from xattn.images.geometry import View
@@ -128,13 +129,11 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Encode an RGB image by the path's ending (.png, .jpg) and write it.
 
     Raises:
-        ImageError: the disk does not take it.
+        DiskError: the disk does not take it.
     """
     options = _FAST_PNG if path.suffix == ".png" else []
     done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise ImageError(f"Expected to encode {path}, but OpenCV failed")
-    try:
+    with writing_to(path):
         path.write_bytes(data.tobytes())
-    except OSError as err:
-        raise ImageError(f"Expected to write {path}, but got: {err.strerror}") from err

@@ -1,29 +1,15 @@
-"""Files that are either wholly there or not at all."""
+"""Texts and JSON that are either wholly there or not at all; other files by `disk.replacing`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a scratch path beside `path` that takes its place if the block succeeds.
-
-    A kill at any moment leaves the old file or the new one, never half of either.
-    """
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        yield scratch
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
+from xattn.disk import replacing
 
 
 def write_text(path: Path, text: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.runs.atomic import replacing
+from xattn.disk import replacing
 from xattn.runs.inputs import Stamp
 
 _SUFFIXES = (".json", ".parquet", ".npz")

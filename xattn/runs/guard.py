@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from xattn.disk import disk_error, writing_into, writing_to
 from xattn.errors import RunError
 from xattn.runs.locks import Release, Taken, take
 
@@ -36,13 +37,13 @@ def writing(folder: str | Path, command: str = "", name: str = LOCK) -> Iterator
         name: of the lock's file; another than usual guards one file of the folder.
 
     Raises:
-        RunError: another process, or another thread of this one, writes or reads the folder; or
-            it cannot be made.
+        RunError: another process, or another thread of this one, writes or reads the folder.
+        DiskError: it cannot be made or written.
     """
     folder = Path(folder)
     made = _make(folder)
     try:
-        with _guarded(folder, name, command, shared=False):
+        with _guarded(folder, name, command, shared=False), writing_into(folder):
             yield
     finally:
         for path in made:
@@ -138,7 +139,7 @@ def _take(folder: Path, name: str, command: str, *, shared: bool) -> _Held:
         except OSError as err:
             # One that was refused for another reason takes away the folder it had made.
             if err.errno != errno.ENOENT or attempt == _ATTEMPTS - 1:
-                raise RunError(f"Expected to write into {folder}, but got: {err.strerror}") from err
+                raise disk_error(err, folder, "write into") or err from err
             _make(folder)
     return _Held(release, threading.get_ident(), shared)
 
@@ -159,19 +160,18 @@ def _busy(folder: Path, name: str, holder: dict[str, Any], file: Path | None = N
 
 def _make(folder: Path) -> list[Path]:
     """Make a folder; return those that were not there, deepest first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for attempt in range(_ATTEMPTS):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            break
-        except FileExistsError as err:
-            # A folder that another process took away between two looks is no file.
-            if _is_file(folder) or attempt == _ATTEMPTS - 1:
-                raise RunError(
-                    f"Expected a folder to write into, but got the file {folder}"
-                ) from err
-        except OSError as err:
-            raise RunError(f"Expected to write into {folder}, but got: {err.strerror}") from err
+    with writing_to(folder, "write into"):
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for attempt in range(_ATTEMPTS):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                break
+            except FileExistsError as err:
+                # A folder that another process took away between two looks is no file.
+                if _is_file(folder) or attempt == _ATTEMPTS - 1:
+                    raise RunError(
+                        f"Expected a folder to write into, but got the file {folder}"
+                    ) from err
     return missing
 
 

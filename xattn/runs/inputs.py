@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from xattn.disk import replacing
 from xattn.images.containers import file_facts, split_member
-from xattn.runs.atomic import replacing
 from xattn.runs.record import file_sha256
 
 COLUMNS = ("file", "bytes", "mtime_ns", "sha256")

@@ -12,6 +12,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
+from xattn.disk import writing_to
 from xattn.errors import RunError
 from xattn.runs.batches import Batch
 
@@ -101,10 +102,11 @@ class MapSources:
 
 def _write(path: Path, data: NDArray[np.float32]) -> None:
     rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
-    array = zarr.create_array(
-        path, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
-    )
-    array[:] = data
+    with writing_to(path):
+        array = zarr.create_array(
+            path, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
+        )
+        array[:] = data
 
 
 def restore_maps(folder: Path) -> None:

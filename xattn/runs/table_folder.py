@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.disk import replacing
 from xattn.documents import read_json
 from xattn.errors import RunError
-from xattn.runs.atomic import replacing
 from xattn.runs.csv_text import unguarded_table, write_csv
 from xattn.runs.record import keep_record, require_whole
 from xattn.runs.tables import TABLES, records

@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.disk import replacing, writing_to
 from xattn.errors import RunError
-from xattn.runs.atomic import replacing, write_json
+from xattn.runs.atomic import write_json
 from xattn.runs.batches import Batch, number_of, read_batches, write_batch
 from xattn.runs.folder import REPLACING, RunFolder, read_predictions
 from xattn.runs.gather import Gathered, gather_rows
@@ -71,6 +72,7 @@ class RunWriter:
 
         Raises:
             RunError: the folder holds a run of other settings, or is no folder to write in.
+            DiskError: the folder cannot be written.
         """
         writer = cls(Path(path), dict(settings), versions=settings.get("versions", {}))
         if writer.path.exists() and not writer.path.is_dir():
@@ -78,10 +80,8 @@ class RunWriter:
         old = writer._stored_settings()
         if old is not None:
             require_same(old, writer.settings, writer.path, identity)
-        try:
+        with writing_to(path, "write into"):
             writer._progress.mkdir(parents=True, exist_ok=True)
-        except OSError as err:
-            raise RunError(f"Expected to write into {path}, but got: {err.strerror}") from err
         shutil.rmtree(writer._gone, ignore_errors=True)
         restore_maps(writer.path)
         if old is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from xattn.disk import writing_to
 from xattn.errors import UsageError, XattnError
 from xattn.runs.atomic import write_text
 from xattn.splits.assign import Images, choose_samples, describe_origin
@@ -57,7 +58,8 @@ class ImageSplits:
     def write(self, path: str | Path) -> Path:
         """Write splits.csv, whole or not at all, with its folder; beside it, how alike they are."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing_to(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path.with_name(f"{path.stem}_alike.csv"), self.balance.to_csv())
         write_text(path, write_splits(self.splits, self.domains))
         return path

@@ -10,10 +10,12 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from xattn.errors import UsageError, XattnError, one_line
+from xattn.disk import disk_error, writing_into, writing_to
+from xattn.errors import DiskError, UsageError, XattnError, one_line
 from xattn.runs.atomic import write_json
 from xattn.runs.locks import Taken, take
 from xattn.study.plan import plan_study
@@ -116,12 +118,14 @@ def execute(
     records = Records(out)
     if not redo:
         require_leave(steps, standing_of(steps, records))
-    records.folder.mkdir(parents=True, exist_ok=True)
+    with writing_to(out, "write into"):
+        records.folder.mkdir(parents=True, exist_ok=True)
     write_json(out / MARK, {"schema": "xattn-study/1", "steps": [step.name for step in steps]})
     worker = _Worker(records, redo, on_step or _ignore_step, progress or _ignore_progress)
-    while len(worker.outcomes) < len(steps):
-        if not worker.go_through(steps):
-            time.sleep(_PAUSE)
+    with writing_into(out):
+        while len(worker.outcomes) < len(steps):
+            if not worker.go_through(steps):
+                time.sleep(_PAUSE)
     return worker.outcomes
 
 
@@ -212,11 +216,12 @@ class _Worker:
             seconds = time.perf_counter() - started
             records.end(step, facts, files, seconds, left, said)
         except Exception as err:
-            known = isinstance(err, XattnError)
-            what = str(err) if known else f"{type(err).__name__}: {one_line(err)}"
-            error.write_text(traceback.format_exc(), encoding="utf-8")
-            if records.read(step.name).get("facts") == facts:  # it had begun
-                records.fail(step.name, facts)
+            told = err if isinstance(err, XattnError) else disk_error(err)
+            what = f"{type(err).__name__}: {one_line(err)}" if told is None else str(told)
+            with suppress(OSError, DiskError):  # the record cannot be written either: it stays
+                error.write_text(traceback.format_exc(), encoding="utf-8")
+                if records.read(step.name).get("facts") == facts:  # it had begun
+                    records.fail(step.name, facts)
             return Outcome(FAILED, f"{what} ({error})", tuple(said.notes), tuple(said.problems))
         error.unlink(missing_ok=True)
         without = f", without {', '.join(left)}" if left else ""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xattn.annotations import AnnotatedImage, write_annotations
+from xattn.disk import replacing, writing_into, writing_to
 from xattn.errors import UsageError, XattnError
 from xattn.images.prefetch import prefetch
-from xattn.runs.atomic import replacing
 from xattn.synthetic.features import FEATURES
 from xattn.synthetic.plan import TRAITS, Plan, kinds
 from xattn.synthetic.rendering import check_size, render
@@ -102,9 +102,10 @@ def synthesize(
     for folder in ("images", "lesion_masks", *(f"masks/{name}" for name in FEATURES)):
         (root / folder).mkdir(parents=True, exist_ok=True)
     done = prefetch(lambda spec: _write_image(root, spec, size), specs, workers)
-    for count, _ in enumerate(done, start=1):
-        if progress is not None:
-            progress(count)
+    with writing_into(root):
+        for count, _ in enumerate(done, start=1):
+            if progress is not None:
+                progress(count)
     return write_annotations(
         root / ANNOTATIONS,
         (_annotated(root, spec) for spec in specs),
@@ -137,19 +138,21 @@ def claim_folder(root: Path, truth: str) -> None:
 
     Raises:
         XattnError: it is of other settings, or holds something else.
+        DiskError: it cannot be written.
     """
     path = root / TRUTH
-    if path.is_file():
-        if path.read_text(encoding="utf-8") != truth:
-            raise XattnError(
-                f"Expected a folder of the same settings, but {path} has others; "
-                "remove the folder or choose another"
-            )
-        return
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise XattnError(f"Expected an empty or new folder, but {root} holds something else")
-    root.mkdir(parents=True, exist_ok=True)
-    _write(path, truth.encode())
+    with writing_to(root, "write into"):
+        if path.is_file():
+            if path.read_text(encoding="utf-8") != truth:
+                raise XattnError(
+                    f"Expected a folder of the same settings, but {path} has others; "
+                    "remove the folder or choose another"
+                )
+            return
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise XattnError(f"Expected an empty or new folder, but {root} holds something else")
+        root.mkdir(parents=True, exist_ok=True)
+        _write(path, truth.encode())
 
 
 def _write_image(root: Path, spec: ImageSpec, size: tuple[int, int]) -> None:
@@ -175,7 +178,7 @@ def _png(mask: NDArray[np.bool_]) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as scratch:
+    with replacing(path, durable=False) as scratch:
         scratch.write_bytes(content)
 
 

@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 import pandas as pd
 from torch import Tensor
 
-from xattn.runs.atomic import replacing
+from xattn.disk import replacing, writing_to
 from xattn.training.module import Classifier
 
 Criterion = Literal["val_balanced_accuracy", "val_auc"]
@@ -157,9 +157,10 @@ class EpochRecorder(pl.Callback):
     def _write_state(self, trainer: pl.Trainer) -> None:
         """Write the file to go on from, whole or not at all; a matter of all processes at once."""
         scratch = self._state.with_name(f".{self._state.name}.part")
-        trainer.save_checkpoint(scratch)
-        if trainer.is_global_zero:
-            os.replace(scratch, self._state)
+        with writing_to(self._state):
+            trainer.save_checkpoint(scratch)
+            if trainer.is_global_zero:
+                os.replace(scratch, self._state)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.annotations.findings import label_text
-from xattn.runs.atomic import replacing
+from xattn.disk import replacing
 from xattn.splits.samples import NOT_KNOWN, SHOWN, Sample, Split
 from xattn.training.dataset import Dataset
 

@@ -18,10 +18,10 @@ from xattn.annotations.findings import label_of
 from xattn.attribution.run.pipeline import run_explain
 from xattn.attribution.run.provenance import describe_loading
 from xattn.attribution.run.settings import ExplainSettings
+from xattn.disk import replacing
 from xattn.errors import RunError
 from xattn.models.interface import Model
 from xattn.paths import as_paths
-from xattn.runs.atomic import replacing
 from xattn.runs.calls import record_call
 from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder

@@ -24,10 +24,10 @@ from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
 from xattn.attribution.run.sources import DecodedImage, Failure, Named, decode
+from xattn.disk import replacing
 from xattn.errors import RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
-from xattn.runs.atomic import replacing
 from xattn.runs.calls import record_call
 from xattn.runs.folder import RunFolder
 from xattn.runs.guard import writes

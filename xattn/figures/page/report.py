@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from xattn.analysis.alignment.scores import degenerate
+from xattn.disk import replacing
 from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.folders import seen_as
 from xattn.figures.numbers import listed, readable, unbroken
@@ -31,7 +32,6 @@ from xattn.figures.page.summary import Summary, summarise
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import DARK
 from xattn.runs import RunFolder
-from xattn.runs.atomic import replacing
 from xattn.runs.guard import LOCK, reading, writing
 
 MOST_ERRORS = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from xattn.disk import replacing
 from xattn.errors import UsageError, near
 from xattn.figures.folders import (
     Folder,
@@ -25,7 +26,6 @@ from xattn.figures.tables.papers import (
 )
 from xattn.figures.tables.writers import WRITERS
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
-from xattn.runs.atomic import replacing
 from xattn.runs.guard import reading, writing
 from xattn.runs.tables import TABLES
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.disk import replacing
 from xattn.documents import parse_json
 from xattn.errors import CheckpointError
 from xattn.images.preprocessing import Preprocessing
@@ -32,7 +33,6 @@ from xattn.models.checkpoints.pickled_networks import (
 from xattn.models.checkpoints.pickles import Inert, NeedsPickleError, read_inert
 from xattn.models.checkpoints.programs import read_onnx, read_program
 from xattn.paths import as_path
-from xattn.runs.atomic import replacing
 from xattn.runs.record import file_sha256
 
 
@@ -103,7 +103,8 @@ def save_checkpoint(
 
             save_file(state, scratch, metadata={"xattn": json.dumps(facts)})
         else:
-            torch.save({**facts, "state_dict": state}, scratch)
+            with scratch.open("wb") as file:  # a disk's refusal is Python's own then
+                torch.save({**facts, "state_dict": state}, file)
     return path
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from xattn.annotations import AnnotatedImage, write_annotations
 from xattn.annotations.schema import Kind
+from xattn.disk import replacing
 from xattn.errors import UsageError
 from xattn.images.prefetch import prefetch
-from xattn.runs.atomic import replacing
 from xattn.synthetic.dataset import claim_folder
 from xattn.synthetic.tissue.drawing import NUCLEI, check_tissue_size, render_tissue
 from xattn.synthetic.tissue.plan import ARTIFACTS, LABELS, TRAITS, TissuePlan, TissueSpec
@@ -92,7 +92,8 @@ def synthesize_tissue(
     for count, _ in enumerate(done, start=1):
         if progress is not None:
             progress(count)
-    _metadata(specs).to_csv(root / "metadata.csv")
+    with replacing(root / "metadata.csv") as scratch:
+        _metadata(specs).to_csv(scratch)
     places: dict[str, Kind] = dict.fromkeys((*_PLACES, *TRAITS), "metadata")
     return write_annotations(
         root / ANNOTATIONS,
@@ -173,7 +174,7 @@ def _write_patch(root: Path, spec: TissueSpec, size: tuple[int, int]) -> None:
 
 def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     _, encoded = cv2.imencode(".png", pixels)
-    with replacing(path) as scratch:
+    with replacing(path, durable=False) as scratch:
         scratch.write_bytes(encoded.tobytes())
 
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from xattn.annotations import read_annotations
 from xattn.annotations.records import Annotations
+from xattn.disk import replacing
 from xattn.errors import UsageError, near
 from xattn.features.computed.collect import DETECTED
-from xattn.runs.atomic import replacing
 from xattn.stats.codes import codes, group_codes
 from xattn.training.detectors.activations import BACKBONE, pooled_activations, pretrained_backbone
 from xattn.training.detectors.cross_fit import FOLDS, Scores, cross_fitted

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import torch
 
+from xattn.disk import writing_into, writing_to
 from xattn.documents import read_json
-from xattn.errors import RunError, UsageError, XattnError
+from xattn.errors import DiskError, RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
 from xattn.paths import relative_to
 from xattn.runs.record import file_sha256, text_sha256, versions
@@ -155,7 +156,7 @@ def search(
         "device": hardware.describe(),
     }
     most = trials or table.trials
-    with bar(progress) as move, quiet_optuna():
+    with bar(progress) as move, quiet_optuna(), writing_into(folder):
         shared = SharedStudy(folder, table, recipe.train.epochs, seed, facts)
         work = _Search(
             recipe,
@@ -227,7 +228,7 @@ class _Search:
             self._complete(claim, folder)
         except optuna.TrialPruned:
             self.shared.finish(claim, "pruned")
-        except RunError:  # the folder was meddled with: not due to these values
+        except (RunError, DiskError):  # meddled with, or full: not due to these values
             raise
         except (XattnError, torch.OutOfMemoryError) as err:
             self.shared.finish(claim, "failed", error=str(err))
@@ -326,9 +327,11 @@ def _identity(samples: list[Sample]) -> list[dict[str, Any]]:
 
 
 def _own(folder: Path) -> Path:
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"Expected a folder for the search, but got the file {folder}")
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    with writing_to(folder, "write into"):
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"Expected a folder for the search, but got the file {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+    found = {path.name for path in folder.iterdir()}
     if found - {".locks"} and "study.journal" not in found:
         raise RunError(
             f"Expected an empty folder or that of a search, but {folder} holds other files"
