@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tests.fabricate import fabricate_run
-from xattn.errors import RunError
+from xattn.errors import DiskError, RunError
 from xattn.images import View
 from xattn.runs import TABLES, RunFolder, last_run
 
@@ -122,7 +122,7 @@ class TestTables:
             raise OSError("disk full")
 
         monkeypatch.setattr(pd.DataFrame, "to_csv", half)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(DiskError, match="disk full"):
             run.write_table("bias", table * 2)
         assert path.read_bytes() == before
         assert not list(run.path.glob("*.part")) + list(run.path.glob(".*.part"))
