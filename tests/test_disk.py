@@ -50,7 +50,7 @@ def test_a_full_disk_is_named_with_its_file_and_the_way_out(tmp_path, raised):
     [ValueError("no"), KeyError("a"), XattnError("told"), RuntimeError("shapes differ")],
     ids=repr,
 )
-def test_what_is_no_fault_of_the_disk_stays_what_it_is(tmp_path, raised):
+def test_what_is_no_problem_of_the_disk_stays_what_it_is(tmp_path, raised):
     assert disk_error(raised) is None
     for place in (writing_to(tmp_path), writing_into(tmp_path)):
         with pytest.raises(type(raised)) as caught, place:

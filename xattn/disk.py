@@ -24,7 +24,7 @@ _WAYS_OUT = {
     errno.EDQUOT: f"make room in your quota there and {_REPEAT}",
     errno.EFBIG: f"raise the limit on the size of files (ulimit -f) and {_REPEAT}",
     errno.EMFILE: f"raise the limit on open files (ulimit -n) and {_REPEAT}",
-    errno.EIO: f"see whether the disk or the network is at fault, then {_REPEAT}",
+    errno.EIO: f"see whether the disk and the network work, then {_REPEAT}",
     errno.ESTALE: f"see whether the network drive is there, then {_REPEAT}",
     errno.EROFS: _NAME,
     errno.EACCES: _RIGHTS,

@@ -83,7 +83,7 @@ RESUMED = ["explain", "explain, added to", "train", "search", "study", "synthesi
 """Those that go on where they were stopped."""
 
 
-def material(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """Fill a folder: images, recipes, two trainings, a run with tables in `place`."""
     (folder / "place").mkdir(parents=True)
     xattn.synthesize(folder / "data", 24, size=(64, 64))

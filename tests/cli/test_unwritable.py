@@ -13,7 +13,7 @@ import pytest
 
 from tests import forked
 from tests.cli import spoiled
-from tests.cli.spoiled_commands import COMMANDS, IN_ONE_RUN, RESUMED, SILENT, material
+from tests.cli.spoiled_commands import COMMANDS, IN_ONE_RUN, RESUMED, SILENT, prepare
 from xattn.cli import app
 
 KIB = 1024
@@ -43,7 +43,7 @@ def own_disks() -> None:
 @pytest.fixture(scope="module")
 def given(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("given")
-    material(folder)
+    prepare(folder)
     return folder
 
 
@@ -58,46 +58,46 @@ def told(folder: Path, process) -> str:
     return line
 
 
-def refused(folder: Path, name: str, fault: str) -> str:
-    if fault in SPOILED:
-        spoil, *room = SPOILED[fault]
+def refused(folder: Path, name: str, problem: str) -> str:
+    if problem in SPOILED:
+        spoil, *room = SPOILED[problem]
         words = [word.replace("OUT", "place/out") for word in COMMANDS[name]]
         given = (spoil, folder / "place", words, *room)
         return told(folder, forked.start(spoiled.command, *given, folder=folder))
     (folder / "place").mkdir(exist_ok=True)
     (folder / "place" / "a-file").write_text("")
-    words = [word.replace("OUT", ELSEWHERE[fault]) for word in COMMANDS[name]]
+    words = [word.replace("OUT", ELSEWHERE[problem]) for word in COMMANDS[name]]
     return told(folder, forked.start(forked.command, *words, folder=folder))
 
 
-@pytest.mark.parametrize("fault", ["read-only", "forbidden", "full", *ELSEWHERE])
-def test_images_that_cannot_be_written_are_told_in_one_line(own_disks, tmp_path, fault):
+@pytest.mark.parametrize("problem", ["read-only", "forbidden", "full", *ELSEWHERE])
+def test_images_that_cannot_be_written_are_told_in_one_line(own_disks, tmp_path, problem):
     (tmp_path / "place").mkdir()
-    line = refused(tmp_path, "synthesize", fault)
+    line = refused(tmp_path, "synthesize", problem)
     assert "place/" in line
-    assert REASONS.get(fault, FULL) in line
+    assert REASONS.get(problem, FULL) in line
     assert "; " in line  # the way out
 
 
 def cases() -> list[tuple[str, str]]:
-    """Return every command with every fault that it can meet."""
-    written = [(name, fault) for name in COMMANDS for fault in [*SPOILED, *ELSEWHERE]]
+    """Return every command with every problem that it can meet."""
+    written = [(name, problem) for name in COMMANDS for problem in [*SPOILED, *ELSEWHERE]]
     return [(n, f) for n, f in written if f in SPOILED or "OUT" in str(COMMANDS[n])]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "fault"), cases())
+@pytest.mark.parametrize(("name", "problem"), cases())
 def test_every_command_says_in_one_line_what_cannot_be_written(
-    own_disks, given, tmp_path, name, fault
+    own_disks, given, tmp_path, name, problem
 ):
     shutil.copytree(given, tmp_path / "here")
-    if fault.startswith("full, but") and name in IN_ONE_RUN:
+    if problem.startswith("full, but") and name in IN_ONE_RUN:
         pytest.skip("it writes less than that")
-    line = refused(tmp_path / "here", name, fault)
-    if name == "study" and fault.startswith("full, but"):  # it goes on with what does not need it
+    line = refused(tmp_path / "here", name, problem)
+    if name == "study" and problem.startswith("full, but"):  # it goes on with what does not need it
         line = forked.said(tmp_path / "here")[1]
     assert "place" in line
-    assert REASONS.get(fault, FULL) in line
+    assert REASONS.get(problem, FULL) in line
 
 
 @pytest.mark.slow
