@@ -50,7 +50,7 @@ def test_maps_edits_and_the_report(tmp_path, monkeypatch, capsys):
     edits = pd.read_csv("r/interventions.csv").set_index(["feature", "intervention"])
     assert edits.loc[("mark", "inpaint"), "n"] == 8
     assert edits.loc[("mark", "inpaint"), "abs_delta_logit"] > 0
-    assert set(pd.read_csv("r/doses.csv")["intervention"]) == {"light", "opacity"}
+    assert set(pd.read_csv("r/doses.csv")["intervention"]) == {"light", "opacity", "size"}
     assert call("report", "r") == 0
     record = json.loads((tmp_path / "r/run.json").read_text())
     assert record["preprocessing"]["mean"] == [0.0] * 5

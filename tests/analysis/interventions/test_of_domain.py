@@ -19,7 +19,7 @@ OF_LESIONS = {
     "skin-tone",
 }  # fmt: skip
 OF_TISSUE = {"nuclear-density", "nuclear-size", "sharpness", "stain"}
-EVERYWHERE = {"opacity", "light"}
+EVERYWHERE = {"distance", "light", "opacity", "size"}
 
 
 def features_of(domain):
@@ -41,6 +41,7 @@ def edits(domain):
 @pytest.mark.parametrize("domain", list(DOMAINS))
 def test_edits_of_lesions_are_for_skin_of_stain_for_tissue_and_grey_images_have_no_cast(domain):
     wanted = EVERYWHERE | (OF_LESIONS if domain in SKIN else set())
+    wanted |= {"dermoscopic-colours"} if domain == "dermoscopy" else set()
     wanted |= OF_TISSUE if domain in STAINED else set()
     wanted |= set() if domain == "radiograph" else {"colour-cast"}
     assert edits(domain) == wanted

@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from tests.figures.artists import drawn, words
@@ -25,6 +26,27 @@ def test_every_edit_has_a_panel_with_its_curve_through_nothing_at_dose_nothing(r
         for line in ax.lines[:2]:
             assert (0.0, 0.0) in set(zip(*line.get_data(), strict=True))
     assert "+0.6*" in words(fig)
+
+
+def test_edits_of_tissue_and_several_of_one_feature_are_told_apart(run):
+    before = run.table("doses")
+    table = doses_table({"bubble": "artifact"})
+    more = [
+        table[table["feature"] == "bubble"].assign(intervention=e) for e in ("size", "distance")
+    ]
+    named = {"stain": "haematoxylin", "sharpness": "sharpness", "nuclear-size": "nuclei_diameter",
+             "nuclear-density": "nuclei_count"}  # fmt: skip
+    for edit, feature in named.items():
+        rows = table[table["feature"] == "light"]
+        more.append(rows.assign(feature=feature, intervention=edit, kind="computed", masks="none"))
+    run.write_table("doses", pd.concat([table, *more]))
+    fig = drawn(draw_dose_response, run)
+    assert len([ax for ax in fig.axes if ax.get_visible()]) == 2 + len(more)
+    said = words(fig)
+    for what in ("bubble, opacity", "bubble, size", "bubble, distance", "haematoxylin"):
+        assert what in said
+    assert "haematoxylin, stain" not in said  # it has one edit alone
+    run.write_table("doses", before)
 
 
 def test_the_report_warns_of_masks_of_a_detector_and_of_edits_that_are_known_to_be_poor():

@@ -16,8 +16,10 @@ COLOURS = ("white", "red", "light brown", "dark brown", "blue-grey", "black")
 
 _SMOOTHED = 0.02
 """Blur (diameters) before halves are compared, or every dot of a network would count."""
-_FRACTION = 0.05
+PRESENT_FROM = 0.05
 """A colour is present from this fraction of the lesion on."""
+NO_COLOUR = len(COLOURS)
+"""Number of what is like the skin."""
 
 
 @computed_feature(
@@ -73,11 +75,24 @@ def colour_variance(subject: Subject) -> float:
 )
 def dermoscopic_colours(subject: Subject) -> float:
     """Return how many of the six colours cover at least 5 % of the lesion."""
-    return float((colour_fractions(subject.lesion_colours, subject.skin_colour) >= _FRACTION).sum())
+    return float(
+        (colour_fractions(subject.lesion_colours, subject.skin_colour) >= PRESENT_FROM).sum()
+    )
 
 
 def colour_fractions(colours: Lab, skin: Floats) -> Floats:
     """Return the fraction of pixels in each of `COLOURS`; those like the skin are in none.
+
+    Args:
+        colours: L*, a*, b* (n, 3).
+        skin: L*, a*, b* of healthy skin.
+    """
+    numbers = colour_numbers(colours, skin)
+    return np.bincount(numbers, minlength=NO_COLOUR + 1)[:NO_COLOUR] / len(colours)
+
+
+def colour_numbers(colours: Lab, skin: Floats) -> NDArray[np.intp]:
+    """Return which of `COLOURS` each pixel has, by its place there, and `NO_COLOUR` for none.
 
     The first that fits counts, of these in CIELAB, C being the chroma and h the hue angle:
 
@@ -94,10 +109,10 @@ def colour_fractions(colours: Lab, skin: Floats) -> Floats:
     of RGB values in print depend on the camera and disagree.
 
     Args:
-        colours: L*, a*, b* (n, 3).
+        colours: L*, a*, b* (..., 3).
         skin: L*, a*, b* of healthy skin.
     """
-    light, a, b = colours.T
+    light, a, b = np.moveaxis(colours, -1, 0)
     chroma, hue = np.hypot(a, b), np.degrees(np.arctan2(b, a))
     skin_light, skin_a, skin_chroma = skin[0], skin[1], np.hypot(skin[1], skin[2])
     black = light < 18
@@ -105,5 +120,5 @@ def colour_fractions(colours: Lab, skin: Floats) -> Floats:
     blue = (b < 5) & (light < skin_light)
     red = (np.abs(hue) < 35) & (chroma >= 22) & (a >= skin_a + 8)
     dark, brown = light < 42, light < skin_light - 6
-    first = np.select([black, white, blue, red, dark, brown], [5, 0, 4, 1, 3, 2], default=6)
-    return np.bincount(first, minlength=7)[:6] / len(colours)
+    first = np.select([black, white, blue, red, dark, brown], [5, 0, 4, 1, 3, 2], NO_COLOUR)
+    return np.asarray(first, dtype=np.intp)

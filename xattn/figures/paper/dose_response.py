@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-_ACROSS, _PANEL_MM = 4, 44
+_ACROSS, _MANY, _PANEL_MM = 4, 20, 44
+"""Panels in a row, one more from `_MANY` panels on, and the height of one."""
 _DETECTED = "detected"
 
 
@@ -48,13 +50,14 @@ def draw_dose_response(run: RunFolder) -> Figure:
             f"{why.iloc[0] if len(why) else 'no number'}"
         )
     edits = list(table.groupby(["feature", "intervention"], sort=False))
-    across = min(_ACROSS, len(edits))
+    counts = Counter(str(feature) for (feature, _), _ in edits)
+    across = min(_ACROSS + (len(edits) > _MANY), len(edits))
     down = math.ceil(len(edits) / across)
     fig = Figure(figsize=style.inches(style.page_mm(), 14 + _PANEL_MM * down),
                  layout="constrained")  # fmt: skip
     grid = fig.subplots(down, across, squeeze=False, sharey=True)
-    for ax, (_, rows) in zip(grid.flat, edits, strict=False):
-        _draw(ax, rows, alpha)
+    for ax, ((feature, edit), rows) in zip(grid.flat, edits, strict=False):
+        _draw(ax, rows, alpha, f", {readable(str(edit))}" if counts[str(feature)] > 1 else "")
     for ax in grid.flat[len(edits) :]:
         ax.set_visible(False)
     for left in grid[:, 0]:
@@ -63,8 +66,8 @@ def draw_dose_response(run: RunFolder) -> Figure:
     return fig
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, alpha: float) -> None:
-    """Draw both curves of one edit, through 0 at dose 0."""
+def _draw(ax: Axes, rows: pd.DataFrame, alpha: float, edit: str) -> None:
+    """Draw both curves of one edit, named where its feature has several, through 0 at dose 0."""
     first = rows.iloc[0]
     colour = kind_colour(str(first.get("kind", "")))
     control = style.KIND_COLOURS["control"]
@@ -86,7 +89,7 @@ def _draw(ax: Axes, rows: pd.DataFrame, alpha: float) -> None:
         mark(dots, rows.index, what)
     ax.axhline(0, color=style.ink(), linewidth=0.6, zorder=1)
     star = "*" if first["p_adjusted"] < alpha else ""
-    what = readable(first["feature"])
+    what = readable(first["feature"]) + edit
     if first.get("masks") == _DETECTED:
         what += " (masks of a detector)"
     slope = f"{first['slope']:+.2g}".replace("-", MINUS)

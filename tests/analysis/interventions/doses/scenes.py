@@ -21,6 +21,8 @@ IN_CIELAB = {"light", "colour-cast", "skin-tone"}
 """Whose controls change as much to the eye; by red, green and blue another hue is another size."""
 OF_IMAGES = [name for name, edit in GRADED_EDITS.items() if not edit.kinds]
 """Graded edits of computed features, and of the image as a whole."""
+OF_ARTIFACTS = {"size": ("ink", "patches", "ruler"), "distance": ("ink", "ruler")}
+"""Graded edits that move an artifact's pixels, and artifacts that they can be done to."""
 IN_TISSUE = [name for name in OF_IMAGES if GRADED_EDITS[name].domains == STAINED]
 
 
@@ -45,6 +47,31 @@ def lesions() -> list[tuple[DoseCase, np.ndarray]]:
 def tissue() -> list[DoseCase]:
     """Patches of several centres, a part of each, so that they are no squares."""
     return [stained_case(i, (80, 90)) for i in range(OF_TISSUE)]
+
+
+@cache
+def with_artifact(name: str, artifact: str) -> list[tuple[DoseCase, Dosed]]:
+    """Return images with an artifact to which an edit of artifacts can be done, and the edit."""
+    plan, found = Plan(3, effects={}), []
+    for i in range(24):
+        rendered = render(with_features(plan.draw(i), artifact), (112, 144))
+        blocked = np.any([rendered.lesion, *rendered.masks.values()], axis=0)
+        case = DoseCase(
+            rendered.image, rendered.masks[artifact], rendered.lesion, ~widened(blocked), False,
+            np.random.default_rng(i),
+        )  # fmt: skip
+        dosed = GRADED_EDITS[name].prepare(case)
+        if dosed is not None and dosed.control is not None:
+            found.append((case, dosed))
+        if len(found) == OF_LESIONS:
+            break
+    return found
+
+
+def place_of(name: str, case: DoseCase, altered: Altered) -> float:
+    """Return the size or distance of an artifact at one dose."""
+    mask = case.mask if altered.mask is None else altered.mask
+    return GRADED_EDITS[name].measure(Subject(case.taken(altered), case.lesion, mask))
 
 
 def stained_case(index: int, size: tuple[int, int] = (96, 96)) -> DoseCase:

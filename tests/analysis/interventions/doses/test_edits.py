@@ -7,14 +7,17 @@ import pytest
 
 from tests.analysis.interventions.doses.scenes import (
     IN_TISSUE,
+    OF_ARTIFACTS,
     OF_IMAGES,
     cases_of,
     changes,
     doses_of,
     lesions,
+    place_of,
     prepared,
     tissue,
     values,
+    with_artifact,
 )
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS, DoseCase
 from xattn.analysis.interventions.pixels import widened
@@ -108,6 +111,90 @@ def test_an_artifact_fades_in_proportion_to_the_dose_and_its_control_leaves_it()
         assert (case.taken(dosed.edit(0.0)) == case.pixels).all()
         assert np.abs(whole[ink]).mean() > 5 * np.abs(whole[~widened(ink, 4)]).mean()
         assert (case.taken(dosed.control(-1.0)) == case.pixels)[ink].mean() > 0.9
+
+
+MOVED = [(name, artifact) for name, found in OF_ARTIFACTS.items() for artifact in found]
+
+
+@pytest.mark.parametrize(("name", "artifact"), MOVED)
+def test_an_artifact_is_scaled_or_moved_by_the_dose_and_its_control_leaves_that(name, artifact):
+    doses = doses_of(name)
+    found = with_artifact(name, artifact)
+    assert len(found) >= 2
+    for case, dosed in found:
+        assert (case.taken(dosed.edit(0.0)) == case.pixels).all()
+        assert (case.taken(dosed.control(0.0)) == case.pixels).all()
+        values, controls = (
+            np.array([place_of(name, case, do(dose)) for dose in doses])
+            for do in (dosed.edit, dosed.control)
+        )
+        zero = doses.index(0.0)
+        wanted = values[zero] * (1 + np.array(doses)) if name == "size" else (
+            values[zero] + np.array(doses)
+        )  # fmt: skip
+        off = 0.1 * values[zero] if name == "size" else 0.36 * max(doses) + 0.005
+        assert np.abs(values - wanted).max() < off
+        assert (np.diff(values) > 0).all()
+        assert np.abs(controls - controls[zero]).max() < 0.5 * np.ptp(values) / 2
+        assert abs(controls[-1] - controls[0]) < 0.25 * np.ptp(values)
+
+
+@pytest.mark.parametrize(("name", "artifact"), [("size", "ink"), ("distance", "ruler")])
+def test_an_artifact_is_where_its_mask_says_and_the_image_beneath_is_filled(name, artifact):
+    for case, dosed in with_artifact(name, artifact):
+        for dose in GRADED_EDITS[name].doses:
+            after = dosed.edit(dose)
+            left = widened(case.mask, 1) & ~widened(after.mask, 5)
+            kept = ~widened(case.mask, 8) & ~widened(after.mask, 11)
+            moved = np.abs(after.image - case.image).max(axis=-1)
+            assert moved[kept].max() < 0.5  # of 255, rounded away
+            if left.sum() > 20:  # skin again, as light as what is around
+                assert after.image[left].mean() > case.image[case.mask].mean()
+            assert not (after.mask & case.lesion & ~case.mask).sum() > 0.01 * case.lesion.sum()
+
+
+@pytest.mark.parametrize(("name", "artifact"), [("size", "ruler"), ("distance", "ruler")])
+def test_the_control_of_a_moved_artifact_changes_the_image_as_much(name, artifact):
+    for case, dosed in with_artifact(name, artifact):
+        for dose in GRADED_EDITS[name].doses:
+            ratio = np.linalg.norm(dosed.control(dose).image - case.image) / np.linalg.norm(
+                dosed.edit(dose).image - case.image
+            )
+            assert 0.5 < ratio < 1.7
+
+
+def test_an_artifact_that_cannot_move_is_held_against_a_patch_of_skin_scaled_as_much():
+    for case, dosed in with_artifact("size", "patches"):
+        changed = np.abs(dosed.control(0.5).image - case.image).max(axis=-1) > 0.5
+        assert changed.any()
+        assert not changed[case.mask | case.lesion].any()
+
+
+@pytest.mark.parametrize("artifact", ["hair", "dark_corner"])
+@pytest.mark.parametrize("name", list(OF_ARTIFACTS))
+def test_what_spans_the_image_is_neither_scaled_nor_moved(name, artifact):
+    assert not with_artifact(name, artifact)
+
+
+def test_an_artifact_on_the_lesion_or_without_a_lesion_has_no_distance():
+    case, _ = with_artifact("distance", "ruler")[0]
+    prepare = GRADED_EDITS["distance"].prepare
+    assert prepare(replace(case, lesion=None)) is None
+    over = np.zeros_like(case.lesion)
+    rows, cols = np.argwhere(case.lesion).mean(axis=0).astype(int)
+    over[rows - 2 : rows + 3, cols - 2 : cols + 3] = True
+    assert prepare(replace(case, mask=over)) is None
+
+
+@pytest.mark.parametrize(("name", "artifact"), [("size", "ruler"), ("distance", "ruler")])
+def test_artifacts_move_in_images_of_one_channel_and_of_five(name, artifact):
+    case, _ = with_artifact(name, artifact)[0]
+    for channels in (1, 5):
+        pixels = np.repeat(case.pixels[..., :1], channels, axis=2)
+        dosed = GRADED_EDITS[name].prepare(
+            replace(case, pixels=pixels, rng=np.random.default_rng(0))
+        )
+        assert dosed.edit(GRADED_EDITS[name].doses[0]).image.shape == pixels.shape
 
 
 def test_asymmetry_of_colours_is_changed_and_their_variance_kept():
