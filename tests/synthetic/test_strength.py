@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from xattn.analysis.interventions.pixels import widened
 from xattn.errors import UsageError
-from xattn.features.computed import Subject
+from xattn.features.computed import COMPUTED_FEATURES, Subject
 from xattn.synthetic import FEATURES, Plan, render, with_features, with_strength, without_features
+from xattn.synthetic.features import OF_THE_IMAGE
 
 SIZE = (80, 104)
 SPEC = with_features(Plan(2, effects={}).draw(3), "ink", "hair", "patches")
@@ -31,6 +33,74 @@ def test_light_colour_cast_and_diameter_follow_their_strength():
     for place, name in enumerate(("light", "colour_cast", "diameter")):
         values = [seen(name, strength)[place] for strength in (-0.1, 0, 0.1)]
         assert values[0] < values[1] < values[2]
+
+
+LESION = Plan(2, effects={}, prevalence=dict.fromkeys(FEATURES, 0)).draw(9)
+ORDERS = {
+    "shape_asymmetry": ("shape_asymmetry", (-1, 1, 4)),
+    "colour_variance": ("colour_variance", (-0.9, 0, 1)),
+    "colour_asymmetry": ("colour_asymmetry", (-1, 0, 0.95)),
+    "border_sharpness": ("abrupt_border", (-0.7, 0, 3)),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_what_is_measured_of_a_lesion_follows_its_strength(name):
+    feature, strengths = ORDERS[name]
+    bare = Plan(2, effects={}, prevalence=dict.fromkeys(FEATURES, 0))
+    values = []
+    for i in range(12):
+        altered = [with_strength(bare.draw(i), name, strength) for strength in strengths]
+        subjects = [Subject(r.image, r.lesion) for r in (render(spec) for spec in altered)]
+        if not any(subject.cut for subject in subjects):
+            values.append([COMPUTED_FEATURES[feature](subject) for subject in subjects])
+    assert len(values) > 6
+    assert (np.diff(np.mean(values, axis=0)) > 0).all()
+
+
+@pytest.mark.parametrize("name", [*OF_THE_IMAGE, "lesion"])
+def test_strengths_have_their_range_and_leave_the_lesion_or_all_else_as_it_is(name):
+    low, high = OF_THE_IMAGE.get(name, (0, 1))
+    plain = render(LESION, SIZE)
+    for strength in (low, high):
+        other = render(with_strength(LESION, name, strength), SIZE)
+        assert other.image.shape == plain.image.shape
+        if name not in ("light", "colour_cast"):
+            far = ~(widened(plain.lesion, 2) | widened(other.lesion, 2))
+            assert (other.image[far] == plain.image[far]).all()
+    for strength in (low - 0.1, high + 0.1):
+        with pytest.raises(UsageError, match="in \\["):
+            with_strength(LESION, name, strength)
+
+
+def test_a_lesion_that_is_not_shown_leaves_the_skin_and_the_artifacts():
+    spec = with_features(SPEC, *(n for n, one in FEATURES.items() if one.kind == "structure"))
+    bare, whole = render(with_strength(spec, "lesion", 0), SIZE), render(spec, SIZE)
+    assert not bare.lesion.any()
+    structures = [whole.masks[n] for n, one in FEATURES.items() if one.kind == "structure"]
+    changed = (bare.image != whole.image).any(axis=2)
+    assert changed.any()
+    assert not (changed & ~np.any([whole.lesion, *structures], axis=0)).any()
+
+
+@pytest.mark.parametrize("name", [n for n, one in FEATURES.items() if one.kind == "artifact"])
+def test_an_artifact_stays_in_place_when_the_lesion_is_altered(name):
+    spec = with_features(LESION, name)
+    masks = [
+        render(with_strength(spec, "diameter", more), SIZE).masks[name] for more in (-0.3, 0, 0.3)
+    ]
+    both, either = np.all(masks, axis=0), np.any(masks, axis=0)
+    assert both.sum() > 0.9 * either.sum()  # where it lies on the lesion, a level may be the same
+
+
+@pytest.mark.parametrize("name", [n for n, one in FEATURES.items() if one.kind == "artifact"])
+def test_a_borrowed_artifact_lies_where_it_lies_in_the_other_image(name):
+    donor = with_features(Plan(3, effects={}).draw(4), name)
+    there = render(donor, SIZE).masks[name]
+    plain, here = render(LESION, SIZE), render(LESION, SIZE, {name: donor})
+    changed = (plain.image != here.image).any(axis=2)
+    assert (changed == here.masks[name]).all()
+    assert (changed & there).sum() > 0.9 * (changed | there).sum()
 
 
 def test_what_is_not_changed_stays_to_the_pixel():

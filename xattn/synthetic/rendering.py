@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xattn.errors import UsageError
 from xattn.stats.seeds import generator_for
-from xattn.synthetic.features import FEATURES
+from xattn.synthetic.features import FEATURES, LESION, Feature
 from xattn.synthetic.layers import Layer, compose, weakened
 from xattn.synthetic.lesion import draw_lesion
 from xattn.synthetic.scene import Scene, build_scene
@@ -38,7 +38,11 @@ class Rendered:
     masks: Mapping[str, NDArray[np.bool_]]
 
 
-def render(spec: ImageSpec, size: tuple[int, int] = (192, 256)) -> Rendered:
+def render(
+    spec: ImageSpec,
+    size: tuple[int, int] = (192, 256),
+    borrowed: Mapping[str, ImageSpec] | None = None,
+) -> Rendered:
     """Draw an image with its masks; the same spec and size give the same pixels.
 
     `render(without_features(spec, "patches"))` is the counterfactual: no other pixels change than
@@ -47,17 +51,21 @@ def render(spec: ImageSpec, size: tuple[int, int] = (192, 256)) -> Rendered:
     Args:
         spec: from `Plan.draw`.
         size: (height, width) in pixels, each at least 64.
+        borrowed: artifacts that are drawn as they lie in another image, by name: the truth of one
+            that was cut out there and pasted in here.
 
     Raises:
         UsageError: the size is too small.
     """
     check_size(size)
     scene = build_scene(spec, size)
-    drawn = {"lesion": draw_lesion(scene)} | _draw_features(scene)
+    opacity = spec.strength.get(LESION, 1.0)
+    drawn = {LESION: [weakened(layer, opacity) for layer in draw_lesion(scene)]}
+    drawn |= _draw_features(scene, borrowed or {})
     flat, flat_masks = compose(draw_skin(scene), list(drawn.values()), draw_camera(scene))
     image = np.ascontiguousarray(flat.reshape(3, *size).transpose(1, 2, 0))
     masks = {name: mask.reshape(size) for name, mask in zip(drawn, flat_masks, strict=True)}
-    return Rendered(image, masks.pop("lesion"), masks)
+    return Rendered(image, masks.pop(LESION), masks)
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -69,16 +77,24 @@ def check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _draw_features(scene: Scene) -> dict[str, list[Layer]]:
+def _draw_features(scene: Scene, borrowed: Mapping[str, ImageSpec]) -> dict[str, list[Layer]]:
+    """Draw all that is present but the lesion; artifacts stay where they are if that is altered."""
     spec = scene.spec
-    home = {"structure": ("lesion", spec.lesion), "artifact": ("image", spec.index)}
-    return {
-        name: [
-            weakened(layer, spec.strength.get(name, 1.0))
-            for layer in feature.draw(
-                generator_for(spec.seed, *home[feature.kind], "drawing", name), scene
-            )
-        ]
-        for name, feature in FEATURES.items()
-        if name in spec.present
-    }
+    unaltered = build_scene(replace(spec, strength={}), scene.size) if spec.strength else scene
+    drawn = {}
+    for name, feature in FEATURES.items():
+        if name in borrowed:
+            drawn[name] = _layers(feature, build_scene(borrowed[name], scene.size))
+        elif name in spec.present:
+            opacity = spec.strength.get(name, 1.0)
+            if feature.kind == "structure":
+                opacity *= spec.strength.get(LESION, 1.0)
+            there = scene if feature.kind == "structure" else unaltered
+            drawn[name] = [weakened(layer, opacity) for layer in _layers(feature, there)]
+    return drawn
+
+
+def _layers(feature: Feature, scene: Scene) -> list[Layer]:
+    spec = scene.spec
+    home = ("lesion", spec.lesion) if feature.kind == "structure" else ("image", spec.index)
+    return feature.draw(generator_for(spec.seed, *home, "drawing", feature.name), scene)

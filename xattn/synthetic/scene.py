@@ -39,6 +39,8 @@ class Scene:
         radius: mean radius of the lesion in pixels.
         axes: lesion axes in pixels, (2, 2): pixel = centre + (u, v) @ axes.
         u, v: lesion coordinates of every pixel of the window.
+        mirror: angle (radians, in lesion coordinates) of the axes at which the lesion is mirrored
+            when its asymmetry is changed: those of the ellipse that fits its outline.
         depth: about the distance inside the border in lesion radii, negative outside.
         body: fraction of full pigment at each pixel, 0 outside, 1 well inside.
     """
@@ -52,6 +54,7 @@ class Scene:
     axes: NDArray[np.float64]
     u: Field
     v: Field
+    mirror: float
     depth: Field
     body: Field
 
@@ -63,6 +66,20 @@ class Scene:
     def lesion_noise(self, rng: Rng, cells: float, octaves: int = 1) -> Field:
         """Return a field over the window, of about `cells` blobs per lesion radius."""
         return _lesion_noise(rng, self.u, self.v, cells, octaves)
+
+    def mirrored_noise(self, rng: Rng, cells: float, octaves: int = 1) -> Field:
+        """Return the field that `lesion_noise` gives, made its own mirror image at both axes.
+
+        It is the mean of four reflections, times 2, so that the deviation is kept.
+        """
+        c, s = np.float32(np.cos(self.mirror)), np.float32(np.sin(self.mirror))
+        along, across = c * self.u + s * self.v, c * self.v - s * self.u
+        signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        u = np.concatenate([a * c * along - b * s * across for a, b in signs])
+        v = np.concatenate([a * s * along + b * c * across for a, b in signs])
+        found = _lesion_noise(rng, u, v, cells, octaves)
+        total: Field = np.float32(0.5) * found.reshape(4, *self.u.shape).sum(axis=0)
+        return total
 
     def to_pixels(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the pixel coordinates (..., 2) of points (..., 2) in lesion coordinates."""
@@ -82,11 +99,12 @@ def build_scene(spec: ImageSpec, size: tuple[int, int]) -> Scene:
     extent = float(np.clip(np.exp(own.normal(np.log(0.27), 0.33)), 0.13, 0.42))
     centre, axes = _view(spec, size, extent)
     axes = axes * (1 + spec.strength.get("diameter", 0.0))
-    outline = _outline(own, spec.level("border_irregularity"))
+    more = spec.strength.get("shape_asymmetry", 0.0)
+    outline, mirror = _outline(own, spec.level("border_irregularity"), more)
     window = _window(outline, centre, axes, size)
     u, v = _lesion_coordinates(window, centre, axes)
     depth = _depth(own, outline, spec.level("border_irregularity"), u, v)
-    body = ramp(depth, 0.0, own.uniform(0.15, 0.55))
+    body = _body(depth, own.uniform(0.15, 0.55), spec.strength.get("border_sharpness", 0.0))
     return Scene(
         spec=spec,
         whole=Frame(0, 0, size, size[1]),
@@ -97,6 +115,7 @@ def build_scene(spec: ImageSpec, size: tuple[int, int]) -> Scene:
         axes=axes,
         u=u,
         v=v,
+        mirror=mirror,
         depth=depth,
         body=body,
     )
@@ -124,14 +143,31 @@ def _view(
     return centre, radius * mirror @ turn
 
 
-def _outline(rng: Rng, level: float) -> Field:
-    """Draw the border's radius at 0, 1, ..., 360 degrees: a few harmonics of the angle."""
+def _body(depth: Field, width: float, sharper: float) -> Field:
+    """Let pigment set in over a width (in lesion radii); a sharper border keeps its middle."""
+    if sharper == 0:
+        return ramp(depth, 0.0, width)
+    half = 0.5 * width / (1 + sharper)
+    return ramp(depth, 0.5 * width - half, 0.5 * width + half)
+
+
+def _outline(rng: Rng, level: float, more: float) -> tuple[Field, float]:
+    """Draw the border's radius at 0, 1, ..., 360 degrees: a few harmonics of the angle.
+
+    Also return the angle of the axes of the second harmonic, about which that is its own mirror
+    image; `more` scales what the others have that is not.
+    """
     orders = np.arange(2, 7)
     amplitude = (0.05 + 0.09 * level) * rng.standard_normal(len(orders)) / (orders - 1)
     phase = rng.uniform(0, 2 * np.pi, len(orders))
     angles = np.linspace(0, 2 * np.pi, 361)
     waves = np.cos(angles[:, None] * orders + phase) @ amplitude
-    return np.exp(np.clip(waves, -0.5, 0.4)).astype(np.float32)
+    mirror = -0.5 * float(phase[0])
+    if more != 0:
+        turned = amplitude * np.cos(phase + orders * mirror) * (orders % 2 == 0)
+        symmetric = np.cos((angles - mirror)[:, None] * orders) @ turned
+        waves += more * (waves - symmetric)
+    return np.exp(np.clip(waves, -0.5, 0.4)).astype(np.float32), mirror
 
 
 def _window(

@@ -23,8 +23,9 @@ class ImageSpec:
         traits: standard-normal-like scores by name (mean 0 over both labels, deviation 1 within).
         sex: "female" or "male".
         strength: how strongly a thing shows, against the image as it was drawn: of an artifact or
-            structure its opacity (1: as drawn; 0: not at all), of "light", "colour_cast" and
-            "diameter" by what fraction it is more (0: as drawn). See `with_strength`.
+            structure, and of "lesion", its opacity (1: as drawn; 0: not at all), of what every
+            image has, such as "light", by what fraction it is more (0: as drawn). See
+            `with_strength`.
     """
 
     id: str

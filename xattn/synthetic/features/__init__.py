@@ -85,8 +85,19 @@ def without_features(spec: ImageSpec, *names: str) -> ImageSpec:
     return replace(spec, present=spec.present - _known(names))
 
 
-OF_THE_IMAGE = ("light", "colour_cast", "diameter")
-"""What is in every image, and can be more or less of."""
+OF_THE_IMAGE: dict[str, tuple[float, float]] = {
+    "light": (-0.9, 1),
+    "colour_cast": (-0.9, 1),
+    "diameter": (-0.9, 1),
+    "border_sharpness": (-0.9, 9),
+    "shape_asymmetry": (-1, 5),
+    "colour_variance": (-1, 2),
+    "colour_asymmetry": (-1, 1),
+}
+"""What is in every image and can be more or less of, and how much less and more."""
+
+LESION = "lesion"
+"""Its strength is the opacity of the lesion with all its structures; 0 leaves the skin."""
 
 
 def with_strength(spec: ImageSpec, name: str, strength: float) -> ImageSpec:
@@ -94,19 +105,26 @@ def with_strength(spec: ImageSpec, name: str, strength: float) -> ImageSpec:
 
     Args:
         spec: of the image.
-        name: of a feature, whose opacity it is then (0 to 1), or of `OF_THE_IMAGE`: the fraction
-            by which there is more of it, such as 0.1.
+        name: of a feature, or "lesion", whose opacity it is then (0 to 1), or of `OF_THE_IMAGE`:
+            the fraction by which there is more of it, such as 0.1. The sharpness of the border is
+            one over its width; the asymmetry of the shape that part of the outline which is not
+            its own mirror image; the variance of colours their distance from the mean pigment.
+            The asymmetry of colours is no fraction: -1 makes them their own mirror image, 1 lays
+            them to one side.
         strength: how strongly.
 
     Raises:
         UsageError: there is nothing of the name, or the strength is out of range.
     """
     if name in OF_THE_IMAGE:
-        if not -0.9 <= strength <= 1:
-            raise UsageError(f"Expected a strength in [-0.9, 1] of {name}, but got {strength}")
+        low, high = OF_THE_IMAGE[name]
+        if not low <= strength <= high:
+            raise UsageError(
+                f"Expected a strength in [{low:g}, {high:g}] of {name}, but got {strength}"
+            )
     elif not 0 <= strength <= 1:
         raise UsageError(f"Expected an opacity in [0, 1] of {name}, but got {strength}")
-    else:
+    elif name != LESION:
         _known((name,))
     return replace(spec, strength={**spec.strength, name: strength})
 
