@@ -59,10 +59,8 @@ def _laid(rng: Rng, scene: Scene, cells: float, octaves: int = 1, side: float = 
         noise = scene.lesion_noise(rng, cells, octaves)
         # A field and its mirrored self correlate by 1/2.
         size = ((1 + more) ** 2 + more**2 - more * (1 + more)) ** 0.5
-        mixed: Field = (np.float32(1 + more) * noise - np.float32(more) * mirrored) / np.float32(
-            size
-        )
-        return mixed
+        mixed = np.float32((1 + more) / size) * noise - np.float32(more / size) * mirrored
+        return np.asarray(mixed, np.float32)
     noise = scene.lesion_noise(rng, cells, octaves)
     if more == 0:
         return noise
@@ -83,7 +81,7 @@ def _spread(scene: Scene, amount: Field) -> Field:
     more = scene.spec.strength.get("colour_variance", 0.0)
     if more == 0:
         return amount
-    mean = scene.body * np.float32(amount.sum() / max(float(scene.body.sum()), 1e-6))
+    mean: Field = scene.body * np.float32(amount.sum() / max(float(scene.body.sum()), 1e-6))
     return np.maximum(mean + np.float32(1 + more) * (amount - mean), np.float32(0))
 
 
