@@ -31,7 +31,8 @@ A task is added by one call of `register` in dermoscopy.py, lesions.py or tissue
 its truth: `AtDose` where the generator has the edit's own dose, `Matched` where it has not (the
 edit is then read at the dose that gives the feature the value that it has in the true image), and
 `Inpainted`, `Inserted` and `Occluded` for single edits. Delete the folder DIR afterwards: images
-and networks in it are of the tasks as they were.
+and networks in it are of the tasks as they were. Several processes may share the work: `--first 10
+--networks 10`.
 """
 
 NO_TRUTH = {

@@ -40,7 +40,7 @@ def measured(
     said = []
     for seed in range(first, first + networks):
         file = work / f"{kind.name}-network-{seed}.npz"
-        said.append(answers(seed, taught, asked, file, effort))
+        said.append(answers(seed, taught, asked, file, round(effort * kind.passes)))
         learnt = ", ".join(f"{n} {a:.2f}" for n, a in zip(kind.tasks, said[-1].auc, strict=True))
         sys.stdout.write(f"{seed} {said[-1].name}: {learnt}\n")
         sys.stdout.flush()
@@ -48,7 +48,7 @@ def measured(
 
 
 def main() -> None:
-    """Print the table, and write it where it is asked for."""
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind", choices=sorted(KINDS), default="dermoscopy")
     parser.add_argument("--work", type=Path, required=True)
@@ -56,14 +56,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first network")
     parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--scenes", type=int, default=30)
-    parser.add_argument("--out", type=Path, help="CSV of the table")
     given = parser.parse_args()
     found = measured(
         KINDS[given.kind], given.work, given.networks, given.images, given.scenes, first=given.first
     )
     sys.stdout.write(found.round(3).to_string() + "\n")
-    if given.out:
-        found.round(4).to_csv(given.out, index=False)
 
 
 if __name__ == "__main__":

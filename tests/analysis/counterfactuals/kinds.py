@@ -24,16 +24,20 @@ class Kind:
 
     Attributes:
         name: on the command line.
+        domain: of the images, as in `xattn.images.domains`.
         size: (height, width) of the images.
         draw: (seed, index) -> spec of one scene.
         rendered: (spec, size) -> image and masks.
+        passes: images that a network sees in training, again and again.
         tasks: by name, in the order of the networks' outputs.
     """
 
     name: str
+    domain: str
     size: tuple[int, int]
     draw: Callable[[int, int], Spec]
     rendered: Callable[[Spec, tuple[int, int]], Rendered]
+    passes: int = 15_000
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def render(self, spec: Spec) -> Rendered:
@@ -47,6 +51,7 @@ class Kind:
 
 DERMOSCOPY = Kind(
     "dermoscopy",
+    "dermoscopy",
     (80, 104),
     lambda seed, i: _image(seed, i, 0.2),
     render,
@@ -54,13 +59,16 @@ DERMOSCOPY = Kind(
 """Artifacts, structures, light and skin."""
 LESIONS = Kind(
     "lesions",
+    "dermoscopy",
     (80, 104),
     lambda seed, i: _lesion(_image(seed, i, 0.05)),
     render,
+    passes=22_000,
 )
 """The lesion's size, shape, border and colours, large and with little else in the image: where
 structures lie on it, networks so small do not learn them."""
 TISSUE = Kind(
+    "tissue",
     "tissue",
     (96, 96),
     lambda seed, i: TissuePlan(seed, effects={}, prevalence=dict.fromkeys(ARTIFACTS, 0.2)).draw(i),

@@ -65,7 +65,7 @@ register(
     Task(
         "colour_variance",
         LESIONS,
-        changed("colour_variance", -0.8, 1.2),
+        changed("colour_variance", -0.4, 1.0),
         (Matched("colour-variance", at(more_of("colour_variance"), -0.5, -0.25, 0.25, 0.5)),),
     )
 )
@@ -88,7 +88,7 @@ register(
     Task(
         "border_sharpness",
         LESIONS,
-        changed("border_sharpness", -0.65, 3.0),
+        changed("border_sharpness", -0.5, 3.0),
         (
             Matched(
                 "border-sharpness",

@@ -58,11 +58,9 @@ ARCHITECTURES = {
     "plain-20": lambda outputs: plain((20, 32, 64, 96), outputs, kernel=5),
 }
 """In turn: five layers, or four that are wider and begin with a larger window."""
-_PASSES = 15_000
-"""Images that a network sees in training, again and again."""
 
 
-def answers(seed: int, taught: Lessons, asked: Exam, file: Path, effort: float = 1.0) -> Answers:
+def answers(seed: int, taught: Lessons, asked: Exam, file: Path, passes: int) -> Answers:
     """Train one network and ask it, or read what it said.
 
     Args:
@@ -70,11 +68,11 @@ def answers(seed: int, taught: Lessons, asked: Exam, file: Path, effort: float =
         taught: all training images.
         asked: scenes and edits.
         file: where its answers are kept.
-        effort: fraction of the usual training.
+        passes: images that the network sees, again and again.
     """
     if not file.is_file():
         name = list(ARCHITECTURES)[seed % len(ARCHITECTURES)]
-        net, held_out = trained(name, seed, taught, effort)
+        net, held_out = trained(name, seed, taught, passes)
         said = scores(net, taught.images[held_out])
         torch.save(net.state_dict(), file.with_suffix(".pt"))
         with replacing(file) as there, there.open("wb") as stream:
@@ -107,9 +105,7 @@ def loaded(file: Path, outputs: int) -> Network:
         return Network(net.eval(), found["auc"])
 
 
-def trained(
-    name: str, seed: int, taught: Lessons, effort: float = 1.0
-) -> tuple[nn.Module, np.ndarray]:
+def trained(name: str, seed: int, taught: Lessons, passes: int) -> tuple[nn.Module, np.ndarray]:
     """Return a network that was trained, and the places of the images left out."""
     n = len(taught.images)
     held_out = np.arange(n - round(_HELD_OUT * n), n)
@@ -117,7 +113,7 @@ def trained(
     own = rng.permutation(n - len(held_out))[: round(_OWN * (n - len(held_out)))]
     torch.manual_seed(seed)
     net = ARCHITECTURES[name](taught.labels.shape[1])
-    steps = max(2, round(effort * _PASSES / _BATCH))
+    steps = max(2, round(passes / _BATCH))
     optimiser = torch.optim.AdamW(net.parameters(), lr=5e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
     net.train()
