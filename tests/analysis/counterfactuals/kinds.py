@@ -37,7 +37,7 @@ class Kind:
     size: tuple[int, int]
     draw: Callable[[int, int], Spec]
     rendered: Callable[[Spec, tuple[int, int]], Rendered]
-    passes: int = 15_000
+    passes: int = 30_000
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def render(self, spec: Spec) -> Rendered:
@@ -63,7 +63,6 @@ LESIONS = Kind(
     (80, 104),
     lambda seed, i: _lesion(_image(seed, i, 0.05)),
     render,
-    passes=22_000,
 )
 """The lesion's size, shape, border and colours, large and with little else in the image: where
 structures lie on it, networks so small do not learn them."""
