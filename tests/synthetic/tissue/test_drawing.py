@@ -81,3 +81,30 @@ def test_centres_differ_in_colour_more_than_slides_of_one_do():
 def test_a_patch_that_is_too_small_is_refused():
     with pytest.raises(UsageError, match="at least 48 x 48"):
         render_tissue(SPECS[0], (32, 96))
+
+
+@pytest.mark.parametrize("name", ["stain", "blur", "nuclear_size", "nuclear_density"])
+def test_more_and_less_of_what_every_patch_has_is_a_true_counterfactual(name):
+    for spec in SPECS[:4]:
+        plain = render_tissue(spec)
+        same = render_tissue(replace(spec, strength={name: 0.0}))
+        assert np.array_equal(same.image, plain.image)
+        less, more = (render_tissue(replace(spec, strength={name: s})) for s in (-0.3, 0.3))
+        assert np.array_equal(less.lesion, plain.lesion)
+        if name in {"stain", "nuclear_size", "nuclear_density"}:
+            assert less.image.mean() > plain.image.mean() > more.image.mean()
+        if name in {"nuclear_size", "nuclear_density"}:
+            areas = [one.masks[NUCLEI].sum() for one in (less, plain, more)]
+            assert areas[0] < 0.9 * areas[1]
+            assert areas[1] < areas[2]
+        if name == "blur":
+            detail = [
+                np.abs(np.diff(one.image.astype(float), axis=0)).mean() for one in (less, more)
+            ]
+            assert detail[0] > detail[1]
+
+
+def test_fewer_nuclei_are_some_of_those_there_were():
+    spec = replace(SPECS[1], present=frozenset())
+    fewer = render_tissue(replace(spec, strength={"nuclear_density": -0.3}))
+    assert not (fewer.masks[NUCLEI] & ~render_tissue(spec).masks[NUCLEI]).any()

@@ -111,7 +111,7 @@ def _photograph(spec: TissueSpec, cells: Cells, size: tuple[int, int]) -> NDArra
             alpha = _drawn(name, spec, size, draw)[..., None]
             ink = np.asarray(colour or _ink(spec), np.float32)
             light = light * (1 - alpha) + alpha * ink
-    blur = center.blur * min(size) / 96
+    blur = center.blur * min(size) / 96 * (1 + spec.strength.get("blur", 0.0))
     seen = cv2.GaussianBlur(light.astype(np.float32), (0, 0), blur) ** np.float32(center.gamma)
     seen += np.float32(center.noise) * grain
     return np.asarray(np.clip(seen * 255 + 0.5, 0, 255), dtype=np.uint8)

@@ -46,8 +46,9 @@ class TissueSpec:
         present: names of the artifacts that are drawn.
         traits: standard-normal-like scores by name, deviation 1 within labels.
         official_split: "train", "id_val", "val" or "test", as WILDS names them.
-        strength: opacity of an artifact (1: as drawn), and "stain": the fraction by which there is
-            more of it (0: as drawn).
+        strength: opacity of an artifact (1: as drawn), and by what fraction there is more of what
+            every patch has (0: as drawn): "stain" (haematoxylin), "blur" (of the scanner),
+            "nuclear_size" (each in place) and "nuclear_density" (others stay).
     """
 
     index: int
