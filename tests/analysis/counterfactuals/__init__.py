@@ -37,12 +37,6 @@ and networks in it are of the tasks as they were. Several processes may share th
 
 NO_TRUTH = {
     "occlude-surround": "a lesion in no skin at all is no scene of the generator",
-    **dict.fromkeys(
-        (
-            *("nuclear-density", "nuclear-size", "sharpness", "stain"),
-            *("dermoscopic-colours", "distance", "size"),
-        ),
-        "nobody has held it against one",
-    ),
+    **dict.fromkeys(("dermoscopic-colours", "distance", "size"), "nobody has held it against one"),
 }
 """Edits without a counterfactual, and why."""

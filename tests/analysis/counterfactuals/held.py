@@ -210,7 +210,8 @@ def _dosed(edit: str, task: Task, spec: Spec) -> tuple[Rendered, DoseCase, Dosed
         rendered.image, nowhere if mask is None else mask, rendered.lesion, _skin(rendered),
         task.inside, _rng(task, spec),
     )  # fmt: skip
-    if mask is None and not GRADED_EDITS[edit].whole:
+    one = GRADED_EDITS[edit]
+    if mask is None and (one.kinds or one.needs_lesion):
         return rendered, case, None
     return rendered, case, GRADED_EDITS[edit].prepare(case)
 
