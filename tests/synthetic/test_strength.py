@@ -6,7 +6,15 @@ import pytest
 from xattn.analysis.interventions.pixels import widened
 from xattn.errors import UsageError
 from xattn.features.computed import COMPUTED_FEATURES, Subject
-from xattn.synthetic import FEATURES, Plan, render, with_features, with_strength, without_features
+from xattn.synthetic import (
+    FEATURES,
+    Plan,
+    render,
+    with_features,
+    with_placing,
+    with_strength,
+    without_features,
+)
 from xattn.synthetic.features import OF_THE_IMAGE
 
 SIZE = (80, 104)
@@ -112,3 +120,26 @@ def test_there_is_no_strength_beyond_its_range_nor_of_what_is_not_there(name, st
     with pytest.raises(UsageError):
         with_strength(SPEC, name, strength)
     assert "inc" not in FEATURES
+
+
+@pytest.mark.parametrize("name", ["ink", "patches", "ruler"])
+def test_an_artifact_is_drawn_larger_or_elsewhere_and_all_else_stays(name):
+    spec = with_features(Plan(2, effects={}).draw(3), name)
+    before = render(spec, SIZE)
+    assert (render(with_placing(spec, name), SIZE).image == before.image).all()
+    smaller, larger = (render(with_placing(spec, name, size=s), SIZE) for s in (-0.4, 0.4))
+    areas = [one.masks[name].sum() for one in (smaller, before, larger)]
+    assert areas[0] < 0.75 * areas[1]
+    assert areas[2] > 1.25 * areas[1]
+    moved = render(with_placing(spec, name, right=0.05, down=-0.02), SIZE)
+    places = [np.argwhere(one.masks[name]).mean(axis=0) for one in (before, moved)]
+    assert places[1][1] > places[0][1]
+    apart = ~(before.masks[name] | moved.masks[name])
+    assert (moved.image == before.image)[apart].all()
+
+
+def test_only_artifacts_are_put_elsewhere_and_something_of_them_is_left():
+    with pytest.raises(UsageError, match="structure 'globules'"):
+        with_placing(SPEC, "globules", right=0.1)
+    with pytest.raises(UsageError, match="size above -1"):
+        with_placing(SPEC, "ink", size=-1)

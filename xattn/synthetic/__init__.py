@@ -10,6 +10,7 @@ from xattn.synthetic.features import (
     FEATURES,
     Feature,
     with_features,
+    with_placing,
     with_strength,
     without_features,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "render",
     "synthesize",
     "with_features",
+    "with_placing",
     "with_strength",
     "without_features",
 ]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +22,8 @@ from xattn.synthetic.noise import Field
 
 EDGE = 0.03
 """Soft edges end here: coverage or optical density up to this is not drawn at all."""
+
+_OUTSIDE = cv2.BORDER_CONSTANT
 
 Colour = tuple[float, float, float]
 """Red, green, blue in [0, 1]."""
@@ -118,6 +121,53 @@ def weakened(layer: Layer, opacity: float) -> Layer:
     weight = np.float32(opacity)
     offset = None if layer.offset is None else weight * layer.offset
     return Layer(layer.pixels, np.float32(1) + weight * (layer.gain - np.float32(1)), offset)
+
+
+@dataclass(frozen=True)
+class Placing:
+    """How something is laid otherwise than it was drawn.
+
+    Attributes:
+        zoom: by what it is scaled.
+        shift: by how many pixels (x, y) it is moved.
+        anchor: what stays where it is when it is scaled, (x, y) in pixels.
+    """
+
+    zoom: float
+    shift: tuple[float, float]
+    anchor: tuple[float, float]
+
+
+def placed(layer: Layer, size: tuple[int, int], placing: Placing) -> Layer:
+    """Return a layer drawn larger, smaller or elsewhere.
+
+    Args:
+        layer: as drawn.
+        size: (height, width) of the image.
+        placing: how.
+    """
+    height, width = size
+    rows, cols = np.mgrid[:height, :width].astype(np.float32)
+    (x0, y0), (dx, dy) = placing.anchor, placing.shift
+    x = np.float32(x0) + (cols - np.float32(dx + x0)) / np.float32(placing.zoom)
+    y = np.float32(y0) + (rows - np.float32(dy + y0)) / np.float32(placing.zoom)
+
+    def there(values: Field, plain: float) -> Field:
+        found = []
+        for one in values:
+            whole = np.full(height * width, plain, np.float32)
+            whole[layer.pixels] = one
+            image = whole.reshape(size)
+            found.append(cv2.remap(image, x, y, cv2.INTER_LINEAR, None, _OUTSIDE, plain).ravel())
+        return np.asarray(np.stack(found), dtype=np.float32)
+
+    gain = there(layer.gain, 1.0)
+    offset = None if layer.offset is None else there(layer.offset, 0.0)
+    changed = np.any(gain != 1, axis=0)
+    if offset is not None:
+        changed |= np.any(offset != 0, axis=0)
+    pixels = np.flatnonzero(changed)
+    return Layer(pixels, gain[:, pixels], None if offset is None else offset[:, pixels])
 
 
 def compose(

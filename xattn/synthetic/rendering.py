@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from xattn.errors import UsageError
 from xattn.stats.seeds import generator_for
-from xattn.synthetic.features import FEATURES, LESION, Feature
-from xattn.synthetic.layers import Layer, compose, weakened
+from xattn.synthetic.features import FEATURES, LESION, PLACING, Feature
+from xattn.synthetic.layers import Layer, Placing, compose, placed, weakened
 from xattn.synthetic.lesion import draw_lesion
 from xattn.synthetic.scene import Scene, build_scene
 from xattn.synthetic.skin import draw_camera, draw_skin
@@ -90,8 +90,29 @@ def _draw_features(scene: Scene, borrowed: Mapping[str, ImageSpec]) -> dict[str,
             if feature.kind == "structure":
                 opacity *= spec.strength.get(LESION, 1.0)
             there = scene if feature.kind == "structure" else unaltered
-            drawn[name] = [weakened(layer, opacity) for layer in _layers(feature, there)]
+            layers = _placed(name, spec, _layers(feature, there), scene.size)
+            drawn[name] = [weakened(layer, opacity) for layer in layers]
     return drawn
+
+
+def _placed(name: str, spec: ImageSpec, layers: list[Layer], size: tuple[int, int]) -> list[Layer]:
+    """Lay an artifact larger, smaller or elsewhere, as its strengths of these names say.
+
+    It is scaled about its middle, or, where the border of the image cuts it, about the border.
+    """
+    larger, right, down = (spec.strength.get(f"{name}.{what}", 0.0) for what in PLACING)
+    if not (larger or right or down):
+        return layers
+    height, width = size
+    rows, cols = np.divmod(np.unique(np.concatenate([one.pixels for one in layers])), width)
+    ends = ((cols, width - 1), (rows, height - 1))
+    x, y = (
+        0.0 if place.min() == 0 else float(last) if place.max() == last else float(place.mean())
+        for place, last in ends
+    )
+    diagonal = float(np.hypot(height, width))
+    placing = Placing(1 + larger, (right * diagonal, down * diagonal), (x, y))
+    return [placed(layer, size, placing) for layer in layers]
 
 
 def _layers(feature: Feature, scene: Scene) -> list[Layer]:

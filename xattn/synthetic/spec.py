@@ -25,7 +25,7 @@ class ImageSpec:
         strength: how strongly a thing shows, against the image as it was drawn: of an artifact or
             structure, and of "lesion", its opacity (1: as drawn; 0: not at all), of what every
             image has, such as "light", by what fraction it is more (0: as drawn). See
-            `with_strength`.
+            `with_strength`, and `with_placing` for where an artifact lies and how large it is.
     """
 
     id: str

@@ -1,6 +1,6 @@
 """Edits held against the truth: the generator renders the same scene with the feature changed.
 
-    python -m tests.analysis.counterfactuals --kind dermoscopy --work DIR    # or lesions, tissue
+    python -m tests.analysis.counterfactuals --kind dermoscopy --work DIR  # lesions, placed, tissue
 
 For every edit: how the measured change of the score goes with the true one, over 20 networks.
 Every training image draws every feature high or low (present or absent) by itself, and a network
@@ -13,13 +13,14 @@ for all networks; what is done is not done again.
     task.py       what networks learn, and which edits are held against it
     dermoscopy.py tasks: artifacts, structures, light and skin
     lesions.py    tasks: size, shape, border and colours of lesions
+    placed.py     tasks: size and place of an artifact, number of colours
     tissue.py     tasks of tissue
     images.py     training images and edited ones, made once
     networks.py   training, and scores
     figures.py    from scores to correlation, slope and error, with intervals
     filling.py    what fills a hole best (python -m tests.analysis.counterfactuals.filling)
 
-A task is added by one call of `register` in dermoscopy.py, lesions.py or tissue.py:
+A task is added by one call of `register` in the file of its kind:
 
     register(Task(
         "redness", DERMOSCOPY,
@@ -37,6 +38,5 @@ and networks in it are of the tasks as they were. Several processes may share th
 
 NO_TRUTH = {
     "occlude-surround": "a lesion in no skin at all is no scene of the generator",
-    **dict.fromkeys(("dermoscopic-colours", "distance", "size"), "nobody has held it against one"),
 }
 """Edits without a counterfactual, and why."""

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.analysis.counterfactuals import dermoscopy, lesions, tissue  # noqa: F401  (register)
+from tests.analysis.counterfactuals import (  # noqa: F401  (register)
+    dermoscopy,
+    lesions,
+    placed,
+    tissue,
+)
 from tests.analysis.counterfactuals.figures import table
 from tests.analysis.counterfactuals.images import exam
 from tests.analysis.counterfactuals.images import lessons as training_images

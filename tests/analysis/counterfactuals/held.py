@@ -93,7 +93,7 @@ class Matched(Held):
         for other in self.truths(spec) if dosed else ():
             true = task.kind.render(other)
             dose = self._matched(case, dosed, true)
-            if dose is not None:
+            if dose:  # at none a count, of colours, is as it was, and nothing is edited
                 yield _at(case, dosed, dose, rendered, true)
 
     def _matched(self, case: DoseCase, dosed: Dosed, true: Rendered) -> float | None:
@@ -116,6 +116,28 @@ class Matched(Held):
         edit = GRADED_EDITS[self.edit]
         measure = self.value or edit.measure or COMPUTED_FEATURES[edit.feature]
         return measure(Subject(pixels, lesion))
+
+
+@dataclass(frozen=True)
+class Moved(Held):
+    """The generator draws an artifact where the edit has put it.
+
+    Attributes:
+        truth: (spec, x, y) -> the scene with it moved, by fractions of the diagonal.
+    """
+
+    truth: Callable[[Spec, float, float], Spec]
+
+    def pairs(self, task: Task, spec: Spec) -> Iterator[Pair]:
+        rendered, case, dosed = _dosed(self.edit, task, spec)
+        for dose in GRADED_EDITS[self.edit].doses if dosed else ():
+            there = dosed.edit(dose).mask
+            assert there is not None
+            down, right = (
+                np.argwhere(there).mean(axis=0) - np.argwhere(case.mask).mean(axis=0)
+            ) / (np.hypot(*case.mask.shape))
+            true = task.kind.render(self.truth(spec, float(right), float(down)))
+            yield _at(case, dosed, dose, rendered, true)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from xattn.errors import UsageError
-from xattn.synthetic import FEATURES, ImageSpec, Plan, Rendered, render, with_strength
+from xattn.synthetic import (
+    FEATURES,
+    ImageSpec,
+    Plan,
+    Rendered,
+    render,
+    with_features,
+    with_strength,
+)
 from xattn.synthetic.tissue.drawing import render_tissue
 from xattn.synthetic.tissue.plan import ARTIFACTS, TissuePlan
 
@@ -66,6 +74,14 @@ LESIONS = Kind(
 )
 """The lesion's size, shape, border and colours, large and with little else in the image: where
 structures lie on it, networks so small do not learn them."""
+PLACED = Kind(
+    "placed",
+    "dermoscopy",
+    (96, 128),
+    lambda seed, i: with_features(_image(seed, i, 0.05, -0.3), "ruler"),
+    render,
+)
+"""A ruler in every image, with room to be larger and elsewhere, and little else."""
 TISSUE = Kind(
     "tissue",
     "tissue",
@@ -73,13 +89,13 @@ TISSUE = Kind(
     lambda seed, i: TissuePlan(seed, effects={}, prevalence=dict.fromkeys(ARTIFACTS, 0.2)).draw(i),
     render_tissue,
 )
-KINDS = {kind.name: kind for kind in (DERMOSCOPY, LESIONS, TISSUE)}
+KINDS = {kind.name: kind for kind in (DERMOSCOPY, LESIONS, PLACED, TISSUE)}
 
 
-def _image(seed: int, index: int, prevalence: float) -> ImageSpec:
+def _image(seed: int, index: int, prevalence: float, larger: float = 0.25) -> ImageSpec:
     """Draw a scene whose lesion is a quarter larger than usual: the images are small."""
     plan = Plan(seed, effects={}, pair_rate=0, prevalence=dict.fromkeys(FEATURES, prevalence))
-    return with_strength(plan.draw(index), "diameter", 0.25)
+    return with_strength(plan.draw(index), "diameter", larger)
 
 
 def _lesion(spec: ImageSpec) -> ImageSpec:

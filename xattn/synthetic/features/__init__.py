@@ -129,5 +129,34 @@ def with_strength(spec: ImageSpec, name: str, strength: float) -> ImageSpec:
     return replace(spec, strength={**spec.strength, name: strength})
 
 
+PLACING = ("size", "right", "down")
+"""Ends of the names of strengths that say how an artifact is drawn: `ruler.size`."""
+
+
+def with_placing(
+    spec: ImageSpec, name: str, *, size: float = 0.0, right: float = 0.0, down: float = 0.0
+) -> ImageSpec:
+    """Return the same image with an artifact larger, smaller or elsewhere: a true counterfactual.
+
+    Args:
+        spec: of the image.
+        name: of the artifact.
+        size: by what fraction it is larger, such as -0.5; where the border of the image cuts it,
+            it stays cut there.
+        right, down: by what fraction of the image's diagonal it is moved.
+
+    Raises:
+        UsageError: there is no artifact of the name, or nothing would be left of it.
+    """
+    if FEATURES.find(name).kind != "artifact":
+        raise UsageError(f"Expected an artifact to put elsewhere, but got the structure {name!r}")
+    if not size > -1:
+        raise UsageError(f"Expected a size above -1 of {name}, but got {size}")
+    values = dict(zip(PLACING, (size, right, down), strict=True))
+    return replace(
+        spec, strength={**spec.strength, **{f"{name}.{what}": v for what, v in values.items()}}
+    )
+
+
 def _known(names: tuple[str, ...]) -> set[str]:
     return {FEATURES.find(name).name for name in names}
