@@ -137,5 +137,9 @@ def _read(path: Path) -> str:
 
 
 def _masked(line: str) -> str:
-    """Return a line in which numbers with decimals, the training's, are alike, and blanks one."""
-    return " ".join(re.sub(r"-?\d+\.\d+(e-?\d+)?", "#", line).split())
+    """Return a line in which the training's numbers are alike, and blanks one.
+
+    These are numbers with decimals, and fractions at their ends, which are printed without any.
+    """
+    line = re.sub(r"-?\d+\.\d+(e-?\d+)?", "#", line)
+    return " ".join(re.sub(r"(?<!\S)[01](?!\S)", "#", line).split())
