@@ -147,11 +147,9 @@ def _more_or_fewer(
     height, width = growth.shape
     for _ in range(number):
         rows, cols = rng.integers(height, size=_TRIED), rng.integers(width, size=_TRIED)
-        room = [
-            min(float(np.hypot(one.x - x, one.y - y)) - one.radius for one in found)
-            if gaps[y, x] <= 0.3 else -np.inf
-            for x, y in zip(cols, rows, strict=True)
-        ]  # fmt: skip
+        x, y, radius = np.array([(one.x, one.y, one.radius) for one in found]).T
+        room = (np.hypot(cols[:, None] - x, rows[:, None] - y) - radius).min(axis=1)
+        room[gaps[rows, cols] > 0.3] = -np.inf
         best = int(np.argmax(room))
         row, col = int(rows[best]), int(cols[best])
         found = [*found, _nucleus(rng, col, row, bool(growth[row, col]), unit, grown)]
