@@ -19,6 +19,7 @@ from tests.analysis.interventions.doses.scenes import (
     values,
     with_artifact,
 )
+from xattn.analysis.interventions.doses.nuclei import Lifted, nuclei_of
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS, DoseCase
 from xattn.analysis.interventions.pixels import widened
 from xattn.features.computed import COMPUTED_FEATURES, Subject
@@ -89,6 +90,15 @@ def test_glass_without_nuclei_has_none_to_edit(name):
     glass[::2] -= 1
     dosed = GRADED_EDITS[name].prepare(replace(tissue()[0], pixels=glass, artifacts=None))
     assert (dosed is None) == (name in {"nuclear-size", "nuclear-density"})
+
+
+def test_a_nucleus_that_is_moved_out_of_the_image_leaves_the_tissue_beneath():
+    case = next(case for case in tissue() if case.artifacts is None)
+    nuclei = nuclei_of(case)
+    lifted = Lifted(case, nuclei)
+    for shift in ((500.0, 0.0), (0.0, -500.0), (-95.0, 90.0)):
+        gone = lifted.put_back((number, shift) for number in range(nuclei.count))
+        np.testing.assert_allclose(gone, lifted.blank, atol=1e-2)
 
 
 def test_nuclei_under_an_artifact_are_left_alone():

@@ -161,13 +161,14 @@ class Lifted:
             x, y = self.nuclei.centres[number]
             top, left, bottom, right = map(int, self.nuclei.boxes[number])
             reach = zoom * max(x - left, right - x, y - top, bottom - y) + 2
-            place = np.s_[
-                max(0, int(y + dy - reach)) : max(0, min(height, int(y + dy + reach) + 2)),
-                max(0, int(x + dx - reach)) : max(0, min(width, int(x + dx + reach) + 2)),
-            ]
-            rows, cols = np.mgrid[place]
-            if not rows.size:
+            (y0, y1), (x0, x1) = (
+                np.clip([int(c - reach), int(c + reach) + 2], 0, size)
+                for c, size in ((y + dy, height), (x + dx, width))
+            )
+            if y0 == y1 or x0 == x1:  # moved out of the image
                 continue
+            place = np.s_[y0:y1, x0:x1]
+            rows, cols = np.mgrid[place]
             from_x = (x - left + (cols - x - dx) / zoom).astype(np.float32)
             from_y = (y - top + (rows - y - dy) / zoom).astype(np.float32)
             box = np.s_[top:bottom, left:right]
