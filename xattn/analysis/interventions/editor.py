@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xattn.analysis.interventions.pixels import Mask, moved, shift_to_free, widened
 from xattn.analysis.interventions.registry import Case, Edited, Intervention
+from xattn.analysis.interventions.shown import Rows, detected_mask
 from xattn.errors import ImageError, XattnError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.decode import read_image
@@ -20,8 +21,6 @@ from xattn.stats.seeds import generator_for
 
 CONTROL = "control-patch"
 """Feature whose row inpaints one patch of plain skin against another, and must show nothing."""
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,7 @@ class Job:
         rows: all images that it could be done to, in the random order in which they are tried.
         donors: images whose feature, or whose mask's shape, can be taken.
         references: images known to be without the feature, for controls.
+        detector: whose masks are taken; "" for those of the annotation.
     """
 
     feature: str
@@ -42,6 +42,7 @@ class Job:
     rows: Rows
     donors: Rows
     references: Rows
+    detector: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,19 @@ class Editor:
         donor = int(rng.choice(job.donors)) if inserting and len(job.donors) else None
         if image is None or (inserting and donor is None):
             return None
+        skin = self.skin(row)
+        if job.detector:
+            mask = detected_mask(job.detector, image)
+            if mask is None:
+                return None
+            skin = skin & ~widened(mask)
+        else:
+            mask = self.mask(job.feature, row if donor is None else donor)
         case = Case(
             image=image,
-            mask=self.mask(job.feature, row if donor is None else donor),
+            mask=mask,
             lesion=self.mask(LESION, row) if LESION in self.arrays else None,
-            skin=self.skin(row),
+            skin=skin,
             inside=job.kind == "structure",
             rng=rng,
             donor=None if donor is None else self.image(donor),

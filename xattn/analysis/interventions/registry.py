@@ -97,6 +97,7 @@ class Intervention:
         edit: what is done.
         meaning: one line.
         domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
+        detected: whether it may be done under a detector's masks, to artifacts that have no others.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Intervention:
     edit: Edit
     meaning: str
     domains: tuple[str, ...] = ()
+    detected: bool = False
 
 
 INTERVENTIONS: Registry[Intervention] = Registry(
@@ -119,9 +121,12 @@ def intervention(
     features: tuple[str, ...],
     meaning: str = "",
     domains: tuple[str, ...] = (),
+    detected: bool = False,
 ) -> Callable[[Edit], Edit]:
     """Register an edit; see `Intervention` for the arguments."""
     return INTERVENTIONS.register(
         name,
-        lambda edit: Intervention(name, needs, features, edit, meaning_of(edit, meaning), domains),
+        lambda edit: Intervention(
+            name, needs, features, edit, meaning_of(edit, meaning), domains, detected
+        ),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,13 @@ from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial
 from xattn.analysis.interventions.outcome import Scores
 from xattn.analysis.interventions.passes import ask, log_odds, score_trials
 from xattn.analysis.interventions.registry import INTERVENTIONS
+from xattn.analysis.interventions.shown import (
+    BY_ANNOTATION,
+    BY_DETECTOR,
+    MEASURED,
+    detected_score,
+    shown,
+)
 from xattn.analysis.positive import Positive
 from xattn.analysis.question import Question
 from xattn.analysis.scored import decision_scores
@@ -96,7 +103,7 @@ def measure_interventions(
         if progress is not None:
             progress(done, len(jobs))
         trials = _drawn(editor, job, images, workers)
-        found = ask(engine, trials, batch_size)
+        found, seen = ask(engine, trials, batch_size), _measured(job, trials)
         for i, question in enumerate(questions):
             positive, logits = question.positive, question.logits(found, model.classes)
             scores, answers = score_trials(logits, trials, groups, positive)
@@ -108,7 +115,7 @@ def measure_interventions(
             if answers is None:  # a value decides nothing
                 numbers |= dict.fromkeys(("flip_rate", "control_flip_rate", "p_mcnemar"), np.nan)
             note = {"score_sd": spreads[i], "note": _note(job, scores)}
-            rows[i].append({**_facts(job), **numbers, **note, **changes})
+            rows[i].append({**_facts(job), **numbers, **note, **changes, **seen})
             if answers and positive.each and len(positive.classes) > 2 and len(trials):
                 own = answers.rows(permutations, bootstrap, seed)
                 by_class[i] += [{**_facts(job), **row} for row in own]
@@ -186,6 +193,7 @@ def _jobs(features: FeatureSet, seed: int) -> list[Job]:
             rows = generator_for(seed, feature, intervention.name).permutation(able)
             kind_of = features.kinds[feature]
             jobs.append(Job(feature, kind_of, intervention, rows, donors, absent))
+    jobs += _by_detectors(features, seed)
     artifacts = [j for j in jobs if j.kind == "artifact" and len(j.donors)]
     if artifacts:
         rows = generator_for(seed, CONTROL).permutation(len(features.table))
@@ -193,6 +201,43 @@ def _jobs(features: FeatureSet, seed: int) -> list[Job]:
         inpaint = INTERVENTIONS["inpaint"]
         jobs.append(Job(CONTROL, "control", inpaint, rows, donors, rows[:0]))
     return jobs
+
+
+def _by_detectors(features: FeatureSet, seed: int) -> Iterator[Job]:
+    """Give what is done under the masks of detectors, to artifacts that have no others."""
+    nobody = np.zeros(0, dtype=np.intp)
+    for intervention in INTERVENTIONS.values():
+        if not intervention.detected or not applies(intervention.domains, features.domain):
+            continue
+        for one in shown(features, intervention.features):
+            if one.detector:
+                order = generator_for(seed, one.feature, intervention.name).permutation(one.rows)
+                yield Job(
+                    one.feature, one.kind, intervention, order, nobody, one.without, one.detector
+                )
+
+
+def _measured(job: Job, trials: Sequence[Trial]) -> dict[str, Any]:
+    """Say whose masks were edited; of a detector's the mean of its score before and after."""
+    names = ("value_before", "value_after", "control_value_change")
+    masks = {"masks": BY_DETECTOR if job.detector else BY_ANNOTATION}
+    if not job.detector or not trials:
+        return masks | dict.fromkeys(names, np.nan)
+    scores = []
+    for trial in trials[:MEASURED]:
+        edited = trial.edited
+        was = trial.before if edited.compared is None else edited.compared
+        before, after = (detected_score(job.detector, p) for p in (trial.before, edited.treated))
+        kept = np.nan
+        if edited.control is not None:
+            kept = detected_score(job.detector, edited.control)
+            kept -= before if edited.compared is None else detected_score(job.detector, was)
+        scores.append((before, after, kept))
+    before, after, kept = np.array(scores).T
+    known = kept[~np.isnan(kept)]
+    change = float(known.mean()) if len(known) else np.nan
+    means = float(before.mean()), float(after.mean()), change
+    return masks | dict(zip(names, means, strict=True))
 
 
 def _absent(area: NDArray[np.float64], value: NDArray[Any] | None) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ _NOT_GREEN = 3.0
     spread=1.44,
     meaning="strokes that are more violet than what surrounds them",
     source="hue of marker ink in CIELAB; Winkler et al. 2019 on why it matters; ours",
+    overlap=0.33,
     domains=SKIN,
 )
 def ink(image: FramedImage) -> RawDetection:

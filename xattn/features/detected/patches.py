@@ -21,6 +21,7 @@ _SMOOTH = 15
     spread=1.0,
     meaning="a large plain area at the image's edge whose colour is not the skin's",
     source="Bissoto et al. 2020; Rieger et al. 2020; ours",
+    overlap=0.96,
     domains=("dermoscopy",),
 )
 def patches(image: FramedImage) -> RawDetection:

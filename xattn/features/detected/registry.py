@@ -63,6 +63,9 @@ class Detector:
         middle, spread: score = 1 / (1 + exp((middle - evidence) / spread)): a logistic regression
             of the human flags of the development half of ISIC 2018 on the evidence.
         function: image -> what was found.
+        overlap: median IoU of its masks with annotated ones in images that it was not set on; the
+            least fraction of an artifact that its mask can be relied on to hold. None where it has
+            not been measured.
         domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
     """
 
@@ -72,6 +75,7 @@ class Detector:
     middle: float
     spread: float
     function: Look
+    overlap: float | None = None
     domains: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,13 +106,14 @@ def detector(
     spread: float,
     source: str,
     meaning: str = "",
+    overlap: float | None = None,
     domains: tuple[str, ...] = (),
 ) -> Callable[[Look], Look]:
     """Register a detecting function; see `Detector` for the arguments."""
     return DETECTORS.register(
         name,
         lambda function: Detector(
-            name, meaning_of(function, meaning), source, middle, spread, function, domains
+            name, meaning_of(function, meaning), source, middle, spread, function, overlap, domains
         ),
     )
 

@@ -39,6 +39,7 @@ class _Line:
     spread=0.105,
     meaning="a straight dark line with ticks at equal distances",
     source="autocorrelation of the profile along straight lines; ours",
+    overlap=0.42,
     domains=SKIN,
 )
 def ruler(image: FramedImage) -> RawDetection:

@@ -80,6 +80,13 @@ DOSES = declare(
             Field("control_value_change", "how much the control changes that value"),
             Field("others", _OTHERS, "text"),
             Field("note", "why there are no numbers", "text"),
+            Field("value_sd", "standard deviation of the feature in the run; empty of what the run "
+                  "has no numbers of"),
+            Field("flip_rate", "fraction of images whose predicted class changes at the dose",
+                  chance="`control_flip_rate`"),
+            Field("control_flip_rate", "the same of the control"),
+            Field("p_mcnemar", "edit and control flip as often: exact McNemar, images taken as "
+                  "independent", "p"),
         ),
         shown=(
             Text("feature", "feature"),

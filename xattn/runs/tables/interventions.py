@@ -70,10 +70,17 @@ INTERVENTIONS = declare(
             Field("note", "why there are no numbers", "text"),
             Field("changes", _CHANGED, "text"),
             Field("control_changes", _CHANGED, "text"),
+            Field("masks", "whose masks were edited: annotated, or detected (by a detector, with "
+                  "its errors)", "text"),
+            Field("value_before", "under a detector's masks: its mean score in up to 20 of the "
+                  "images before the edit", range="0 to 1"),
+            Field("value_after", "the same after it", range="0 to 1"),
+            Field("control_value_change", "how much the control changes that score"),
         ),
         shown=(
             Text("feature", "feature"),
             Text("intervention", "intervention"),
+            Text("masks", "masks", on_paper=False),
             Number("images", "n", 0),
             Interval("change of logit", "delta_logit", "delta_low", "delta_high",
                      "95 % interval; no effect: 0"),

@@ -116,7 +116,7 @@ def test_tissue_is_edited_in_every_image_and_what_else_changes_is_measured(stain
         return [job for job in dose_jobs(*given) if job.edit.name in {"stain", "nuclear-density"}]
 
     monkeypatch.setattr(tables, "dose_jobs", chosen)
-    asked = [Question(run, Positive.of(["tumor"]))]
+    asked = [Question(run, Positive.of(["normal", "tumor"]))]
     (found,) = measure_doses(
         asked, features, model, [1.0], images=12, permutations=199, bootstrap=99
     )

@@ -36,9 +36,17 @@ def measured(
             "value_before": before,
             "value_after": after,
             "control_value_change": then - was,
+            "value_sd": _spread(features, job.edit.feature),
             "others": _others(job, others, dose, features),
         }
     return result
+
+
+def _spread(features: FeatureSet, name: str) -> float:
+    """Return the standard deviation of a feature in the run; NaN of what is no number of it."""
+    if name not in features.table or features.table[name].dtype == object:
+        return np.nan
+    return float(features.table[name].astype(np.float64).std())
 
 
 def _means(values: Sequence[dict[float, float]], dose: float) -> tuple[float, float]:
@@ -68,10 +76,7 @@ def _others(
     for name in at[0][0.0]:
         if name == job.edit.feature or name not in features.table:
             continue
-        values = features.table[name]
-        if values.dtype == object:
-            continue
-        spread = float(values.astype(np.float64).std())
+        spread = _spread(features, name)
         moved = np.array([one[dose][name] - one[0.0][name] for one in at])
         moved = moved[~np.isnan(moved)]
         if len(moved) and spread > 0 and abs(size := float(moved.mean()) / spread) >= NOTED:

@@ -6,19 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS, GradedEdit
-from xattn.features.computed.collect import DETECTED
-from xattn.features.detected import DETECTORS
-from xattn.features.detected.registry import PRESENT
+from xattn.analysis.interventions.shown import Rows, shown
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.images.channels import COLOURS
 from xattn.images.domains import applies
 from xattn.stats.seeds import generator_for
-
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -69,10 +63,11 @@ def suited(edit: GradedEdit, features: FeatureSet) -> Iterator[tuple[str, str, R
         features: of a run.
     """
     table = features.table
-    outlined = _shown(table, LESION) if LESION in features.masked else np.zeros(len(table), bool)
     if edit.needs_lesion and LESION not in features.masked:
         return
-    suitable = outlined if edit.needs_lesion else np.ones(len(table), dtype=bool)
+    suitable = np.ones(len(table), dtype=bool)
+    if edit.needs_lesion:
+        suitable = table[f"{LESION}.area"].to_numpy(dtype=np.float64) > 0
     if edit.whole:
         yield edit.feature, "image", np.flatnonzero(suitable), ""
     elif edit.feature:
@@ -80,23 +75,8 @@ def suited(edit: GradedEdit, features: FeatureSet) -> Iterator[tuple[str, str, R
             known = suitable if edit.needs_lesion else table[edit.feature].notna().to_numpy()
             yield edit.feature, "computed", np.flatnonzero(known), ""
     else:
-        for feature, kind in features.kinds.items():
-            if kind not in edit.kinds or feature == LESION:
-                continue
-            if feature in features.masked:
-                shown = _shown(table, feature)
-                yield feature, kind, np.flatnonzero(shown & suitable), ""
-            elif (name := feature.removesuffix(DETECTED)) in DETECTORS:
-                if feature != name and name in features.kinds:
-                    continue  # the annotated one is edited
-                if not applies(DETECTORS[name].domains, features.domain):
-                    continue
-                shown = pd.to_numeric(table[feature], errors="coerce").to_numpy() >= PRESENT
-                yield feature, kind, np.flatnonzero(shown & suitable), name
-
-
-def _shown(table: pd.DataFrame, feature: str) -> NDArray[np.bool_]:
-    return np.asarray(table[f"{feature}.area"].to_numpy(dtype=np.float64) > 0)
+        for one in shown(features, edit.kinds):
+            yield one.feature, one.kind, one.rows[suitable[one.rows]], one.detector
 
 
 def _observed(features: FeatureSet, feature: str) -> tuple[float, float] | None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from xattn.analysis.interventions.doses.jobs import DoseJob
 from xattn.analysis.interventions.doses.registry import Altered, DoseCase
+from xattn.analysis.interventions.shown import detected_score
 from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableError, measure_all
 from xattn.features.computed.collect import DETECTED
-from xattn.features.detected import DETECTORS, FramedImage
+from xattn.features.detected import DETECTORS
 from xattn.features.feature_set import FeatureSet
 from xattn.images.levels import in_colours
 from xattn.images.masks import Mask
@@ -62,7 +63,7 @@ def _value(job: DoseJob, case: DoseCase, altered: Altered) -> float | None:
         if edit.feature:
             return COMPUTED_FEATURES[edit.feature](subject)
         if name in DETECTORS:
-            return DETECTORS[name](FramedImage(subject.pixels)).score
+            return detected_score(name, subject.pixels)
     except UnmeasurableError:
         return np.nan
     return None

@@ -18,18 +18,19 @@ from xattn.analysis.interventions.doses.trials import DoseEditor, DoseTrial
 from xattn.analysis.interventions.editor import Editor
 from xattn.analysis.interventions.outcome import settled
 from xattn.analysis.interventions.passes import Logits, log_odds
+from xattn.analysis.interventions.shown import BY_ANNOTATION, BY_DETECTOR, WHOLE
+from xattn.analysis.positive import Positive
 from xattn.analysis.question import Question
 from xattn.features.feature_set import FeatureSet
 from xattn.models.interface import Model
 from xattn.runs import TABLES
 from xattn.stats.adjust import holm
 from xattn.stats.codes import group_codes
+from xattn.stats.paired import exact_mcnemar_p
 from xattn.stats.resampling import mean_interval
 
 DOSE_IMAGES = 50
 """At most so many images for each graded edit: a slope needs fewer than a single change does."""
-
-_DETECTED, _ANNOTATED, _NONE = "detected", "annotated", "none"
 
 
 def measure_doses(
@@ -72,7 +73,8 @@ def measure_doses(
             own = question.logits(logits, model.classes)
             valued = not question.positive.classes  # a value has no class, and is its own score
             scores = own[..., 0] if valued else log_odds(own, question.positive)
-            found = _rows(job, scores, groups[[t.row for t in trials]], drawing)
+            said = None if valued else _said(own, question.positive)
+            found = _rows(job, scores, said, groups[[t.row for t in trials]], drawing)
             facts = _facts(job, len(trials), spreads[i])
             rows[i] += [{**facts, **row, **seen[row["dose"]]} for row in found]
     return [_adjusted(pd.DataFrame(of)) for of in rows]
@@ -103,14 +105,25 @@ def _ask(
     return np.concatenate(parts) if parts else np.empty((0, 1, len(model.classes)))
 
 
+def _said(logits: Logits, positive: Positive) -> NDArray[np.intp]:
+    """Return the side that each image was decided for, (n, 1 + 2 doses); 0 without a control."""
+    best = np.nan_to_num(logits, nan=-np.inf).argmax(axis=2)
+    return np.asarray(positive.side_of[best], dtype=np.intp)
+
+
 def _rows(
-    job: DoseJob, scores: NDArray[np.float64], group: NDArray[np.intp], drawing: dict[str, int]
+    job: DoseJob,
+    scores: NDArray[np.float64],
+    said: NDArray[np.intp] | None,
+    group: NDArray[np.intp],
+    drawing: dict[str, int],
 ) -> list[dict[str, Any]]:
     """Return a row for each dose of an edit.
 
     Args:
         job: the edit.
         scores: (n, 1 + 2 doses).
+        said: (n, 1 + 2 doses) decisions; None of a value, which decides nothing.
         group: (n,).
         drawing: permutations, bootstrap and seed.
     """
@@ -120,7 +133,7 @@ def _rows(
     first = scores[:, :1]
     change = settled(scores[:, 1 : 1 + len(doses)] - first, first)
     control = settled(scores[:, 1 + len(doses) :] - first, first)
-    paired = ~np.isnan(control).any(axis=1)
+    paired = np.asarray(~np.isnan(control).any(axis=1))
     excess = settled(change - control, first)[paired]
     response = respond(excess, doses, group[paired], **drawing)
     rest = {"bootstrap": drawing["bootstrap"], "seed": drawing["seed"]}
@@ -141,9 +154,23 @@ def _rows(
             **_with_interval("control_delta", control[paired, j], group[paired], **rest),
             **_with_interval("excess", excess[:, j], group[paired], **rest),
             **shared,
+            **_flips(said, j + 1, j + 1 + len(doses), paired),
         }
         for j, dose in enumerate(doses)
     ]
+
+
+def _flips(
+    said: NDArray[np.intp] | None, edited: int, control: int, paired: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Say how many decisions change at a dose, and by its control, as interventions.csv does."""
+    names = ("flip_rate", "control_flip_rate", "p_mcnemar")
+    if said is None or not len(said):
+        return dict.fromkeys(names, np.nan)
+    flipped, beside = (said[:, i] != said[:, 0] for i in (edited, control))
+    rates = float(flipped.mean()), float(beside[paired].mean()) if paired.any() else np.nan
+    p = exact_mcnemar_p(flipped[paired], beside[paired])
+    return dict(zip(names, (*rates, p), strict=True))
 
 
 def _with_interval(
@@ -155,8 +182,8 @@ def _with_interval(
 
 
 def _facts(job: DoseJob, done: int, spread: float) -> dict[str, Any]:
-    masks = _ANNOTATED if job.edit.kinds or job.edit.needs_lesion else _NONE
-    masks = _DETECTED if job.detector else masks
+    masks = BY_ANNOTATION if job.edit.kinds or job.edit.needs_lesion else WHOLE
+    masks = BY_DETECTOR if job.detector else masks
     note = None
     if not done:
         note = "no image could be edited with a control" if len(job.rows) else "no images show it"

@@ -13,19 +13,14 @@ from xattn.analysis.interventions.doses.measuring import Values, others_of, valu
 from xattn.analysis.interventions.doses.registry import Altered, DoseCase
 from xattn.analysis.interventions.editor import Editor
 from xattn.analysis.interventions.pixels import Mask, widened
-from xattn.features.detected import FramedImage, detect
+from xattn.analysis.interventions.shown import MEASURED, detected_mask
 from xattn.features.feature_set import LESION
 from xattn.images.domains import COLOURED, applies
-from xattn.images.levels import Pixels, in_colours
+from xattn.images.levels import Pixels
 from xattn.images.prefetch import prefetch
 from xattn.stats.seeds import generator_for
 
 _ATTEMPTS = 3
-_MEASURED = 20
-"""Images of each edit whose features are measured again."""
-_SMALLEST = 0.0005
-"""Fraction of the view below which what a detector found is not edited."""
-
 
 @dataclass(frozen=True)
 class DoseTrial:
@@ -80,7 +75,7 @@ class DoseEditor:
                     return
 
     def _trial(self, job: DoseJob) -> Callable[[tuple[int, int]], DoseTrial | None]:
-        return lambda place: self._edited(job, place[1], place[0] < _MEASURED)
+        return lambda place: self._edited(job, place[1], place[0] < MEASURED)
 
     def _edited(self, job: DoseJob, row: int, measured: bool) -> DoseTrial | None:
         pixels = self.editor.image(row)
@@ -108,8 +103,8 @@ class DoseEditor:
         skin = self.editor.skin(row)
         mask: Mask | None = np.zeros(pixels.shape[:2], dtype=bool) if lesion is None else lesion
         if job.detector:
-            mask = detect(FramedImage(in_colours(pixels)), [job.detector])[job.detector].mask
-            if mask is None or mask.mean() < _SMALLEST:
+            mask = detected_mask(job.detector, pixels)
+            if mask is None:
                 return None
             skin = skin & ~widened(mask)
         elif not job.edit.feature:

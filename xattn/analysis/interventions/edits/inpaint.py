@@ -6,7 +6,7 @@ from xattn.analysis.interventions.pixels import inpainted, widened
 from xattn.analysis.interventions.registry import Case, Edited, intervention
 
 
-@intervention("inpaint", needs="present", features=("structure", "artifact"))
+@intervention("inpaint", needs="present", features=("structure", "artifact"), detected=True)
 def remove(case: Case) -> Edited | None:
     """Remove the feature by inpainting; control: inpaint an equal patch elsewhere.
 
