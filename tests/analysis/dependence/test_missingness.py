@@ -7,7 +7,7 @@ import pandas as pd
 
 from xattn.analysis.dependence.missingness import missingness
 from xattn.analysis.dependence.table import usage_table
-from xattn.analysis.verdicts import verdict_table
+from xattn.analysis.verdicts.table import verdict_table
 from xattn.runs.tables.verdicts import NOT_TESTABLE, UNCLEAR
 from xattn.stats.columns import as_column
 

@@ -74,7 +74,8 @@ FEATURE_USAGE = declare(
             Field("p_given", "p-value of the same question with the other features held fixed too: "
                   "signs of groups flipped; features that say nearly the same are tested as one",
                   "p"),
-            Field("p_given_adjusted", "that, adjusted by Westfall and Young over the table", "p"),
+            Field("p_given_adjusted", "that, adjusted by Westfall and Young over the features, of "
+                  "a control over all", "p"),
             Field("effect_given", "partial correlation given the label and the other features; "
                   "names, or more than two classes: without sign", range="-1 to 1", chance="0"),
             Field("effect_given_low", _PARTIAL_INTERVAL),

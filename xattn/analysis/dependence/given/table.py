@@ -216,9 +216,20 @@ def _others(sample: GivenSample, mine: Sequence[int], i: int) -> str | float:
 def _adjust(
     sample: GivenSample, rows: list[dict[str, Any]], permuted: Mapping[int, Floats]
 ) -> None:
-    """Adjust over clusters by the flips that all share (Westfall and Young)."""
-    numbers = list(permuted)
-    adjusted = westfall_young(np.stack([permuted[number] for number in numbers], axis=1))
-    of_cluster = dict(zip(numbers, adjusted, strict=True))
+    """Adjust over clusters by the flips that all share (Westfall and Young).
+
+    Features are adjusted for features: nobody asks whether a control is used, so that it need not
+    cost them anything. A control is adjusted for all.
+    """
+    real = {
+        int(number)
+        for number, one in zip(sample.cluster, sample.tested, strict=True)
+        if one.column.kind != "control"
+    }
+    of_cluster: dict[int, float] = {}
+    for numbers in (list(permuted), [number for number in permuted if number in real]):
+        if numbers:
+            adjusted = westfall_young(np.stack([permuted[number] for number in numbers], axis=1))
+            of_cluster |= dict(zip(numbers, map(float, adjusted), strict=True))
     for i, row in enumerate(rows):
-        row["p_given_adjusted"] = float(of_cluster[int(sample.cluster[i])])
+        row["p_given_adjusted"] = of_cluster[int(sample.cluster[i])]
