@@ -33,7 +33,7 @@ from xattn.analysis.evaluation.table import (
     performance_table,
     reliability_table,
 )
-from xattn.analysis.verdicts import verdict_table
+from xattn.analysis.verdicts.table import verdict_table
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 
 FEATURES = {

@@ -21,7 +21,7 @@ from xattn.analysis.question import Question, joined, questions_of
 from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
-from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
+from xattn.analysis.verdicts.rules import SMALLEST_CHANGE, SMALLEST_EFFECT
 from xattn.disk import replacing
 from xattn.errors import UsageError, XattnError
 from xattn.features.feature_set import FeatureSet, collect_features

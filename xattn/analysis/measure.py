@@ -29,7 +29,7 @@ from xattn.analysis.question import Question, record_of
 from xattn.analysis.scored import Labelled, decision_scores, labelled
 from xattn.analysis.settings import UsageSettings
 from xattn.analysis.stages import Clock
-from xattn.analysis.verdicts import verdict_table
+from xattn.analysis.verdicts.table import verdict_table
 from xattn.annotations.value_labels import strata
 from xattn.errors import UsageError, near
 from xattn.features.feature_set import FeatureSet

@@ -150,7 +150,8 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     shown += ["overlap", "chance_overlap", "p_adjusted"]
     terminal.table(agreement[shown], "Do the methods show the same? (chance: maps of other images)")
     shown = ["feature", "kind", "verdict"]
-    shown += ["explained_by"] if found.verdicts["explained_by"].notna().any() else []
+    some = ("decided_by", "explained_by", "contradicts", "would_settle")
+    shown += [name for name in some if found.verdicts[name].notna().any()]
     terminal.table(found.verdicts[shown].fillna(""), "What follows")
 
 

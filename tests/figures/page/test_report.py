@@ -15,7 +15,7 @@ from tests.figures.made_tables import (
     usage_table,
 )
 from tests.figures.populated import block_masks, complete_run, explained_run, write_masks
-from xattn.analysis.verdicts import verdict_table
+from xattn.analysis.verdicts.table import verdict_table
 from xattn.errors import RunError
 from xattn.figures.page.model_card import model_card
 from xattn.figures.page.report import count_defects, report

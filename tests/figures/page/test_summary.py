@@ -79,7 +79,11 @@ def test_every_number_comes_with_chance_and_interval(run):
 def test_a_map_too_coarse_for_the_feature_is_said_to_be_so(run):
     run.write_table("alignment", run.table("alignment").assign(mask_cells=0.4, too_coarse=True))
     findings = " ".join(map(str, said(run).findings))
-    assert "adjusted p = 0.004; too coarse for it, whose masks cover 0.4" in findings
+    assert "is too coarse, and its lift no evidence, for patches (masks cover 0.40 of a cell)" in (
+        findings
+    )
+    assert "exceeds chance on" not in findings
+    assert facts(run)["Highest attribution"].value == "none significant"
 
 
 def test_facts_name_the_feature_and_count_the_controls(run):

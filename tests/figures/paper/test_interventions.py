@@ -3,7 +3,7 @@ import pytest
 
 from tests.figures.artists import drawn, overhang, points, spans, words
 from tests.figures.populated import complete_run
-from xattn.analysis.verdicts import SMALLEST_CHANGE
+from xattn.analysis.verdicts.rules import SMALLEST_CHANGE
 from xattn.figures import registry, style
 from xattn.figures.paper.interventions import draw_interventions
 from xattn.figures.registry import NothingToDrawError, save_figures

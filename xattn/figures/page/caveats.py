@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS
+from xattn.analysis.interventions.shown import BY_DETECTOR
 from xattn.figures.numbers import listed
 from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
@@ -31,9 +32,23 @@ def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int])
         *_about_images(sources, scores),
         *_about_maps(sources, defects),
         *_about_tests(tables),
+        *_about_edits(sources),
         *_about_doses(sources),
         *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(sources)),
     ]
+
+
+def _about_edits(sources: RunSources) -> Iterator[str]:
+    """Say which edits are of a detector's masks."""
+    table = sources.table("interventions")
+    if table is None or "masks" not in table:
+        return
+    found = table.loc[(table["masks"] == BY_DETECTOR) & table["p_value"].notna(), "feature"]
+    if len(found):
+        yield (
+            f"The edits of {listed(list(found.drop_duplicates()))} are of masks of a detector: "
+            "what it missed stays in the image, and the change comes out too small."
+        )
 
 
 def _about_doses(sources: RunSources) -> Iterator[str]:
@@ -42,7 +57,7 @@ def _about_doses(sources: RunSources) -> Iterator[str]:
     if table is None:
         return
     table = table[table["slope"].notna()]
-    found = table.loc[table["masks"] == "detected", "feature"].drop_duplicates()
+    found = table.loc[table["masks"] == BY_DETECTOR, "feature"].drop_duplicates()
     if len(found):
         yield (
             f"The doses of {listed(list(found))} are of masks of a detector: what it missed stays "

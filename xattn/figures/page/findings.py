@@ -23,7 +23,6 @@ from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import (
     Tables,
     chance_of,
-    coarseness,
     features,
     lift,
     rate,
@@ -85,10 +84,10 @@ def _looked_at(tables: Tables) -> Iterator[Finding]:
     if tables.alignment is None:
         return
     for method in tables.sources.run.methods:
-        rows = tables.ranked(method)
+        rows, name = tables.fine(method), _capital(method_name(method))
+        yield from _coarse(name, tables.too_coarse(method))
         if rows.empty:
             continue
-        name = _capital(method_name(method))
         above, below = tables.apart_from_chance(method)
         if len(above):
             yield _placed(f"{name} attribution exceeds chance on", above)
@@ -107,13 +106,26 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _coarse(name: str, rows: pd.DataFrame) -> Iterator[Finding]:
+    """Say of which features a map is too coarse to say anything."""
+    if len(rows):
+        items = [
+            Item(
+                readable(str(row["feature"])),
+                f"masks cover {fixed(float(row['mask_cells']))} of a cell",
+            )
+            for _, row in rows.head(_MOST_NAMED).iterrows()
+        ]
+        says = f"{name} is too coarse, and its lift no evidence, for"
+        yield Finding(says, tuple(items), len(rows))
+
+
 def _placed(says: str, rows: pd.DataFrame) -> Finding:
     """Name features with their lift, its chance level and the adjusted p-value."""
     items = [
         Item(
             readable(str(row["feature"])),
-            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}"
-            f"{coarseness(row)}",
+            f"lift {lift(row)}{chance_of(row)}; adjusted {p_phrase(float(row['p_adjusted']))}",
         )
         for _, row in rows.head(_MOST_NAMED).iterrows()
     ]

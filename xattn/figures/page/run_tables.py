@@ -37,9 +37,19 @@ class Tables:
         rows = rows.assign(over=over.fillna(rows["lift"]))
         return rows.sort_values("over", ascending=False, kind="stable")
 
-    def apart_from_chance(self, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Split the significant rows of `ranked` into those above and those below chance."""
+    def fine(self, method: str) -> pd.DataFrame:
+        """Rows of `ranked` but those of which the map is too coarse to say anything."""
         rows = self.ranked(method)
+        return rows[~_too_coarse(rows)]
+
+    def too_coarse(self, method: str) -> pd.DataFrame:
+        """The other rows of `ranked`."""
+        rows = self.ranked(method)
+        return rows[_too_coarse(rows)]
+
+    def apart_from_chance(self, method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Split the significant rows of `fine` into those above and those below chance."""
+        rows = self.fine(method)
         rows = rows[rows["p_adjusted"] < self.sources.alpha]
         return rows[rows["over"] > 1], rows[rows["over"] <= 1]
 
@@ -55,11 +65,10 @@ def chance_of(row: pd.Series[Any]) -> str:
     return f"; by chance {fixed(chance)}" if np.isfinite(chance) else ""
 
 
-def coarseness(row: pd.Series[Any]) -> str:
-    """Say, after a semicolon, that a map is too coarse for its feature; "" where it is not."""
-    if row.get("too_coarse") not in (True, "True"):
-        return ""
-    return f"; too coarse for it, whose masks cover {fixed(float(row['mask_cells']))} of a cell"
+def _too_coarse(rows: pd.DataFrame) -> pd.Series[bool]:
+    if "too_coarse" not in rows:
+        return pd.Series(False, index=rows.index)
+    return rows["too_coarse"].isin([True, "True"])
 
 
 def used_rows(table: pd.DataFrame, controls: bool = False) -> pd.DataFrame:

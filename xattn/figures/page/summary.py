@@ -12,7 +12,6 @@ from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import (
     Tables,
     chance_of,
-    coarseness,
     features,
     lift,
     rate,
@@ -116,7 +115,7 @@ def _attribution_fact(tables: Tables) -> Iterator[Fact]:
     above, _ = tables.apart_from_chance(method)
     if len(above):
         top = above.iloc[0]
-        note = f"{method_name(method)}: lift {lift(top)}{chance_of(top)}{coarseness(top)}"
+        note = f"{method_name(method)}: lift {lift(top)}{chance_of(top)}"
         yield Fact("Highest attribution", readable(str(top["feature"])), note)
     else:
         alpha = tables.sources.alpha

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
-from xattn.analysis.verdicts import SMALLEST_CHANGE, SMALLEST_EFFECT
+from xattn.analysis.verdicts.rules import SMALLEST_CHANGE, SMALLEST_EFFECT
+from xattn.figures.known_answers import known_answers
 from xattn.figures.numbers import fixed, p_phrase, readable, with_interval
 from xattn.figures.page.sentences import Finding, Item
 from xattn.figures.run_sources import RunSources
@@ -36,7 +37,7 @@ class Meaning:
     @property
     def known(self) -> str:
         """How often the verdict is wrong where the truth is known; "" if that was not measured."""
-        return _KNOWN_ANSWERS.get(self.verdict, "")
+        return known_answers(self.verdict)
 
 
 def meanings(sources: RunSources) -> list[Meaning]:
@@ -84,7 +85,9 @@ def _with_effects(table: pd.DataFrame, usage: pd.DataFrame | None) -> pd.DataFra
 
 
 def _by_edit(row: pd.Series[Any]) -> str:
-    """Word the edit behind a verdict, beside its control."""
+    """Word the edit behind a verdict, beside its control; of a graded one how the score follows."""
+    if row.get("decided_by") == verdicts.GRADED:
+        return _by_dose(row)
     moved, low, high = (float(row[c]) for c in ("excess_logit", "excess_low", "excess_high"))
     if not np.isfinite(moved):
         return ""
@@ -96,6 +99,23 @@ def _by_edit(row: pd.Series[Any]) -> str:
         f"{readable(str(row['intervention']))} moves the {what} by "
         f"{with_interval(moved, low, high)} beyond the same edit elsewhere"
         f"{of_decisions if decides else ''}; adjusted {p_phrase(float(row['intervention_p']))}"
+    )
+
+
+def _by_dose(row: pd.Series[Any]) -> str:
+    """Word the change of the score over what a feature varies by."""
+    columns = ("slope_change", "slope_change_low", "slope_change_high")
+    moved, low, high = (float(row[c]) for c in columns)
+    if not np.isfinite(moved):
+        return ""
+    along = row.get("changed_with")
+    beside = (
+        f"; {readable(str(along)).replace('; ', ', ')} changes along" if pd.notna(along) else ""
+    )
+    return (
+        f"{readable(str(row['graded_edit']))} moves the score by {with_interval(moved, low, high)} "
+        "standard deviations beyond an equal edit that leaves it alone; adjusted "
+        f"{p_phrase(float(row['slope_p']))}{beside}"
     )
 
 
@@ -125,40 +145,17 @@ def _by_others(row: pd.Series[Any]) -> str:
     """Word what a feature comes with: another feature, or what an edit leaves in place."""
     named = row.get("explained_by")
     with_what = f"with {readable(str(named)).replace('; ', ' and ')}" if pd.notna(named) else ""
-    edited = np.isfinite(float(row["excess_logit"]))
+    graded = row.get("decided_by") == verdicts.GRADED
+    edited = graded or np.isfinite(float(row["excess_logit"]))
     return "; ".join(filter(None, (with_what, _by_partial(row), _by_edit(row) if edited else "")))
 
-
-_KNOWN_ANSWERS = {
-    verdicts.CHANGES: (
-        "Of 20 trained networks with a planted artifact it was given to that one in 20, to its "
-        "correlate in none, and to other features in 0 of 100 cases."
-    ),
-    verdicts.BEYOND: (
-        "On simulated known answers (500 images, no edits) it was given to a used artifact in 91 "
-        "of 100 cases, to its correlate in 0.3 and to unused numbers in none."
-    ),
-    verdicts.COMES_WITH: (
-        "On simulated known answers (500 images, no edits) it was given to a correlate in 71 of "
-        "100 cases, to the used artifact in 0.7 and to unused numbers in 0.6."
-    ),
-    verdicts.UNCLEAR: (
-        "On simulated known answers (500 images, no edits) it was given to a correlate in 8 of 100 "
-        "cases and to the used artifact in 8."
-    ),
-    verdicts.NOT_USED: (
-        "On simulated known answers (500 images, no edits) it was given to unused numbers in 99 of "
-        "100 cases, to correlates in 20 and to used features in none."
-    ),
-}
-"""Error rates, of `python -m tests.analysis.planted` and `python -m tests.analysis.simulate_given
-verdicts` (correlates that agree in 3, 6 and 9 of ten images, 100 repetitions each)."""
 
 _NUMBERS: dict[str, Callable[[pd.Series[Any]], str]] = {
     verdicts.CHANGES: _by_edit,
     verdicts.MOVES: _by_edit,
     verdicts.HARDLY: _by_edit,
     verdicts.BEYOND: _by_partial,
+    verdicts.LEFT_OPEN: _by_partial,
     verdicts.COMES_WITH: _by_others,
     verdicts.UNCLEAR: _by_dependence,
 }
@@ -168,8 +165,8 @@ def _meanings(change: str, effect: str, partial: str) -> list[Meaning]:
     return [
         Meaning(
             verdicts.CHANGES,
-            "Editing the feature itself moves the score, by more than the same edit elsewhere in "
-            "the image does, and significantly more decisions flip.",
+            "Editing the feature itself, by its pixels or by degrees, moves the score by more than "
+            "an equal edit of something else does, and significantly more decisions flip.",
             "It does not say that every image is affected, nor that the model is wrong because of "
             "it. An edit leaves traces, and its control may not share all of them.",
         ),
@@ -195,10 +192,19 @@ def _meanings(change: str, effect: str, partial: str) -> list[Meaning]:
             "along with it. No edit has shown it.",
         ),
         Meaning(
+            verdicts.LEFT_OPEN,
+            "Predictions depend on the feature among images of one label that are alike in all "
+            "other features at hand. It was edited, but that leaves open whether the score follows "
+            "the feature itself.",
+            "It does not say that the feature itself is the cause: what nobody annotated may go "
+            "along with it. What would settle it stands in its row.",
+        ),
+        Meaning(
             verdicts.COMES_WITH,
             "Predictions depend on the feature among images of one label, but not by itself: with "
             f"the other features held fixed it adds less than a partial correlation of {partial}, "
-            f"or editing it moves the score by less than {change} standard deviations.",
+            f"or editing it, by its pixels or by degrees, moves the score by less than {change} "
+            "standard deviations.",
             "It does not say that the feature named is the cause, nor that an edit took away all "
             "that the model sees of the feature.",
         ),
@@ -206,13 +212,15 @@ def _meanings(change: str, effect: str, partial: str) -> list[Meaning]:
             verdicts.UNCLEAR,
             "Predictions depend on the feature among images of one label.",
             "It does not say whether on the feature itself or on something that goes along with "
-            "it: there was no edit, and too few images, or no other features, to tell.",
+            "it: no edit shows it, and there were too few images, or no other features, to "
+            "tell.",
         ),
         Meaning(
             verdicts.NOT_USED,
             f"No dependence was found, and one that matters is ruled out (at the level of the "
             f"tests): a rank effect of {effect} given the label, or a partial correlation of "
-            f"{partial} given the other features.",
+            f"{partial} given the other features; or edits of it move the score by less than "
+            f"{change} standard deviations.",
             "It does not say that nothing is used: a weaker effect is possible.",
         ),
         Meaning(

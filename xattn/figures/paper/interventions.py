@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from xattn.analysis.verdicts import SMALLEST_CHANGE
+from xattn.analysis.verdicts.rules import SMALLEST_CHANGE
 from xattn.figures import style
 from xattn.figures.drawing.forest import (
     Rows,

@@ -23,18 +23,24 @@ HARDLY = "used, but it hardly changes decisions"
 MOVES = "used, and it changes the value"
 COMES_WITH = "comes with another feature, not used itself"
 BEYOND = "used beyond every other annotated feature, but no edit can show it"
+LEFT_OPEN = "used beyond every other annotated feature; its edits leave it open"
 UNCLEAR = "used; itself or a correlate, not told apart here"
 NOT_USED = "not used: less than what matters"
 NOT_TESTABLE = "not testable here"
 
-VERDICTS = (CHANGES, MOVES, HARDLY, BEYOND, COMES_WITH, UNCLEAR, NOT_USED, NOT_TESTABLE)
+VERDICTS = (CHANGES, MOVES, HARDLY, BEYOND, LEFT_OPEN, COMES_WITH, UNCLEAR, NOT_USED, NOT_TESTABLE)
 """Values of the column `verdict`, from what matters most."""
+
+EDIT, GRADED = "edit", "graded edit"
+GIVEN, EQUIVALENCE, LABEL = "given the others", "equivalence", "dependence"
+"""Values of the column `decided_by`: evidence that a verdict rests on."""
 
 BRIEF_VERDICTS = {
     CHANGES: "changes decisions",
     HARDLY: "hardly changes decisions",
     MOVES: "changes the value",
     BEYOND: "used beyond the others",
+    LEFT_OPEN: "used beyond the others; edits open",
     COMES_WITH: "comes with another",
     UNCLEAR: "itself or a correlate",
     NOT_USED: "not used",
@@ -43,6 +49,10 @@ BRIEF_VERDICTS = {
 
 _GIVEN = "partial correlation given the label and the other features, with its 95 % interval"
 _SLOPE = "change of the logit by a unit of its dose beyond the control's, with its 95 % interval"
+_CHANGE = (
+    "change of the score by that slope over what the feature varies by: two standard deviations of "
+    "the run, at most the doses done, or from present to absent; with its 95 % interval"
+)
 _EXCESS = "change of the logit beyond the control's, with its 95 % interval"
 
 VERDICT_TABLE = declare(
@@ -53,7 +63,7 @@ VERDICT_TABLE = declare(
         source=USAGE,
         columns=(
             Field("feature", "its name", "text"),
-            Field("kind", "structure, artifact, metadata, or computed", "text"),
+            Field("kind", "structure, artifact, metadata, computed, or image", "text"),
             Field("verdict", "the first rule that holds", "text"),
             Field("test", "dependence test of least p-value", "text"),
             Field("p_adjusted", "of that test", "p"),
@@ -88,10 +98,21 @@ VERDICT_TABLE = declare(
             Field("slope_low", _SLOPE, unit="logit per unit of dose", chance="0"),
             Field("slope_high", _SLOPE, unit="logit per unit of dose", chance="0"),
             Field("slope_p", "adjusted p-value of the slope", "p"),
+            Field("decided_by", "the evidence that the verdict rests on: edit, graded edit, given "
+                  "the others, equivalence, dependence", "text"),
+            Field("contradicts", "the evidence that speaks against it; edits by name", "text"),
+            Field("masks", "whose masks the edit used: annotated, or detected", "text"),
+            Field("slope_change", _CHANGE, unit="SD of the score", chance="0"),
+            Field("slope_change_low", _CHANGE, unit="SD of the score", chance="0"),
+            Field("slope_change_high", _CHANGE, unit="SD of the score", chance="0"),
+            Field("changed_with", "other computed features that the graded edit changes too",
+                  "text"),
+            Field("caveat", "where a graded edit of it is known not to do what the feature does",
+                  "text"),
         ),
         sometimes=(
             Field("lift_over_chance_<method>", "lift of a method's maps over that on masks of "
-                  "other images", chance="1"),
+                  "other images; empty where they are too coarse", chance="1"),
             Field("lift_p_<method>", "adjusted p-value of that lift", "p"),
             Field("too_coarse_<method>", "whether the method's maps are too coarse for the feature",
                   "flag"),
@@ -100,6 +121,8 @@ VERDICT_TABLE = declare(
             Text("feature", "feature"),
             Text("kind", "kind"),
             Text("verdict", "verdict", order=VERDICTS, brief=BRIEF_VERDICTS, verbatim=True),
+            Text("decided by", "decided_by"),
+            Text("against it", "contradicts", on_paper=False),
             Number("rank effect", "rank_effect", 3, "−1 to 1; chance: 0", "p_adjusted"),
             PValue("adjusted p", "p_adjusted", "of the dependence", on_paper=False),
             Interval("given the others", "effect_given", "effect_given_low", "effect_given_high",
@@ -107,15 +130,17 @@ VERDICT_TABLE = declare(
             Text("explained by", "explained_by"),
             Number("detectable", "detectable_effect", 3, "found in 4 of 5 cases", on_paper=False),
             Text("edit", "intervention", on_paper=False),
+            Text("masks", "masks", on_paper=False),
             Interval("change of logit", "excess_logit", "excess_low", "excess_high",
                      "beyond its control's; 95 % interval; no effect: 0", "intervention_p"),
             Number("flip rate", "flip_rate"),
             Number("of control", "control_flip_rate", 3, "same change elsewhere"),
             PValue("adjusted p", "intervention_p", "of the edit", on_paper=False),
             Text("graded edit", "graded_edit", on_paper=False),
-            Interval("slope", "slope", "slope_low", "slope_high",
-                     "per unit of its dose; 95 % interval; no effect: 0", "slope_p",
-                     on_paper=False),
+            Interval("dose-response", "slope_change", "slope_change_low", "slope_change_high",
+                     "SD of the score over what the feature varies by; 95 % interval; no effect: 0",
+                     "slope_p"),
+            Text("also changed", "changed_with", on_paper=False),
             Each("<method>", (
                 Number("lift by <method>", "lift_over_chance_<method>", 2,
                        "over masks of other images: 1", "lift_p_<method>"),
@@ -123,6 +148,7 @@ VERDICT_TABLE = declare(
                 Text("map", "too_coarse_<method>", words=COARSENESS, on_paper=False),
             )),
             Text("would settle it", "would_settle", on_paper=False),
+            Text("caveat", "caveat", on_paper=False, verbatim=True),
         ),
         section=Section(
             "What follows, feature by feature",

@@ -2,32 +2,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xattn.analysis.verdicts import verdict_table
+from tests.analysis.verdicts.made import (
+    ADDS_NOTHING,
+    GIVEN,
+    NONE,
+    NULL,
+    OPEN,
+    SMALL,
+    UNUSED,
+    edits,
+    usage,
+)
+from xattn.analysis.verdicts.table import verdict_table
+from xattn.runs import TABLES
 from xattn.runs.tables import verdicts
-
-
-def usage(**changes):
-    row = {
-        "feature": "ruler", "kind": "artifact", "test": "min-p(presence)", "n": 1000,
-        "p_value": 0.001, "p_adjusted": 0.004, "used": True, "effect_bits": 0.1,
-        "rank_effect": 0.3, "rank_effect_error": 0.03,
-    }  # fmt: skip
-    return pd.DataFrame([{**row, **changes}])
-
-
-def edits(**changes):
-    row = {
-        "feature": "ruler", "kind": "artifact", "intervention": "inpaint", "n": 100,
-        "excess_logit": -0.5, "excess_low": -0.7, "excess_high": -0.3, "flip_rate": 0.2,
-        "control_flip_rate": 0.0, "score_sd": 1.0, "p_mcnemar": 0.01, "p_value": 0.001,
-        "p_adjusted": 0.01,
-    }  # fmt: skip
-    return pd.DataFrame([{**row, **changes}])
-
-
-NONE = pd.DataFrame()
-UNUSED = {"p_value": 0.5, "p_adjusted": 1.0, "used": False, "rank_effect": 0.0}
-NULL = {"excess_logit": 0.0, "p_value": 0.6, "p_adjusted": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -41,6 +29,11 @@ NULL = {"excess_logit": 0.0, "p_value": 0.6, "p_adjusted": 1.0}
             verdicts.COMES_WITH,
         ),
         (usage(**UNUSED), edits(excess_logit=-0.05), verdicts.NOT_USED),
+        (
+            usage(**UNUSED, rank_effect_error=0.2),
+            edits(**NULL, excess_low=-0.05, excess_high=0.05),
+            verdicts.NOT_USED,
+        ),
         (usage(), edits(score_sd=10.0, excess_low=-0.6, excess_high=-0.4), verdicts.COMES_WITH),
         (usage(), edits(flip_rate=0.0), verdicts.HARDLY),
         (usage(), edits(p_mcnemar=0.2), verdicts.HARDLY),
@@ -58,15 +51,6 @@ def test_evidence_adds_up_to_a_verdict(used, edited, verdict):
     assert verdict_table(used, edited, NONE)["verdict"].tolist() == [verdict]
 
 
-GIVEN = {
-    "effect_given": 0.2, "effect_given_low": 0.1, "effect_given_high": 0.3,
-    "p_given_adjusted": 0.01, "p_equivalent": 0.9,
-}  # fmt: skip
-ADDS_NOTHING = {**GIVEN, "effect_given": 0.01, "p_given_adjusted": 0.8, "p_equivalent": 0.01}
-OPEN = {**ADDS_NOTHING, "p_equivalent": 0.4}
-SMALL = {**GIVEN, "effect_given": 0.05, "p_equivalent": 0.01}
-
-
 @pytest.mark.parametrize(
     ("used", "edited", "verdict", "settles"),
     [
@@ -74,8 +58,8 @@ SMALL = {**GIVEN, "effect_given": 0.05, "p_equivalent": 0.01}
         (usage(**SMALL), NONE, verdicts.BEYOND, "masks"),
         (usage(**GIVEN), edits(), verdicts.CHANGES, None),
         (usage(**GIVEN), edits(**NULL, excess_low=-0.05, excess_high=0.05), verdicts.COMES_WITH,
-         None),
-        (usage(**GIVEN), edits(**NULL, excess_low=-0.5, excess_high=0.5), verdicts.BEYOND,
+         "a column of what goes with it"),
+        (usage(**GIVEN), edits(**NULL, excess_low=-0.5, excess_high=0.5), verdicts.LEFT_OPEN,
          "more images to edit"),
         (usage(**GIVEN, kind="metadata"), NONE, verdicts.BEYOND, "a column"),
         (usage(**ADDS_NOTHING, explained_by="patches"), NONE, verdicts.COMES_WITH, None),
@@ -139,36 +123,7 @@ def test_controls_get_no_verdict_and_lifts_stand_beside():
     assert "lift_p_centre-prior" not in table
 
 
-DOSES = pd.DataFrame(
-    [
-        {"feature": "ruler", "intervention": edit, "dose": dose, "slope": slope,
-         "slope_low": slope - 0.1, "slope_high": slope + 0.1, "p_value": p / 2, "p_adjusted": p}
-        for edit, slope, p in (("opacity", 0.8, 0.01), ("size", 0.1, 0.7))
-        for dose in (-1.0, 1.0)
-    ]
-)  # fmt: skip
-
-
-class TestGradedEdits:
-    def test_the_edit_of_least_p_value_stands_beside_the_rest(self):
-        row = verdict_table(usage(), NONE, NONE, DOSES).iloc[0]
-        assert row["graded_edit"] == "opacity"
-        assert (row["slope"], row["slope_low"], row["slope_p"]) == (0.8, 0.7000000000000001, 0.01)
-
-    def test_decide_nothing_but_are_pointed_to_where_something_is_open(self):
-        with_doses = verdict_table(usage(), NONE, NONE, DOSES).iloc[0]
-        without = verdict_table(usage(), NONE, NONE).iloc[0]
-        assert with_doses["verdict"] == without["verdict"] == verdicts.UNCLEAR
-        assert "doses.csv" in with_doses["would_settle"]
-        assert "doses.csv" not in without["would_settle"]
-
-    def test_of_other_features_say_nothing(self):
-        row = verdict_table(usage(feature="ink"), NONE, NONE, DOSES).iloc[0]
-        assert pd.isna(row["slope"])
-        assert "doses.csv" not in row["would_settle"]
-
-
-def test_a_map_that_is_too_coarse_is_marked():
+def test_a_map_that_is_too_coarse_is_marked_and_its_lift_counts_nowhere():
     alignment = pd.DataFrame(
         [
             {"method": method, "feature": "ruler", "label": "all", "lift_over_chance": 1.5,
@@ -178,4 +133,16 @@ def test_a_map_that_is_too_coarse_is_marked():
     )  # fmt: skip
     row = verdict_table(usage(), NONE, alignment).iloc[0]
     assert row["too_coarse_gradcam"]
+    assert pd.isna(row["lift_over_chance_gradcam"])
+    assert pd.isna(row["lift_p_gradcam"])
     assert not row["too_coarse_layercam"]
+    assert row["lift_over_chance_layercam"] == 1.5
+
+
+def test_every_row_has_the_columns_that_are_promised():
+    for table in (
+        verdict_table(usage(), NONE, NONE),
+        verdict_table(NONE, edits(), NONE),
+        verdict_table(usage(**GIVEN), edits(), NONE),
+    ):
+        assert set(table.columns) == set(TABLES["verdicts"].always)
