@@ -1,4 +1,4 @@
-"""Level, power and verdicts given other features: `python -m tests.analysis.simulate_given`.
+"""Level and power given other features: `python -m tests.analysis.simulate_given`.
 
 Every number is seeded. The tests run the same functions with fewer repetitions.
 """
@@ -14,9 +14,7 @@ import pandas as pd
 
 from tests.analysis.simulate import band
 from xattn.analysis.dependence.given.table import given_one
-from xattn.analysis.dependence.table import usage_table
-from xattn.analysis.verdicts import verdict_table
-from xattn.stats.columns import Column, as_column
+from xattn.stats.columns import as_column
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None", pd.DataFrame]
 """Feature, scores, label, group and what is held fixed."""
@@ -24,19 +22,19 @@ Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, "np.ndarray | None", pd.DataFr
 N = 500
 
 
-def _covariates(rng: np.random.Generator, label: np.ndarray, count: int = 6) -> pd.DataFrame:
+def covariates(rng: np.random.Generator, label: np.ndarray, count: int = 6) -> pd.DataFrame:
     return pd.DataFrame({f"c{i}": rng.normal(size=len(label)) + 0.3 * label for i in range(count)})
 
 
-def _artifact(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
+def artifact(rng: np.random.Generator, label: np.ndarray) -> np.ndarray:
     """A yes/no artifact, more frequent among the malignant."""
     return (rng.random(len(label)) < np.where(label == 1, 0.4, 0.2)).astype(float)
 
 
-def _correlate(rng: np.random.Generator, artifact: np.ndarray, agreement: float) -> np.ndarray:
+def correlate(rng: np.random.Generator, shown: np.ndarray, agreement: float) -> np.ndarray:
     """Another artifact, the same in a fraction of the images and drawn anew in the others."""
-    anew = (rng.random(len(artifact)) < 0.3).astype(float)
-    return np.where(rng.random(len(artifact)) < agreement, artifact, anew)
+    anew = (rng.random(len(shown)) < 0.3).astype(float)
+    return np.where(rng.random(len(shown)) < agreement, shown, anew)
 
 
 # --- the feature tells nothing beyond the label and what is held fixed ---------------------------
@@ -45,23 +43,23 @@ def _correlate(rng: np.random.Generator, artifact: np.ndarray, agreement: float)
 def binary(rng: np.random.Generator, n: int) -> Drawn:
     """An artifact that goes along with one that is used."""
     label = rng.integers(0, 2, n)
-    used, c = _artifact(rng, label), _covariates(rng, label)
+    used, c = artifact(rng, label), covariates(rng, label)
     score = 1.5 * label + used + 0.3 * c["c0"] + 0.2 * c["c3"] + rng.normal(size=n)
-    return _correlate(rng, used, 0.6), score.to_numpy(), label, None, c.assign(used=used)
+    return correlate(rng, used, 0.6), score.to_numpy(), label, None, c.assign(used=used)
 
 
 def strong(rng: np.random.Generator, n: int) -> Drawn:
     """The same, alike in more than nine of ten images."""
     label = rng.integers(0, 2, n)
-    used, c = _artifact(rng, label), _covariates(rng, label)
+    used, c = artifact(rng, label), covariates(rng, label)
     score = 1.5 * label + used + 0.3 * c["c0"] + rng.normal(size=n)
-    return _correlate(rng, used, 0.9), score.to_numpy(), label, None, c.assign(used=used)
+    return correlate(rng, used, 0.9), score.to_numpy(), label, None, c.assign(used=used)
 
 
 def continuous(rng: np.random.Generator, n: int) -> Drawn:
     """A number that follows another in a curve, as the score does."""
     label = rng.integers(0, 2, n)
-    c = _covariates(rng, label)
+    c = covariates(rng, label)
     curve = np.sin(1.5 * c["c0"]) + 0.5 * c["c1"]
     score = label + curve + 0.5 * c["c2"] + rng.normal(size=n)
     return (curve + rng.normal(size=n)).to_numpy(), score.to_numpy(), label, None, c
@@ -70,7 +68,7 @@ def continuous(rng: np.random.Generator, n: int) -> Drawn:
 def nominal(rng: np.random.Generator, n: int) -> Drawn:
     """A site of four names, whose frequencies follow the age, which is used."""
     label = rng.integers(0, 2, n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     logits = c["c0"].to_numpy()[:, None] * np.array([1.0, 0.3, -0.3, -1.0])
     site = np.argmax(logits + rng.gumbel(size=(n, 4)), axis=1)
     score = label + 0.7 * c["c0"] + rng.normal(size=n)
@@ -93,7 +91,7 @@ def grouped(rng: np.random.Generator, n: int) -> Drawn:
 def heteroscedastic(rng: np.random.Generator, n: int) -> Drawn:
     """Feature and score spread alike, the wider the larger a covariate."""
     label = rng.integers(0, 2, n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     wide = np.exp(0.5 * c["c1"])
     feature = c["c0"] + wide * rng.normal(size=n)
     return (
@@ -129,7 +127,7 @@ def eight_classes(rng: np.random.Generator, n: int) -> Drawn:
 def gaps(rng: np.random.Generator, n: int) -> Drawn:
     """What is used is not known in a third of the images, most often where it is large."""
     label = rng.integers(0, 2, n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     missing = rng.random(n) < 1 / (1 + np.exp(1 - c["c1"]))
     score = label + 0.5 * c["c1"] + 0.7 * missing + rng.normal(size=n)
     feature = missing.astype(float) + rng.normal(size=n)
@@ -148,15 +146,15 @@ NULLS = (
 def used_artifact(rng: np.random.Generator, n: int) -> Drawn:
     """The artifact that is used, given one that goes along with it in more than nine of ten."""
     label = rng.integers(0, 2, n)
-    used, c = _artifact(rng, label), _covariates(rng, label, 4)
+    used, c = artifact(rng, label), covariates(rng, label, 4)
     score = 1.5 * label + used + 0.3 * c["c0"] + rng.normal(size=n)
-    return used, score.to_numpy(), label, None, c.assign(b=_correlate(rng, used, 0.9))
+    return used, score.to_numpy(), label, None, c.assign(b=correlate(rng, used, 0.9))
 
 
 def line(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises a little with the feature."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     x = x + 0.7 * c["c0"]
     return (
         x.to_numpy(),
@@ -170,14 +168,14 @@ def line(rng: np.random.Generator, n: int) -> Drawn:
 def curve(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises towards both ends of the feature."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     return x, (label + 0.2 * x**2 + 0.5 * c["c0"] + rng.normal(size=n)).to_numpy(), label, None, c
 
 
 def turned(rng: np.random.Generator, n: int) -> Drawn:
     """The score rises with the feature in one label and falls in the other."""
     label, x = rng.integers(0, 2, n), rng.normal(size=n)
-    c = _covariates(rng, label, 4)
+    c = covariates(rng, label, 4)
     score = label + 0.25 * x * np.where(label == 1, 1, -1) + 0.5 * c["c0"] + rng.normal(size=n)
     return x, score.to_numpy(), label, None, c
 
@@ -221,45 +219,10 @@ def kci_power(scenario: Callable[..., Drawn], repetitions: int, n: int = N) -> f
     return rejected / repetitions
 
 
-# --- verdicts on known answers --------------------------------------------------------------------
-
-
-def known_answers(
-    agreement: float, repetitions: int, n: int, learner: str = "ridge"
-) -> pd.DataFrame:
-    """Fraction of repetitions with each verdict: of a used artifact, its correlate, four numbers.
-
-    No feature is edited. Of the four numbers one is used, and three are not.
-    """
-    found: dict[str, list[str]] = {"used": [], "correlate": [], "used number": [], "unused": []}
-    for seed in range(repetitions):
-        rng = np.random.default_rng([seed, n, 9])
-        label = rng.integers(0, 2, n)
-        used, c = _artifact(rng, label), _covariates(rng, label, 4)
-        score = 1.5 * label + used + 0.4 * c["c0"] + rng.normal(size=n)
-        features = c.assign(used=used, correlate=_correlate(rng, used, agreement))
-        columns: list[Column] = [as_column(features[name], str(name)) for name in features]
-        usage = usage_table(
-            columns, score, label, given="others", learner=learner, tests=("rank", "dcor"),
-            permutations=499, bootstrap=199, seed=seed,
-        )  # fmt: skip
-        verdict = verdict_table(usage, pd.DataFrame(), pd.DataFrame()).set_index("feature")[
-            "verdict"
-        ]
-        for name, own in (
-            ("used", ["used"]), ("correlate", ["correlate"]), ("used number", ["c0"]),
-            ("unused", ["c1", "c2", "c3"]),
-        ):  # fmt: skip
-            found[name] += [str(verdict[one]) for one in own]
-    return pd.DataFrame(
-        {name: pd.Series(v).value_counts(normalize=True) for name, v in found.items()}
-    )
-
-
 def main() -> None:
     """Print the tables of docs/feature-usage.md."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("level", "power", "verdicts"), nargs="+")
+    parser.add_argument("what", choices=("level", "power"), nargs="+")
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument("--learner", default="ridge")
     asked = parser.parse_args()
@@ -276,17 +239,6 @@ def main() -> None:
             theirs = kci_power(scenario, min(asked.repetitions, 100))
             say(f"{scenario.__name__} ours {own:.3f} kci {theirs:.3f}\n")
             sys.stdout.flush()
-    if "verdicts" in asked.what:
-        for n in (500, 2000):
-            for agreement in (0.3, 0.6, 0.9):
-                say(f"n {n}, agreement {agreement}\n")
-                say(
-                    known_answers(agreement, asked.repetitions, n, asked.learner)
-                    .round(3)
-                    .to_string()
-                )
-                say("\n")
-                sys.stdout.flush()
 
 
 if __name__ == "__main__":

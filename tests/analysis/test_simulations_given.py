@@ -1,10 +1,9 @@
-"""Level, power and verdicts given other features, by seeded simulation: see `simulate_given`."""
+"""Level and power given other features, by seeded simulation: see `simulate_given`."""
 
 import pytest
 
 from tests.analysis import simulate_given
 from tests.analysis.simulate import band
-from xattn.runs.tables.verdicts import BEYOND, COMES_WITH, NOT_USED
 
 pytestmark = pytest.mark.slow
 
@@ -36,13 +35,3 @@ def test_what_tells_something_beyond_the_others_is_found(scenario, least):
 def test_boosted_trees_keep_the_level_where_only_they_can_learn():
     _, high = band(0.05, 60)
     assert simulate_given.rates(simulate_given.binary, 60, learner="boosting")[0.05] <= high
-
-
-@pytest.mark.parametrize("agreement", [0.3, 0.9])
-def test_a_correlate_is_told_from_what_is_used(agreement):
-    found = simulate_given.known_answers(agreement, 40, 500)
-    found_as = found.reindex([BEYOND, COMES_WITH, NOT_USED]).fillna(0.0)
-    assert found_as.loc[[COMES_WITH, NOT_USED], "used"].sum() <= 0.075
-    assert found_as.loc[BEYOND, "used"] >= (0.9 if agreement < 0.5 else 0.5)
-    assert found_as.loc[BEYOND, "correlate"] <= 0.125  # 5 % in truth, see docs/feature-usage.md
-    assert found_as["correlate"].sum() >= 0.75

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xattn.analysis.settings import BACKBONE
+from xattn.figures.known_answers import known_answers
 from xattn.figures.numbers import listed
 from xattn.figures.run_sources import RunSources
 from xattn.figures.tables.cells import Basis, Cell, Sheet
@@ -20,6 +21,7 @@ from xattn.runs import ComparisonFolder, RunFolder
 from xattn.runs.tables import TABLES, Interval, Printed, Table, Text
 from xattn.runs.tables.comparison import COMPARISON
 from xattn.runs.tables.names import METRICS, SPLITS
+from xattn.runs.tables.verdicts import VERDICTS
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _paper(sheet: Sheet, caption: str, of: str, tests: Basis, label: str) -> Pap
         for head in sheet.heads
         if head.note
     )
-    told = [*notes, *_spelt_out(cells)]
+    told = [*notes, *_spelt_out(cells), *_error_rates(cells)]
     if any(cell.mark for cell in cells):
         stars = [f"{'*' * (i + 1)} < {level:g}" for i, level in enumerate(tests.levels)]
         told.append(f"Marks: adjusted p {', '.join(stars)}")
@@ -182,6 +184,14 @@ def _paper(sheet: Sheet, caption: str, of: str, tests: Basis, label: str) -> Pap
         told.append(BOLD)
     name = f"{sheet.name}-{label}" if label else sheet.name
     return Paper(sheet, caption.format(of=of), tuple(told), name)
+
+
+def _error_rates(cells: list[Cell]) -> Iterator[str]:
+    """Say of each verdict that occurs how often it was given where the truth is known."""
+    said = {cell.text: cell.brief or cell.text for cell in cells if cell.text in VERDICTS}
+    for verdict in VERDICTS:
+        if verdict in said and (known := known_answers(verdict)):
+            yield f"“{said[verdict]}”: {known.removesuffix('.')}"
 
 
 def _brief(cell: Cell) -> Cell:
