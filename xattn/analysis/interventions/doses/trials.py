@@ -22,6 +22,7 @@ from xattn.stats.seeds import generator_for
 
 _ATTEMPTS = 3
 
+
 @dataclass(frozen=True)
 class DoseTrial:
     """One image at all doses.
