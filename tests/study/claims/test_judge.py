@@ -54,6 +54,12 @@ def test_a_feature_is_used_where_most_networks_use_it(verdicts, used, not_used):
     assert found(claim("not used"), networks)["ruler"].found == not_used
 
 
+@pytest.mark.parametrize("verdict", [v for v in VERDICTS if v.startswith("used")])
+def test_every_verdict_of_use_counts_as_use_but_what_is_not_told_apart(verdict):
+    told = found(claim("used"), [network(ruler=verdict)] * 9)["ruler"]
+    assert told.found == ("cannot be told" if verdict == UNCLEAR else "agrees")
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_every_verdict_counts_for_use_against_it_or_for_neither(verdict):
     told = found(claim("used"), [network(ruler=verdict)] * 9)["ruler"]

@@ -30,6 +30,9 @@ NOT_TESTABLE = "not testable here"
 
 VERDICTS = (CHANGES, MOVES, HARDLY, BEYOND, LEFT_OPEN, COMES_WITH, UNCLEAR, NOT_USED, NOT_TESTABLE)
 """Values of the column `verdict`, from what matters most."""
+SAY_USED, SAY_NOT_USED = VERDICTS[:5], (COMES_WITH, NOT_USED)
+"""Those that say that the model uses the feature itself, and that it does not; the others do not
+know."""
 
 EDIT, GRADED = "edit", "graded edit"
 GIVEN, EQUIVALENCE, LABEL = "given the others", "equivalence", "dependence"

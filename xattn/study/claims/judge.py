@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 
 from xattn.runs.tables.claims import AGREES, DISAGREES, OPEN
-from xattn.runs.tables.verdicts import BEYOND, CHANGES, COMES_WITH, HARDLY, MOVES, NOT_USED
+from xattn.runs.tables.verdicts import SAY_NOT_USED, SAY_USED
 from xattn.stats.intervals import wilson
 from xattn.study.claims.settings import NO_GAIN, NO_MORE, USED, Claim, matching
 
-_USED = (CHANGES, HARDLY, MOVES, BEYOND)
-_UNUSED = (COMES_WITH, NOT_USED)
 _HALF = 0.5
 ALL = "all"
 
@@ -112,8 +110,8 @@ def _usage(
     if not len(rows):
         return Judged(feature, OPEN, measure, left_out=lost)
     n = len(rows)
-    used = wilson(int(rows["verdict"].isin(_USED).sum()), n)
-    unused = wilson(int(rows["verdict"].isin(_UNUSED).sum()), n)
+    used = wilson(int(rows["verdict"].isin(SAY_USED).sum()), n)
+    unused = wilson(int(rows["verdict"].isin(SAY_NOT_USED).sum()), n)
     yes, no = (AGREES, DISAGREES) if claim.says == USED else (DISAGREES, AGREES)
     found = yes if used.low > _HALF else no if unused.low > _HALF else OPEN
     return Judged(
