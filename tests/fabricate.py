@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import zarr
 from PIL import Image
 
 from xattn.images import Cells, Preprocessing
@@ -75,3 +76,9 @@ def fabricate_run(
     writer = RunWriter.start(root / "run", settings)
     writer.commit(rows, maps)
     return writer.finish()
+
+
+def change_maps(run: RunFolder, method: str, rows: slice | int, values: np.ndarray | float) -> None:
+    """Write other maps into a run; chunks that come to be all zeros stay there, as explain's do."""
+    with zarr.config.set({"array.write_empty_chunks": True}):
+        zarr.open_array(run.path / "maps.zarr" / method, mode="r+")[rows] = values

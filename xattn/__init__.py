@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from xattn.images.preprocessing import Preprocessing
     from xattn.models import Ensemble, Model, ensemble, load, wrap
     from xattn.runs import RunFolder
+    from xattn.runs.verification import Verification
+    from xattn.runs.verify import verify
     from xattn.study.execute import run_study
     from xattn.synthetic.dataset import synthesize
     from xattn.training.detectors.detect import detect_artifacts
@@ -64,6 +66,7 @@ _HOMES = {
     "TrainResult": "xattn.training.result",
     "UsageResult": "xattn.analysis.dependence.result",
     "UsageSettings": "xattn.analysis.settings",
+    "Verification": "xattn.runs.verification",
     "attribute": "xattn.attribution.attribute",
     "build_annotations": "xattn.annotations",
     "compare": "xattn.analysis.comparison.compare",
@@ -84,6 +87,7 @@ _HOMES = {
     "train": "xattn.training.fit",
     "usage_over_training": "xattn.analysis.over_training",
     "usage_test": "xattn.analysis.dependence.usage",
+    "verify": "xattn.runs.verify",
     "wrap": "xattn.models",
 }
 
@@ -103,6 +107,7 @@ __all__ = [
     "TrainResult",
     "UsageResult",
     "UsageSettings",
+    "Verification",
     "__version__",
     "attribute",
     "build_annotations",
@@ -124,6 +129,7 @@ __all__ = [
     "train",
     "usage_over_training",
     "usage_test",
+    "verify",
     "wrap",
 ]
 

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "search": "A TOML file with a [search] table.",
     "study": "A TOML file, the recipe of a study.",
     "train": "A TOML file, the recipe.",
+    "verify": "Folders of runs, trainings, searches, comparisons or studies.",
 }
 """What each command's argument is; click has no help for arguments."""
 

@@ -31,6 +31,7 @@ import pandas as pd
 import xattn
 from xattn.analysis.feature_usage import feature_usage
 from xattn.annotations import read_annotations
+from xattn.runs.atomic import read_record
 from xattn.runs.tables.verdicts import CHANGES
 from xattn.synthetic import synthesize
 from xattn.training.fit import train
@@ -106,7 +107,7 @@ def measure(work: Path, truth: Truth) -> dict[str, object]:
     recipe = parse_recipe(RECIPE, "planted").with_train(seed=truth.seed)
     if not (place / "model" / "train.json").is_file():
         train(recipe, lessons, place / "model", progress=False, workers=2)
-    trained = json.loads((place / "model" / "train.json").read_text())
+    trained = read_record(place / "model" / "train.json")
     accuracy = trained["val"]["balanced_accuracy"]
     if accuracy < LEARNED:
         return {**vars(truth), "accuracy": accuracy}

@@ -15,6 +15,7 @@ from xattn.analysis.scored import decision_scores
 from xattn.annotations import AnnotatedImage, read_annotations, write_annotations
 from xattn.errors import AnnotationError, RunError, UsageError
 from xattn.runs import TABLES, RunFolder
+from xattn.runs.atomic import read_record
 from xattn.runs.tables.concepts import NEITHER, NOT_TESTED, USED
 from xattn.runs.tables.verdicts import BEYOND, CHANGES, NOT_TESTABLE, NOT_USED
 
@@ -48,7 +49,7 @@ def of_ruler(bias):
 
 
 def facts(run):
-    return json.loads((run.path / "analysis.json").read_text())
+    return read_record(run.path / "analysis.json")
 
 
 def test_what_was_planted_is_found_and_nothing_else(tables):

@@ -16,6 +16,7 @@ from xattn.annotations import AnnotatedImage, write_annotations
 from xattn.cli import main
 from xattn.images import Cells
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 QUICK = {"permutations": 99, "bootstrap": 99, "interventions": 0, "computed": False}
 N = 40
@@ -70,7 +71,7 @@ def test_a_run_without_the_record_has_the_tables_of_cells_spread_evenly_and_says
 ):
     planted = plant(tmp_path, 40)
     recorded = feature_usage(planted.run, planted.annotations, **QUICK)
-    settings = json.loads((planted.run.path / "run.json").read_text())
+    settings = read_record(planted.run.path / "run.json")
     del settings["cells"], settings["map_layers"]
     (planted.run.path / "run.json").write_text(json.dumps(settings))
     old = RunFolder.open(planted.run.path)
@@ -81,7 +82,7 @@ def test_a_run_without_the_record_has_the_tables_of_cells_spread_evenly_and_says
         pd.testing.assert_frame_equal(table, recorded[name])
     said = "does not record where the cells of its maps lie (gradcam, attention)"
     assert sum(said in note for note in notes) == 1
-    facts = json.loads((old.path / "analysis.json").read_text())
+    facts = read_record(old.path / "analysis.json")
     assert facts["cells_spread_evenly"] == ["gradcam", "attention"]
     told = ["feature-usage", "--run", str(old.path), "--annotations", str(planted.annotations)]
     assert main([*told, "--permutations", "19", "--interventions", "0"]) == 0

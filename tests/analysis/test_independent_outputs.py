@@ -19,7 +19,7 @@ from xattn.analysis.one_output import OneOutput, file_name
 from xattn.errors import AnnotationError, UsageError
 from xattn.models import Model, wrap
 from xattn.runs import RunFolder
-from xattn.runs.atomic import write_text
+from xattn.runs.atomic import read_record, write_text
 from xattn.splits.splits import write_splits
 from xattn.synthetic.dataset import synthesize
 
@@ -106,7 +106,7 @@ class TestUsage:
 
     def test_counts_images_of_which_an_output_is_not_known_and_leaves_them_out(self, found):
         assert "edema: Of 6 images it is not known whether they show edema: left out" in found.notes
-        facts = json.loads((found.run.path / "analysis.json").read_text())
+        facts = read_record(found.run.path / "analysis.json")
         counts = {name: own["counts"]["labelled"] for name, own in facts["by_target"].items()}
         assert counts == {"mass": 30, "effusion": 30, "edema": 24}
         assert facts["by_target"]["mass"]["positive"] == "mass"

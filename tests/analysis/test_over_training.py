@@ -1,5 +1,3 @@
-import json
-
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +14,7 @@ from xattn.errors import RunError, UsageError, XattnError
 from xattn.images import Preprocessing
 from xattn.models import build, save_checkpoint
 from xattn.runs import TABLES, RunFolder, TableFolder
+from xattn.runs.atomic import read_record
 
 QUICK = {"permutations": 99, "bootstrap": 99}
 NOTHING = (0, 0, 255)
@@ -125,7 +124,7 @@ def test_maps_can_be_asked_for(made, zoo, tmp_path):
 def test_settings_and_checkpoints_are_recorded_and_a_second_call_gives_the_same(
     made, zoo, course, tmp_path
 ):
-    facts = json.loads((tmp_path / "usage_over_training.json").read_text())
+    facts = read_record(tmp_path / "usage_over_training.json")
     assert [s["step"] for s in facts["steps"]] == [5, 10, 20]
     assert (facts["permutations"], facts["alpha"], facts["decision"]) == (99, 0.05, "min-p")
     path = tmp_path / "usage_over_training.csv"

@@ -18,6 +18,7 @@ from tests.models.nets import Conv, plain, with_statistics
 from xattn.analysis.evaluation.values import METRICS, value_metrics
 from xattn.errors import CheckpointError, UsageError
 from xattn.models import wrap
+from xattn.runs.atomic import read_record
 from xattn.synthetic.dataset import synthesize
 
 QUICK = {"permutations": 39, "bootstrap": 99, "interventions": 4, "computed": False}
@@ -80,7 +81,7 @@ class TestARun:
     def test_is_tested_within_strata_of_the_reference(self, found):
         usage = found.usage
         assert set(usage["target"]) == {"redness"}
-        facts = json.loads((found.run.path / "analysis.json").read_text())["by_target"]
+        facts = read_record(found.run.path / "analysis.json")["by_target"]
         assert facts["redness"]["counts"]["labelled"] == 35
         assert "redness" not in set(usage["feature"])
         assert "Of 5 images redness is not known: left out" in found.notes

@@ -72,7 +72,7 @@ COMMANDS = {
     "demo": ["demo", "--n", "60", "--epochs", "1", "--out", "OUT"],
     "study": ["study", "study.toml", "--out", "OUT"],
 }  # fmt: skip
-SILENT = ["annotations check", "annotations detect", "inspect", "models"]
+SILENT = ["annotations check", "annotations detect", "inspect", "models", "verify"]
 """Those that write nothing; `detect` writes as `split` does, after a download."""
 IN_ONE_RUN = [
     "annotations build", "annotations split", "compare", "evaluate", "evaluate, added to",

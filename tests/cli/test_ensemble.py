@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import nn
 from tests.models.nets import with_statistics
 from xattn.cli import main
 from xattn.models import build
+from xattn.runs.atomic import read_record
 from xattn.synthetic.dataset import synthesize
 
 CHOICE = ["--arch", "test_resnet", "--classes", "benign,malignant", "--size", "64x80",
@@ -52,7 +52,7 @@ def test_predicts_the_mean_and_says_so_in_its_record(folder):
     found, *each = (pd.read_parquet(run / "predictions.parquet") for run in (together, *alone))
     mean = sum(table["prob_malignant"] for table in each) / 2
     np.testing.assert_allclose(found["prob_malignant"], mean, atol=1e-5)
-    facts = json.loads((together / "run.json").read_text())
+    facts = read_record(together / "run.json")
     assert facts["ensemble"]["average"] == "probabilities"
     assert facts["ensemble"]["maps"] == {
         "gradcam": "through the average",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ from PIL import Image
 
 from tests.models.kinds.page import KINDS
 from xattn.cli import main
+from xattn.runs.atomic import read_record
 
 FILES = ("graph with quantised weights", "traced network of nobody's")
 PROGRAMS = {kind.name: kind for kind in KINDS if kind.what in FILES}
@@ -35,7 +34,7 @@ def test_predictions_are_written_without_maps_and_found_again(name, tmp_path, mo
     assert main([*words, "--method", "none"]) == 0
     predictions = pd.read_parquet(tmp_path / "xattn-run" / "predictions.parquet")
     assert len(predictions) == 2
-    record = json.loads((tmp_path / "xattn-run" / "run.json").read_text())
+    record = read_record(tmp_path / "xattn-run" / "run.json")
     assert record["target_layer"] is None
     assert main(["inspect", "--ckpt", path.name, "--classes", "benign,malignant"]) == 0
     assert "shows no layers" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from tests.models.nets import Conv, plain, with_statistics
 from xattn.errors import RunError, UsageError
 from xattn.figures.registry import save_figures
 from xattn.models import wrap
+from xattn.runs.atomic import read_record
 
 FINDINGS = ["effusion", "nodule", "mass"]
 
@@ -120,7 +121,7 @@ class TestTheRecord:
         found = xattn.evaluate(
             model, _annotated(images, ["a", "b"]), images.parent / "run", bootstrap=99
         )
-        facts = json.loads((found.run.path / "evaluation.json").read_text())
+        facts = read_record(found.run.path / "evaluation.json")
         assert facts["outputs"] == "softmax"
         assert (found.run.predictions["logit_a"] == 0).all()
 

@@ -19,6 +19,7 @@ from PIL import Image
 from tests import forked
 from xattn.cli import main
 from xattn.cli.signals import Terminated, terminable
+from xattn.runs.atomic import read_record
 
 RECIPE = """
 [model]
@@ -121,7 +122,7 @@ def test_a_training_ends_by_any_signal_and_goes_on_to_the_same_bytes(folder: Pat
         assert not (folder / "parts" / "train.json").exists()
     go_on(folder, "train", "parts")
     assert_same(folder, TRAINED)
-    assert len(json.loads((folder / "parts" / "train.json").read_text())["resumed_after"]) == 3
+    assert len(read_record(folder / "parts" / "train.json")["resumed_after"]) == 3
 
 
 @pytest.mark.slow

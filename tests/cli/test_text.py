@@ -88,6 +88,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "--ckpt", "{}", "--annotations", "annotations.json"],
     "build": ["annotations", "build", "{}"],
     "check": ["annotations", "check", "{}"],
+    "verify": ["verify", "{}"],
     "command": ["{}"],
 }
 

@@ -21,6 +21,7 @@ from xattn.models.architectures.registry import build
 CLASSES = ["benign", "malignant"]
 FINISHED = {
     "docstrings": ["xattn-run"],
+    "docs/verify.md": ["xattn-run"],
     "docs/report.md": ["xattn-run", "resnet18", "resnet18-ga"],
     "docs/figures.md": ["xattn-run", "run-a", "run-b", "runs/resnet18", "runs/resnet18-ga"],
 }

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 
@@ -9,6 +7,7 @@ from xattn.annotations import read_annotations
 from xattn.errors import AnnotationError
 from xattn.features.feature_set import collect_features
 from xattn.features.from_csv import read_more_features
+from xattn.runs.atomic import read_record
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_columns_are_joined_by_image_whatever_the_order(planted, tmp_path):
         ("seen", "presence", False),
         ("device", "value", True),
     } < aspects
-    facts = json.loads((planted.run.path / "features.json").read_text())["more"]
+    facts = read_record(planted.run.path / "features.json")["more"]
     assert facts["path"].endswith("more.csv")
     assert len(facts["sha256"]) == 64
 

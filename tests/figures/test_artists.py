@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import zarr
 from matplotlib.colors import to_hex
 
+from tests.fabricate import change_maps
 from tests.figures.artists import drawn, points, spans, words
 from tests.figures.made_tables import alignment_table, bias_table, usage_table
 from tests.figures.populated import explained_run, populated_run, write_masks
@@ -247,7 +247,7 @@ def test_the_grid_names_features_in_the_colours_of_their_outlines(run):
 )
 def test_a_degenerate_map_is_hatched_and_named_not_stretched(tmp_path, value, said):
     run = explained_run(tmp_path, n=4, methods=("gradcam",))
-    zarr.open_array(run.path / "maps.zarr" / "gradcam", mode="r+")[:] = value
+    change_maps(run, "gradcam", slice(None), value)
     fig = drawn(draw_attribution_grid, run)
     assert words(fig).count(said) == 2 * len(rows_shown(run, RunSources(run)))
     assert any(p.get_hatch() for ax in fig.axes for p in ax.patches)

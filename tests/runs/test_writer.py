@@ -17,6 +17,7 @@ from xattn.attribution.run.settings import ExplainSettings
 from xattn.errors import DiskError, RunError
 from xattn.images import Preprocessing
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 from xattn.runs.identity import IDENTITY
 from xattn.runs.writer import RunWriter
 
@@ -71,7 +72,7 @@ def content(path: Path) -> dict[str, bytes]:
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         data = file.read_bytes()
         if file.name == "run.json":
-            data = json.dumps({**json.loads(data), "timings": None}).encode()
+            data = json.dumps({**read_record(file), "timings": None}).encode()
         found[str(file.relative_to(path))] = data
     return found
 

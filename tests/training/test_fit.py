@@ -20,6 +20,7 @@ from tests.training.fitted import B, M, logits_of, run, same, weights_of
 from tests.training.recipes import tiny_recipe
 from xattn.annotations import build_annotations, read_annotations
 from xattn.models import load
+from xattn.runs.atomic import read_record
 from xattn.stats.weighted_metrics import sensitivities
 from xattn.training.fit import train
 from xattn.training.recipe import parse_recipe, read_recipe
@@ -40,7 +41,7 @@ def test_a_training_leaves_a_checkpoint_that_loads_and_its_record(study, tmp_pat
     assert model.classes == [B, M]
     assert model.preprocessing == tiny_recipe().preprocessing
     assert read_recipe(out / "recipe.toml") == tiny_recipe().for_domain(None)
-    record = json.loads((out / "train.json").read_text())
+    record = read_record(out / "train.json")
     assert record["annotations"] == "../study/annotations.json"
     assert record["splits"]["train"]["images"] == 20
     assert record["test"]["balanced_accuracy"] == result.test.balanced_accuracy.value
@@ -131,7 +132,7 @@ def test_two_processes_train_one_model(study, tmp_path: Path):
     words = [tmp_path / "recipe.toml", notes, tmp_path / "out", "never", "0", "2"]
     subprocess.run([sys.executable, script, *words], check=True, timeout=300)
 
-    record = json.loads((tmp_path / "out" / "train.json").read_text())
+    record = read_record(tmp_path / "out" / "train.json")
     assert record["device"] == "2 x cpu"
     assert record["epochs"] == 6
     assert record["test"]["balanced_accuracy"] > 0.9

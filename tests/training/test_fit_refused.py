@@ -20,6 +20,7 @@ from tests.training.fitted import B, M, run
 from tests.training.recipes import tiny_recipe
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.models import load
+from xattn.runs.atomic import read_record
 from xattn.training.fit import train
 
 
@@ -38,7 +39,7 @@ def test_images_that_cannot_be_used_are_told_and_the_others_go_on(study, tmp_pat
     assert "study/images/img003.png" in set(table["file"])
     splits = pd.read_csv(tmp_path / "out" / "splits.csv")
     assert len(splits) == 39
-    assert json.loads((tmp_path / "out" / "train.json").read_text())["skipped"] == 3
+    assert read_record(tmp_path / "out" / "train.json")["skipped"] == 3
 
 
 def test_splits_of_other_images_are_refused(study, tmp_path: Path):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import filecmp
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.training import killed
 from tests.training.recipes import resumed_recipe
 from xattn.errors import RunError
 from xattn.models import load
+from xattn.runs.atomic import read_record
 from xattn.training.fit import train
 from xattn.training.resume import Bookmark
 
@@ -44,7 +44,7 @@ def stop_after(epoch: int) -> Callable[[object], None]:
 
 def record(out: Path) -> dict[str, object]:
     """Return train.json without what a kill may change: clocks, and that there was one."""
-    facts = json.loads((out / "train.json").read_text())
+    facts = read_record(out / "train.json")
     return {k: v for k, v in facts.items() if k not in ("timings", "resumed_after")}
 
 
@@ -67,7 +67,7 @@ def test_a_training_that_is_ended_goes_on_and_comes_to_the_same_end(study, tmp_p
 
     assert told == list(range(stops[-1] + 1, 6))
     assert_same(tmp_path / "parts", tmp_path / "whole")
-    facts = json.loads((tmp_path / "parts" / "train.json").read_text())
+    facts = read_record(tmp_path / "parts" / "train.json")
     assert facts["resumed_after"] == stops
     assert len(facts["timings"]["epoch_seconds"]) == 5
 

@@ -22,7 +22,6 @@ from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts.rules import SMALLEST_CHANGE, SMALLEST_EFFECT
-from xattn.disk import replacing
 from xattn.errors import UsageError, XattnError
 from xattn.features.feature_set import FeatureSet, collect_features
 from xattn.features.from_csv import read_more_features
@@ -30,6 +29,7 @@ from xattn.features.masks import Progress
 from xattn.runs import RunFolder
 from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
+from xattn.runs.parquet import write_parquet
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
@@ -191,8 +191,7 @@ def feature_usage(
         folder.write_table(name, table)
     for name in set(tables_of_record("analysis.json")).difference(tables):  # of another question
         (folder.path / f"{name}.csv").unlink(missing_ok=True)
-    with replacing(folder.path / "mask_scores.parquet") as part:
-        per_image_table(scored, features).to_parquet(part, index=False)
+    write_parquet(per_image_table(scored, features), folder.path / "mask_scores.parquet")
     notes = all_notes(found, [*unable, *unseen])
     if dropped:
         notes.append(

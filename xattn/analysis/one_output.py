@@ -22,7 +22,8 @@ from xattn.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
-    import zarr
+
+    from xattn.runs.arrays import StoredArray
 
 EACH = "all"
 """As a target: every output."""
@@ -124,7 +125,7 @@ class OneOutput(RunFolder):
         """Return the name under which the maps of a method are stored."""
         return self._stored.get(method, method)
 
-    def map_array(self, method: str) -> zarr.Array[Any]:
+    def map_array(self, method: str) -> StoredArray:
         """Return the stored maps of one method for this output, float32 (n, h, w), unread."""
         return self.whole.map_array(self.stored(method))
 

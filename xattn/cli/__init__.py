@@ -28,6 +28,7 @@ from xattn.cli import (
     study,
     synthesize,
     train,
+    verify,
 )
 from xattn.cli.options import plugin_option
 from xattn.cli.signals import Terminated, terminable
@@ -44,7 +45,7 @@ click.rich_click.COMMAND_GROUPS = {
             "name": "Models",
             "commands": ["models", "inspect", "train", "search", "evaluate", "compare"],
         },
-        {"name": "All of it", "commands": ["study"]},
+        {"name": "All of it", "commands": ["study", "verify"]},
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -73,6 +74,7 @@ COMMANDS = (
     evaluate.command,
     compare.command,
     study.command,
+    verify.command,
     annotate.command,
     synthesize.command,
     demo.command,

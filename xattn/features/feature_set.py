@@ -15,7 +15,6 @@ the annotation file nor the masks again:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,15 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import zarr
 from numpy.typing import NDArray
 
 from xattn.annotations.findings import answers, label_of
 from xattn.annotations.names import reserved_names
 from xattn.annotations.records import LESION as LESION
 from xattn.annotations.value_labels import strata
-from xattn.disk import replacing
-from xattn.documents import read_json
 from xattn.errors import AnnotationError, RunError, UsageError, near
 from xattn.features.bookkeeping import KEEP_ALL, bookkeeping
 from xattn.features.computed.collect import DETECTED, measure_images
@@ -47,12 +43,16 @@ from xattn.features.masks import (
     write_problems,
 )
 from xattn.runs import RunFolder
+from xattn.runs.arrays import StoredArray
+from xattn.runs.atomic import read_record, write_json
+from xattn.runs.parquet import read_parquet, write_parquet
 
 if TYPE_CHECKING:
     from xattn.annotations.records import AnnotatedImage, Annotations
     from xattn.features.from_csv import MoreFeatures
 
 _KIND_OF_LESION = "structure"
+_REPEAT = "repeat `xattn feature-usage`, which writes it anew"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FeatureSet:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Content of features.parquet."""
-        table = pd.read_parquet(self.path / "features.parquet")
+        table = read_parquet(self.path / "features.parquet", _REPEAT)
         if not self.output:
             return table
         if self.of_value:
@@ -162,13 +162,13 @@ class FeatureSet:
         """Whether any image has a label."""
         return bool(self.table["label"].notna().any())
 
-    def masks(self, feature: str) -> zarr.Array[Any]:
+    def masks(self, feature: str) -> StoredArray:
         """Return the masks of one feature, bool (n, height, width), unread.
 
         Args:
             feature: its name.
         """
-        return zarr.open_array(self.path / "masks.zarr" / feature, mode="r")
+        return StoredArray(self.path / "masks.zarr" / feature, _REPEAT)
 
     @property
     def _facts_path(self) -> Path:
@@ -176,8 +176,7 @@ class FeatureSet:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = read_json(self._facts_path, "the record of features", RunError)
-        return facts
+        return read_record(self._facts_path, "the record of features")
 
 
 def collect_features(
@@ -249,8 +248,7 @@ def collect_features(
     table = table.assign(**seen.columns)
     given = more.columns(list(table["image_id"]), set(table.columns)) if more else {}
     table = table.assign(**given)
-    with replacing(run.path / "features.parquet") as part:
-        table.to_parquet(part, index=False)
+    write_parquet(table, run.path / "features.parquet")
     kinds = {name: str(f.kind) for name, f in annotations.features.items()}
     kinds |= {LESION: _KIND_OF_LESION} if lesions else {}
     of_given = {n: "artifact" if n.endswith(DETECTED) else "metadata" for n in given}
@@ -280,8 +278,7 @@ def collect_features(
         **seen.facts,
         "more": None if more is None else more.to_dict(),
     }
-    with replacing(run.path / "features.json") as part:
-        part.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_json(run.path / "features.json", facts)
     write_problems(run, problems)
     return FeatureSet(run.path, tuple(problems))
 

@@ -23,6 +23,7 @@ from xattn.errors import AnnotationError, ImageError
 from xattn.images.geometry import sample_mask
 from xattn.images.prefetch import prefetch
 from xattn.runs import RunFolder
+from xattn.runs.arrays import create_array
 
 if TYPE_CHECKING:
     from xattn.annotations.records import AnnotatedImage, Annotations
@@ -75,13 +76,13 @@ class MaskReading:
         rows = max(1, _CHUNK_PIXELS // (height * width))
         zarr.create_group(store)
         arrays = {
-            name: zarr.create_array(
+            name: create_array(
                 store / name,
-                shape=(n, height, width),
-                chunks=(rows, height, width),
-                dtype="bool",
+                (n, height, width),
+                (rows, height, width),
+                "bool",
                 # Eight masks' worth of equal bits a byte: about a hundredth of the plain size.
-                compressors=BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
+                BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),
             )
             for name in self.features
         }

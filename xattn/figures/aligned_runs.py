@@ -17,6 +17,7 @@ from xattn.figures.folders import run_names
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import WHITE_DASHED, Stroke, strokes
 from xattn.runs import RunFolder
+from xattn.runs.parquet import read_parquet
 from xattn.splits.samples import IN_TRAINING
 
 
@@ -150,7 +151,8 @@ class AlignedRuns:
             path = run.path / "mask_scores.parquet"
             if not path.is_file():
                 continue
-            table = pd.read_parquet(path, columns=["method", "feature", "image_id", "lift"])
+            columns = ["method", "feature", "image_id", "lift"]
+            table = read_parquet(path, "repeat `xattn feature-usage`", columns)
             places = [
                 pd.Index(names).get_indexer(pd.Index(table[column].astype(str)))
                 for names, column in (

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xattn.documents import read_json
 from xattn.errors import ImageError, RunError
 from xattn.features.feature_set import LESION, FeatureSet
 from xattn.figures.style import KIND_ORDER, WHITE_DASHED, Stroke, strokes
 from xattn.images import read_image
 from xattn.images.domains import Words, words_of
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,7 @@ class RunSources:
         path = self.run.path / name
         if not path.is_file():
             return {}
-        content: dict[str, Any] = read_json(path, what, RunError)
-        return self.run.own(content)
+        return self.run.own(read_record(path, what))
 
     def table(self, name: str) -> pd.DataFrame | None:
         """Read one of the run's CSV tables, or return None if it is absent or has no rows."""
@@ -128,7 +127,7 @@ class RunSources:
         if self.features is None or not len(wanted):
             return found
         for name in self.masked:
-            stack = np.asarray(self.features.masks(name).oindex[wanted], bool)
+            stack = np.asarray(self.features.masks(name).take(wanted), bool)
             for place, where in enumerate(back):
                 if stack[where].any():
                     found[place][name] = stack[where]

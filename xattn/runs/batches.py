@@ -7,7 +7,6 @@ batch-000007.json     commits the two: rows, errors, methods, what the files wer
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -18,7 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.disk import replacing
+from xattn.runs.atomic import read_record, write_json
 from xattn.runs.inputs import Stamp
+from xattn.runs.parquet import read_parquet, write_parquet
 
 _SUFFIXES = (".json", ".parquet", ".npz")
 
@@ -71,16 +72,14 @@ def write_batch(
         with replacing(stem.with_suffix(".npz")) as scratch, scratch.open("wb") as f:
             arrays: dict[str, Any] = {k: np.asarray(m, np.float32) for k, m in maps.items()}
             np.savez(f, **arrays)
-        with replacing(stem.with_suffix(".parquet")) as scratch:
-            pd.DataFrame(list(rows)).to_parquet(scratch, index=False)
+        write_parquet(pd.DataFrame(list(rows)), stem.with_suffix(".parquet"))
     content = {
         **facts,
         "rows": len(rows),
         "methods": list(maps),
         "inputs": {file: astuple(one) for file, one in stamps.items()},
     }
-    with replacing(stem.with_suffix(".json")) as scratch:
-        scratch.write_text(json.dumps(content))
+    write_json(stem.with_suffix(".json"), content)
 
 
 def read_batches(folder: Path) -> tuple[list[Batch], int]:
@@ -102,10 +101,10 @@ def read_batches(folder: Path) -> tuple[list[Batch], int]:
 
 
 def _read(stem: Path) -> Batch:
-    facts = json.loads(stem.with_suffix(".json").read_bytes())
+    facts = read_record(stem.with_suffix(".json"))
     rows, methods = pd.DataFrame(), facts.get("methods", [])
     if facts["rows"]:
-        rows = pd.read_parquet(stem.with_suffix(".parquet"))
+        rows = read_parquet(stem.with_suffix(".parquet"), "it is done again")
         with stem.with_suffix(".npz").open("rb") as file, np.load(file) as content:
             counts = {name: len(content[name]) for name in content.files}
         methods = facts.get("methods", list(counts))

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xattn.errors import RunError, near, one_line
+from xattn.errors import RunError, near
 from xattn.images.cells import Cells
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
@@ -21,8 +21,9 @@ from xattn.runs.tables import TABLES, records
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-    import zarr
     from numpy.typing import NDArray
+
+    from xattn.runs.arrays import StoredArray
 
 DEFAULT_RUN = "xattn-run"
 REPLACING = ".replacing"
@@ -151,17 +152,26 @@ class RunFolder(TableFolder):
         """Names of the explanation methods whose maps are stored."""
         return list(self.settings["methods"])
 
-    def map_array(self, method: str) -> zarr.Array[Any]:
+    def map_array(self, method: str) -> StoredArray:
         """Return the stored maps of one method, float32 (n, h, w), unread.
 
         Raises:
-            RunError: the method is not part of this run.
+            RunError: the method is not part of this run, or its maps are damaged.
         """
-        import zarr
+        from xattn.runs.arrays import StoredArray
 
         if method not in self.methods:
             raise RunError(f"Run {self.path} holds no {method!r} maps{near(method, self.methods)}")
-        return zarr.open_array(self.path / "maps.zarr" / method, mode="r")
+        path = self.path / "maps.zarr" / method
+        stored = StoredArray(
+            path, f"delete it and repeat `xattn explain`, which does {method!r} again"
+        )
+        if len(stored) < len(self.predictions):
+            raise RunError(
+                f"Expected a map of {method!r} for each of {len(self.predictions)} images, but got "
+                f"{len(stored)} in {path}; delete it and repeat `xattn explain`"
+            )
+        return stored
 
     def maps(self, method: str) -> NDArray[np.float32]:
         """Read all maps of one method: float32 (n, h, w) at the method's own resolution."""
@@ -220,15 +230,9 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         RunError: it is damaged.
     """
-    import pandas as pd
+    from xattn.runs.parquet import read_parquet
 
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError, EOFError) as err:  # Arrow's errors are among these
-        raise RunError(
-            f"Expected a table in {path}, but got: {one_line(err)}; delete it and repeat "
-            "`xattn explain` to have all images done again"
-        ) from err
+    return read_parquet(path, "delete it and repeat `xattn explain` to have all images done again")
 
 
 def last_run(here: str | Path = ".") -> RunFolder:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from xattn.disk import replacing
 from xattn.images.containers import file_facts, split_member
+from xattn.runs.parquet import read_parquet, write_parquet
 from xattn.runs.record import file_sha256
 
 COLUMNS = ("file", "bytes", "mtime_ns", "sha256")
@@ -53,7 +53,7 @@ def read_stamps(path: Path) -> dict[str, Stamp]:
     """Read inputs.parquet: stamp by the file's name in the tables; empty if there is none."""
     if not path.is_file():
         return {}
-    table = pd.read_parquet(path)
+    table = read_parquet(path, "delete it; what the files were is then not known")
     rows = zip(*(table[name] for name in COLUMNS), strict=True)
     return {str(file): Stamp(int(size), int(time), str(sha)) for file, size, time, sha in rows}
 
@@ -61,5 +61,4 @@ def read_stamps(path: Path) -> dict[str, Stamp]:
 def write_stamps(path: Path, stamps: Mapping[str, Stamp]) -> None:
     """Write inputs.parquet, whole or not at all."""
     table = pd.DataFrame([(file, *astuple(one)) for file, one in stamps.items()], columns=COLUMNS)
-    with replacing(path) as scratch:
-        table.to_parquet(scratch, index=False)
+    write_parquet(table, path)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xattn.disk import writing_to
 from xattn.errors import RunError
+from xattn.runs.arrays import StoredArray, create_array
 from xattn.runs.batches import Batch
 
 
@@ -74,12 +75,12 @@ class MapSources:
         files: list[str] = []
         pieces: list[NDArray[np.float32]] = []
         if self.before is not None and method in self.stored:
-            old = zarr.open_array(self.folder / "maps.zarr" / method, mode="r")
-            if old.shape[0] < len(self.before):
+            path = self.folder / "maps.zarr" / method
+            old = StoredArray(path, "delete it and repeat")
+            if len(old) < len(self.before):
                 raise RunError(
                     f"Expected {len(self.before)} maps of {method!r} in {self.folder}, as its "
-                    f"table has rows, but got {old.shape[0]}; delete "
-                    f"{self.folder / 'maps.zarr' / method} and repeat"
+                    f"table has rows, but got {len(old)}; delete {path} and repeat"
                 )
             # A kill while images were added can leave maps whose rows are not in the table yet.
             pieces.append(np.asarray(old[: len(self.before)], dtype=np.float32))
@@ -103,9 +104,7 @@ class MapSources:
 def _write(path: Path, data: NDArray[np.float32]) -> None:
     rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
     with writing_to(path):
-        array = zarr.create_array(
-            path, shape=data.shape, chunks=(rows, *data.shape[1:]), dtype="float32"
-        )
+        array = create_array(path, data.shape, (rows, *data.shape[1:]), "float32")
         array[:] = data
 
 

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xattn._version import __version__
-from xattn.documents import read_json
 from xattn.errors import ImageError, RunError
 from xattn.images.containers import content_bytes, read_content, split_member
-from xattn.runs.atomic import write_json
+from xattn.runs.atomic import read_record, write_json
 from xattn.runs.tables import records
 
 if TYPE_CHECKING:
@@ -71,10 +70,30 @@ def keep_record(file: Path) -> None:
     for name in records():
         path = file.with_name(name)
         if path.is_file():
-            facts = read_json(path, error=RunError)
-            if isinstance(facts, dict) and file.name in facts.get(FILES, {}):
+            facts = read_record(path)
+            if file.name in facts.get(FILES, {}):
                 facts[FILES][file.name] = file_sha256(file)
                 write_json(path, facts)
+
+
+def require_recorded(file: Path) -> None:
+    """Make sure that a file is as the finished records beside it know it.
+
+    Raises:
+        RunError: it is another.
+    """
+    for name, command in records().items():
+        path = file.with_name(name)
+        if path.is_file():
+            _require_same(file, read_record(path).get(FILES, {}).get(file.name), path, command)
+
+
+def _require_same(file: Path, known: str | None, record: Path, command: str) -> None:
+    if known is not None and file_sha256(file) != known:
+        raise RunError(
+            f"Expected {file} as it was when {record} was written, but it is another"
+            f"; repeat `{command}`"
+        )
 
 
 def predictions_sha256(predictions: pd.DataFrame) -> str:
@@ -99,9 +118,7 @@ def require_whole(path: Path, command: str) -> None:
     """
     if not path.is_file():
         return
-    facts = read_json(path, error=RunError)
-    if not isinstance(facts, dict):
-        raise RunError(f"Expected a JSON object in {path}, but got {type(facts).__name__}")
+    facts = read_record(path)
     way_out = f"; repeat `{command}`"
     if facts.get(UNFINISHED):
         raise RunError(
@@ -112,7 +129,4 @@ def require_whole(path: Path, command: str) -> None:
         file = path.with_name(name)
         if not file.is_file():
             raise RunError(f"Expected {file}, as {path} says, but it is not there{way_out}")
-        if file_sha256(file) != sha256:
-            raise RunError(
-                f"Expected {file} as it was when {path} was written, but it is another{way_out}"
-            )
+        _require_same(file, sha256, path, command)

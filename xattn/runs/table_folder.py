@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.disk import replacing
-from xattn.documents import read_json
 from xattn.errors import RunError
+from xattn.runs.atomic import read_record
 from xattn.runs.csv_text import unguarded_table, write_csv
-from xattn.runs.record import keep_record, require_whole
+from xattn.runs.record import keep_record, require_recorded, require_whole
 from xattn.runs.tables import TABLES, records
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class TableFolder:
         """Read one of the CSV tables.
 
         Raises:
-            RunError: it was not written yet.
+            RunError: it was not written yet, or is not as a record beside it knows it.
             UsageError: no table has this name.
         """
         import pandas as pd
@@ -47,6 +47,7 @@ class TableFolder:
                 f"Expected {path}, but it is not there"
                 f"; write it with `{TABLES.find(name).written_by}`"
             )
+        require_recorded(path)
         # "None" and "NA" are honest names for features and labels, not missing values.
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         return unguarded_table(table)
@@ -114,12 +115,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Read a run.json.
 
     Raises:
-        RunError: its content is no JSON object.
+        RunError: its content is no JSON object, or damaged.
     """
-    values = read_json(path, "the record of a run", RunError)
-    if not isinstance(values, dict):
-        raise RunError(f"Expected a JSON object in {path}, but got {type(values).__name__}")
-    return values
+    return read_record(path, "the record of a run")
 
 
 def _counted(table: pd.DataFrame, counts: Collection[str]) -> pd.DataFrame:

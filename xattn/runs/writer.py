@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.disk import replacing, writing_to
+from xattn.disk import writing_to
 from xattn.errors import RunError
 from xattn.runs.atomic import write_json
 from xattn.runs.batches import Batch, number_of, read_batches, write_batch
@@ -27,6 +27,7 @@ from xattn.runs.gather import Gathered, gather_rows
 from xattn.runs.identity import join_settings, kept, require_same
 from xattn.runs.inputs import Stamp, read_stamps, write_stamps
 from xattn.runs.join_maps import MapSources, restore_maps
+from xattn.runs.parquet import write_parquet
 from xattn.runs.places import PLACES, joined_record
 from xattn.runs.table_folder import read_settings
 from xattn.runs.tables.errors import ERRORS
@@ -211,8 +212,7 @@ class RunWriter:
         elif gathered.changed:
             maps.write_added(gathered.rows, self._methods)
         if gathered.changed or gathered.relabelled:
-            with replacing(self.path / "predictions.parquet") as scratch:
-                gathered.rows.to_parquet(scratch, index=False)
+            write_parquet(gathered.rows, self.path / "predictions.parquet")
         mark.unlink(missing_ok=True)
         files = set(gathered.rows["file"])
         stamps = {file: one for file, one in self._all_stamps(batches).items() if file in files}

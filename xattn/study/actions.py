@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xattn.documents import read_json
 from xattn.errors import Remark, XattnError
+from xattn.runs.atomic import read_record
 from xattn.runs.record import FILES
 from xattn.study.names import require_known_features
 
@@ -223,4 +223,4 @@ def measuring(folder: Path, known: Path, settings: UsageSettings) -> Action:
 
 def of_record(record: Path) -> list[Path]:
     """Return the files that a record names as made with it."""
-    return [record.with_name(name) for name in read_json(record)[FILES]]
+    return [record.with_name(name) for name in read_record(record)[FILES]]

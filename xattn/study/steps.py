@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from xattn._version import __version__
-from xattn.documents import read_json
 from xattn.errors import XattnError
-from xattn.runs.atomic import write_json
+from xattn.runs.atomic import read_record, write_json
 from xattn.study.inputs import Inputs
 
 Progress = Callable[[int, int], None]
@@ -113,10 +112,9 @@ class Records:
     def read(self, step: str) -> dict[str, Any]:
         """Return a step's record; empty if there is none."""
         try:
-            found = read_json(self.path(step))
+            return read_record(self.path(step))
         except XattnError:
             return {}
-        return found if isinstance(found, dict) else {}
 
     def facts(self, step: Step, taken: tuple[str, ...]) -> dict[str, Any]:
         """Return what decides a step's result: its settings, its inputs, and theirs.

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.annotations.findings import label_text
-from xattn.disk import replacing
+from xattn.runs.parquet import write_parquet
 from xattn.splits.samples import NOT_KNOWN, SHOWN, Sample, Split
 from xattn.training.dataset import Dataset
 
@@ -35,8 +35,7 @@ def prediction_table(dataset: Dataset, logits: Mapping[Split, NDArray[np.float64
 
 def write_predictions(path: Path, table: pd.DataFrame) -> None:
     """Write predictions.parquet whole or not at all."""
-    with replacing(path) as scratch:
-        table.to_parquet(scratch, index=False)
+    write_parquet(table, path)
 
 
 def _rows(dataset: Dataset, split: Split, logits: NDArray[np.float64]) -> pd.DataFrame:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xattn.documents import read_json
 from xattn.errors import RunError, XattnError
-from xattn.runs.atomic import write_json
+from xattn.runs.atomic import read_record, write_json
 from xattn.runs.identity import differences
 
 
@@ -50,7 +49,7 @@ class Bookmark:
         if not self.pending:
             return
         try:
-            begun = read_json(self._arguments, "what it was begun with")
+            begun = read_record(self._arguments, "what it was begun with")
         except XattnError as err:
             raise RunError(
                 f"Expected what the training in {self.out} was begun with, but {err}; "

@@ -17,6 +17,7 @@ from tests.analysis.trained import (
 )
 from xattn.errors import RunError, UsageError, XattnError
 from xattn.runs import TABLES, ComparisonFolder
+from xattn.runs.atomic import read_record
 
 SKILLS = {"resnet18": 1.0, "resnet18-la": 1.9, "resnet18-ela": 1.0}
 
@@ -201,7 +202,7 @@ def test_more_than_two_classes(tmp_path):
 def test_a_run_folder_of_evaluate_is_read_as_a_training_folder_is(study, tmp_path):
     as_run = tmp_path / "run"
     as_run.mkdir()
-    facts = json.loads((study[0] / "train.json").read_text())
+    facts = read_record(study[0] / "train.json")
     settings = {
         "architecture": "resnet18",
         "options": {},

@@ -21,6 +21,7 @@ from xattn.errors import RunError, UsageError
 from xattn.models import build
 from xattn.models.checkpoints.checkpoint import save_checkpoint
 from xattn.runs import TABLES, RunFolder
+from xattn.runs.atomic import read_record
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_the_tables_are_in_the_folder(measured):
     assert set(table["score"]) == {*FAITHFULNESS, *SANITY}
     images = pd.read_parquet(run.path / "faithfulness.parquet")
     assert images.groupby(["method", "target"]).size().eq(24).all()
-    facts = json.loads((run.path / "faithfulness.json").read_text())
+    facts = read_record(run.path / "faithfulness.json")
     assert (facts["images"], facts["of"]) == (24, 32)
     assert facts["sentences"] == list(found.sentences)
     assert "24 of the run's 32 images" in facts["notes"][0]

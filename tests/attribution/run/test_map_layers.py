@@ -20,6 +20,7 @@ from xattn.images import Cells
 from xattn.models import Model, wrap
 from xattn.models.architectures.registry import build
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 SHIFTED = Cells((0.0, 8.0, 16.0, 24.0), tuple(np.arange(6) * 8.0), (32, 48))
 
@@ -123,7 +124,7 @@ def test_the_run_stores_the_places_and_overlays_are_drawn_there(shifted, tmp_pat
     Image.fromarray(pixels).save(tmp_path / "a.png")
     model = wrapped(Brightness())
     run = explain(model, tmp_path / "a.png", out=tmp_path / "run")
-    stored = json.loads((run.path / "run.json").read_text())
+    stored = read_record(run.path / "run.json")
     assert stored["cells"][model.target_layer]["y"] == [0.0, 8.0]
     assert run.cells("gradcam") == SHIFTED
     drawn = read_pixels(run.path / "overlays/gradcam/a.png").astype(int).sum(2)
@@ -134,7 +135,7 @@ def test_the_run_stores_the_places_and_overlays_are_drawn_there(shifted, tmp_pat
 
 class TestAFolderOfAnEarlierVersion:
     def drop(self, run: RunFolder) -> None:
-        stored = json.loads((run.path / "run.json").read_text())
+        stored = read_record(run.path / "run.json")
         for key in ("cells", "map_layers"):
             del stored[key]
         (run.path / "run.json").write_text(json.dumps(stored))
@@ -195,7 +196,7 @@ def test_a_folder_keeps_its_places_and_refuses_others_by_name(shifted, images, m
 
 def test_places_that_are_not_the_maps_are_refused_by_name(images):
     run = explain(wrapped(Brightness()), images, out=images.parent / "run", overlay="none")
-    stored = json.loads((run.path / "run.json").read_text())
+    stored = read_record(run.path / "run.json")
     stored["cells"]["cells"] = Cells.spread((2, 3), (32, 48)).to_dict()
     (run.path / "run.json").write_text(json.dumps(stored))
     with pytest.raises(RunError, match=r"4 x 6 cells of 'gradcam' in .*run.json, but got 2 x 3"):

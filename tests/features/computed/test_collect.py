@@ -16,6 +16,7 @@ from xattn.features.computed import COMPUTED_FEATURES
 from xattn.features.computed.collect import DETECTED, measure_images
 from xattn.features.detected import DETECTORS
 from xattn.features.feature_set import FeatureSet, collect_features
+from xattn.runs.atomic import read_record
 from xattn.synthetic.tissue.dataset import synthesize_tissue
 
 
@@ -37,7 +38,7 @@ def test_computed_features_stand_in_the_table_with_their_kind_and_their_cards(ma
     of_lesions = {name: one for name, one in COMPUTED_FEATURES.items() if one.needs_lesion}
     assert set(of_lesions) < set(features.table.columns)
     assert {features.kinds[name] for name in of_lesions} == {"computed"}
-    facts = json.loads((made.run.path / "features.json").read_text())
+    facts = read_record(made.run.path / "features.json")
     assert facts["frame"] == 256
     assert facts["computed"] == {name: card.to_dict() for name, card in of_lesions.items()}
     # A disc of radius 11 in an image of 48.

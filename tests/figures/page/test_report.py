@@ -20,6 +20,7 @@ from xattn.errors import RunError
 from xattn.figures.page.model_card import model_card
 from xattn.figures.page.report import count_defects, report
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 REFERENCES = ("src", "srcset", "href", "action", "data", "poster", "background", "cite")
 TABLES = (
@@ -185,7 +186,7 @@ def test_hostile_names_stay_text(tmp_path):
     run.write_table("fairness", fairness_table({HOSTILE: "artifact"}).assign(categories=HOSTILE))
     error = {"file": HOSTILE, "stage": "decode", "error": HOSTILE}
     run.write_table("errors", pd.DataFrame([error]))
-    settings = json.loads((run.path / "run.json").read_text())
+    settings = read_record(run.path / "run.json")
     settings["architecture"] = settings["training"] = HOSTILE
     settings["training"] = {"splits": {HOSTILE: {"images": 3}}}
     (run.path / "run.json").write_text(json.dumps(settings))

@@ -9,6 +9,7 @@ from xattn.figures.page.performance import held_out_performance
 from xattn.figures.page.summary import summarise
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 from xattn.runs.tables.verdicts import UNCLEAR, VERDICTS
 
 
@@ -136,7 +137,7 @@ def test_gaps_are_counted_in_whole_sentences(run, rows, says):
 
 
 def told_of(run, **analysis):
-    facts = json.loads((run.path / "analysis.json").read_text()) | analysis
+    facts = read_record(run.path / "analysis.json") | analysis
     (run.path / "analysis.json").write_text(json.dumps(facts))
     return " ".join(said(run).caveats)
 
@@ -200,7 +201,7 @@ def test_degenerate_maps_are_counted(run):
 
 def test_what_the_model_was_trained_on_is_asked(run):
     settings = run.path / "run.json"
-    facts_of_run = json.loads(settings.read_text())
+    facts_of_run = read_record(settings)
     facts_of_run["training"] = {"splits": {"train": {"images": 1816}}}
     settings.write_text(json.dumps(facts_of_run))
     again = type(run).open(run.path)
@@ -209,7 +210,7 @@ def test_what_the_model_was_trained_on_is_asked(run):
 
 def test_splits_of_the_training_that_are_not_alike_are_told(run):
     settings = run.path / "run.json"
-    facts_of_run = json.loads(settings.read_text())
+    facts_of_run = read_record(settings)
     facts_of_run["training"] = {"unlike": ["train and test are not alike in site"]}
     settings.write_text(json.dumps(facts_of_run))
     told = said(type(run).open(run.path)).caveats
@@ -328,7 +329,7 @@ def test_a_dependence_that_no_edit_settles_comes_with_its_interval(judged):
 )
 def test_an_edit_of_what_is_not_annotated_is_a_control(judged, p, words, domain, plain):
     facts = judged.path / "features.json"
-    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"domain": domain}))
+    facts.write_text(json.dumps(read_record(facts) | {"domain": domain}))
     judged.write_table("interventions", judged.table("interventions").assign(p_value=p))
     says = f"{words} editing a patch of plain {plain} against another one moves the logit"
     assert any(str(t).startswith(says) for t in said(judged).findings)

@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-import zarr
 
+from tests.fabricate import change_maps
 from tests.figures.artists import drawn, overhang, words
 from tests.figures.populated import explained_run, populated_run
 from xattn.analysis.alignment.agreement_ranking import rank_by_agreement
@@ -12,6 +12,7 @@ from xattn.figures.registry import NothingToDrawError, save_figures
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import page_mm
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 PAIR = ("gradcam", "attention")
 N = 14
@@ -28,17 +29,13 @@ def bare(tmp_path):
     return explained_run(tmp_path, n=6)
 
 
-def change(run, method, rows, values):
-    zarr.open_array(run.path / "maps.zarr" / method, mode="r+")[rows] = values
-
-
 def labels(run):
     return RunSources(run).labels
 
 
 @pytest.mark.parametrize("broken", [0.0, 0.7, np.nan, [[-1.0, -2.0, -3.0, -4.0]] * 4])
 def test_images_with_a_flat_or_defective_map_are_left_out_and_counted(bare, broken):
-    change(bare, "attention", slice(0, 2), np.broadcast_to(broken, (2, 4, 4)))
+    change_maps(bare, "attention", slice(0, 2), np.broadcast_to(broken, (2, 4, 4)))
     found = rank_by_agreement(bare, PAIR, labels(bare))
     assert np.isnan(found.correlations[:2]).all()
     assert not {e.row for e in found.examples} & {0, 1}
@@ -74,16 +71,16 @@ def test_more_pairs_than_a_page_holds_are_counted(tmp_path):
     ("kept", "places"), [(1, ["the only image"]), (2, ["agree most", "agree least"])]
 )
 def test_few_images_are_shown_once_each(bare, kept, places):
-    change(bare, "gradcam", slice(0, 6 - kept), np.zeros((6 - kept, 4, 4)))
+    change_maps(bare, "gradcam", slice(0, 6 - kept), np.zeros((6 - kept, 4, 4)))
     assert [e.place for e in rank_by_agreement(bare, PAIR, labels(bare)).examples] == places
     assert overhang(drawn(draw_agreement_maps, bare)) < 0.2
 
 
 def test_one_method_or_no_map_to_compare_is_nothing_to_draw(bare, tmp_path):
-    change(bare, "gradcam", slice(None), np.zeros((6, 4, 4)))
+    change_maps(bare, "gradcam", slice(None), np.zeros((6, 4, 4)))
     with pytest.raises(NothingToDrawError, match="flat or defective"):
         draw_agreement_maps(bare)
-    settings = json.loads((bare.path / "run.json").read_text())
+    settings = read_record(bare.path / "run.json")
     (bare.path / "run.json").write_text(json.dumps(settings | {"methods": ["gradcam"]}))
     alone = RunFolder.open(bare.path)
     with pytest.raises(NothingToDrawError, match=r"two methods or more .* but got gradcam"):

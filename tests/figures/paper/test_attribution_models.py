@@ -15,6 +15,7 @@ from xattn.figures.registry import NothingToDrawError
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import inches, page_mm
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 
 def named_run(root, name, **options):
@@ -51,7 +52,7 @@ def test_each_image_has_a_row_of_each_model_and_a_column_of_each_method(runs):
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_run_without_maps_has_no_row(runs, tmp_path, at):
     bare = named_run(tmp_path, "evaluated", n=12, methods=("gradcam",)).path
-    record = json.loads((bare / "run.json").read_text())
+    record = read_record(bare / "run.json")
     (bare / "run.json").write_text(json.dumps({**record, "methods": []}))
     among = [*runs[:at], RunFolder.open(bare), *runs[at:]]
     assert words(drawn(draw_attribution_models, among)) == words(

@@ -20,6 +20,7 @@ from xattn.figures.paper.attribution_grid import draw_attribution_grid
 from xattn.figures.paper.attribution_models import draw_attribution_models
 from xattn.images import Cells
 from xattn.runs import RunFolder
+from xattn.runs.atomic import read_record
 
 SIZE = (64, 96)
 AT = {
@@ -50,7 +51,7 @@ def planted_run(root, cells, mode="squash"):
     for path in (root / "images").iterdir():
         Image.new("RGB", (240, 120), (90, 90, 90)).save(path)
     if mode == "crop":
-        settings = json.loads((run.path / "run.json").read_text())
+        settings = read_record(run.path / "run.json")
         settings["preprocessing"] |= {"mode": "crop", "resize": 96}
         (run.path / "run.json").write_text(json.dumps(settings))
     return RunFolder.open(run.path)
@@ -144,12 +145,12 @@ class TestARunThatDoesNotSayWhereItsCellsLie:
 
 def test_scores_made_before_the_places_were_known_are_named(tmp_path):
     run = populated_run(tmp_path, n=6)
-    settings = json.loads((run.path / "run.json").read_text())
+    settings = read_record(run.path / "run.json")
     moved = Cells((0.0, 8.0, 16.0, 24.0), (0.0, 8.0, 16.0, 24.0), (32, 32))
     settings["cells"]["layer of gradcam"] = moved.to_dict()
     (run.path / "run.json").write_text(json.dumps(settings))
     said = "The scores of gradcam are of an earlier version"
     assert said in report(run.path).read_text()
-    facts = json.loads((run.path / "analysis.json").read_text())
+    facts = read_record(run.path / "analysis.json")
     (run.path / "analysis.json").write_text(json.dumps({**facts, "cells_spread_evenly": []}))
     assert said not in report(run.path).read_text()

@@ -13,6 +13,7 @@ from tests import forked
 from tests.training import searched
 from tests.training.recipes import tiny_recipe
 from xattn.errors import RunError, UsageError, XattnError
+from xattn.runs.atomic import read_record
 from xattn.runs.locks import try_hold
 from xattn.training.fit import train
 from xattn.training.recipe import Recipe, parse_recipe, read_recipe
@@ -99,7 +100,7 @@ def test_a_search_leaves_its_trials_and_a_recipe_that_trains(study, tmp_path: Pa
 def test_the_test_images_are_not_looked_at(study, tmp_path: Path):
     run(study([B, M] * 20), tmp_path / "out", trials=1)
     trial = tmp_path / "out" / "trials" / "0000"
-    assert json.loads((trial / "train.json").read_text())["test"] is None
+    assert read_record(trial / "train.json")["test"] is None
     assert set(pd.read_parquet(trial / "predictions.parquet")["split"]) == {"val"}
 
 
@@ -148,7 +149,7 @@ def test_two_processes_share_the_trials_and_double_none(study, tmp_path: Path):
     assert set(rows["state"]) == {"complete"}
     assert rows["train.lr"].nunique() == 7
     for trial in (out / "trials").iterdir():  # no two trainings in one folder
-        assert json.loads((trial / "train.json").read_text())["resumed_after"] == []
+        assert read_record(trial / "train.json")["resumed_after"] == []
 
 
 def test_a_trial_that_another_process_runs_is_left_to_it(study, tmp_path: Path):

@@ -17,6 +17,7 @@ from xattn.analysis.one_output import outputs_of
 from xattn.annotations.findings import absent, answers
 from xattn.errors import RunError, UsageError, XattnError, near
 from xattn.runs.folder import RunFolder
+from xattn.runs.parquet import read_parquet
 from xattn.runs.table_folder import read_settings
 
 _REPEAT = "repeat its `xattn train`, or write it with `xattn evaluate`"
@@ -147,7 +148,7 @@ def _trained(
     file = path / "predictions.parquet"
     if not file.is_file():
         raise RunError(f"Expected {file}, but it is not there; {_REPEAT}")
-    table = pd.read_parquet(file)
+    table = read_parquet(file, _REPEAT)
     missing = [c for c in ("image_id", "label", *(f"logit_{c}" for c in classes)) if c not in table]
     if missing:
         raise RunError(f"Expected the columns {', '.join(missing)} in {file}; {_REPEAT}")

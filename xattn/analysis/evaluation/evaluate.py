@@ -18,7 +18,6 @@ from xattn.annotations.findings import label_of
 from xattn.attribution.run.pipeline import run_explain
 from xattn.attribution.run.provenance import describe_loading
 from xattn.attribution.run.settings import ExplainSettings
-from xattn.disk import replacing
 from xattn.errors import RunError
 from xattn.models.interface import Model
 from xattn.paths import as_paths
@@ -26,6 +25,7 @@ from xattn.runs.calls import record_call
 from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
+from xattn.runs.parquet import write_parquet
 from xattn.runs.record import begin_record, end_record
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
@@ -252,5 +252,4 @@ def _with_facts(
 
 
 def _write_predictions(run: RunFolder, table: pd.DataFrame) -> None:
-    with replacing(run.path / "predictions.parquet") as part:
-        table.to_parquet(part, index=False)
+    write_parquet(table, run.path / "predictions.parquet")

@@ -24,13 +24,13 @@ from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
 from xattn.attribution.run.sources import DecodedImage, Failure, Named, decode
-from xattn.disk import replacing
 from xattn.errors import RunError, UsageError
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs.calls import record_call
 from xattn.runs.folder import RunFolder
 from xattn.runs.guard import writes
+from xattn.runs.parquet import write_parquet
 from xattn.runs.record import begin_record, end_record
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ def faithfulness(
     }
     begin_record(folder.path / "faithfulness.json")
     folder.write_table("faithfulness", table)
-    with replacing(folder.path / "faithfulness.parquet") as part:
-        scores.to_parquet(part, index=False)
+    write_parquet(scores, folder.path / "faithfulness.parquet")
     files = ("faithfulness.csv", "faithfulness.parquet")
     end_record(folder.path / "faithfulness.json", facts, files)
     return Faithfulness(table, scores, sentences, tuple(notes))

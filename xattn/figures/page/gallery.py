@@ -160,7 +160,7 @@ def _maps(
     """Read the maps of some rows, (len(rows), h, w); a chunk of the store holds many."""
     stored = aligned.runs[run].map_array(method)
     wanted, back = np.unique(rows, return_inverse=True)
-    return np.asarray(stored.oindex[wanted], np.float32)[back]
+    return np.asarray(stored.take(wanted), np.float32)[back]
 
 
 def _views(aligned: AlignedRuns, image: int) -> list[list[int]]:

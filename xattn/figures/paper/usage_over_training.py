@@ -11,7 +11,6 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from xattn.documents import read_json
 from xattn.figures import style
 from xattn.figures.drawing.forest import (
     heading,
@@ -25,6 +24,7 @@ from xattn.figures.numbers import readable, shortened
 from xattn.figures.registry import figure
 from xattn.figures.run_sources import by_kind
 from xattn.runs import TableFolder
+from xattn.runs.atomic import read_record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,7 +102,7 @@ def _alpha(folder: TableFolder) -> float:
     path = folder.path / "usage_over_training.json"
     if not path.is_file():
         return 0.05
-    return float(read_json(path).get("alpha", 0.05))
+    return float(read_record(path).get("alpha", 0.05))
 
 
 def _chosen(table: pd.DataFrame) -> tuple[list[str], int]:

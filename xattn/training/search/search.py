@@ -12,10 +12,10 @@ import optuna
 import torch
 
 from xattn.disk import writing_into, writing_to
-from xattn.documents import read_json
 from xattn.errors import DiskError, RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
 from xattn.paths import relative_to
+from xattn.runs.atomic import read_record
 from xattn.runs.record import file_sha256, text_sha256, versions
 from xattn.splits.assign import Images, choose_samples
 from xattn.splits.findings import chosen_findings
@@ -261,7 +261,7 @@ class _Search:
             )
 
     def _complete(self, claim: Claim, folder: Path) -> None:
-        training = read_json(folder / "train.json")
+        training = read_record(folder / "train.json")
         self.shared.finish(
             claim,
             "complete",

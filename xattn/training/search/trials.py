@@ -11,8 +11,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from xattn.documents import read_json
-from xattn.runs.atomic import write_text
+from xattn.runs.atomic import read_record, write_text
 from xattn.runs.csv_text import csv_text
 from xattn.training.search.importance import Importance, importances
 from xattn.training.search.shared_study import STATES
@@ -132,7 +131,7 @@ def trial_folder(out: Path, number: int) -> Path:
 
 def _about(out: Path, best: Trial) -> dict[str, Any]:
     """Return what is known of the best trial; its scores are those of model selection."""
-    training = read_json(trial_folder(out, best.number) / "train.json")
+    training = read_record(trial_folder(out, best.number) / "train.json")
     return {
         "value": best.value,
         "epoch": best.best_epoch,
