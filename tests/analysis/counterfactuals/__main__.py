@@ -61,9 +61,16 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="seed of the first network")
     parser.add_argument("--images", type=int, default=2500)
     parser.add_argument("--scenes", type=int, default=30)
+    parser.add_argument("--effort", type=float, default=1.0, help="fraction of the usual training")
     given = parser.parse_args()
     found = measured(
-        KINDS[given.kind], given.work, given.networks, given.images, given.scenes, first=given.first
+        KINDS[given.kind],
+        given.work,
+        given.networks,
+        given.images,
+        given.scenes,
+        given.effort,
+        given.first,
     )
     sys.stdout.write(found.round(3).to_string() + "\n")
 

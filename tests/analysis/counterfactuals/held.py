@@ -16,6 +16,7 @@ from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableErro
 from xattn.images.levels import Pixels
 from xattn.stats.seeds import generator_for
 from xattn.synthetic import Rendered
+from xattn.synthetic.tissue.drawing import NUCLEI
 
 if TYPE_CHECKING:
     from tests.analysis.counterfactuals.task import Task
@@ -220,7 +221,9 @@ def _mask(task: Task, rendered: Rendered) -> Mask | None:
 
 
 def _skin(rendered: Rendered) -> Mask:
-    return ~widened(np.any([rendered.lesion, *rendered.masks.values()], axis=0))
+    """Return where there is neither lesion nor artifact; nuclei are what tissue is made of."""
+    masks = [mask for name, mask in rendered.masks.items() if name != NUCLEI]
+    return ~widened(np.any([rendered.lesion, *masks], axis=0))
 
 
 def _dosed(edit: str, task: Task, spec: Spec) -> tuple[Rendered, DoseCase, Dosed | None]:
