@@ -295,7 +295,7 @@ def _interventions(
         return nothing, [f"No interventions: {err}"]
     found = measure_interventions(
         questions, features, model, images=settings.interventions, workers=workers,
-        **settings.drawing,
+        **settings.testing,
     )  # fmt: skip
     note = note_of_left_out(features, run.preprocessing.channels)
     return list(found), [note] if note else []

@@ -109,3 +109,13 @@ def test_decisions_at_each_dose_are_counted_beside_the_controls(found):
     assert doses.loc[-1.0, "control_flip_rate"] == removed["control_flip_rate"] == 0
     assert doses.loc[-1.0, "p_mcnemar"] < 0.05
     assert (doses["flip_rate"].diff().dropna() <= 0).all()  # from the whole to a quarter
+
+
+def test_however_many_edits_there_are_one_that_works_can_be_significant(found):
+    """With 199 permutations the least p-value, times the number of edits, would be above 0.05."""
+    edits = found.doses.drop_duplicates(["feature", "intervention"])
+    assert len(edits) / 200 > 0.05 / 2
+    patch = edits.set_index(["feature", "intervention"]).loc[("patch", "opacity")]
+    assert patch["p_adjusted"] < 0.05
+    for table, rows in ((found.table, found.table), (found.doses, edits)):
+        assert len(rows) / (1 + table.attrs["permutations"]) < 0.05 / 2

@@ -33,7 +33,7 @@ from xattn.images.domains import applies
 from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
-from xattn.stats.adjust import holm
+from xattn.stats.adjust import enough_permutations, holm
 from xattn.stats.codes import group_codes
 from xattn.stats.resampling import FEWEST_GROUPS
 from xattn.stats.seeds import generator_for
@@ -67,6 +67,7 @@ def measure_interventions(
     images: int = 100,
     permutations: int = 999,
     bootstrap: int = 1000,
+    alpha: float = 0.05,
     seed: int = 0,
     batch_size: int = 16,
     workers: int = 2,
@@ -85,7 +86,9 @@ def measure_interventions(
         model: the one of the run.
         images: at most so many a row, drawn at random among those with room for a control. Up
             to three times as many are tried.
-        permutations, bootstrap, seed: of p-values, intervals, and all draws.
+        permutations, bootstrap, seed: of p-values, intervals, and all draws; of the first more if
+            the number of rows asks for it.
+        alpha: level that p-values must be able to reach after adjustment.
         batch_size: edited images in one pass.
         workers: threads that read and edit.
         progress: called as progress(done, total) over rows of the table.
@@ -96,6 +99,9 @@ def measure_interventions(
     editor, engine = Editor(questions[0].run, features, seed), make_fast_copy(model)
     spreads = [score_spread(q.run, features.of(q.run), q.positive) for q in questions]
     jobs = _jobs(features, seed)
+    each = max((len(q.positive.classes) for q in questions if q.positive.each), default=0)
+    draws = enough_permutations(permutations, len(jobs), alpha)
+    of_classes = enough_permutations(permutations, len(jobs) * each, alpha)
     groups = group_codes(features.table["group"], len(features.table))
     rows: list[list[dict[str, Any]]] = [[] for _ in questions]
     by_class: list[list[dict[str, Any]]] = [[] for _ in questions]
@@ -107,7 +113,7 @@ def measure_interventions(
         for i, question in enumerate(questions):
             positive, logits = question.positive, question.logits(found, model.classes)
             scores, answers = score_trials(logits, trials, groups, positive)
-            numbers = scores.to_row(permutations, bootstrap, seed)
+            numbers = scores.to_row(draws, bootstrap, seed)
             changes = {
                 "changes": (answers and answers.changes()) or None,
                 "control_changes": (answers and answers.changes(control=True)) or None,
@@ -117,21 +123,25 @@ def measure_interventions(
             note = {"score_sd": spreads[i], "note": _note(job, scores)}
             rows[i].append({**_facts(job), **numbers, **note, **changes, **seen})
             if answers and positive.each and len(positive.classes) > 2 and len(trials):
-                own = answers.rows(permutations, bootstrap, seed)
+                own = answers.rows(of_classes, bootstrap, seed)
                 by_class[i] += [{**_facts(job), **row} for row in own]
     if progress is not None:
         progress(len(jobs), len(jobs))
     doses = measure_doses(
         questions, features, engine, spreads, images=min(images, DOSE_IMAGES),
-        permutations=permutations, bootstrap=bootstrap, seed=seed, workers=workers,
+        permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed, workers=workers,
     )  # fmt: skip
-    tables = ([_adjusted(pd.DataFrame(of)) for of in some] for some in (rows, by_class))
+    tables = (
+        [_adjusted(pd.DataFrame(of), drawn) for of in some]
+        for some, drawn in ((rows, draws), (by_class, of_classes))
+    )
     return [Interventions(*each) for each in zip(*tables, doses, strict=True)]
 
 
-def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+def _adjusted(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     """Add p_adjusted after p_value, by Holm's method over all rows but the control's."""
     if len(table):
+        table.attrs["permutations"] = draws
         tested = table["p_value"].where(table["kind"] != "control")
         place = list(table.columns).index("p_value") + 1
         table.insert(place, "p_adjusted", holm(tested))

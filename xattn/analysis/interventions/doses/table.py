@@ -24,7 +24,7 @@ from xattn.analysis.question import Question
 from xattn.features.feature_set import FeatureSet
 from xattn.models.interface import Model
 from xattn.runs import TABLES
-from xattn.stats.adjust import holm
+from xattn.stats.adjust import enough_permutations, holm
 from xattn.stats.codes import group_codes
 from xattn.stats.paired import exact_mcnemar_p
 from xattn.stats.resampling import mean_interval
@@ -42,6 +42,7 @@ def measure_doses(
     images: int,
     permutations: int = 999,
     bootstrap: int = 1000,
+    alpha: float = 0.05,
     seed: int = 0,
     batch_size: int = 8,
     workers: int = 2,
@@ -54,7 +55,9 @@ def measure_doses(
         model: the one of the run.
         spreads: standard deviation of the score within labels, question by question.
         images: at most so many an edit.
-        permutations, bootstrap, seed: of p-values, intervals, and all draws.
+        permutations, bootstrap, seed: of p-values, intervals, and all draws; of the first more if
+            the number of edits asks for it.
+        alpha: level that p-values must be able to reach after adjustment.
         batch_size: images in one pass, each at all doses.
         workers: threads that read and edit.
 
@@ -63,9 +66,11 @@ def measure_doses(
     """
     editor = DoseEditor(Editor(questions[0].run, features, seed), seed)
     groups = group_codes(features.table["group"], len(features.table))
-    drawing = {"permutations": permutations, "bootstrap": bootstrap, "seed": seed}
+    jobs = dose_jobs(features, seed, questions[0].run.preprocessing.channels)
+    draws = enough_permutations(permutations, len(jobs), alpha)
+    drawing = {"permutations": draws, "bootstrap": bootstrap, "seed": seed}
     rows: list[list[dict[str, Any]]] = [[] for _ in questions]
-    for job in dose_jobs(features, seed, questions[0].run.preprocessing.channels):
+    for job in jobs:
         trials: list[DoseTrial] = []
         logits = _ask(model, editor.drawn(job, images, workers), batch_size, trials)
         seen = measured(job, trials, features)
@@ -77,7 +82,7 @@ def measure_doses(
             found = _rows(job, scores, said, groups[[t.row for t in trials]], drawing)
             facts = _facts(job, len(trials), spreads[i])
             rows[i] += [{**facts, **row, **seen[row["dose"]]} for row in found]
-    return [_adjusted(pd.DataFrame(of)) for of in rows]
+    return [_adjusted(pd.DataFrame(of), draws) for of in rows]
 
 
 def _ask(
@@ -199,7 +204,7 @@ def _facts(job: DoseJob, done: int, spread: float) -> dict[str, Any]:
     }
 
 
-def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+def _adjusted(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     """Add p_adjusted, by Holm's method over the edits, each counted once."""
     if not len(table):
         return table
@@ -208,4 +213,5 @@ def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
     adjusted = pd.Series(holm(table.loc[first, "p_value"]), index=table.index[first])
     table["p_adjusted"] = adjusted.reindex(table.index).ffill()
     table.loc[table["p_value"].isna(), "p_adjusted"] = np.nan
+    table.attrs["permutations"] = draws
     return table
