@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import zarr
 
+from tests.analysis.known.made import known_rows
 from tests.analysis.trained import fabricate_study
 from tests.fabricate import fabricate_run
 from tests.figures.made_tables import (
@@ -33,7 +34,9 @@ from xattn.analysis.evaluation.table import (
     performance_table,
     reliability_table,
 )
+from xattn.analysis.known.rates import rates_of, with_truth
 from xattn.analysis.verdicts.table import verdict_table
+from xattn.figures.folders import KnownFolder
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 
 FEATURES = {
@@ -192,6 +195,16 @@ def populated_comparison(root: Path, **options: object) -> ComparisonFolder:
     """Write a comparison of four models with three seeds each."""
     runs = fabricate_study(root / "trained", MODELS, (0, 1, 2), sizes={"test": 80, "ood": 80})
     return compare(runs, root / "comparison", **options).folder
+
+
+def populated_answers(root: Path) -> KnownFolder:
+    """Write the tables of networks of known answers, of two halves."""
+    folder = KnownFolder(root)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    rows = with_truth(known_rows(24))
+    folder.write_table("known", rows)
+    folder.write_table("known_answers", rates_of(rows))
+    return folder
 
 
 def populated_course(

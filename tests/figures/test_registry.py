@@ -12,6 +12,7 @@ from tests.figures.pdf import fonts_of
 from tests.figures.populated import (
     complete_run,
     explained_run,
+    populated_answers,
     populated_comparison,
     populated_course,
     populated_run,
@@ -48,10 +49,15 @@ def search(tmp_path_factory):
     return opened(write_search(tmp_path_factory.mktemp("searched") / "search"))
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    return populated_answers(tmp_path_factory.mktemp("answered"))
+
+
 @pytest.fixture
-def folder(run, comparison, course, search):
+def folder(run, comparison, course, search, answers):
     """Return a function that gives what a figure is drawn from: a folder, or nothing."""
-    kinds = {type(f): (f,) for f in (run, comparison, course, search)}
+    kinds = {type(f): (f,) for f in (run, comparison, course, search, answers)}
     return lambda name: kinds.get(FIGURES[name].of, ())
 
 
@@ -130,6 +136,7 @@ def assert_is_for_print(path):
         populated_comparison,
         populated_course,
         lambda root: opened(write_search(root / "search")),
+        populated_answers,
     ],
 )
 def test_all_figures_of_a_folder_go_into_it_by_default(tmp_path, populate):

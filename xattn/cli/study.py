@@ -77,9 +77,13 @@ def command(
     _show_notes(terminal, outcomes)
     open_ = [name for name, one in outcomes.items() if one.state != DONE]
     if not open_:
-        terminal.say(f"Open this page: {(out / 'report' / 'report.html').resolve()}")
-        rooms = [name for name in ("figures", "tables", "comparison") if (out / name).is_dir()]
-        terminal.say(f"Beside it in {out}: {', '.join(rooms)}" if rooms else f"All of it in {out}")
+        page = out / "report" / "report.html"
+        if page.is_file():
+            terminal.say(f"Open this page: {page.resolve()}")
+        rooms = ("figures", "tables", "comparison", "known")
+        there = [name for name in rooms if (out / name).is_dir()]
+        beside = f"Beside it in {out}" if page.is_file() else f"In {out}"
+        terminal.say(f"{beside}: {', '.join(there)}" if there else f"All of it in {out}")
     else:
         _show_failures(outcomes, len(steps))
     terminal.summary({"out": str(out), "steps": {k: asdict(v) for k, v in outcomes.items()}})

@@ -48,6 +48,16 @@ class SearchFolder(TableFolder):
         return self.trials[(self.trials["state"] == state) & self.trials["value"].notna()]
 
 
+@dataclass(frozen=True)
+class KnownFolder(TableFolder):
+    """What a study of known answers left on disk: known.csv and known_answers.csv."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether known answers were counted here."""
+        return self.has_table("known_answers")
+
+
 def opened(folder: Folder) -> TableFolder:
     """Open a folder as what it is: a comparison, a search, a course of training, or a run.
 
@@ -57,7 +67,7 @@ def opened(folder: Folder) -> TableFolder:
     if isinstance(folder, TableFolder):
         return folder
     path = Path(folder)
-    for kind in (ComparisonFolder(path), SearchFolder(path)):
+    for kind in (ComparisonFolder(path), SearchFolder(path), KnownFolder(path)):
         if kind.is_there:
             return kind
     tables = TableFolder(path)

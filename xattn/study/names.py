@@ -135,6 +135,7 @@ def _checks(
 
 def _figure_of(kind: type[TableFolder], table: str, name: str) -> None:
     """Make sure that a figure is there and drawn from what its key stands for."""
+    from xattn.figures.folders import KnownFolder
     from xattn.figures.registry import FIGURES
 
     of = FIGURES.find(name).of
@@ -142,6 +143,8 @@ def _figure_of(kind: type[TableFolder], table: str, name: str) -> None:
         places = {RunFolder: "runs", ComparisonFolder: "comparison"}
         place = places.get(of) if of is not None else None
         way_out = f"it belongs in {place}" if place else "no study has what it is drawn from"
+        if of is KnownFolder:
+            way_out = "a recipe with [known] has it drawn without being asked"
         raise UsageError(f"Expected figures of {table} in {table}, but got {name!r}; {way_out}")
 
 

@@ -10,6 +10,7 @@ from xattn.settings import names
 from xattn.study import actions, gathering
 from xattn.study.claims.measured import Measured
 from xattn.study.inputs import Outside, annotated, below, leads_to_images
+from xattn.study.known.plan import plan_known
 from xattn.study.names import require_buildable, require_known_names
 from xattn.study.recipe import StudyRecipe
 from xattn.study.steps import Step
@@ -43,6 +44,8 @@ def plan_study(recipe: StudyRecipe, out: Path, device: str = "auto") -> list[Ste
     trainings = trainings_of(recipe)
     require_known_names(recipe, trainings)
     require_buildable(recipe, trainings)
+    if recipe.known is not None:
+        return plan_known(recipe, recipe.known, out, device)
     planner = _Planner(recipe, out, device)
     steps = planner.first()
     for name, one in trainings.items():
@@ -56,6 +59,8 @@ def trainings_of(recipe: StudyRecipe) -> dict[str, Recipe]:
     Raises:
         XattnError: one is wrong.
     """
+    if recipe.known is not None:
+        return recipe.known.trainings(str(recipe.source))
     return {Path(path).stem: _training(recipe, Path(path)) for path in recipe.models.recipes}
 
 

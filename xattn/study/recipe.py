@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.settings import CompareSettings, EvaluateSettings, UsageSettings
 from xattn.attribution.run.settings import ExplainSettings
@@ -17,6 +17,11 @@ from xattn.errors import XattnError, near
 from xattn.settings import Settings, setting
 from xattn.settings.from_tables import settings_from
 from xattn.study.claims.settings import Claim
+
+if TYPE_CHECKING:
+    from xattn.study.known_table import KnownTable
+
+KNOWN = "known"  # stands in place of data and models
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ class StudyRecipe:
         values: dotted key -> value that all recipes of [models] get in place of their own.
         effects: log odds ratios of generated features.
         claims: of others, to be held against what is found.
+        known: of a study of known answers its worlds and networks, in place of data and models.
     """
 
     source: Path
@@ -146,6 +152,7 @@ class StudyRecipe:
     values: Mapping[str, Any] = field(default_factory=dict)
     effects: Mapping[str, float] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    known: KnownTable | None = None
 
 
 _TABLES: dict[str, type[Settings]] = {
@@ -177,6 +184,10 @@ def read_study(path: str | Path, data: str | Path | None = None) -> StudyRecipe:
     """
     recipe = _parsed(Path(path))
     if data is not None:
+        if recipe.known is not None:
+            raise XattnError(
+                f"Expected no data beside [{KNOWN}], but got {data}; leave --data away"
+            )
         place = "folder" if Path(data).is_dir() else "annotations"
         other = "annotations" if place == "folder" else "folder"
         given = recipe.data.with_values(**{place: str(data), other: None})
@@ -202,8 +213,13 @@ def _parsed(path: Path) -> StudyRecipe:
         if name == _CLAIMS:
             parts[name] = _claims(values, path)
             continue
+        if name == KNOWN:
+            from xattn.study.known_table import known_table  # loads the generator
+
+            parts[KNOWN] = known_table(values, f"[{KNOWN}] in {path}")
+            continue
         if name not in _TABLES:
-            known = [*_TABLES, _CLAIMS]
+            known = [*_TABLES, _CLAIMS, KNOWN]
             raise XattnError(
                 f"Expected tables that are known in {path}, but got {name!r}{near(name, known)}"
             )
@@ -237,6 +253,9 @@ def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
 
 
 def _check(recipe: StudyRecipe) -> None:
+    if recipe.known is not None:
+        _check_known(recipe)
+        return
     data = recipe.data
     given = [bool(data.annotations), bool(data.folder), recipe.synthesize is not None]
     if sum(given) != 1:
@@ -258,3 +277,22 @@ def _check(recipe: StudyRecipe) -> None:
                 f"Expected recipes of different names in {recipe.source}, but got {name!r} "
                 f"{stems.count(name)} times"
             )
+
+
+def _check_known(recipe: StudyRecipe) -> None:
+    """Make sure that nothing stands beside [known] that it takes the place of."""
+    beside = {
+        "data": recipe.data != DataSettings(),
+        "synthesize": recipe.synthesize is not None,
+        "splits": recipe.splits is not None,
+        "models": recipe.models != ModelsSettings() or bool(recipe.values),
+        "evaluate": recipe.evaluate != EvaluateSettings(),
+        "compare": recipe.compare != CompareSettings(),
+        "tables": recipe.tables != TablesSettings(),
+        "claims": bool(recipe.claims),
+    }
+    if wrong := [name for name, there in beside.items() if there]:
+        raise XattnError(
+            f"Expected [explain], [feature_usage] and [figures] beside [{KNOWN}] in "
+            f"{recipe.source}, but got [{wrong[0]}]"
+        )

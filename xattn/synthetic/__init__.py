@@ -16,11 +16,13 @@ from xattn.synthetic.features import (
 )
 from xattn.synthetic.plan import TRAITS, Plan
 from xattn.synthetic.rendering import Rendered, render
+from xattn.synthetic.shapes import SHAPES, with_shapes
 from xattn.synthetic.spec import LABELS, ImageSpec
 
 __all__ = [
     "FEATURES",
     "LABELS",
+    "SHAPES",
     "TRAITS",
     "Feature",
     "ImageSpec",
@@ -30,6 +32,7 @@ __all__ = [
     "synthesize",
     "with_features",
     "with_placing",
+    "with_shapes",
     "with_strength",
     "without_features",
 ]

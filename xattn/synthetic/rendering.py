@@ -14,6 +14,7 @@ from xattn.synthetic.features import FEATURES, LESION, PLACING, Feature
 from xattn.synthetic.layers import Layer, Placing, compose, placed, weakened
 from xattn.synthetic.lesion import draw_lesion
 from xattn.synthetic.scene import Scene, build_scene
+from xattn.synthetic.shapes import drawing_of
 from xattn.synthetic.skin import draw_camera, draw_skin
 from xattn.synthetic.spec import ImageSpec
 
@@ -118,4 +119,5 @@ def _placed(name: str, spec: ImageSpec, layers: list[Layer], size: tuple[int, in
 def _layers(feature: Feature, scene: Scene) -> list[Layer]:
     spec = scene.spec
     home = ("lesion", spec.lesion) if feature.kind == "structure" else ("image", spec.index)
-    return feature.draw(generator_for(spec.seed, *home, "drawing", feature.name), scene)
+    draw = drawing_of(spec, feature.name)
+    return draw(generator_for(spec.seed, *home, "drawing", feature.name), scene)

@@ -26,6 +26,7 @@ class ImageSpec:
             structure, and of "lesion", its opacity (1: as drawn; 0: not at all), of what every
             image has, such as "light", by what fraction it is more (0: as drawn). See
             `with_strength`, and `with_placing` for where an artifact lies and how large it is.
+        shapes: feature -> name of the other shape in which it is drawn. See `with_shapes`.
     """
 
     id: str
@@ -37,6 +38,7 @@ class ImageSpec:
     traits: Mapping[str, float]
     sex: str
     strength: Mapping[str, float] = field(default_factory=dict)
+    shapes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def group(self) -> str:
