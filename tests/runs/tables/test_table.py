@@ -59,8 +59,8 @@ def test_a_name_is_declared_once():
 
 def test_every_record_is_known_with_the_command_that_writes_it():
     assert set(records()) == {
-        "analysis.json", "comparison.json", "evaluation.json", "faithfulness.json",
-        "usage_over_training.json",
+        "analysis.json", "claims.json", "comparison.json", "evaluation.json",
+        "faithfulness.json", "usage_over_training.json",
     }  # fmt: skip
     assert records()["evaluation.json"].startswith("xattn evaluate")
     assert "--trap" not in records()["evaluation.json"]
