@@ -31,9 +31,12 @@ A task is added by one call of `register` in the file of its kind:
 `drawn` makes a training image with more of the feature or with less; `held` names edits, each with
 its truth: `AtDose` where the generator has the edit's own dose, `Matched` where it has not (the
 edit is then read at the dose that gives the feature the value that it has in the true image), and
-`Inpainted`, `Inserted` and `Occluded` for single edits. Delete the folder DIR afterwards: images
-and networks in it are of the tasks as they were. Several processes may share the work: `--first 10
---networks 10`.
+`Inpainted`, `Inserted` and `Occluded` for single edits.
+
+Delete the folder DIR afterwards: images and networks in it are of the tasks as they were. `--write`
+puts the figures into the package's known.csv, from which the report's caveats are made, and the
+tables of docs/feature-usage.md (`python docs/generate/known.py`). Several processes may share the
+work: `--first 10 --networks 10`.
 """
 
 NO_TRUTH = {

@@ -38,3 +38,8 @@ class Task:
     inside: bool = False
     fraction: float = 0.5
     of_lesion: bool = False
+
+    @property
+    def feature(self) -> str:
+        """What the edits are of, as a report names it: the artifact, or what is learnt."""
+        return self.masked or self.name

@@ -7,7 +7,8 @@ from tests.figures.artists import drawn, words
 from tests.figures.made_tables import doses_table
 from tests.figures.populated import complete_run
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS
-from xattn.figures.page.caveats import _about_doses
+from xattn.analysis.interventions.known import known_of
+from xattn.figures.page.caveats import _about_doses, _about_edits
 from xattn.figures.paper.dose_response import draw_dose_response
 from xattn.figures.registry import NothingToDrawError
 
@@ -49,14 +50,33 @@ def test_edits_of_tissue_and_several_of_one_feature_are_told_apart(run):
     run.write_table("doses", before)
 
 
-def test_the_report_warns_of_masks_of_a_detector_and_of_edits_that_are_known_to_be_poor():
+def test_the_report_warns_of_masks_of_a_detector():
     table = doses_table({"hair": "artifact"})
-    poor = table.assign(masks="detected", intervention="skin-tone")
-    said = list(_about_doses(SimpleNamespace(table=lambda _: poor)))
-    assert "masks of a detector" in said[0]
-    assert said[1] == GRADED_EDITS["skin-tone"].caveat != ""
+    detected = table.assign(masks="detected")
+    (said,) = _about_doses(SimpleNamespace(table=lambda _: detected))
+    assert "masks of a detector" in said
     assert not list(_about_doses(SimpleNamespace(table=lambda _: table)))
     assert not list(_about_doses(SimpleNamespace(table=lambda _: None)))
+
+
+def test_the_report_warns_of_edits_that_are_known_to_be_poor_and_of_those_of_which_none_knows():
+    def said(**tables):
+        sources = SimpleNamespace(table=tables.get, features=None)
+        return list(_about_edits(sources))
+
+    doses = doses_table({"hair": "artifact"})
+    assert not said(doses=doses)
+    assert not said()
+    (warning,) = said(doses=doses.assign(intervention="skin-tone"))
+    assert f"{known_of('skin-tone', 'skin_tone').slope:.2f}" in warning
+    assert GRADED_EDITS["skin-tone"].caveat in warning
+    assert not said(doses=doses.assign(intervention="skin-tone", slope=float("nan")))
+    edits = pd.DataFrame({
+        "feature": ["hair", "scar", "control-patch"], "kind": ["artifact", "artifact", "control"],
+        "intervention": "inpaint", "delta_logit": 0.3,
+    })  # fmt: skip
+    (warning,) = said(interventions=edits, doses=doses)
+    assert warning.endswith("were the edits inpaint of scar.")
 
 
 def test_masks_of_a_detector_are_said_and_nothing_to_draw_is_an_error(run):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from xattn.analysis.interventions.doses.registry import GRADED_EDITS
+from xattn.analysis.interventions.known import caveats_of
 from xattn.analysis.interventions.shown import BY_DETECTOR
 from xattn.figures.numbers import listed
 from xattn.figures.page.performance import Performance
@@ -34,6 +34,7 @@ def caveats(tables: Tables, scores: Performance | None, defects: dict[str, int])
         *_about_tests(tables),
         *_about_edits(sources),
         *_about_doses(sources),
+        *_about_truth(sources),
         *(f"\u201c{m.verdict}\u201d: {m.says_not}" for m in meanings(sources)),
     ]
 
@@ -52,7 +53,7 @@ def _about_edits(sources: RunSources) -> Iterator[str]:
 
 
 def _about_doses(sources: RunSources) -> Iterator[str]:
-    """Say which graded edits are of a detector's masks, or are known to be poor."""
+    """Say which graded edits are of a detector's masks."""
     table = sources.table("doses")
     if table is None:
         return
@@ -63,9 +64,17 @@ def _about_doses(sources: RunSources) -> Iterator[str]:
             f"The doses of {listed(list(found))} are of masks of a detector: what it missed stays "
             "in the image, what it marked wrongly is edited, and the slope comes out too small."
         )
-    for name in table["intervention"].drop_duplicates():
-        if name in GRADED_EDITS and GRADED_EDITS[name].caveat:
-            yield GRADED_EDITS[name].caveat
+
+
+def _about_truth(sources: RunSources) -> Iterator[str]:
+    """Say which edits are poor where the truth is known, or were not held against it."""
+    done: list[tuple[str, str]] = []
+    for name, said in (("interventions", "delta_logit"), ("doses", "slope")):
+        table = sources.table(name)
+        if table is not None:
+            shown = table[table[said].notna() & (table["kind"] != "control")]
+            done += zip(shown["intervention"], shown["feature"], strict=True)
+    yield from caveats_of(done, None if sources.features is None else sources.features.domain)
 
 
 def _about_images(sources: RunSources, scores: Performance | None) -> Iterator[str]:

@@ -155,7 +155,8 @@ class GradedEdit:
         measure: the feature's value in an image, of a feature of `kinds` with its own mask as the
             subject's artifacts; None for that of the computed feature, or of the detector.
         meaning: one line.
-        caveat: where the edit is known not to do what the feature does, a sentence for the report.
+        caveat: why the edit does not do what the feature does, no sentence of its own; the report
+            says it where `xattn.analysis.interventions.known` finds the edit poor.
         domains: names of `xattn.images.domains.DOMAINS` that it is for; () for all.
         needs_lesion: whether it needs the outline of a lesion.
     """

@@ -17,8 +17,7 @@ _DOSES = (-10.0, -5.0, 5.0, 10.0)
     feature="skin_tone",
     doses=_DOSES,
     unit="degrees (ITA)",
-    caveat="The edit of skin tone leaves the lesion as it is, which darker skin would darken too: "
-    "on generated images a model's score changes less than in truth.",
+    caveat="it leaves the lesion as it is, which darker skin would darken too",
     domains=SKIN,
 )
 def skin_tone(case: DoseCase) -> Dosed | None:
