@@ -34,8 +34,9 @@ def table(kind: Kind, asked: Exam, said: Sequence[Answers]) -> pd.DataFrame:
     for task, edit in ((n, held.edit) for n, one in kind.tasks.items() for held in one.held):
         own = asked.pairs[(asked.pairs["task"] == task) & (asked.pairs["edit"] == edit)]
         able = [one for one in said if one.auc[names.index(task)] >= LEARNT]
-        row = {"domain": kind.domain, "edit": edit, "feature": kind.tasks[task].feature, "networks": len(said),
-               "learnt": len(able), "auc": np.mean([s.auc[names.index(task)] for s in said]),
+        row = {"domain": kind.domain, "edit": edit, "feature": kind.tasks[task].feature,
+               "networks": len(said), "learnt": len(able),
+               "auc": np.mean([one.auc[names.index(task)] for one in said]),
                "scenes": own["scene"].nunique(), "pairs": len(own)}  # fmt: skip
         rows.append(row | (_row(own, names, task, able) if able and len(own) else {}))
     return pd.DataFrame(rows, columns=COLUMNS)
