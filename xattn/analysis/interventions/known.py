@@ -120,23 +120,23 @@ def caveats_of(edits: Iterable[tuple[str, str]], domain: str | None = None) -> l
         edits: pairs of edit and feature, as in doses.csv and interventions.csv.
         domain: of the run.
     """
-    poor, unknown = [], list[str]()
-    for edit, feature in dict.fromkeys(edits):
-        what = (
-            edit if edit in GRADED_EDITS and GRADED_EDITS[edit].feature else f"{edit} of {feature}"
-        )
+    poor, unknown = dict[str, str](), dict[str, None]()
+    for edit, feature in edits:
+        graded = GRADED_EDITS.get(edit)
+        what = edit if graded and graded.feature else f"{edit} of {feature}"
         one = known_of(edit, feature, domain)
         if one is None or not one.is_known:
-            unknown.append(what)
+            unknown[what] = None
         elif one.is_poor:
-            why = GRADED_EDITS[edit].caveat if edit in GRADED_EDITS else ""
-            poor.append(_poor(what, one) + (f": {why}." if why else "."))
-    if unknown:
-        poor.append(
-            "Not held against a true change of the score, so that it is not known how good they "
-            f"are, were the edits {', '.join(unknown)}."
-        )
-    return poor
+            why = f": {graded.caveat}" if graded and graded.caveat else ""
+            poor[what] = f"{_poor(what, one)}{why}."
+    if not unknown:
+        return list(poor.values())
+    return [
+        *poor.values(),
+        "Not held against a true change of the score, so that it is not known how good they are, "
+        f"were the edits {', '.join(unknown)}.",
+    ]
 
 
 def _poor(what: str, one: Known) -> str:
