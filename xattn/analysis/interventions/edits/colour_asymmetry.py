@@ -26,6 +26,7 @@ _LARGEST = 2.0
     feature="colour_asymmetry",
     doses=(-0.8, -0.4, 0.4, 0.8),
     unit="asymmetric part of the colours",
+    caveat="it scales the asymmetry that the pattern has, and lays no colours to one side",
     domains=SKIN,
 )
 def colour_asymmetry(case: DoseCase) -> Dosed | None:
