@@ -21,8 +21,7 @@ _OVERLAP = 0.1
     feature="nuclei_count",
     doses=_DOSES,
     unit="fraction of the nuclei",
-    caveat="The edit of the number of nuclei takes the smaller ones, and counts those that touch "
-    "as one: on generated tissue a model's score changes by about half as much as in truth.",
+    caveat="it takes the smaller ones, and counts those that touch as one",
     domains=STAINED,
     needs_lesion=False,
 )
