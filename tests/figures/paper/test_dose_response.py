@@ -8,7 +8,7 @@ from tests.figures.made_tables import doses_table
 from tests.figures.populated import complete_run
 from xattn.analysis.interventions.doses.registry import GRADED_EDITS
 from xattn.analysis.interventions.known import known_of
-from xattn.figures.page.caveats import _about_doses, _about_edits
+from xattn.figures.page.caveats import _about_doses, _about_truth
 from xattn.figures.paper.dose_response import draw_dose_response
 from xattn.figures.registry import NothingToDrawError
 
@@ -62,7 +62,7 @@ def test_the_report_warns_of_masks_of_a_detector():
 def test_the_report_warns_of_edits_that_are_known_to_be_poor_and_of_those_of_which_none_knows():
     def said(**tables):
         sources = SimpleNamespace(table=tables.get, features=None)
-        return list(_about_edits(sources))
+        return list(_about_truth(sources))
 
     doses = doses_table({"hair": "artifact"})
     assert not said(doses=doses)
