@@ -35,7 +35,7 @@ edit is then read at the dose that gives the feature the value that it has in th
 
 Delete the folder DIR afterwards: images and networks in it are of the tasks as they were. `--write`
 puts the figures into the package's known.csv, from which the report's caveats are made, and the
-tables of docs/feature-usage.md (`python docs/generate/known.py`). Several processes may share the
+tables of docs/feature-usage.md (`python docs/generate/edits.py`). Several processes may share the
 work: `--first 10 --networks 10`.
 """
 
