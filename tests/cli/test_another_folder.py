@@ -15,6 +15,7 @@ from PIL import Image
 
 from xattn.cli import COMMANDS, main
 from xattn.models.architectures.registry import build
+from xattn.runs.atomic import read_record, write_json
 
 CLASSES = ("a", "b")
 FOLDERS = {"explain": "--out", "evaluate": "--out", "feature-usage": "--run"}
@@ -71,9 +72,9 @@ def an_image_is_damaged(root: Path) -> list[str]:
 
 def _rewritten(root: Path, change: Callable[[dict], None]) -> None:
     path = root / "r/run.json"
-    record = json.loads(path.read_text())
+    record = read_record(path)
     change(record)
-    path.write_text(json.dumps(record))
+    write_json(path, record)
 
 
 def maps_of_another_layer(root: Path) -> list[str]:

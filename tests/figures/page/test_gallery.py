@@ -1,6 +1,5 @@
 import base64
 import io
-import json
 import re
 
 import numpy as np
@@ -11,6 +10,7 @@ from xattn.figures.aligned_runs import AlignedRuns
 from xattn.figures.drawing.thumbnails import SIDE, as_uri, outline_path
 from xattn.figures.page import gallery as module
 from xattn.figures.page.gallery import make_gallery
+from xattn.runs.atomic import read_record, write_json
 
 
 def corners(path: str) -> list[np.ndarray]:
@@ -92,9 +92,9 @@ def test_models_that_saw_different_parts_have_a_stage_each(tmp_path):
 def cropped(run):
     """Let a run say that its model saw the central square of each image."""
     path = run.path / "run.json"
-    settings = json.loads(path.read_text())
+    settings = read_record(path)
     settings["preprocessing"] |= {"mode": "crop", "resize": 32}
-    path.write_text(json.dumps(settings))
+    write_json(path, settings)
 
 
 def test_layers_are_of_the_image_they_lie_on(tmp_path):
