@@ -66,6 +66,8 @@ class Model:
         source: facts about where it came from, for the record: path, sha256, format.
         unfused: whether attention layers that are hooked may form their weights in the open,
             which moves the logits by rounding; set on private copies alone.
+        engine, engine_note: what a private copy's layers run in, and why not in what was wanted.
+        trunk: what runs a private copy's layers up to the explained one; None for torch.
         members: the models of an ensemble; none otherwise.
         on_pixels: whether maps of the explained layer lie on the input's pixels, as the mean of
             maps of unlike layers does.
@@ -73,6 +75,8 @@ class Model:
     """
 
     unfused = False
+    engine = engine_note = ""
+    trunk: Any = None
     outputs_note = ""
     members: tuple[Model, ...] = ()
     on_pixels = False

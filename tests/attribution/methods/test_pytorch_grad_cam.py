@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import timm
 import torch
+from torch import Tensor, nn
 
-from tests.models.nets import vit, with_statistics, wrapped
+from tests.models.nets import Conv, vit, with_statistics, wrapped
 from xattn.attribution.passes.capture import capture
 from xattn.attribution.registry import METHODS
 from xattn.attribution.run.pipeline import explain
@@ -81,3 +82,18 @@ def test_names_with_a_slash_are_stored_and_read_back(tmp_path):
         assert (run.path / "overlays" / name / "a.png").is_file()
     again = explain(model, tmp_path / "a.png", methods=names, out=tmp_path / "run", target="all")
     assert again.methods == run.methods
+
+
+def test_fullgrad_is_refused_where_layers_run_out_of_their_order():
+    """It would put one layer's bias with another's gradient."""
+
+    class Backwards(Conv):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv0 = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(self.conv0(x))
+
+    with pytest.raises(MethodError, match="'conv0' runs before 'conv1'"):
+        METHODS["pytorch-grad-cam/fullgrad"].check(wrapped(Backwards().eval()))

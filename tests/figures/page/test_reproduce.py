@@ -66,8 +66,8 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
     ExplainInputs: {"images": ["my images/*.jpg"], "annotations": "my data/isic_attributes.json"},
     ExplainSettings: {
         "methods": ["gradcam", "layercam@benign"], "target": ["label", "malignant"],
-        "split": ["test", "ood"], "overlay": "jpeg", "exact": True, "amp": True, "compiled": True,
-        "batch_size": 7,
+        "split": ["test", "ood"], "overlay": "jpeg", "exact": True, "accelerate": "torch",
+        "amp": True, "compiled": True, "batch_size": 7,
         "workers": 1,
     },
     FaithfulnessSettings: {"images": 8, "seed": 5},

@@ -177,3 +177,13 @@ def test_no_tensor_is_larger_than_a_map_whatever_the_window():
     for side in (3, 7, 15):
         assert largest(attend, inputs(2, 16, (9, 9), side)) == 2 * HEADS * 16 * 81
     assert largest(slow, inputs(2, 16, (9, 9), 7)) == 49 * 2 * HEADS * 16 * 81
+
+
+@pytest.mark.parametrize(("grid", "side"), [((4, 5), 3), ((3, 2), 7), ((6, 6), 5), ((1, 1), 3)])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:FutureWarning")
+def test_what_a_tracer_sees_is_the_same_sum_in_plain_operations(grid, side):
+    given = [x.detach() for x in inputs(2, 4, grid, side)]
+    traced = torch.jit.trace(lambda *x: attend(*x), given, check_trace=False)
+    assert "_Attend" not in str(traced.graph)
+    others = [x.detach() for x in inputs(2, 4, grid, side)]
+    torch.testing.assert_close(traced(*others), attend(*others))

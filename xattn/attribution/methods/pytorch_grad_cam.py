@@ -144,6 +144,21 @@ class FullGrad(Method):
                     f"Method {self.name!r} makes no sense for {model.architecture}: it ignores "
                     f"the bias of {name!r}; use integrated-gradients"
                 )
+        kinds = (nn.Conv2d, nn.BatchNorm2d)
+        biased = {
+            name
+            for name, part in model.module.named_modules()
+            if isinstance(part, kinds) and part.bias is not None
+        }
+        ran = [one.name for one in model.seen if one.name in biased]
+        laid_out = [name for name, _ in model.module.named_modules() if name in set(ran)]
+        for name, other in zip(ran, laid_out, strict=False):
+            if name != other:
+                raise MethodError(
+                    f"Method {self.name!r} makes no sense for {model.architecture}: it takes the "
+                    f"biases of layers in their order in the network, but {name!r} runs before "
+                    f"{other!r}; use integrated-gradients"
+                )
 
     def maps(self, model: Model, captured: Captured) -> Tensor:
         """Return (n, height, width) in [0, 1]."""

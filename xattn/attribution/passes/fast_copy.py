@@ -18,8 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from xattn.attribution.passes.capture import capture
+from xattn.attribution.passes.engines.choose import NONE, TORCH, Wanted, accelerated, engine_for
+from xattn.attribution.passes.engines.registry import Engine
 from xattn.attribution.passes.partial_forward import trunk_of
 from xattn.attribution.passes.short_vit import shorten_last_block
+from xattn.errors import MethodError
 from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.models.probing.forward import model_dtype
@@ -30,21 +33,73 @@ FEW_CONVOLUTIONS = 3
 """A network with no more convolutions (a ViT's patches) gains nothing from folding."""
 
 
-def make_fast_copy(model: Model, *, amp: bool = False, compiled: bool = False) -> Model:
+def make_fast_copy(
+    model: Model, *, amp: bool = False, compiled: bool = False, wanted: Wanted | None = None
+) -> Model:
     """Copy a model for speed, or return it as it is where no copy is faster and true.
 
     Args:
         model: stays as it is.
         amp: compute in half precision where torch deems it safe; on CUDA alone, elsewhere ignored.
         compiled: let torch.compile have the modules before the explained layer; CUDA alone too.
+        wanted: the engine for these layers; default torch.
 
     Returns:
-        A model of the same classes, layers and results: to 1e-4, with `amp` to about 1e-2.
+        A model of the same classes, layers and results: to 1e-4, with `amp` to about 1e-2. Its
+        `engine` says what it runs in, and why not in another.
+
+    Raises:
+        UsageError: the engine that is wanted is unknown or not installed.
     """
+    wanted = wanted or Wanted()
     if isinstance(model, Ensemble):
-        return model.with_members(
-            [make_fast_copy(member, amp=amp, compiled=compiled) for member in model.members]
-        )
+        members = [
+            make_fast_copy(member, amp=amp, compiled=compiled, wanted=wanted)
+            for member in model.members
+        ]
+        made = model.with_members(members)
+        made.engine = ", ".join(dict.fromkeys(one.engine or NONE for one in members))
+        made.engine_note = "; ".join(dict.fromkeys(filter(None, (m.engine_note for m in members))))
+        return made
+    if wanted.accelerate == NONE:
+        return model
+    engine, why_not = engine_for(wanted, model, _probe_batch(model, wanted.batch))
+    if engine is not None:
+        copied, why_not = _in_engine(model, engine, wanted.batch)
+        if copied is not None:
+            return copied
+    copied = _in_torch(model, amp=amp, compiled=compiled)
+    if copied is not model:
+        copied.engine = TORCH
+    if why_not:
+        copied = copy.copy(copied) if copied is model else copied
+        copied.engine_note = why_not
+    return copied
+
+
+def _in_engine(model: Model, engine: Engine, batch: int) -> tuple[Model | None, str]:
+    """Return a copy that runs in an engine; None, and why not, where that is not true to it."""
+    try:
+        copied = private_copy(model)
+    except MethodError as err:  # no layer to explain, but predictions
+        return None, str(err)
+    if copied is None:
+        return None, "the network cannot be copied"
+    shorten_last_block(copied)
+    if _has_convolutions(copied.module):  # for passes that the engine cannot do
+        _fold_all(copied)
+    if why_not := accelerated(copied, engine, _probe_batch(model, batch)):
+        return None, f"{engine.name}: {why_not}"
+    if not _agrees(copied, model, attention=True):
+        if copied.trunk.refused:
+            return None, f"{engine.name}: {copied.trunk.refused}"
+        return None, f"{engine.name}: results differ by more than {TOLERANCE:g}"
+    copied.engine = engine.name
+    return copied, ""
+
+
+def _in_torch(model: Model, *, amp: bool, compiled: bool) -> Model:
+    """Return a folded copy, or the model itself."""
     on_cuda = model.device.type == "cuda"
     folding, wanted = _has_convolutions(model.module), on_cuda and (amp or compiled)
     if not (folding or wanted or model.attention_layers):
@@ -56,9 +111,7 @@ def make_fast_copy(model: Model, *, amp: bool = False, compiled: bool = False) -
     if not (folding or wanted or shortened):
         return model
     if folding:
-        for convolution, norm in _pairs(copied):
-            _fold(copied.module, convolution, norm)
-        copied.module.to(memory_format=torch.channels_last)
+        _fold_all(copied)
     if not _agrees(copied, model):
         return model
     if on_cuda and compiled:
@@ -69,6 +122,12 @@ def make_fast_copy(model: Model, *, amp: bool = False, compiled: bool = False) -
         if not copied.outputs.plain:
             copied.outputs = replace(copied.outputs, full=True)
     return copied
+
+
+def _fold_all(copied: Model) -> None:
+    for convolution, norm in _pairs(copied):
+        _fold(copied.module, convolution, norm)
+    copied.module.to(memory_format=torch.channels_last)
 
 
 def _has_convolutions(module: nn.Module) -> bool:
@@ -179,20 +238,27 @@ def _fold(module: nn.Module, convolution_name: str, norm_name: str) -> None:
     setattr(module.get_submodule(parent), name, rest.eval())
 
 
-def _agrees(copied: Model, model: Model) -> bool:
-    """Compare logits, and activations and gradients of the explained layer, on noise."""
-    batch = _probe_batch(model)
+def _agrees(copied: Model, model: Model, *, attention: bool = False) -> bool:
+    """Compare logits, and activations and gradients of the explained layer, on noise.
+
+    Args:
+        copied: the copy.
+        model: the user's.
+        attention: whether to compare what attention layers give, too.
+    """
+    batch, layers = _probe_batch(model), model.attention_layers if attention else ()
     try:
-        ours, theirs = capture(copied, batch), capture(model, batch)
+        theirs = capture(model, batch, attention=layers)
+        # What it explains must not depend on the rounding of two equal logits.
+        ours = capture(copied, batch, theirs.targets, attention=layers)
+        received = [
+            (mine.received(), other.received())
+            for mine, other in zip(ours.attention.values(), theirs.attention.values(), strict=True)
+        ]
     except Exception:  # whatever a foreign forward makes of a norm that is gone
         return False
-    # What it explains must not depend on the rounding of two equal logits.
-    ours = capture(copied, batch, theirs.targets)
-    return (
-        _close(ours.logits, theirs.logits)
-        and _close(ours.at_layer()[0], theirs.at_layer()[0])
-        and _close(ours.at_layer()[1], theirs.at_layer()[1])
-    )
+    pairs = [(ours.logits, theirs.logits), *zip(ours.at_layer(), theirs.at_layer(), strict=True)]
+    return all(_close(mine, other) for mine, other in (*pairs, *received))
 
 
 def _close(ours: Tensor, theirs: Tensor) -> bool:
@@ -200,8 +266,8 @@ def _close(ours: Tensor, theirs: Tensor) -> bool:
     return bool(torch.isfinite(theirs).all() and (ours - theirs).abs().max() <= TOLERANCE * scale)
 
 
-def _probe_batch(model: Model) -> Tensor:
+def _probe_batch(model: Model, n: int = 2) -> Tensor:
     dtype, device = model_dtype(model.module)
     seen = model.preprocessing
-    noise = torch.randn(2, seen.channels, *seen.size, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(n, seen.channels, *seen.size, generator=torch.Generator().manual_seed(0))
     return noise.to(device, dtype)

@@ -52,7 +52,11 @@ class PartialForward:
             for name, calls in self._recorded.items()
         }
         given[self._model.target_layer] = [self._as_given(outputs, image)]
-        with _replaced(self._model.module, given):
+        if self._model.trunk is not None:
+            known = self._model.trunk.giving({name: calls[0] for name, calls in given.items()})
+        else:
+            known = _replaced(self._model.module, given)
+        with known:
             result: Tensor = self._network(_of_image(self._inputs, image, m))
         return result
 
@@ -97,8 +101,13 @@ def partial_forward(model: Model, inputs: Tensor) -> Iterator[PartialForward]:
 
 
 def trunk_of(model: Model) -> list[str]:
-    """Name the modules that finish before the explained layer and lie in no other such module."""
+    """Name the modules that finish before the explained layer and lie in no other such module.
+
+    Of a copy whose trunk runs in an engine those of them whose output is taken after it.
+    """
     target = model.target_layer
+    if model.trunk is not None:
+        return [name for name in model.trunk.needed if name != target]
     finished: dict[str, None] = {}
     for layer in model.seen:
         if layer.name == target:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.annotations.findings import label_of
+from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
-from xattn.attribution.run.batch import Batch, Worker
+from xattn.attribution.run.batch import Worker
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.plan import make_plan
@@ -26,29 +25,25 @@ from xattn.attribution.run.provenance import (
     describe_run,
     relative_checkpoint,
 )
-from xattn.attribution.run.resume import require_same_predictions, stored_settings, what_to_do
+from xattn.attribution.run.resume import stored_settings, what_to_do
 from xattn.attribution.run.settings import (
     NO_METHODS,
+    Accelerate,
     ExplainInputs,
     ExplainSettings,
     Overlay,
 )
 from xattn.attribution.run.sources import (
-    DecodedImage,
-    Failure,
-    Named,
     Source,
-    decode,
     list_images,
     name_images,
 )
-from xattn.errors import Remark, RunError, UsageError
+from xattn.attribution.run.stream import batched, committed_later, read_one, require_added
+from xattn.errors import Remark, UsageError
 from xattn.images.prefetch import prefetch
-from xattn.images.preprocessing import Preprocessing
 from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
-from xattn.runs.another_folder import another_folder
 from xattn.runs.calls import record_call
 from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
@@ -77,6 +72,7 @@ def explain(
     workers: int | None = ExplainSettings.workers,
     overlay: Overlay | None = ExplainSettings.overlay,
     exact: bool | None = ExplainSettings.exact,
+    accelerate: Accelerate = ExplainSettings.accelerate,
     amp: bool | None = ExplainSettings.amp,
     compiled: bool = ExplainSettings.compiled,
     settings: ExplainSettings | None = None,
@@ -113,11 +109,15 @@ def explain(
         overlay: format of the overlays, "none" for no overlays.
         exact: run the model itself instead of a faster private copy (equal to 1e-4), and decode
             far larger JPEGs in full instead of at a reduced scale (within a few grey levels).
+        accelerate: engine of the layers before the explained one (equal to 1e-4, which is tried on
+            a batch first): "auto" takes the one that is installed (`xattn[fast]`) where it saves
+            more time than compiling takes, "torch" a folded copy, "openvino", "compile"
+            (torch.compile), "none" the model itself. run.json says which it was, and why.
         amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2). None,
             here and for `exact` and `overlay`, takes what the run that is there was made with.
         compiled: torch.compile the layers before the explained one, on CUDA alone.
-        settings: `methods`, `target`, `split`, `batch_size`, `workers`, `overlay`, `exact`, `amp`
-            and `compiled` as a whole, instead of one by one.
+        settings: `methods`, `target`, `split`, `batch_size`, `workers`, `overlay`, `exact`,
+            `accelerate`, `amp` and `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
         on_note: called with each remark on files that were left out or lost some of their depth.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
@@ -141,7 +141,7 @@ def explain(
     """
     chosen = ExplainSettings.of(
         settings, methods=methods, target=target, split=split, overlay=overlay, exact=exact,
-        amp=amp, compiled=compiled, batch_size=batch_size, workers=workers,
+        accelerate=accelerate, amp=amp, compiled=compiled, batch_size=batch_size, workers=workers,
     )  # fmt: skip
     return run_explain(
         model, images, annotations, as_path(out, "a run folder"), chosen, progress=progress,
@@ -217,20 +217,25 @@ def run_explain(
     # Made for this run alone: a model may be trained on between two calls.
     engine = model
     if todo.n and not exact:
-        engine = make_fast_copy(model, amp=bool(settings.amp), compiled=settings.compiled)
+        how = Wanted(settings.accelerate, todo.n, batch_size)
+        engine = make_fast_copy(
+            model, amp=bool(settings.amp), compiled=settings.compiled, wanted=how
+        )
+        if on_note is not None and engine.engine_note and settings.accelerate != AUTO:
+            on_note(Remark(f"--accelerate {settings.accelerate} not taken: {engine.engine_note}"))
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
     stamps: dict[str, Stamp] = {}
-    reading = partial(_read, stamps, preprocessing=model.preprocessing, exact=exact)
+    reading = partial(read_one, stamps, preprocessing=model.preprocessing, exact=exact)
     jobs = [(plan.only(writer.settings["methods"]), todo.whole, False)]
     jobs += [(plan.only(lacking), some, True) for lacking, some in todo.adding.items()]
     conserved = {name: Conservation(**one) for name, one in old.get("conserved", {}).items()}
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:
         for part, some, adds in jobs:
-            check = partial(_require_added, writer) if adds else None
+            check = partial(require_added, writer) if adds else None
             worker = Worker(engine, part, places, labels, member, out, overlay, check)
             decoded = prefetch(reading, some, threads, ahead=3 * batch_size)
-            for batch in _committed_later(worker, _batched(decoded, batch_size), painters):
+            for batch in committed_later(worker, batched(decoded, batch_size), painters):
                 own = {row["file"]: stamps[row["file"]] for row in batch.rows}
                 writer.commit(batch.rows, batch.maps, batch.errors, own, adds)
                 done += batch.size
@@ -238,35 +243,15 @@ def run_explain(
                     progress(done, total)
             pool(conserved, worker.conserved)
     seconds = time.perf_counter() - began
+    ran = {"engine": engine.engine or NONE, "engine_note": engine.engine_note} if todo.n else {}
     run = writer.finish(
+        **ran,
         timings={"explain_seconds": round(seconds, 3), "images": todo.n},
         conserved={name: asdict(one) for name, one in conserved.items()},
     )
     if on_note is not None and (lost := lost_depth(run.predictions)):
         on_note(lost)
     return run
-
-
-def _read(
-    stamps: dict[str, Stamp], one: Named, *, preprocessing: Preprocessing, exact: bool
-) -> DecodedImage | Failure:
-    """Decode an image, and record what its file was."""
-    if not one.problem:
-        with suppress(OSError):  # decoding says what is wrong with it
-            stamps[one.file] = Stamp.of(one.path)
-    return decode(one, preprocessing, exact)
-
-
-def _require_added(
-    writer: RunWriter, rows: list[dict[str, Any]], errors: list[dict[str, str]]
-) -> None:
-    """Make sure that a batch adds maps to all of its images, and that these are what they were."""
-    for error in errors:
-        raise RunError(
-            f"Expected {error['file']} to add its maps to {writer.path}, but got: {error['error']}"
-            f"; mend it, or {another_folder()}"
-        )
-    require_same_predictions(writer, rows)
 
 
 def _as_before(settings: ExplainSettings, old: Mapping[str, Any]) -> ExplainSettings:
@@ -312,32 +297,3 @@ def _read_annotations(annotations: Annotations | str | Path | None) -> Annotatio
     from xattn.annotations import read_annotations
 
     return read_annotations(annotations)
-
-
-def _batched(
-    images: Iterable[DecodedImage | Failure], size: int
-) -> Iterator[list[DecodedImage | Failure]]:
-    """Cut by files asked for, not by files that worked: a batch keeps its members on a retry."""
-    iterator = iter(images)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
-
-
-def _committed_later(
-    worker: Worker, batches: Iterable[list[DecodedImage | Failure]], painters: ThreadPoolExecutor
-) -> Iterator[Batch]:
-    """Yield each batch once its overlays are written, while the model is at the next one."""
-    waiting: Batch | None = None
-    for images in batches:
-        batch = worker.run(images, painters)
-        if waiting is not None:
-            yield _painted(waiting)
-        waiting = batch
-    if waiting is not None:
-        yield _painted(waiting)
-
-
-def _painted(batch: Batch) -> Batch:
-    for painting in batch.paintings:
-        painting.result()
-    return batch

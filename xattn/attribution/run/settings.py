@@ -12,6 +12,9 @@ from xattn.settings import Settings, setting
 
 Overlay = Literal["png", "jpeg", "none"]
 
+Accelerate = Literal["auto", "torch", "openvino", "compile", "none"]
+"""Engine of the layers before the explained one; see `passes.engines`."""
+
 NO_METHODS = "none"
 """Instead of methods: predictions alone."""
 
@@ -59,6 +62,11 @@ class ExplainSettings(Settings):
     exact: bool | None = setting(
         False, "--exact", kind="switch", identity=True,
         help="No faster copy of the model (equal to 1e-4), no reduced decoding of large JPEGs.",
+    )  # fmt: skip
+    accelerate: Accelerate = setting(
+        "auto", "--accelerate", choices=("auto", "torch", "openvino", "compile", "none"),
+        help="Engine of the layers before the explained one: auto, the one that is installed and "
+        "saves time; torch, a folded copy; openvino; compile; none, the model itself.",
     )  # fmt: skip
     amp: bool | None = setting(
         False, "--amp", kind="switch", identity=True,

@@ -1,0 +1,1 @@
+"""Engines: what computes the layers up to the explained one; the rest stays in torch."""

@@ -1,0 +1,108 @@
+"""Which engine a copy of a model runs in, and why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xattn.attribution.passes.engines.registry import ENGINES, Engine, EngineError
+from xattn.attribution.passes.engines.trunk import Trunk
+from xattn.errors import UsageError, near
+from xattn.models.interface import Model
+
+AUTO, TORCH, NONE = "auto", "torch", "none"
+"""The engine that pays off; the folded copy; the model itself."""
+_PAYS = 1.5
+"""So much more must be saved than compiling takes."""
+FEW_IMAGES = 200
+"""So few are not worth finding out how long one takes."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run asks of an engine.
+
+    Attributes:
+        accelerate: name of an engine, "auto", "torch" or "none".
+        images: how many will be passed, for `auto`; 0 if that is not known.
+        batch: images of a pass.
+    """
+
+    accelerate: str = TORCH
+    images: int = 0
+    batch: int = 16
+
+
+def choices() -> list[str]:
+    """Return what `--accelerate` may be."""
+    return [AUTO, TORCH, *ENGINES, NONE]
+
+
+def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | None, str]:
+    """Choose an engine, or none and the reason.
+
+    Args:
+        wanted: by a run.
+        model: the user's.
+        example: inputs (n, channels, height, width), to time a pass of `auto` with.
+
+    Raises:
+        UsageError: there is no such engine, or it is not installed.
+    """
+    name = wanted.accelerate
+    if name in (TORCH, NONE):
+        return None, ""
+    if name not in choices():
+        raise UsageError(f"Unknown engine {name!r}{near(name, choices())}")
+    on_cpu, single = model.device.type == "cpu", example.dtype == torch.float32
+    fits = "" if on_cpu and single else "engines compute on the CPU, and in float32"
+    if name != AUTO:
+        one = ENGINES[name]
+        if not one.installed:
+            raise UsageError(
+                f"Expected {one.package} for --accelerate {name}, but it is not installed; "
+                f"pip install 'xattn[{one.extra}]'"
+            )
+        return (None, fits) if fits else (one, "")
+    there = [one for one in ENGINES.values() if one.package and one.installed]
+    if fits or not there:
+        return None, fits or "no engine is installed; pip install 'xattn[fast]'"
+    if wanted.images < FEW_IMAGES:
+        return None, f"compiling does not pay off for fewer than {FEW_IMAGES} images"
+    best = max(there, key=lambda one: one.saves)
+    saved = best.saves * wanted.images * _seconds_per_image(model, example)
+    if saved < _PAYS * best.seconds:
+        return None, (
+            f"compiling takes about {best.seconds:.0f} s, and {wanted.images} images would save "
+            f"about {saved:.0f} s"
+        )
+    return best, ""
+
+
+def accelerated(copied: Model, engine: Engine, example: Tensor) -> str:
+    """Let a private copy run in an engine; return why not, or "".
+
+    Args:
+        copied: is changed, and of no use where this fails.
+        engine: which.
+        example: inputs (n, channels, height, width), n those of a pass.
+    """
+    try:
+        copied.trunk = trunk = Trunk(copied, engine, len(example))
+    except EngineError as err:
+        return str(err)
+    copied.unfused = False
+    with torch.no_grad():
+        copied.logits(example)
+    return str(trunk.refused)
+
+
+def _seconds_per_image(model: Model, example: Tensor) -> float:
+    with torch.no_grad():
+        model.logits(example)  # the first pass allocates
+        began = time.perf_counter()
+        model.logits(example)
+        return (time.perf_counter() - began) / len(example)

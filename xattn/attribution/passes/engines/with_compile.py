@@ -1,0 +1,43 @@
+"""torch.compile with its weights frozen; needs a C++ compiler."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xattn.attribution.passes.engines.registry import EngineError, Extract, Run, engine
+
+
+@engine("compile", seconds=60.0, saves=0.4)
+def build(extract: Extract, example: Tensor) -> Run:
+    """Compile the layers with torch.compile, weights frozen into the code.
+
+    Raises:
+        EngineError: there is no C++ compiler, or the network is none that it takes.
+    """
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise EngineError("no C++ compiler is there")
+    import torch._inductor.config as settings
+
+    try:
+        with settings.patch(freezing=True), torch.no_grad():
+            program: Any = torch.compile(_whole(extract, example))
+            program(example)
+    except Exception as err:  # whatever it makes of a foreign network
+        raise EngineError(f"{type(err).__name__}: {str(err).splitlines()[0]}") from err
+
+    def run(batch: Tensor) -> list[Tensor]:
+        with settings.patch(freezing=True), torch.no_grad():
+            return list(program(batch))
+
+    return run
+
+
+def _whole(extract: Extract, example: Tensor) -> Any:
+    """Return the layers as one program: hooks would break what is compiled into pieces."""
+    with torch.no_grad():
+        traced = torch.export.export(extract, (example,), strict=False)
+    return traced.module()

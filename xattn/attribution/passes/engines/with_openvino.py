@@ -1,0 +1,70 @@
+"""OpenVINO (`pip install 'xattn[fast]'`), on processors of x86-64 and ARM."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xattn.attribution.passes.engines.registry import EngineError, Extract, Run, engine, threads
+
+
+@engine("openvino", package="openvino", extra="fast", seconds=6.0, saves=0.45)
+def build(extract: Extract, example: Tensor) -> Run:
+    """Trace the layers and compile them with OpenVINO, in float32.
+
+    Raises:
+        EngineError: an operation is none that OpenVINO knows.
+    """
+    openvino = silent_openvino()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of the tracer, about code that is not ours
+            converted = openvino.convert_model(
+                extract, example_input=example, input=list(example.shape)
+            )
+        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads()}
+        compiled = openvino.Core().compile_model(converted, "CPU", hints)
+    except Exception as err:  # whatever its converter makes of a foreign network
+        raise EngineError(_first_line(err)) from err
+    request = compiled.create_infer_request()
+    order = [compiled.output(i) for i in range(len(extract.names))]
+
+    def run(batch: Tensor) -> list[Tensor]:
+        found = request.infer([batch.contiguous().numpy()])
+        return [torch.from_numpy(found[one]) for one in order]
+
+    return run
+
+
+def silent_openvino() -> Any:
+    """Import OpenVINO without what reports its use to its makers.
+
+    Its converter would send, from a hospital's machine too, that and how it was called, unless
+    everyone who runs it had opted out before.
+    """
+    name = "openvino_telemetry"
+    missing = object()
+    before = sys.modules.get(name, missing)
+    sys.modules[name] = None  # type: ignore[assignment]  # an import of it now fails
+    try:
+        openvino = importlib.import_module("openvino")
+        importlib.import_module("openvino.tools.ovc.convert_impl")
+    finally:
+        if before is missing:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before  # type: ignore[assignment]
+    stub = importlib.import_module("openvino.tools.ovc.telemetry_stub")
+    for place in ("telemetry_utils", "convert_impl"):  # if somebody imported it before
+        importlib.import_module(f"openvino.tools.ovc.{place}").tm = stub  # type: ignore[attr-defined]
+    return openvino
+
+
+def _first_line(err: Exception) -> str:
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return f"{type(err).__name__}: {lines[0] if lines else ''}"
