@@ -51,6 +51,8 @@ def verify_run(
                 read_parquet(found.path / name, "repeat the command that writes it")
     if file := settings.get("checkpoint_file"):
         place = found.path.absolute().parent / str(file)
+        if (place / "model.pt").is_file():  # the folder of a training was named
+            place = place / "model.pt"
         again = "what it made can be made again by no other; explain anew into another folder"
         found.same_file(place, settings.get("checkpoint_sha256"), "checkpoint", again)
     _verify_images(found, run, images, progress)

@@ -81,3 +81,18 @@ def test_a_checkpoint_that_knows_no_splits_is_refused_with_the_reason(images):
 def test_no_image_in_a_split_names_the_file_of_splits(images, model):
     with pytest.raises(UsageError, match=r"images in test of .*splits\.csv, but none of 1"):
         explain(model, images / "img_0.png", out=images.parent / "run", split="test")
+
+
+def test_a_split_without_images_is_named_beside_one_with(images, model):
+    notes: list[str] = []
+    chosen = [images / f"img_{i}.png" for i in range(5)]
+    out = images.parent / "run"
+    explain(model, chosen, out=out, split=["test", "ood"], overlay="none", on_note=notes.append)
+    assert "no image is in ood" in notes
+
+
+def test_the_reason_names_no_option_that_the_command_lacks(images, model):
+    (images.parent / "splits.csv").unlink()
+    with pytest.raises(UsageError) as found:
+        explain(model, images, out=images.parent / "run", split="test")
+    assert "is not there; without --split" in str(found.value)

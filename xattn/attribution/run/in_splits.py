@@ -28,7 +28,7 @@ def require_splits(member: Membership, splits: Sequence[str]) -> None:
     if splits and not member.known:
         raise UsageError(
             f"Expected the splits of the checkpoint's training to choose {' and '.join(splits)}, "
-            f"but {member.caveat}; without --split all images are explained"
+            f"but {member.caveat.partition(';')[0]}; without --split all images are explained"
         )
 
 
@@ -57,6 +57,9 @@ def in_splits(
             f"Expected images in {' or '.join(splits)} of {member.file}, but none of {len(named)} "
             "is; ids are the annotation file's, else file names without their ending"
         )
+    parts = {member.splits[one.id] for one in chosen}
+    if on_note is not None and (empty := [name for name in splits if name not in parts]):
+        on_note(Remark(f"no image is in {' or '.join(empty)}"))
     if on_note is not None and len(chosen) < len(named):
         unknown = sum(one.id not in member.splits for one in named)
         strange = f", {unknown} of them in no split of the training" if unknown else ""

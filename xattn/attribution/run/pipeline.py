@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.annotations.findings import label_of
-from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted
+from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted, require_engine
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.batch import Worker
@@ -190,6 +190,7 @@ def run_explain(
     plan = make_plan(model, asked, wanted, labels)
     member, splits = membership(model.source), names(settings.split)
     require_splits(member, splits)
+    require_engine(settings.accelerate)
 
     record = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     record["targets"] = [t.name for t in plan.targets]

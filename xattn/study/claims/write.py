@@ -45,6 +45,7 @@ def write_claims(
     for claim in claims:
         rows += rows_of(claim, judge(claim, read, pairs, alpha))
     table = pd.DataFrame(rows, columns=list(CLAIMS.promised))
+    out.mkdir(parents=True, exist_ok=True)
     begin_record(out / "claims.json")
     path = TableFolder(out).write_table("claims", table)
     page = out / "claims.md"
@@ -96,7 +97,7 @@ def as_markdown(table: pd.DataFrame) -> str:
             effect,
             "" if pd.isna(row["smallest"]) else f"{row['smallest']:.3f}",
         )
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -181,6 +181,14 @@ def test_an_engine_that_is_not_installed_is_refused_with_what_installs_it(monkey
     assert "no engine is installed" in copied.engine_note
 
 
+def test_an_engine_that_is_not_installed_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("xattn.attribution.passes.engines.registry.find_spec", lambda _name: None)
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    with pytest.raises(UsageError, match="not installed"):
+        explain(model_of("resnet"), tmp_path, out=tmp_path / "run", accelerate="openvino")
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_option_offers_what_is_registered():
     assert set(ExplainSettings.options()["accelerate"].choices) == set(choices())
     assert "openvino" in ENGINES

@@ -41,6 +41,25 @@ def choices() -> list[str]:
     return [AUTO, TORCH, *ENGINES, NONE]
 
 
+def require_engine(name: str) -> None:
+    """Make sure that an engine is known and installed.
+
+    Args:
+        name: as for `--accelerate`.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if name not in choices():
+        raise UsageError(f"Unknown engine {name!r}{near(name, choices())}")
+    one = ENGINES.get(name)
+    if one is not None and not one.installed:
+        raise UsageError(
+            f"Expected {one.package} for --accelerate {name}, but it is not installed; "
+            f"pip install 'xattn[{one.extra}]'"
+        )
+
+
 def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | None, str]:
     """Choose an engine, or none and the reason.
 
@@ -53,20 +72,13 @@ def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | 
         UsageError: there is no such engine, or it is not installed.
     """
     name = wanted.accelerate
+    require_engine(name)
     if name in (TORCH, NONE):
         return None, ""
-    if name not in choices():
-        raise UsageError(f"Unknown engine {name!r}{near(name, choices())}")
     on_cpu, single = model.device.type == "cpu", example.dtype == torch.float32
     fits = "" if on_cpu and single else "engines compute on the CPU, and in float32"
     if name != AUTO:
-        one = ENGINES[name]
-        if not one.installed:
-            raise UsageError(
-                f"Expected {one.package} for --accelerate {name}, but it is not installed; "
-                f"pip install 'xattn[{one.extra}]'"
-            )
-        return (None, fits) if fits else (one, "")
+        return (None, fits) if fits else (ENGINES[name], "")
     there = [one for one in ENGINES.values() if one.package and one.installed]
     if fits or not there:
         return None, fits or "no engine is installed; pip install 'xattn[fast]'"
