@@ -144,7 +144,7 @@ def test_the_demo_ends_with_equal_tables_however_often_it_is_killed(tmp_path):
 
     chance = random.Random(0)
     steps = [step.name for step in plan_study(read_study(DEMO), cut)]
-    assert len(steps) == 21
+    assert len(steps) == 22
     killed = [code_of(cut, name, chance.uniform(0, 1)) == -signal.SIGKILL for name in steps]
     assert sum(killed) > len(steps) / 2  # some end before their time
     assert code_of(cut) == 0
