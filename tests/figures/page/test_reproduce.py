@@ -66,7 +66,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
     ExplainInputs: {"images": ["my images/*.jpg"], "annotations": "my data/isic_attributes.json"},
     ExplainSettings: {
         "methods": ["gradcam", "layercam@benign"], "target": ["label", "malignant"],
-        "split": ["test", "ood"], "overlay": "jpeg", "exact": True, "accelerate": "torch",
+        "overlay": "jpeg", "exact": True, "accelerate": "torch",
         "amp": True, "compiled": True, "batch_size": 7,
         "workers": 1,
     },
@@ -87,6 +87,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
 
 APART: dict[type[Settings], dict[str, Any]] = {
     LoadSettings: {"ensemble": "logits"},
+    ExplainSettings: {"split": ["test", "ood"]},  # of a checkpoint that knows its splits
     UsageSettings: {"target": ["mass", "edema"]},
 }
 """Those that do not go with the rest: of several checkpoints, and of independent outputs."""
