@@ -203,3 +203,12 @@ def test_the_command_ends_with_1_if_anything_differs_and_with_3_if_it_is_strict(
 def test_a_folder_of_something_else_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"Expected a folder of a run, training, .*holds none of"):
         verify(tmp_path)
+
+
+def test_a_folder_that_is_none_does_not_keep_the_others_from_being_looked_at(run, tmp_path, capsys):
+    nothing = tmp_path / "nothing"
+    assert main(["verify", str(nothing), str(run)]) == 1
+    said = capsys.readouterr()
+    assert f"{nothing}: differs: Expected a folder of a run" in said.err
+    assert f"{run}: run, " in said.out
+    assert "Traceback" not in said.err

@@ -35,14 +35,19 @@ def command(
 
     Changes nothing. Exits with 1 if anything differs.
     """
+    from xattn.errors import RunError
+    from xattn.runs.verification import Verification
     from xattn.runs.verify import verify
 
     terminal = Terminal(quiet, as_json)
     found = []
     for folder in folders:
-        with terminal.progress("verify") as progress:
-            found.append(verify(folder, images=images, progress=progress))
-        one = found[-1]
+        try:
+            with terminal.progress("verify") as progress:
+                one = verify(folder, images=images, progress=progress)
+        except RunError as err:  # the other folders are looked at all the same
+            one = Verification(folder, "none", differs=[str(err)])
+        found.append(one)
         for line in one.differs:
             click.echo(visible(f"{folder}: differs: {line}"), err=True)
         for line in one.unknown:
