@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Held:
+class Held(ABC):
     """An edit, and its truth; see the subclasses.
 
     Attributes:
@@ -56,9 +57,9 @@ class Held:
 
     edit: str
 
+    @abstractmethod
     def pairs(self, task: Task, spec: Spec) -> Iterator[Pair]:
         """Give pairs of one scene; none where the edit cannot be done, or has no such truth."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from tests.analysis.verdicts.made import (
     edits,
     usage,
 )
+from xattn.analysis.verdicts.rules import Limits, Verdict
+from xattn.analysis.verdicts.settling import would_settle
 from xattn.analysis.verdicts.table import verdict_table
 from xattn.runs import TABLES
 from xattn.runs.tables import verdicts
@@ -146,3 +148,18 @@ def test_every_row_has_the_columns_that_are_promised():
         verdict_table(usage(**GIVEN), edits(), NONE),
     ):
         assert set(table.columns) == set(TABLES["verdicts"].always)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settles"),
+    [
+        ("artifact", "more images with it, and masks of it to edit"),
+        ("structure", "more images with it, and masks of it to edit"),
+        ("computed", "more images in which its value is known"),
+        ("metadata", "more images in which its value is known"),
+    ],
+)
+def test_what_would_tell_more_is_said_of_numbers_and_of_what_is_there_or_not(kind, settles):
+    row = {"kind": kind, "p_given_adjusted": float("nan")}
+    open_ = Verdict(verdicts.NOT_TESTABLE, "")
+    assert would_settle(row, open_, [], set(), Limits()) == settles

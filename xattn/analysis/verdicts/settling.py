@@ -14,6 +14,7 @@ from xattn.runs.tables.verdicts import BEYOND, COMES_WITH, GIVEN, LEFT_OPEN, NOT
 
 MASKS = "masks of it, so that it can be edited"
 MORE_IMAGES = "more images to edit"
+SHOWN = "more images with it, and masks of it to edit"
 NOT_ANNOTATED = "a column of what goes with it and the model may see"
 
 
@@ -39,10 +40,11 @@ def would_settle(
         return None
     if edits:
         return _of_edits(edits, used, limits)
-    if found.verdict == NOT_TESTABLE:
-        return "more images, of which some have it and some do not"
     if row["kind"] in ("structure", "artifact"):
-        return MASKS
+        # With masks and no edit there was no image that could be edited.
+        return SHOWN if found.verdict == NOT_TESTABLE else MASKS
+    if found.verdict == NOT_TESTABLE:
+        return "more images in which its value is known"
     if found.verdict in (BEYOND, LEFT_OPEN):
         return NOT_ANNOTATED
     given = pd.notna(row["p_given_adjusted"])

@@ -12,6 +12,7 @@ import copy
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ def make_fast_copy(
         return made
     if wanted.accelerate == NONE:
         return model
-    engine, why_not = engine_for(wanted, model, _probe_batch(model, wanted.batch))
+    engine, why_not = engine_for(wanted, model, partial(_probe_batch, model))
     if engine is not None:
         copied, why_not = _in_engine(model, engine, wanted.batch)
         if copied is not None:

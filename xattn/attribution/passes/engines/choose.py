@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from xattn.attribution.passes.engines.registry import ENGINES, Engine, EngineErr
 from xattn.attribution.passes.engines.trunk import Trunk
 from xattn.errors import UsageError, near
 from xattn.models.interface import Model
+from xattn.models.probing.forward import model_dtype
 
 AUTO, TORCH, NONE = "auto", "torch", "none"
 """The engine that pays off; the folded copy; the model itself."""
@@ -60,13 +62,15 @@ def require_engine(name: str) -> None:
         )
 
 
-def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | None, str]:
+def engine_for(
+    wanted: Wanted, model: Model, noise: Callable[[int], Tensor]
+) -> tuple[Engine | None, str]:
     """Choose an engine, or none and the reason.
 
     Args:
         wanted: by a run.
         model: the user's.
-        example: inputs (n, channels, height, width), to time a pass of `auto` with.
+        noise: makes inputs (n, channels, height, width) of a number of images.
 
     Raises:
         UsageError: there is no such engine, or it is not installed.
@@ -75,8 +79,9 @@ def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | 
     require_engine(name)
     if name in (TORCH, NONE):
         return None, ""
-    on_cpu, single = model.device.type == "cpu", example.dtype == torch.float32
-    fits = "" if on_cpu and single else "engines compute on the CPU, and in float32"
+    dtype, device = model_dtype(model.module)
+    suits = device.type == "cpu" and dtype == torch.float32
+    fits = "" if suits else "engines compute on the CPU, and in float32"
     if name != AUTO:
         return (None, fits) if fits else (ENGINES[name], "")
     there = [one for one in ENGINES.values() if one.package and one.installed]
@@ -85,7 +90,7 @@ def engine_for(wanted: Wanted, model: Model, example: Tensor) -> tuple[Engine | 
     if wanted.images < FEW_IMAGES:
         return None, f"compiling does not pay off for fewer than {FEW_IMAGES} images"
     best = max(there, key=lambda one: one.saves)
-    saved = best.saves * wanted.images * _seconds_per_image(model, example)
+    saved = best.saves * wanted.images * _seconds_per_image(model, noise(wanted.batch))
     if saved < _PAYS * best.seconds:
         return None, (
             f"compiling takes about {best.seconds:.0f} s, and {wanted.images} images would save "

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-import torch
 from torch import Tensor, nn
 
 from xattn.registry import Registry, meaning_of
@@ -109,8 +108,3 @@ def engine(
             name, package, extra, seconds, saves, build, meaning_of(build, meaning)
         ),
     )
-
-
-def threads() -> int:
-    """Return how many threads torch computes with, which an engine keeps to."""
-    return torch.get_num_threads()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xattn.attribution.passes.engines.registry import EngineError, Extract, Run, engine, threads
+from xattn.attribution.passes.engines.registry import EngineError, Extract, Run, engine
 
 
 @engine("openvino", package="openvino", extra="fast", seconds=6.0, saves=0.45)
@@ -27,7 +27,10 @@ def build(extract: Extract, example: Tensor) -> Run:
             converted = openvino.convert_model(
                 extract, example_input=example, input=list(example.shape)
             )
-        hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads()}
+        hints = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
         compiled = openvino.Core().compile_model(converted, "CPU", hints)
     except Exception as err:  # whatever its converter makes of a foreign network
         raise EngineError(_first_line(err)) from err
