@@ -211,4 +211,4 @@ def test_a_folder_that_is_none_does_not_keep_the_others_from_being_looked_at(run
     said = capsys.readouterr()
     assert f"{nothing}: differs: Expected a folder of a run" in said.err
     assert f"{run}: run, " in said.out
-    assert "Traceback" not in said.err
+    assert f"{nothing}: none" not in said.out

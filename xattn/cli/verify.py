@@ -11,6 +11,9 @@ from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible
 from xattn.cli.value_types import PLACE
 
+NOTHING = "none"
+"""The kind of a folder that holds no results."""
+
 
 @click.command("verify")
 @click.argument("folders", nargs=-1, required=True, type=PLACE)
@@ -46,12 +49,14 @@ def command(
             with terminal.progress("verify") as progress:
                 one = verify(folder, images=images, progress=progress)
         except RunError as err:  # the other folders are looked at all the same
-            one = Verification(folder, "none", differs=[str(err)])
+            one = Verification(folder, NOTHING, differs=[str(err)])
         found.append(one)
         for line in one.differs:
             click.echo(visible(f"{folder}: differs: {line}"), err=True)
         for line in one.unknown:
             terminal.say(f"{folder}: unknown: {line}")
+        if one.kind == NOTHING:
+            continue
         count = f"{len(one.checked)} parts are as they were"
         terminal.say(f"{folder}: {one.kind}, {count}, {len(one.differs)} differ")
     terminal.summary({
