@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
@@ -204,6 +205,31 @@ def test_nothing_is_told_to_the_makers_of_openvino(before, monkeypatch):
     for place in (convert_impl, telemetry_utils):
         assert place.tm.__name__ == "openvino.tools.ovc.telemetry_stub"
     assert sys.modules.get("openvino_telemetry", "absent") is not None
+
+
+LET_GO_BY_ANOTHER_THREAD = """
+import os, signal, sys, threading, torch
+from xattn.attribution.passes.engines.registry import ENGINES, Extract
+batch = torch.rand(2, 3, 16, 16)
+net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3)).eval()
+held = [ENGINES[sys.argv[1]].build(Extract(net, ["0"]), batch)]
+held[0](batch)
+other = threading.Thread(target=held.clear)
+other.start()
+other.join()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow if one == "compile" else ()) for one in ENGINES],
+)
+def test_signals_are_handled_after_an_engine_is_gone(name):
+    words = [sys.executable, "-c", LET_GO_BY_ANOTHER_THREAD, name]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
@@ -31,7 +32,7 @@ def build(extract: Extract, example: Tensor) -> Run:
             "INFERENCE_PRECISION_HINT": "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        compiled = openvino.Core().compile_model(converted, "CPU", hints)
+        compiled = _core().compile_model(converted, "CPU", hints)
     except Exception as err:  # whatever its converter makes of a foreign network
         raise EngineError(_first_line(err)) from err
     request = compiled.create_infer_request()
@@ -66,6 +67,17 @@ def silent_openvino() -> Any:
     for place in ("telemetry_utils", "convert_impl"):  # if somebody imported it before
         importlib.import_module(f"openvino.tools.ovc.{place}").tm = stub  # type: ignore[attr-defined]
     return openvino
+
+
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's devices, which stay until the process ends.
+
+    The device that computes on the CPU gives the thread that loads it memory to handle signals in,
+    and frees it with the last network compiled for it. If another thread lets go of that one, the
+    first thread is left with freed memory, and its next signal ends the process by SIGSEGV.
+    """
+    return silent_openvino().Core()
 
 
 def _first_line(err: Exception) -> str:
