@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
 import warnings
 from typing import Any
@@ -19,8 +20,10 @@ def build(extract: Extract, example: Tensor) -> Run:
     """Trace the layers and compile them with OpenVINO, in float32.
 
     Raises:
-        EngineError: an operation is none that OpenVINO knows.
+        EngineError: an operation is none that OpenVINO knows, or `held_back` says why not.
     """
+    if why_not := held_back():
+        raise EngineError(why_not)
     openvino = silent_openvino()
     try:
         with warnings.catch_warnings(), torch.no_grad():
@@ -43,6 +46,19 @@ def build(extract: Extract, example: Tensor) -> Run:
         return [torch.from_numpy(found[one]) for one in order]
 
     return run
+
+
+def held_back() -> str:
+    """Say why OpenVINO is not to be trusted in this process; "" if it is.
+
+    Held to older instructions than the processor has, OpenVINO 2026.4 reads memory that it has not
+    written: means over a map are off by their own size or NaN, in some calls and not in others.
+    """
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
+        value = os.environ.get(name, "")
+        if value.upper() not in ("", "ALL", "DEFAULT"):
+            return f"OpenVINO computes wrongly under {name}={value}; unset it"
+    return ""
 
 
 def silent_openvino() -> Any:
