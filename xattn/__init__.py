@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xattn.annotations import build_annotations, read_annotations
     from xattn.attribution.attribute import attribute
     from xattn.attribution.registry import methods
+    from xattn.attribution.run.merge import merge
     from xattn.attribution.run.pipeline import explain
     from xattn.attribution.run.settings import ExplainSettings
     from xattn.figures.page.report import report
@@ -76,6 +77,7 @@ _HOMES = {
     "explain": "xattn.attribution.run.pipeline",
     "feature_usage": "xattn.analysis.feature_usage",
     "load": "xattn.models",
+    "merge": "xattn.attribution.run.merge",
     "methods": "xattn.attribution.registry",
     "read_annotations": "xattn.annotations",
     "report": "xattn.figures.page.report",
@@ -118,6 +120,7 @@ __all__ = [
     "explain",
     "feature_usage",
     "load",
+    "merge",
     "methods",
     "read_annotations",
     "report",

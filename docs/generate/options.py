@@ -27,6 +27,7 @@ ARGUMENTS = {
     "annotations split": "The annotation file.",
     "compare": "Folders of `xattn train` or `xattn evaluate`, one a seed; `NAME=FOLDER` names one.",
     "figures": "Folders of runs, comparisons or searches; default the last run here.",
+    "merge": "Run folders of one model, such as the shards of one job.",
     "models": "Architectures; default those of the study.",
     "report": "Run folders, side by side; default the last one here.",
     "search": "A TOML file with a [search] table.",

@@ -71,6 +71,7 @@ COMMANDS = {
     "report --out": ["report", "place/run", "--out", "OUT.html"],
     "demo": ["demo", "--n", "60", "--epochs", "1", "--out", "OUT"],
     "study": ["study", "study.toml", "--out", "OUT"],
+    "merge": ["merge", "place/run", "--out", "OUT"],
 }  # fmt: skip
 SILENT = ["annotations check", "annotations detect", "inspect", "models", "verify"]
 """Those that write nothing; `detect` writes as `split` does, after a download."""

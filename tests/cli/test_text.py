@@ -89,6 +89,7 @@ COMMANDS = {
     "build": ["annotations", "build", "{}"],
     "check": ["annotations", "check", "{}"],
     "verify": ["verify", "{}"],
+    "merge": ["merge", "{}", "--out", "out"],
     "command": ["{}"],
 }
 

@@ -22,6 +22,7 @@ from xattn.cli import (
     evaluate,
     explain,
     feature_usage,
+    merge,
     models,
     report,
     search,
@@ -45,7 +46,7 @@ click.rich_click.COMMAND_GROUPS = {
             "name": "Models",
             "commands": ["models", "inspect", "train", "search", "evaluate", "compare"],
         },
-        {"name": "All of it", "commands": ["study", "verify"]},
+        {"name": "All of it", "commands": ["study", "merge", "verify"]},
         {"name": "Data", "commands": ["annotations", "synthesize", "demo"]},
     ]
 }
@@ -74,6 +75,7 @@ COMMANDS = (
     evaluate.command,
     compare.command,
     study.command,
+    merge.command,
     verify.command,
     annotate.command,
     synthesize.command,

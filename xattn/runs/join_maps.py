@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from xattn.disk import writing_to
 from xattn.errors import RunError
-from xattn.runs.arrays import StoredArray, create_array
+from xattn.runs.arrays import StoredArray
 from xattn.runs.batches import Batch
+from xattn.runs.pieces import Piece, write_rows
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class MapSources:
         shutil.rmtree(scratch, ignore_errors=True)
         zarr.create_group(scratch)
         for method in methods:
-            # One method at a time: the store may be far larger than memory allows for all.
-            _write(scratch / method, self._stack(rows, method))
+            self._write(scratch / method, rows, method)
         if maps.is_dir():
             maps.rename(old)
         scratch.rename(maps)
@@ -65,47 +65,41 @@ class MapSources:
             zarr.create_group(maps)
         for method in methods:
             if any(batch.files and method in batch.methods for batch in self.batches):
-                _write(scratch / method, self._stack(rows, method))
+                self._write(scratch / method, rows, method)
                 shutil.rmtree(maps / method, ignore_errors=True)
                 (scratch / method).rename(maps / method)
         shutil.rmtree(scratch)
 
-    def _stack(self, rows: pd.DataFrame, method: str) -> NDArray[np.float32]:
-        """Return the maps of one method, row by row of the table; the latest of each image."""
-        files: list[str] = []
-        pieces: list[NDArray[np.float32]] = []
+    def _write(self, path: Path, rows: pd.DataFrame, method: str) -> None:
+        """Write the maps of one method, row by row of the table; the latest of each image."""
+        pieces: list[Piece] = []
         if self.before is not None and method in self.stored:
-            path = self.folder / "maps.zarr" / method
-            old = StoredArray(path, "delete it and repeat")
+            there = self.folder / "maps.zarr" / method
+            old = StoredArray(there, "delete it and repeat")
             if len(old) < len(self.before):
                 raise RunError(
                     f"Expected {len(self.before)} maps of {method!r} in {self.folder}, as its "
-                    f"table has rows, but got {len(old)}; delete {path} and repeat"
+                    f"table has rows, but got {len(old)}; delete {there} and repeat"
                 )
             # A kill while images were added can leave maps whose rows are not in the table yet.
-            pieces.append(np.asarray(old[: len(self.before)], dtype=np.float32))
-            files += list(self.before["file"])
-        for batch in self.batches:
-            if batch.files and method in batch.methods:
-                pieces.append(batch.maps(method))
-                files += batch.files
-        place = {file: i for i, file in enumerate(files)}
-        lacking = [file for file in rows["file"] if file not in place]
+            pieces.append(Piece.stored(list(self.before["file"]), old))
+        pieces += [
+            Piece(batch.files, partial(_of_batch, batch, method))
+            for batch in self.batches
+            if batch.files and method in batch.methods
+        ]
+        there_are = {file for piece in pieces for file in piece.files}
+        lacking = [file for file in rows["file"] if file not in there_are]
         if lacking:
             raise RunError(
                 f"Expected a map of {method!r} for each image in {self.folder}, but "
                 f"{len(lacking)} lack it, {lacking[0]} among them; repeat the command"
             )
-        data = np.concatenate(pieces)
-        take = [place[file] for file in rows["file"]]
-        return data if take == list(range(len(data))) else data[take]
+        write_rows(path, pieces, list(rows["file"]))
 
 
-def _write(path: Path, data: NDArray[np.float32]) -> None:
-    rows = max(1, min(len(data), 2**22 // max(1, data[0].nbytes)))
-    with writing_to(path):
-        array = create_array(path, data.shape, (rows, *data.shape[1:]), "float32")
-        array[:] = data
+def _of_batch(batch: Batch, method: str, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    return batch.maps(method)[rows]
 
 
 def restore_maps(folder: Path) -> None:

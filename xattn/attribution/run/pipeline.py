@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xattn.annotations.findings import label_of
 from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted, require_engine
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
+from xattn.attribution.run.asked import as_annotations, choose_methods, labels_of
 from xattn.attribution.run.batch import Worker
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.map_layers import record_places
@@ -27,12 +27,12 @@ from xattn.attribution.run.provenance import (
 )
 from xattn.attribution.run.resume import stored_settings, what_to_do
 from xattn.attribution.run.settings import (
-    NO_METHODS,
     Accelerate,
     ExplainInputs,
     ExplainSettings,
     Overlay,
 )
+from xattn.attribution.run.shards import Shard
 from xattn.attribution.run.sources import (
     Source,
     list_images,
@@ -68,6 +68,7 @@ def explain(
     target: str | int | Sequence[str | int] | None = ExplainSettings.target,
     annotations: Annotations | str | Path | None = None,
     split: str | Sequence[str] | None = ExplainSettings.split,
+    shard: str | None = ExplainSettings.shard,
     batch_size: int = ExplainSettings.batch_size,
     workers: int | None = ExplainSettings.workers,
     overlay: Overlay | None = ExplainSettings.overlay,
@@ -104,6 +105,8 @@ def explain(
         annotations: gives the labels, and the ids of its images.
         split: only images of these splits of the checkpoint's training ("test", "ood", ...), by
             the splits.csv beside it; default all.
+        shard: only one of several parts of the images, "1/4" to "4/4", each of whole batches; the
+            same images and batch size in each call. `merge` puts the folders of all together.
         batch_size: images per forward pass.
         workers: threads for decoding and for overlays, each; default one per core, at most 4.
         overlay: format of the overlays, "none" for no overlays.
@@ -116,8 +119,8 @@ def explain(
         amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2). None,
             here and for `exact` and `overlay`, takes what the run that is there was made with.
         compiled: torch.compile the layers before the explained one, on CUDA alone.
-        settings: `methods`, `target`, `split`, `batch_size`, `workers`, `overlay`, `exact`,
-            `accelerate`, `amp` and `compiled` as a whole, instead of one by one.
+        settings: `methods`, `target`, `split`, `shard`, `batch_size`, `workers`, `overlay`,
+            `exact`, `accelerate`, `amp` and `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
         on_note: called with each remark on files that were left out or lost some of their depth.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
@@ -140,8 +143,9 @@ def explain(
         (12, 4, 5)
     """
     chosen = ExplainSettings.of(
-        settings, methods=methods, target=target, split=split, overlay=overlay, exact=exact,
-        accelerate=accelerate, amp=amp, compiled=compiled, batch_size=batch_size, workers=workers,
+        settings, methods=methods, target=target, split=split, shard=shard, overlay=overlay,
+        exact=exact, accelerate=accelerate, amp=amp, compiled=compiled, batch_size=batch_size,
+        workers=workers,
     )  # fmt: skip
     return run_explain(
         model, images, annotations, as_path(out, "a run folder"), chosen, progress=progress,
@@ -178,12 +182,12 @@ def run_explain(
     settings = _as_before(settings, old)
     overlay, exact = str(settings.overlay), bool(settings.exact)
     batch_size, workers = settings.batch_size, settings.workers
-    known = _read_annotations(annotations)
+    known = as_annotations(annotations)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")
     files = list_images(sources, known, on_note)
-    labels = _labels(model, known) if known else {}
+    labels = labels_of(model, known) if known else {}
     wanted = names(settings.target) or ["predicted" if model.outputs.exclusive else "all"]
-    asked = [*_choose_methods(model, settings.methods), *old.get("methods", [])]
+    asked = [*choose_methods(model, settings.methods), *old.get("methods", [])]
     by_default = settings.methods is None and not model.attention_layers
     if on_note is not None and by_default and (unread := model.unread_in_words()):
         on_note(Remark(f"without attention: no reader for {unread}"))
@@ -204,7 +208,9 @@ def run_explain(
     record["calls"] = [call or _call(model, sources, known, out, settings)]
     writer = RunWriter.start(out, record, ExplainSettings.identity())
     every = list(name_images(files, out, writer.ids_done))
-    named = in_splits(every, member, splits, on_note)
+    named = whole = in_splits(every, member, splits, on_note)
+    if settings.shard is not None:
+        named = Shard.read(settings.shard).take(whole, batch_size)
     by_label = any(t.name == "label" for t in plan.targets)
     todo = what_to_do(writer, named, labels, by_label=by_label, old=old)
     for note in todo.notes:
@@ -218,7 +224,9 @@ def run_explain(
     # Made for this run alone: a model may be trained on between two calls.
     engine = model
     if todo.n and not exact:
-        how = Wanted(settings.accelerate, todo.n, batch_size)
+        # Shards take the engine that all images together would have.
+        n = todo.n if settings.shard is None else len(whole)
+        how = Wanted(settings.accelerate, n, batch_size)
         engine = make_fast_copy(
             model, amp=bool(settings.amp), compiled=settings.compiled, wanted=how
         )
@@ -278,23 +286,3 @@ def _call(
     inputs = ExplainInputs(images=sources, annotations=None if known is None else known.path)
     loading = describe_loading(model, base)
     return record_call("explain", base, loading, inputs=inputs, settings=settings)
-
-
-def _labels(model: Model, known: Annotations) -> dict[str, str | None]:
-    """Return what the model's answers are held against, by image id."""
-    how = {"exclusive": model.outputs.exclusive, "values": model.outputs.of_value}
-    return {i.id: label_of(i, model.classes, known.labels, **how) for i in known.images}
-
-
-def _choose_methods(model: Model, given: str | Sequence[str] | None) -> list[str]:
-    if given is not None:
-        return [name for name in names(given) if name != NO_METHODS]
-    return ["gradcam", "attention"] if model.attention_layers else ["gradcam"]
-
-
-def _read_annotations(annotations: Annotations | str | Path | None) -> Annotations | None:
-    if annotations is None or not isinstance(annotations, str | Path):
-        return annotations
-    from xattn.annotations import read_annotations
-
-    return read_annotations(annotations)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from xattn.attribution.run.shards import Shard
 from xattn.errors import UsageError
 from xattn.settings import Settings, setting
 
@@ -55,6 +56,10 @@ class ExplainSettings(Settings):
         None, "--split", several=True,
         help="Only images of this split of the checkpoint's training, such as test; repeatable.",
     )  # fmt: skip
+    shard: str | None = setting(
+        None, "--shard", metavar="I/N",
+        help="Only this of N parts of the images, such as 2/8; `xattn merge` puts them together.",
+    )  # fmt: skip
     overlay: Overlay | None = setting(
         "png", "--overlay", choices=("png", "jpeg", "none"), identity=True,
         help="Format of the overlays, none for no overlays.",
@@ -89,3 +94,5 @@ class ExplainSettings(Settings):
             object.__setattr__(self, "methods", (NO_METHODS,))
         if self.batch_size < 1:
             raise UsageError(f"Expected a batch_size of at least 1, but got {self.batch_size}")
+        if self.shard is not None:
+            Shard.read(self.shard)
