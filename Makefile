@@ -4,9 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 LOWEST := .venv-lowest
+RELEASE := .venv-release
+BILL := .venv-sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-fast slow lowest arithmetics portable check bench clean
+.PHONY: help setup demo docs test test-fast slow lowest arithmetics portable check sbom bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -69,8 +71,18 @@ check: setup ## style, types, direction of imports, words
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_words.py
 
+# What a user gets: all that is asked for by name, too.
+sbom: ## dist/: SBOM of a release (CycloneDX) and its licences, from what is installed
+	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[lrp,hf,onnx,fast,kci,dicom,hdf5,pretrained]'
+	test -x $(BILL)/bin/python || $(PYTHON) -m venv $(BILL)
+	$(BILL)/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+	mkdir -p dist
+	$(BILL)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/xattn.cdx.json $(RELEASE)/bin/python
+	$(RELEASE)/bin/python tools/licences.py > dist/licences.md
+
 bench: setup ## speed as ratios to a bare forward, measured in one process
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(LOWEST) xattn-demo site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) $(RELEASE) $(BILL) xattn-demo site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
