@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 
 METHODS = ["gradcam", "hirescam", "attention", "saliency"]
 IMAGES = 24
+IN_DEVIATIONS = ["run/verdicts.csv", "run/interventions.csv", "run/doses.csv"]
+"""Tables of changes of the score in its standard deviations, which may be as small as 0.002."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,9 @@ def assert_tables_equal(folders: dict[str, Path]) -> None:
                 other, table = other[keep], table[keep]
         if name.endswith("inputs.parquet"):
             continue
-        pd.testing.assert_frame_equal(table, other, rtol=1e-5, atol=1e-6, obj=name)
+        # In standard deviations of a score that hardly varies, float32 rounds more coarsely.
+        atol = 1e-5 if name in IN_DEVIATIONS else 1e-6
+        pd.testing.assert_frame_equal(table, other, rtol=1e-5, atol=atol, obj=name)
 
 
 def assert_words_equal(one: list[str], two: list[str]) -> None:
