@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 METHODS = ["gradcam", "hirescam", "attention", "saliency"]
 IMAGES = 24
 IN_DEVIATIONS = ["run/verdicts.csv", "run/interventions.csv", "run/doses.csv"]
-"""Tables of changes of the score in its standard deviations, which may be as small as 0.002."""
+"""Tables of changes of the score in its standard deviations."""
 
 
 @dataclass(frozen=True)
