@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.alignment.mask_scores import per_image_table, score_masks
+from xattn.analysis.asked_again import AskedAgain
 from xattn.analysis.concepts.stage import concept_layer
 from xattn.analysis.dependence.decisions import find_decision
 from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
-from xattn.analysis.interventions.doses.jobs import dose_jobs
-from xattn.analysis.interventions.of_domain import note_of_left_out
-from xattn.analysis.interventions.table import Interventions, measure_interventions
+from xattn.analysis.interventions.stage import expected, interventions_of
 from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
 from xattn.analysis.over_outputs import note_over_outputs
 from xattn.analysis.question import Question, joined, questions_of
@@ -22,8 +21,9 @@ from xattn.analysis.settings import UsageInputs, UsageSettings
 from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts.rules import SMALLEST_CHANGE, SMALLEST_EFFECT
-from xattn.errors import UsageError, XattnError
-from xattn.features.feature_set import FeatureSet, collect_features
+from xattn.attribution.run.settings import Accelerate
+from xattn.errors import UsageError
+from xattn.features.feature_set import collect_features
 from xattn.features.from_csv import read_more_features
 from xattn.features.masks import Progress
 from xattn.runs import RunFolder
@@ -63,6 +63,7 @@ def feature_usage(
     more_features: str | Path | None = UsageSettings.more_features,
     exclude: str | Sequence[str] = UsageSettings.exclude,
     domain: str | None = UsageSettings.domain,
+    accelerate: Accelerate = UsageSettings.accelerate,
     workers: int | None = UsageSettings.workers,
     settings: UsageSettings | None = None,
     progress: Progress | None = None,
@@ -110,6 +111,8 @@ def feature_usage(
             left out too, with a note; "none" keeps them.
         domain: kind of images, in place of the annotation file's: a name of
             `xattn.images.domains.DOMAINS`. Computed features and detectors of others are left out.
+        accelerate: engine of the model's layers where edits and concepts ask it again, as for
+            `explain`.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
         progress: called as progress(done, total).
@@ -136,7 +139,8 @@ def feature_usage(
         positive=positive, target=target, decision=decision, given=given, learner=learner,
         label_column=label_column, cross_check=cross_check,
         interventions=interventions, concepts=concepts, computed=computed, detect=detect,
-        more_features=more_features, exclude=exclude, domain=domain, workers=workers,
+        more_features=more_features, exclude=exclude, domain=domain, accelerate=accelerate,
+        workers=workers,
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     questions = questions_of(folder, names(chosen.positive), names(chosen.target))
@@ -175,11 +179,14 @@ def feature_usage(
         maps = {method: folder.maps(method) for method in _stored(questions)}
         cells = {method: folder.cells(method) for method in maps}
         scored = score_masks(maps, cells, features, steps.part(n))
+    asked = AskedAgain(
+        folder, model, accelerate=chosen.accelerate, images=expected(features, chosen, n)
+    )
     with clock("interventions"):
-        edited, unable = _interventions(folder, features, model, questions, chosen, threads)
+        edited, unable = interventions_of(features, asked, questions, chosen, threads)
     with clock("activations"):
         ran = steps.part(n) if chosen.concepts else None
-        layer, unseen = concept_layer(folder, features, model, questions, chosen, threads, ran)
+        layer, unseen = concept_layer(folder, features, asked, questions, chosen, threads, ran)
         if ran is not None:  # also where fewer images were looked at
             ran(n, n)
     found = [
@@ -214,6 +221,7 @@ def feature_usage(
         "label_column": chosen.label_column,
         "smallest_partial": SMALLEST_PARTIAL,
         "intervention_images": chosen.interventions,
+        "engine": asked.engine,
         "concept_layer": None if layer is None else layer.name,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,
@@ -269,36 +277,6 @@ def _call(
 
 def _threads(workers: int | None) -> int:
     return 2 if workers is None else max(1, workers)
-
-
-def _interventions(
-    run: RunFolder,
-    features: FeatureSet,
-    model: Model | None,
-    questions: Sequence[Question],
-    settings: UsageSettings,
-    workers: int,
-) -> tuple[list[Interventions | None], list[str]]:
-    """Return what edits did, question by question, and notes on those that were asked for and
-    not done."""
-    nothing: list[Interventions | None] = [None for _ in questions]
-    channels = run.preprocessing.channels
-    if not settings.interventions or not (
-        features.masked or dose_jobs(features, settings.seed, channels)
-    ):
-        return nothing, []
-    from xattn.attribution.run.provenance import model_of_run
-
-    try:
-        model = model or model_of_run(run)
-    except XattnError as err:
-        return nothing, [f"No interventions: {err}"]
-    found = measure_interventions(
-        questions, features, model, images=settings.interventions, workers=workers,
-        **settings.testing,
-    )  # fmt: skip
-    note = note_of_left_out(features, run.preprocessing.channels)
-    return list(found), [note] if note else []
 
 
 def _read(annotations: Annotations | str | Path) -> Annotations:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xattn.attribution.run.settings import ACCELERATE, Accelerate, ExplainSettings
 from xattn.errors import UsageError
 from xattn.settings import Settings, setting
 
@@ -128,6 +129,10 @@ class UsageSettings(DependenceSettings):
     cross_check: bool = setting(
         False, "--cross-check", kind="switch", help="Add causal-learn's KCI test; slow."
     )
+    accelerate: Accelerate = setting(
+        ExplainSettings.accelerate, "--accelerate", choices=ACCELERATE,
+        help="Engine of the model's layers where it is asked again, as for xattn explain.",
+    )  # fmt: skip
     workers: int | None = setting(
         None, "--workers", kind="integer", low=0, recorded=False,
         help="Threads for decoding and masks; default one per core, at most 4.",
@@ -234,6 +239,7 @@ class FaithfulnessSettings(Settings):
     bootstrap: int = setting(1000, kind="integer")
     seed: int = setting(0, "--seed", kind="integer", help="Of --evaluate: same seed, same scores.")
     batch_size: int = setting(16, kind="integer")
+    accelerate: Accelerate = setting(ExplainSettings.accelerate, recorded=False)
     workers: int | None = setting(None, kind="integer", recorded=False)
 
     def __post_init__(self) -> None:

@@ -137,6 +137,7 @@ def command(
                     FaithfulnessSettings,
                     chosen,
                     batch_size=settings.batch_size,
+                    accelerate=settings.accelerate,
                     workers=settings.workers,
                 ),
                 progress=progress,

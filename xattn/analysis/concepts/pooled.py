@@ -15,7 +15,6 @@ from torch import Tensor
 from xattn.analysis.positive import Positive
 from xattn.analysis.question import Question
 from xattn.attribution.passes.capture import capture_each
-from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.side_by_side import capture_side_by_side
 from xattn.attribution.run.sources import DecodedImage, Named, decode
 from xattn.errors import MethodError, RunError
@@ -132,6 +131,7 @@ def _float32(values: Tensor) -> Float32:
 def pooled_layer(
     run: RunFolder,
     model: Model,
+    engine: Model,
     rows: Sequence[int] | NDArray[np.intp],
     workers: int,
     progress: Progress | None = None,
@@ -140,7 +140,8 @@ def pooled_layer(
 
     Args:
         run: the run.
-        model: the one that made it; stays as it is.
+        model: the one that made it.
+        engine: what is asked in its place: a private copy of it, or itself.
         rows: of the predictions; images that cannot be read any more are left out.
         workers: threads that decode.
         progress: called as progress(done, total).
@@ -152,7 +153,6 @@ def pooled_layer(
     if model.on_pixels:
         raise MethodError("Expected members that share the explained layer, but they do not")
     name = model.target_layer
-    engine = model if run.settings.get("exact") else make_fast_copy(model)
     ids, files = (run.predictions[column].astype(str) for column in ("image_id", "file"))
     named = [Named(ids.iloc[row], run.image_path(int(row)), files.iloc[row]) for row in rows]
     reading = partial(

@@ -7,22 +7,21 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from xattn.analysis.asked_again import AskedAgain
 from xattn.analysis.concepts.pooled import PooledLayer, pooled_layer
 from xattn.analysis.concepts.table import concept_table, yes_no_columns
 from xattn.analysis.question import Question
 from xattn.analysis.settings import UsageSettings
-from xattn.attribution.run.provenance import model_of_run
 from xattn.errors import XattnError
 from xattn.features.feature_set import FeatureSet
 from xattn.features.masks import Progress
-from xattn.models.interface import Model
 from xattn.runs import RunFolder
 
 
 def concept_layer(
     run: RunFolder,
     features: FeatureSet,
-    model: Model | None,
+    asked: AskedAgain,
     questions: Sequence[Question],
     settings: UsageSettings,
     workers: int,
@@ -32,7 +31,7 @@ def concept_layer(
 
     Args:
         run, features: of the analysis.
-        model: the one that made the run; default loaded from the checkpoint that the run names.
+        asked: the model that made the run.
         questions: an image is needed if one of them knows its label.
         settings: of the analysis.
         workers: threads that decode.
@@ -44,7 +43,7 @@ def concept_layer(
     if not settings.concepts or not len(rows) or not wanted:
         return None, []
     try:
-        return pooled_layer(run, model or model_of_run(run), rows, workers, progress), []
+        return pooled_layer(run, asked.model, asked.fast, rows, workers, progress), []
     except XattnError as err:
         return None, [f"No concept vectors: {err}"]
 

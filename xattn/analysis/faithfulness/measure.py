@@ -14,15 +14,16 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from xattn.analysis.asked_again import AskedAgain
 from xattn.analysis.faithfulness.curves import BLUR, STEPS
 from xattn.analysis.faithfulness.road import FRACTIONS
 from xattn.analysis.faithfulness.sanity import COPIES, DEPTHS, NOISE
 from xattn.analysis.faithfulness.scores import ScoredImages, Scorer
 from xattn.analysis.faithfulness.table import faithfulness_sentences, faithfulness_table
 from xattn.analysis.settings import FaithfulnessSettings
-from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.plan import Plan, make_plan
 from xattn.attribution.run.provenance import model_of_run, weights_sha256
+from xattn.attribution.run.settings import Accelerate
 from xattn.attribution.run.sources import DecodedImage, Failure, Named, decode
 from xattn.errors import RunError, UsageError
 from xattn.images.prefetch import prefetch
@@ -35,6 +36,10 @@ from xattn.runs.record import begin_record, end_record
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
+
+
+PASSES = 2 * STEPS + 8
+"""About so many images a map is tested by, of each image: two curves, ROAD, noise."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def faithfulness(
     bootstrap: int = FaithfulnessSettings.bootstrap,
     seed: int = FaithfulnessSettings.seed,
     batch_size: int = FaithfulnessSettings.batch_size,
+    accelerate: Accelerate = FaithfulnessSettings.accelerate,
     workers: int | None = FaithfulnessSettings.workers,
     settings: FaithfulnessSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -81,6 +87,7 @@ def faithfulness(
         images: so many of the run's, drawn at random, or all if there are fewer.
         permutations, bootstrap, seed: of p-values, intervals, and all draws.
         batch_size: images in one pass.
+        accelerate: engine of the model's layers, as for `explain`.
         workers: threads that decode; default one per core, at most 4.
         settings: `images` and those after it as a whole, instead of one by one.
         progress: called as progress(done, total).
@@ -89,11 +96,11 @@ def faithfulness(
         UsageError: `images` is not positive.
         RunError: the run holds no maps, the model is another one, or no image can be read.
     """
-    asked = FaithfulnessSettings.of(
+    how = FaithfulnessSettings.of(
         settings, images=images, permutations=permutations, bootstrap=bootstrap, seed=seed,
-        batch_size=batch_size, workers=workers,
+        batch_size=batch_size, accelerate=accelerate, workers=workers,
     )  # fmt: skip
-    most, seed = asked.images, asked.seed
+    most, seed = how.images, how.seed
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     if not folder.methods:
         raise RunError(f"Expected maps in {folder.path}, but the run was made without a method")
@@ -101,16 +108,19 @@ def faithfulness(
     require_testable(model)
     _require_maker(folder, model)
     rows = np.random.default_rng(seed).permutation(len(folder.predictions))[:most]
-    threads = min(4, os.cpu_count() or 1) if asked.workers is None else asked.workers
+    threads = min(4, os.cpu_count() or 1) if how.workers is None else how.workers
     rows, chosen = _read(folder, np.sort(rows), threads)
     plan = _plan_of(folder, model)
-    fast = model if folder.settings.get("exact") else make_fast_copy(model)
-    scores = Scorer(model, fast, plan, chosen, asked.batch_size, seed).run(progress)
+    asked = AskedAgain(
+        folder, model, accelerate=how.accelerate, images=len(rows) * len(plan.jobs) * PASSES,
+        batch=how.batch_size,
+    )  # fmt: skip
+    scores = Scorer(model, asked.fast, plan, chosen, how.batch_size, seed).run(progress)
     table = faithfulness_table(
         scores,
         _groups(chosen.ids, annotations),
-        permutations=asked.permutations,
-        bootstrap=asked.bootstrap,
+        permutations=how.permutations,
+        bootstrap=how.bootstrap,
         seed=seed,
     )
     notes = _notes(folder, len(rows), min(most, len(folder.predictions)), scores)
@@ -119,18 +129,19 @@ def faithfulness(
         "schema": "xattn-faithfulness/1",
         "images": len(rows),
         "of": len(folder.predictions),
+        "engine": asked.engine,
         "steps": STEPS,
         "blur": BLUR,
         "road_shares": list(FRACTIONS),
         "noisy_copies": COPIES,
         "noise": NOISE,
         "randomised_depths": DEPTHS,
-        "permutations": asked.permutations,
-        "bootstrap": asked.bootstrap,
+        "permutations": how.permutations,
+        "bootstrap": how.bootstrap,
         "seed": seed,
         "sentences": list(sentences),
         "notes": notes,
-        "call": record_call("faithfulness", folder.path.absolute().parent, settings=asked),
+        "call": record_call("faithfulness", folder.path.absolute().parent, settings=how),
     }
     begin_record(folder.path / "faithfulness.json")
     folder.write_table("faithfulness", table)

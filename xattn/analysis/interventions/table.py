@@ -71,6 +71,7 @@ def measure_interventions(
     seed: int = 0,
     batch_size: int = 16,
     workers: int = 2,
+    fast: Model | None = None,
     progress: Progress | None = None,
 ) -> list[Interventions]:
     """Edit the features of a run's images, and ask the model again.
@@ -91,12 +92,14 @@ def measure_interventions(
         alpha: level that p-values must be able to reach after adjustment.
         batch_size: edited images in one pass.
         workers: threads that read and edit.
+        fast: a private copy of the model to ask in its place; default one is made.
         progress: called as progress(done, total) over rows of the table.
 
     Returns:
         What the edits did, question by question.
     """
-    editor, engine = Editor(questions[0].run, features, seed), make_fast_copy(model)
+    editor = Editor(questions[0].run, features, seed)
+    engine = make_fast_copy(model) if fast is None else fast
     spreads = [score_spread(q.run, features.of(q.run), q.positive) for q in questions]
     jobs = _jobs(features, seed)
     each = max((len(q.positive.classes) for q in questions if q.positive.each), default=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from xattn.attribution.run.shards import Shard
 from xattn.errors import UsageError
@@ -15,6 +15,7 @@ Overlay = Literal["png", "jpeg", "none"]
 
 Accelerate = Literal["auto", "torch", "openvino", "compile", "none"]
 """Engine of the layers before the explained one; see `passes.engines`."""
+ACCELERATE: tuple[Accelerate, ...] = get_args(Accelerate)
 
 NO_METHODS = "none"
 """Instead of methods: predictions alone."""
@@ -69,7 +70,7 @@ class ExplainSettings(Settings):
         help="No faster copy of the model (equal to 1e-4), no reduced decoding of large JPEGs.",
     )  # fmt: skip
     accelerate: Accelerate = setting(
-        "auto", "--accelerate", choices=("auto", "torch", "openvino", "compile", "none"),
+        "auto", "--accelerate", choices=ACCELERATE,
         help="Engine of the layers before the explained one: auto, the one that is installed and "
         "saves time; torch, a folded copy; openvino; compile; none, the model itself.",
     )  # fmt: skip

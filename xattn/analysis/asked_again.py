@@ -1,0 +1,62 @@
+"""The model of a run, asked again: loaded if it is needed, and copied for speed once for all."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted
+from xattn.attribution.passes.fast_copy import make_fast_copy
+from xattn.attribution.run.provenance import model_of_run
+from xattn.models.interface import Model
+from xattn.runs import RunFolder
+
+
+class AskedAgain:
+    """A run's model, and the private copy that answers for it.
+
+    Args:
+        run: the run.
+        model: the one that made it; default loaded from the checkpoint that the run names.
+        accelerate: engine of the copy, as for `explain`.
+        images: about so many will be passed, by which "auto" chooses.
+        batch: images of a pass.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        model: Model | None = None,
+        *,
+        accelerate: str = AUTO,
+        images: int = 0,
+        batch: int = 16,
+    ) -> None:
+        self._run, self._given = run, model
+        self._wanted = Wanted(accelerate, images, batch)
+
+    @cached_property
+    def model(self) -> Model:
+        """The user's, which stays as it is.
+
+        Raises:
+            RunError: the run does not lead to it.
+        """
+        return self._given or model_of_run(self._run)
+
+    @cached_property
+    def fast(self) -> Model:
+        """The copy, equal to 1e-4; the model itself where the run was made with `--exact`.
+
+        Raises:
+            RunError: the run does not lead to the model.
+        """
+        return (
+            self.model
+            if self._run.settings.get("exact")
+            else make_fast_copy(self.model, wanted=self._wanted)
+        )
+
+    @property
+    def engine(self) -> str | None:
+        """What the copy's layers run in; None if it was never asked."""
+        return (self.fast.engine or NONE) if "fast" in self.__dict__ else None
