@@ -66,7 +66,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
     ExplainInputs: {"images": ["my images/*.jpg"], "annotations": "my data/isic_attributes.json"},
     ExplainSettings: {
         "methods": ["gradcam", "layercam@benign"], "target": ["label", "malignant"],
-        "overlay": "jpeg", "exact": True, "accelerate": "torch",
+        "overlay": "jpeg", "exact": True, "accelerate": "torch", "shard": "1/1",
         "amp": True, "compiled": True, "batch_size": 7,
         "workers": 1,
     },
@@ -79,7 +79,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "domain": "dermoscopy",
         "interventions": 9, "concepts": False, "cross_check": True, "workers": 1,
         "given": ["ruler", "hair"],
-        "learner": "ridge", "label_column": "sex",
+        "learner": "ridge", "label_column": "sex", "accelerate": "none",
     },
     ReportSettings: {"gallery": 5},
 }  # fmt: skip
