@@ -74,7 +74,7 @@ check: setup ## style, types, direction of imports, words
 # What a user gets: all that is asked for by name, too.
 sbom: ## dist/: SBOM of a release (CycloneDX) and its licences, from what is installed
 	test -x $(RELEASE)/bin/python || $(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[lrp,hf,onnx,fast,kci,dicom,hdf5,pretrained]'
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[lrp,hf,onnx,fast,kci,dicom,hdf5,pretrained,ray]'
 	test -x $(BILL)/bin/python || $(PYTHON) -m venv $(BILL)
 	$(BILL)/bin/python -m pip install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
 	mkdir -p dist

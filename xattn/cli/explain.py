@@ -8,7 +8,7 @@ from typing import Any
 import rich_click as click
 
 from xattn.analysis.settings import FaithfulnessSettings
-from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
+from xattn.attribution.run.settings import ExplainInputs, ExplainSettings, RaySettings
 from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
@@ -27,6 +27,7 @@ from xattn.settings.load import LoadSettings
 @options_of(FaithfulnessSettings)
 @options_of(LoadSettings)
 @options_of(ExplainSettings, only=("batch_size", "workers"))
+@options_of(RaySettings)
 @strict_option
 @common
 def command(
@@ -64,17 +65,23 @@ def command(
         require_testable(model)
     notes: list[str] = []
     changes: list[str] = []
+    on_ray = taken(RaySettings, chosen)
     with terminal.progress("explain") as progress:
-        run = explain_images(
-            model,
-            inputs.images,
-            out=out,
-            annotations=known,
-            settings=settings,
-            progress=progress,
-            on_note=notes.append,
-            on_change=changes.append,
-        )
+        told: dict[str, Any] = {"progress": progress, "on_note": notes.append}
+        if on_ray.engine == "ray":
+            from xattn.attribution.run.on_ray import explain_on_ray
+
+            run = explain_on_ray(model, inputs.images, known, out, settings, on_ray, **told)
+        else:
+            run = explain_images(
+                model,
+                inputs.images,
+                out=out,
+                annotations=known,
+                settings=settings,
+                on_change=changes.append,
+                **told,
+            )
     counts = run.settings["counts"]
     facts = {
         "run": str(run.path),

@@ -205,7 +205,7 @@ def run_explain(
         record["ensemble"] = describe_ensemble(model, out, plan.jobs)
     else:
         record["checkpoint_file"] = relative_checkpoint(model, out)
-    record["calls"] = [call or _call(model, sources, known, out, settings)]
+    record["calls"] = [call or call_of(model, sources, known, out, settings)]
     writer = RunWriter.start(out, record, ExplainSettings.identity())
     every = list(name_images(files, out, writer.ids_done))
     named = whole = in_splits(every, member, splits, on_note)
@@ -274,7 +274,7 @@ def _as_before(settings: ExplainSettings, old: Mapping[str, Any]) -> ExplainSett
     )
 
 
-def _call(
+def call_of(
     model: Model,
     sources: Sequence[str] | None,
     known: Annotations | None,
