@@ -14,6 +14,7 @@ from importlib.util import find_spec
 
 from torch import Tensor, nn
 
+from xattn.attribution.passes.engines.library_warnings import quiet_libraries
 from xattn.registry import Registry, meaning_of
 
 Run = Callable[[Tensor], list[Tensor]]
@@ -101,10 +102,11 @@ def engine(
     saves: float,
     meaning: str = "",
 ) -> Callable[[Build], Build]:
-    """Register an engine; see `Engine` for the arguments."""
+    """Register an engine, which says nothing while it compiles; see `Engine` for the arguments."""
     return ENGINES.register(
         name,
         lambda build: Engine(
-            name, package, extra, seconds, saves, build, meaning_of(build, meaning)
+            name, package, extra, seconds, saves, quiet_libraries()(build),
+            meaning_of(build, meaning),
         ),
-    )
+    )  # fmt: skip

@@ -6,7 +6,6 @@ import functools
 import importlib
 import os
 import sys
-import warnings
 from typing import Any
 
 import torch
@@ -26,8 +25,7 @@ def build(extract: Extract, example: Tensor) -> Run:
         raise EngineError(why_not)
     openvino = silent_openvino()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the tracer, about code that is not ours
+        with torch.no_grad():
             converted = openvino.convert_model(
                 extract, example_input=example, input=list(example.shape)
             )
