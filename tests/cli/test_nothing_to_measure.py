@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,7 @@ def test_the_main_job_goes_on_where_there_is_little_to_measure(
     usage = ["feature-usage", "--run", run, "--annotations", annotations, *QUICK]
     assert main(usage) == 0
     said = capsys.readouterr().out
+    assert not re.search(r"\b(nan|inf|NaT)\b|<NA>", said)
     assert main([*usage, "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert main([*usage, "--json"]) == 0

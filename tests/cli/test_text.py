@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from xattn.annotations import write_annotations
 from xattn.annotations.records import AnnotatedImage, Feature
 from xattn.attribution.run.pipeline import explain
 from xattn.cli import main
+from xattn.cli.cells import cell, with_interval
 from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible, visible_lines
 from xattn.errors import RunError
@@ -29,6 +31,35 @@ def test_a_table_shows_a_name_in_cells_heads_and_title(name, capsys):
     out = capsys.readouterr().out
     assert "".join(out.split()).count("".join(visible(name).split())) == 3  # titles wrap
     assert "\x1b" not in out
+
+
+MISSING = [None, math.nan, np.float32("nan"), np.inf, pd.NA, pd.NaT]
+
+
+@pytest.mark.parametrize("how", [None, "+.3f"])
+@pytest.mark.parametrize("value", MISSING, ids=str)
+def test_what_a_table_has_no_value_of_is_a_dash(value, how, capsys):
+    table = pd.DataFrame({"feature": ["a", "b"], "lift": pd.Series([1, value], dtype=object)})
+    Terminal().table(table, "Lift?", {} if how is None else {"lift": how})
+    one = "1" if how is None else "+1.000"
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[2:]] == [
+        ["a", one], ["b", "-"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", MISSING, ids=str)
+def test_so_is_what_has_no_value_or_no_interval_beside_others(value):
+    assert with_interval(value, 0.1, 0.3) == "-"
+    assert with_interval(0.2, value, value) == "0.20"
+
+
+@pytest.mark.parametrize(
+    ("value", "how", "text"),
+    [(47, None, "47"), (np.int64(3), None, "3"), (np.float32(0.123456), None, "0.123"),
+     (True, None, "True"), (-0.0, None, "0"), (-1e-4, ".2f", "0.00"), (-0.3, "+.3f", "-0.300")],
+)  # fmt: skip
+def test_numbers_are_rounded_and_zero_has_no_sign(value, how, text):
+    assert cell(value, how) == text
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from xattn.analysis.settings import EvaluateInputs, EvaluateSettings
+from xattn.cli.cells import cell, with_interval
 from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
@@ -127,9 +128,9 @@ def _show_outputs(terminal: Terminal, result: Evaluation) -> None:
         row: dict[str, object] = {"output": target, "split": split, "images": own["n"].iloc[0]}
         for title, metric in _VALUES if result.run.of_value else _FINDINGS:
             found = own[own["metric"] == metric].iloc[0]
-            row[title] = _with_interval(found["value"], found["low"], found["high"])
+            row[title] = with_interval(found["value"], found["low"], found["high"])
             same = "chance" + " " * (len(row) // 2)  # the same word over several columns
-            row[same] = f"{found['chance']:.2f}"
+            row[same] = cell(found["chance"], ".2f")
         rows.append(row)
     title = "How good is each output, there or not? (95 % intervals over groups; chance of average "
     title += "precision: the fraction that shows it)"
@@ -149,20 +150,14 @@ def _show_classes(terminal: Terminal, result: Evaluation, split: str) -> None:
     shown = table[["class", "images"]].copy()
     for metric in ("sensitivity", "precision", "f1"):
         shown[metric] = [
-            _with_interval(*values)
+            with_interval(*values)
             for values in table[[metric, f"{metric}_low", f"{metric}_high"]].to_numpy(float)
         ]
         shown["chance" + " " * len(shown.columns)] = [  # the same word over several columns
-            f"{value:.2f}" if value == value else "-" for value in table[f"{metric}_chance"]
+            cell(value, ".2f") for value in table[f"{metric}_chance"]
         ]
     terminal.table(shown, f"Class by class, {split} images (95 % intervals over groups)")
     counts = matrix(result.confusion, split)
     if len(counts) <= _MOST_CLASSES:
         rows = counts.reset_index().rename(columns={"label": "label \\ predicted"})
         terminal.table(rows, f"Labels against predictions, {split} images")
-
-
-def _with_interval(value: float, low: float, high: float) -> str:
-    if value != value:
-        return "-"
-    return f"{value:.2f}" if low != low else f"{value:.2f} [{low:.2f}, {high:.2f}]"

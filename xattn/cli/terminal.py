@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xattn.cli.cells import cell
 from xattn.cli.text import visible
 
 if TYPE_CHECKING:
@@ -58,19 +59,37 @@ class Terminal:
         if self.as_json:
             click.echo(json.dumps(facts, indent=2, default=str))
 
-    def table(self, frame: pd.DataFrame, title: str, formats: dict[str, str] | None = None) -> None:
-        """Print a table for a person; one line where it has no rows."""
+    def table(
+        self,
+        frame: pd.DataFrame,
+        title: str,
+        formats: dict[str, str] | None = None,
+        notes: Iterable[str] = (),
+    ) -> None:
+        """Print a table for a person; one line where it has no rows.
+
+        Args:
+            frame: the table.
+            title: its heading.
+            formats: of columns with numbers, by name; default three significant digits.
+            notes: what is to be said of rows that are not shown; a line each, indented below the
+                table, or below its heading where it has no rows.
+        """
         if self.quiet or self.as_json:
             return
         if frame.empty:
             asked = title.partition(" (")[0]
             self.say(f"{asked}{'' if asked.endswith('?') else ':'} nothing to show.")
-            return
+        else:
+            self._rows(frame, title, formats or {})
+        for note in notes:
+            self.say(f"  {note}")
+
+    def _rows(self, frame: pd.DataFrame, title: str, formats: Mapping[str, str]) -> None:
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        formats = formats or {}
         shown = Table(
             title=Text(visible(title)), title_justify="left", header_style="bold", box=None
         )
@@ -79,7 +98,7 @@ class Terminal:
             shown.add_column(Text(visible(str(column))), justify="right" if numeric else "left")
         for row in frame.itertuples(index=False):
             cells = zip(frame.columns, row, strict=True)
-            texts = (_cell(value, formats.get(str(column))) for column, value in cells)
+            texts = (cell(value, formats.get(str(column))) for column, value in cells)
             shown.add_row(*(Text(visible(text)) for text in texts))
         console = Console()
         if not console.is_terminal:  # a pipe has no width; cut to 80 columns, numbers would be lost
@@ -118,11 +137,3 @@ class Terminal:
                 bar.update(task, completed=done, total=total)
 
             yield move
-
-
-def _cell(value: Any, how: str | None) -> str:
-    if value is None or value != value:
-        return "-"
-    if how:
-        return format(value, how)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import time
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from xattn.cli.cells import cell, is_known
 from xattn.cli.options import common, device_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.value_types import FILE, PLACE
 
 if TYPE_CHECKING:
-    from xattn.stats.weighted_metrics import Scores
+    from xattn.stats.weighted_metrics import Estimate, Scores
     from xattn.training.dataset import Dataset
     from xattn.training.history import Epoch
     from xattn.training.init_weights import Start
@@ -153,8 +153,8 @@ class _Lines:
             self._terminal.remark(
                 f"epoch {epoch.epoch}/{self._epochs}: train loss {epoch.train_loss:.4f}, "
                 f"val loss {epoch.val_loss:.4f}, "
-                f"val balanced accuracy {epoch.val_balanced_accuracy:.3f}, "
-                f"val AUC {epoch.val_auc:.3f}, lr {epoch.lr:.2e}, {seconds:.1f} s"
+                f"val balanced accuracy {cell(epoch.val_balanced_accuracy, '.3f')}, "
+                f"val AUC {cell(epoch.val_auc, '.3f')}, lr {epoch.lr:.2e}, {seconds:.1f} s"
             )
 
 
@@ -162,17 +162,22 @@ _SPLITS = {"val": "validation", "test": "test", "ood": "of other origin"}
 
 
 def _sentence(scores: Scores) -> str:
-    accuracy, auc = scores.balanced_accuracy, scores.auc
-    return (
-        f"balanced accuracy {accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f}; "
-        f"chance {scores.chance:.2f}), AUC {auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f}), "
-        f"{scores.n} images"
-        + (f"; means over {_scored(scores)} findings" if scores.findings else "")
+    accuracy = _measured("balanced accuracy", scores.balanced_accuracy, scores.chance)
+    return f"{accuracy}, {_measured('AUC', scores.auc)}, {scores.n} images" + (
+        f"; means over {_scored(scores)} findings" if scores.findings else ""
     )
 
 
+def _measured(name: str, found: Estimate, chance: float | None = None) -> str:
+    if not is_known(found.value):
+        return f"{name} cannot be computed, a class is missing"
+    by_chance = "" if chance is None else f"; chance {chance:.2f}"
+    ends = f"{cell(found.low, '.3f')} to {cell(found.high, '.3f')}"
+    return f"{name} {found.value:.3f} ({ends}{by_chance})"
+
+
 def _scored(scores: Scores) -> int:
-    return sum(math.isfinite(one.auc.value) for one in scores.findings.values())
+    return sum(is_known(one.auc.value) for one in scores.findings.values())
 
 
 def _findings(scores: Scores) -> list[str]:
@@ -180,8 +185,6 @@ def _findings(scores: Scores) -> list[str]:
     width = max(map(len, scores.findings), default=0)
     lines = []
     for name, one in scores.findings.items():
-        auc = f"AUC {one.auc.value:.3f} ({one.auc.low:.3f} to {one.auc.high:.3f})"
-        alike = "not scored: all alike"
-        said = auc if math.isfinite(one.auc.value) else alike
+        said = _measured("AUC", one.auc) if is_known(one.auc.value) else "not scored: all alike"
         lines.append(f"  {name:<{width}}  {said}, in {one.shown} of {one.n} images")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xattn.cli.cells import cell
 from xattn.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def show_over_training(terminal: Terminal, table: pd.DataFrame, out: Path) -> No
                 "kind": kind,
                 "test": test,
                 "used": f"{len(used)} of {len(part)}",
-                "first used": str(used.min()) if len(used) else "-",
+                "first used": cell(used.min() if len(used) else None),
                 "bits at first": part["effect_bits"].iloc[0],
                 "bits at last": part["effect_bits"].iloc[-1],
             }
@@ -47,25 +48,29 @@ def show_outputs(terminal: Terminal, found: FeatureUsage) -> None:
     """Print what was found of several independent outputs, side by side."""
     alpha = found.settings.alpha
     shown = ["target", "feature", "kind", "test", "n", "rank_effect", "effect_bits", "p_adjusted"]
+    used = _by_effect(found.usage[found.usage["used"].astype(bool)])[shown]
     terminal.table(
-        _by_effect(found.usage[found.usage["used"].astype(bool)])[shown][:MOST_ROWS],
+        used[:MOST_ROWS],
         "On which features does an output depend, given whether it is there? (adjusted within an "
         f"output, alpha {alpha:g})",
+        notes=_more_rows("feature_usage", len(used)),
     )
     edits = found.interventions
     shown = ["target", "feature", "intervention", "n", "delta_logit", "control_delta_logit"]
     shown += ["flip_rate", "control_flip_rate", "p_adjusted"]
+    changing = edits.loc[edits["p_adjusted"].astype(float) < alpha, shown]
     terminal.table(
-        edits.loc[edits["p_adjusted"].astype(float) < alpha, shown][:MOST_ROWS],
+        changing[:MOST_ROWS],
         "Which edits change the log odds of an output more than their controls do?",
+        notes=_more_rows("interventions", len(changing)),
     )
     verdicts = found.verdicts.pivot_table(
         index=["feature", "kind"], columns="target", values="verdict", aggfunc="first", sort=False
     )
     few = [name for name in found.targets if name in verdicts][:MOST_OUTPUTS]
-    terminal.table(verdicts[few].fillna("-").reset_index(), "What follows, output by output")
-    if left := found.targets[MOST_OUTPUTS:]:
-        terminal.say(f"{len(left)} more outputs: {', '.join(left)}")
+    left = found.targets[MOST_OUTPUTS:]
+    more = [f"{len(left)} more outputs in verdicts.csv: {', '.join(left)}"] if left else []
+    terminal.table(verdicts[few].reset_index(), "What follows, output by output", notes=more)
     terminal.say("All rows of each output are in the tables, and on its page of xattn report")
 
 
@@ -116,10 +121,12 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     shown += ["p_used_adjusted", "finding"]
     concepts = found.concepts
     if len(concepts):
+        tested = concepts.loc[concepts["note"].isna(), shown]
         terminal.table(
-            concepts.loc[concepts["note"].isna(), shown][:MOST_ROWS],
+            tested[:MOST_ROWS],
             "Which features does the explained layer hold (auc: encoded; chance 0.5), and does the "
             f"{what} move along them (derivative: used; chance 0)?",
+            notes=_more_rows("concepts", len(tested)),
         )
     if found.interventions_by_class is not None:
         changed = edits[edits["changes"].notna() | edits["control_changes"].notna()]
@@ -129,6 +136,7 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
         )
     _show_apart(
         terminal,
+        "bias",
         found.bias,
         "gap",
         ["metric", "present", "absent", "gap", "gap_low", "gap_high", "p_adjusted"],
@@ -138,6 +146,7 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
     )
     _show_apart(
         terminal,
+        "fairness",
         found.fairness,
         "value",
         ["metric", "categories", "value", "low", "high", "chance", "p_adjusted"],
@@ -158,7 +167,7 @@ def show_usage(terminal: Terminal, found: FeatureUsage) -> None:
 def _with_coarseness(alignment: pd.DataFrame) -> pd.DataFrame:
     """Say how many cells masks cover, and where these are too few."""
     cells = [
-        f"{covered:.2g}{', too coarse' if coarse else ''}"
+        f"{cell(covered, '.2g')}{', too coarse' if coarse else ''}"
         for covered, coarse in zip(*(alignment[name] for name in _COARSENESS), strict=True)
     ]
     return alignment.drop(columns=list(_COARSENESS)).assign(cells=cells)
@@ -166,6 +175,7 @@ def _with_coarseness(alignment: pd.DataFrame) -> pd.DataFrame:
 
 def _show_apart(
     terminal: Terminal,
+    name: str,
     table: pd.DataFrame,
     value: str,
     shown: list[str],
@@ -173,17 +183,22 @@ def _show_apart(
     alpha: float,
     always: str,
 ) -> None:
-    """Print what sets groups apart: significant rows first, then one row a feature; the features
-    without any number are named in a line."""
+    """Print what sets groups apart: significant rows first, then one row a feature; below them how
+    many rows are in the file alone, and which features have no number."""
     from xattn.analysis.groups.found import found_first, too_few
 
     ordered = found_first(table, value, alpha)
     significant = ordered["p_adjusted"] < alpha
     kept = ordered[significant | (ordered["metric"] == always)]
-    if len(kept) or not len(table):
-        terminal.table(kept[["feature", *shown]][:MOST_ROWS], title)
-    if len(kept) > MOST_ROWS:
-        hidden = int(significant[kept.index[MOST_ROWS:]].sum())
-        terminal.say(f"{len(kept) - MOST_ROWS} more rows, {hidden} of them significant")
+    hidden = int(significant[kept.index[MOST_ROWS:]].sum())
+    notes = _more_rows(name, len(kept), f", {hidden} of them significant")
     if line := too_few(table, value):
-        terminal.say(line)
+        notes.append(line)
+    terminal.table(kept[["feature", *shown]][:MOST_ROWS], title, notes=notes)
+
+
+def _more_rows(name: str, n: int, besides: str = "") -> list[str]:
+    """Say how many of n rows are in the file alone."""
+    hidden = n - MOST_ROWS
+    more = f"{hidden} more row{'s' * (hidden > 1)}"
+    return [f"{more} in {name}.csv{besides}"] if hidden > 0 else []

@@ -109,7 +109,8 @@ def test_gaps_that_are_significant_come_first_and_empty_rows_are_one_line():
     assert gaps[sheet.places[0]] > gaps[sheet.places[1]]
     assert sheet.places[2:] == list(gaps.drop([1, 6])[:6].sort_values(ascending=False).index)
     assert sheet.note == (
-        "1 feature with too few images: hair; 4 rows without numbers in bias.csv alone"
+        "1 feature has too few images to be compared: hair; 4 rows without numbers in bias.csv "
+        "alone"
     )
 
 

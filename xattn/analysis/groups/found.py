@@ -48,5 +48,5 @@ def too_few(table: pd.DataFrame, value: str, most: int = 12) -> str:
     if not names:
         return ""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    features = "1 feature" if len(names) == 1 else f"{len(names)} features"
-    return f"{features} with too few images: {', '.join(names[:most])}{more}"
+    features = "1 feature has" if len(names) == 1 else f"{len(names)} features have"
+    return f"{features} too few images to be compared: {', '.join(names[:most])}{more}"
