@@ -35,3 +35,11 @@ def test_neighbours_of_one_meaning_share_a_row(generate):
     page = generate.columns(TABLES["alignment"])
     assert page.count("`lift_low`, `lift_high`") == 1
     assert "I(prediction; feature \\| label)" in generate.columns(TABLES["feature_usage"])
+
+
+def test_the_images_of_a_verdict_are_those_of_its_dependence_test():
+    page = (DOCS / "feature-usage.md").read_text(encoding="utf-8")
+    own = page.split("<!-- columns: verdicts -->")[1].split("<!-- end of columns -->")[0]
+    (row,) = (line for line in own.splitlines() if line.startswith("| `n` |"))
+    assert "images of the dependence test" in row
+    assert "`n` is of the dependence test alone" in page

@@ -76,8 +76,8 @@ VERDICT_TABLE = declare(
                   "cases", range="0 to 1"),
             Field("p_given_adjusted", "of the feature given the label and the other features", "p"),
             Field("effect_given", _GIVEN, range="-1 to 1", chance="0"),
-            Field("effect_given_low", _GIVEN),
-            Field("effect_given_high", _GIVEN),
+            Field("effect_given_low", _GIVEN, range="-1 to 1", chance="0"),
+            Field("effect_given_high", _GIVEN, range="-1 to 1", chance="0"),
             Field("explained_by", "features which, held fixed, leave nothing of the dependence",
                   "text"),
             Field("intervention", "edit of least p-value", "text"),
@@ -90,7 +90,8 @@ VERDICT_TABLE = declare(
             Field("intervention_p", "adjusted p-value of the edit", "p"),
         ),
         more=(
-            Field("n", "images behind the dependence test", "count", "images"),
+            Field("n", "images of the dependence test; those of the edits are `n` in "
+                  "interventions.csv and doses.csv", "count", "images"),
             Field("p_equivalent", "p-value of the partial correlation being as large as what "
                   "matters, or larger; unadjusted", "p"),
             Field("would_settle", "what would tell more, where the verdict leaves something open",
