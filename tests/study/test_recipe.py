@@ -1,13 +1,18 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from xattn.analysis.settings import BACKBONE, CompareSettings, UsageSettings
+from xattn.annotations import read_annotations
 from xattn.errors import XattnError
 from xattn.figures.registry import FIGURES
+from xattn.study.declared import Declared, declared
 from xattn.study.execute import execute
 from xattn.study.plan import plan_study, trainings_of
 from xattn.study.recipe import read_study, read_usage_part
+from xattn.synthetic.dataset import synthesize
+from xattn.synthetic.tissue.dataset import synthesize_tissue
 
 ROOT = Path(__file__).parents[2]
 OURS = sorted((ROOT / "analysis").glob("*.toml"))
@@ -63,6 +68,8 @@ def test_a_table_that_is_left_out_is_as_the_commands_have_it(tmp_path):
 WRONG = {
     "[[claims]]\nclaim = 'x'\nsays = 'used'\n": r"features of the claim 'x'.*\[\[claims\]\] 1 in",
     "[[claims]]\nclaim = 'x'\nmodels = ['*-gaa']\nsays = 'no gain'\n": r"'\*-gaa'.*claims\]\] 1",
+    "[[claims]]\nclaim = 'x'\nsays = 'maps add nothing'\nfeatures = ['hair']\n"
+    "method = 'gradkam'\n": r"gradkam.*gradcam.*\[\[claims\]\] 1 in",
     "[claims]\nclaim = 'x'\n": r"Expected \[\[claims\]\], a table each",
     "[explian]\n": r"tables that are known in .*study\.toml, but got 'explian'.*explain",
     "[explain]\nmethod = 'gradcam'\n": r"keys that are known in \[explain\].*'method'.*methods",
@@ -146,23 +153,74 @@ def test_the_part_on_feature_usage_is_read_of_a_recipe_without_data(tmp_path):
     assert set(read_usage_part(path).changed()) == {"alpha", "given"}
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("[feature_usage]\ngiven = ['rulerr']\n", "ruler"),
-        ("[feature_usage]\nlabel_column = 'diagnosi'\n", "diagnosi"),
-        ("[feature_usage]\npositive = ['malign']\n", "malignant"),
-        ("[evaluate]\ntrap = ['hairs']\n", "hair"),
-        ("[evaluate]\ndomain = 'centre'\n", "centre"),
-    ],
-)
-def test_features_that_the_data_lack_stop_the_study_at_its_first_step(text, name, tmp_path):
-    path = write(tmp_path, GOOD + "[models.values]\ndata.size = [32, 48]\n" + text)
-    steps = plan_study(read_study(path), tmp_path / "out")
-    outcomes = execute(steps[:1], tmp_path / "out")
+UNKNOWN = {
+    "[feature_usage]\ngiven = ['rulerr']\n": "ruler",
+    "[feature_usage]\nlabel_column = 'diagnosi'\n": "diagnosi",
+    "[feature_usage]\npositive = ['malign']\n": "malignant",
+    "[evaluate]\ntrap = ['hairs']\n": "hair",
+    "[evaluate]\ndomain = 'centre'\n": "centre",
+    "[splits]\ntrap = ['hairs']\n": "hair",
+    "[[claims]]\nclaim = 'x'\nfeatures = ['rulerr']\n": "ruler",
+    "[[claims]]\nclaim = 'x'\nfeatures = ['compactness', '*_nail']\n": "nail",
+}
+"""What a recipe may name that data lack, and a word of the message."""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory) -> Path:
+    return synthesize(tmp_path_factory.mktemp("drawn"), 4, size=(64, 64))
+
+
+def of_data(key: str, place: Path) -> str:
+    """Return a recipe on an annotation file or a folder."""
+    return f"[data]\n{key} = '{place.as_posix()}'\n[models]\nrecipes = ['RESNET']\n"
+
+
+@pytest.mark.parametrize("text", UNKNOWN, ids=lambda text: " ".join(text.split()))
+@pytest.mark.parametrize("kind", ["generated", "annotated"])
+def test_names_that_the_data_lack_are_refused_before_anything_is_done(kind, text, drawn, tmp_path):
+    data = GOOD if kind == "generated" else of_data("annotations", drawn)
+    recipe = read_study(write(tmp_path, data + text))
+    place = "the generated images" if kind == "generated" else str(drawn)
+    with pytest.raises(XattnError, match=rf"of {re.escape(place)} in \[.*{UNKNOWN[text]}"):
+        plan_study(recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", UNKNOWN, ids=lambda text: " ".join(text.split()))
+def test_those_that_a_folder_lacks_stop_the_study_at_its_first_step(text, tmp_path):
+    synthesize_tissue(tmp_path / "wilds", 4, size=(48, 48))
+    (tmp_path / "wilds" / "annotations.json").unlink()
+    recipe = read_study(write(tmp_path, of_data("folder", tmp_path / "wilds") + text))
+    outcomes = execute(plan_study(recipe, tmp_path / "out")[:1], tmp_path / "out")
     assert outcomes["data"].state == "failed"
-    assert name in outcomes["data"].remark
+    wrong = re.findall("'[^']+'", text)[-1]
+    assert f"but got {wrong}" in outcomes["data"].remark
     assert "study.toml" in outcomes["data"].remark
+
+
+@pytest.mark.parametrize("tissue", [False, True], ids=["lesions", "tissue"])
+def test_generated_images_declare_what_is_known_of_them_before(tissue, tmp_path):
+    draw = synthesize_tissue if tissue else synthesize
+    text = GOOD.replace("n = 8", f"n = 8\ntissue = {str(tissue).lower()}")
+    before = declared(read_study(write(tmp_path, text)))
+    after = Declared.of(read_annotations(draw(tmp_path / "drawn", 8, size=(64, 64))))
+    assert list(before.features) == list(after.features)
+    assert (tuple(before.labels), before.images) == (tuple(after.labels), after.images)
+
+
+@pytest.mark.parametrize(
+    ("tissue", "effect", "told"),
+    [("false", "patchs = -2", "patches"), ("true", "patches = -2", "pen"),
+     ("false", "patches = 'much'", "a number")],
+)  # fmt: skip
+def test_effects_that_nothing_has_are_refused_before_anything_is_done(
+    tissue, effect, told, tmp_path
+):
+    own = f"n = 8\ntissue = {tissue}\n[synthesize.effects]\n{effect}\n"
+    recipe = read_study(write(tmp_path, GOOD.replace("n = 8\n", own)))
+    with pytest.raises(XattnError, match=rf"{told}.*in \[synthesize\.effects\]"):
+        plan_study(recipe, tmp_path / "out")
 
 
 def test_the_images_are_split_once_for_all_trainings(tmp_path):

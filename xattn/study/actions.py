@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xattn.errors import Remark, XattnError
 from xattn.runs.atomic import read_record
 from xattn.runs.record import FILES
+from xattn.study.declared import Declared
 from xattn.study.names import require_known_features
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def synthesizing(recipe: StudyRecipe, folder: Path) -> Action:
             progress=lambda done: say.progress(done, chosen.n),
             **chosen.to_draw(),
         )
-        require_known_features(recipe, read_annotations(written))
+        require_known_features(recipe, Declared.of(read_annotations(written)))
         return [written]
 
     return run
@@ -57,7 +58,7 @@ def building(recipe: StudyRecipe, file: Path) -> Action:
         built = build_annotations(out=file, **recipe.data.to_build())
         for note in built.notes:
             say.note(note)
-        require_known_features(recipe, built)
+        require_known_features(recipe, Declared.of(built))
         return [file]
 
     return run
@@ -69,7 +70,8 @@ def reading(recipe: StudyRecipe, file: Path) -> Action:
     def run(say: Telling, _taken: tuple[str, ...]) -> list[Path]:
         from xattn.annotations import read_annotations
 
-        require_known_features(recipe, read_annotations(file, on_problem=say.problem))
+        known = read_annotations(file, on_problem=say.problem)
+        require_known_features(recipe, Declared.of(known))
         return [file]
 
     return run

@@ -10,10 +10,10 @@ from xattn.analysis.settings import BACKBONE
 from xattn.errors import UsageError, XattnError, near
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.settings import names
-from xattn.study.claims.settings import matching
+from xattn.study.claims.settings import NO_MORE, matching
 
 if TYPE_CHECKING:
-    from xattn.annotations import Annotations
+    from xattn.study.declared import Declared
     from xattn.study.recipe import StudyRecipe
     from xattn.training.recipe import Recipe
 
@@ -57,11 +57,15 @@ def require_buildable(recipe: StudyRecipe, trainings: Mapping[str, Recipe]) -> N
             raise XattnError(f"{err}, in the training {name} of {recipe.source}") from None
 
 
-def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
-    """Make sure that features and classes that a recipe names are in the annotation file.
+def require_known_features(recipe: StudyRecipe, known: Declared) -> None:
+    """Make sure that the data declare the features and classes that a recipe names.
+
+    Args:
+        recipe: of the study.
+        known: what its data declare.
 
     Raises:
-        XattnError: one is not.
+        XattnError: they do not declare one.
     """
     from xattn.annotations.records import LESION
     from xattn.features.computed.registry import COMPUTED_FEATURES
@@ -83,14 +87,14 @@ def require_known_features(recipe: StudyRecipe, known: Annotations) -> None:
         for pattern in claim.features:
             if not matching(pattern, [*beside, LESION]):
                 raise XattnError(
-                    f"Expected features of {known.path} in [[claims]] {i} in {recipe.source}, but "
+                    f"Expected features of {known.place} in [[claims]] {i} in {recipe.source}, but "
                     f"got {pattern!r}{near(pattern, beside)}"
                 )
     for table, given, may_be in asked:
         for name in given:
             if name not in may_be:
                 raise XattnError(
-                    f"Expected names that are in {known.path} in [{table}] in {recipe.source}, but "
+                    f"Expected names of {known.place} in [{table}] in {recipe.source}, but "
                     f"got {name!r}{near(name, may_be)}"
                 )
 
@@ -123,6 +127,8 @@ def _checks(
     for i, claim in enumerate(recipe.claims, 1):
         for name in claim.models:
             yield f"claims {i}", partial(_some_of, name, models)
+        for name in (claim.method, claim.against) if claim.says == NO_MORE else ():
+            yield f"claims {i}", partial(method, name.partition("@")[0])
     for table, kind in (("runs", RunFolder), ("comparison", ComparisonFolder)):
         for name in names(getattr(figures, table)):
             yield "figures", partial(_figure_of, kind, table, name)

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from xattn.errors import XattnError
 from xattn.settings import names
 from xattn.study import actions, gathering
 from xattn.study.claims.measured import Measured
+from xattn.study.declared import declared, images_in
 from xattn.study.inputs import Outside, annotated, below, leads_to_images
 from xattn.study.known.plan import plan_known
-from xattn.study.names import require_buildable, require_known_names
+from xattn.study.names import (
+    require_buildable,
+    require_known_features,
+    require_known_names,
+)
 from xattn.study.recipe import StudyRecipe
 from xattn.study.steps import Step
 from xattn.training.recipe import Recipe, read_recipe
@@ -46,7 +50,10 @@ def plan_study(recipe: StudyRecipe, out: Path, device: str = "auto") -> list[Ste
     require_buildable(recipe, trainings)
     if recipe.known is not None:
         return plan_known(recipe, recipe.known, out, device)
-    planner = _Planner(recipe, out, device)
+    known = declared(recipe)
+    if known is not None:
+        require_known_features(recipe, known)
+    planner = _Planner(recipe, images_in(recipe, known), out, device)
     steps = planner.first()
     for name, one in trainings.items():
         steps += planner.of_model(name, one)
@@ -76,13 +83,13 @@ class _Planner:
 
     Args:
         recipe: of the study.
+        n: images that it has; 0 if that is not known yet.
         out: its folder.
         device: where to compute.
     """
 
-    def __init__(self, recipe: StudyRecipe, out: Path, device: str) -> None:
-        self._recipe, self._out, self._device = recipe, out, device
-        self._n = images_in(recipe)
+    def __init__(self, recipe: StudyRecipe, n: int, out: Path, device: str) -> None:
+        self._recipe, self._n, self._out, self._device = recipe, n, out, device
         given = recipe.data.annotations
         skin = recipe.synthesize is not None and not recipe.synthesize.tissue
         name = "isic_attributes.json" if skin else "annotations.json"
@@ -252,25 +259,6 @@ class _Planner:
             return lambda _inputs: {}
         file = Path(path)
         return lambda inputs: {"splits": inputs.digest([file], file.parent)}
-
-
-def images_in(recipe: StudyRecipe) -> int:
-    """Return how many images the study has; 0 if that is not known yet."""
-    if recipe.synthesize is not None:
-        return recipe.synthesize.n
-    data = recipe.data
-    if data.annotations and Path(data.annotations).is_file():
-        from xattn.annotations import read_annotations
-
-        return len(read_annotations(data.annotations).images)
-    if data.folder and Path(data.folder).is_dir():
-        from xattn.images.find import find_images
-
-        try:
-            return len(find_images(data.folder))
-        except XattnError:  # the layout may know better where they are
-            return 0
-    return 0
 
 
 def _fraction(splits: str | Sequence[str] | None) -> float:

@@ -17,7 +17,7 @@ from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableErro
 from xattn.images.levels import Pixels
 from xattn.stats.seeds import generator_for
 from xattn.synthetic import Rendered
-from xattn.synthetic.tissue.drawing import NUCLEI
+from xattn.synthetic.tissue.plan import NUCLEI
 
 if TYPE_CHECKING:
     from tests.analysis.counterfactuals.task import Task

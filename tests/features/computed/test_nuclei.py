@@ -6,8 +6,8 @@ import pytest
 
 from xattn.features.computed import COMPUTED_FEATURES, Subject, UnmeasurableError
 from xattn.features.computed.nuclei import segment_nuclei
-from xattn.synthetic.tissue.drawing import NUCLEI, render_tissue
-from xattn.synthetic.tissue.plan import TissuePlan
+from xattn.synthetic.tissue.drawing import render_tissue
+from xattn.synthetic.tissue.plan import NUCLEI, TissuePlan
 
 PINK, BLUE = (225, 170, 205), (80, 60, 130)
 NAMES = ("nuclei_count", "nuclei_diameter", "nuclei_area")

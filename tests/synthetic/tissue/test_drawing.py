@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xattn.errors import UsageError
-from xattn.synthetic.tissue.drawing import NUCLEI, render_tissue
-from xattn.synthetic.tissue.plan import ARTIFACTS, TissuePlan
+from xattn.synthetic.tissue.drawing import render_tissue
+from xattn.synthetic.tissue.plan import ARTIFACTS, NUCLEI, TissuePlan
 
 PLAN = TissuePlan(1, prevalence=dict.fromkeys(ARTIFACTS, 0.5))
 SPECS = [PLAN.draw(i) for i in range(24)]

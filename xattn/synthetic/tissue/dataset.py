@@ -13,18 +13,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from xattn.annotations import AnnotatedImage, write_annotations
-from xattn.annotations.schema import Kind
 from xattn.disk import replacing
 from xattn.errors import UsageError
 from xattn.images.prefetch import prefetch
 from xattn.synthetic.dataset import claim_folder
-from xattn.synthetic.tissue.drawing import NUCLEI, check_tissue_size, render_tissue
-from xattn.synthetic.tissue.plan import ARTIFACTS, LABELS, TRAITS, TissuePlan, TissueSpec
+from xattn.synthetic.tissue.drawing import check_tissue_size, render_tissue
+from xattn.synthetic.tissue.plan import (
+    ARTIFACTS,
+    LABELS,
+    NUCLEI,
+    PLACES,
+    TRAITS,
+    TissuePlan,
+    TissueSpec,
+    kinds,
+)
 
 ANNOTATIONS = "annotations.json"
 GENERATOR = 1
 """Counts up whenever the same settings give other pixels."""
-_PLACES = ("center", "slide", "patient", "node", "official_split")
 _ID_VAL = "id_val"
 
 
@@ -94,19 +101,18 @@ def synthesize_tissue(
             progress(count)
     with replacing(root / "metadata.csv") as scratch:
         _metadata(specs).to_csv(scratch)
-    places: dict[str, Kind] = dict.fromkeys((*_PLACES, *TRAITS), "metadata")
     return write_annotations(
         root / ANNOTATIONS,
         (_annotated(root, spec) for spec in specs),
         labels=LABELS,
-        features={NUCLEI: "structure", **dict.fromkeys(ARTIFACTS, "artifact"), **places},
+        features=kinds(),
         domain="tissue",
     )
 
 
 def _annotated(root: Path, spec: TissueSpec) -> AnnotatedImage:
     places = _places(spec)
-    values: dict[str, int | float | str] = {name: places[name] for name in _PLACES}
+    values: dict[str, int | float | str] = {name: places[name] for name in PLACES}
     values |= {NUCLEI: 1} | {name: int(name in spec.present) for name in ARTIFACTS}
     values |= {name: round(spec.level(name), 4) for name in TRAITS}
     tumor = spec.label == LABELS[1]

@@ -14,10 +14,9 @@ from xattn.stats.seeds import generator_for
 from xattn.synthetic.noise import Field, fractal
 from xattn.synthetic.rendering import Rendered
 from xattn.synthetic.tissue.cells import Cells, draw_cells
-from xattn.synthetic.tissue.plan import ARTIFACTS, TissueSpec
+from xattn.synthetic.tissue.plan import ARTIFACTS, NUCLEI, TissueSpec
 
 SMALLEST = 48
-NUCLEI = "nuclei"
 
 # Optical density of haematoxylin and eosin in red, green and blue (Ruifrok and Johnston 2001).
 _HAEMATOXYLIN = np.array([0.65, 0.70, 0.29], np.float32)

@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xattn.annotations.schema import Kind
 from xattn.errors import UsageError, near
 from xattn.stats.seeds import generator_for
 from xattn.synthetic.plan import Chance, solve_chances
@@ -26,12 +27,22 @@ ARTIFACTS: dict[str, float] = {"pen": 0.15, "fold": 0.15, "bubble": 0.15}
 """Fraction of the patches that have each."""
 TRAITS: dict[str, float] = {"nuclear_size": 1.0, "nuclear_density": 0.0, "stain": 1.5}
 """Effects if none are given: nuclei that grow belong to the disease, stain is the shortcut."""
+NUCLEI = "nuclei"
+"""The structure that every patch has."""
+PLACES = ("center", "slide", "patient", "node", "official_split")
+"""Where a patch comes from, as the layout of WILDS has it."""
 CENTERS = 5
 SLIDES_PER_CENTER = 10
 _ID_VAL = 0.1
 """Fraction of the patches of training centres in the split `id_val`."""
 OOD_VAL, OOD_TEST = 1, 2
 """Centres of the official split."""
+
+
+def kinds() -> dict[str, Kind]:
+    """Return what each variable is in annotation files; those without pixels are metadata."""
+    drawn: dict[str, Kind] = {NUCLEI: "structure", **dict.fromkeys(ARTIFACTS, "artifact")}
+    return drawn | dict.fromkeys((*PLACES, *TRAITS), "metadata")
 
 
 @dataclass(frozen=True)

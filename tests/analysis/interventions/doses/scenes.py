@@ -13,8 +13,8 @@ from xattn.analysis.interventions.pixels import widened
 from xattn.features.computed import COMPUTED_FEATURES, Subject
 from xattn.images.domains import STAINED
 from xattn.synthetic import Plan, render, with_features
-from xattn.synthetic.tissue.drawing import NUCLEI, render_tissue
-from xattn.synthetic.tissue.plan import TissuePlan
+from xattn.synthetic.tissue.drawing import render_tissue
+from xattn.synthetic.tissue.plan import NUCLEI, TissuePlan
 
 OF_LESIONS, OF_TISSUE = 4, 8
 IN_CIELAB = {"light", "colour-cast", "skin-tone"}
