@@ -110,6 +110,8 @@ class TestUsage:
         counts = {name: own["counts"]["labelled"] for name, own in facts["by_target"].items()}
         assert counts == {"mass": 30, "effusion": 30, "edema": 24}
         assert facts["by_target"]["mass"]["positive"] == "mass"
+        told = {name: own["label_auc"]["told"] for name, own in facts["by_target"].items()}
+        assert told == {name: f"{name} from no {name}" for name in OUTPUTS}
 
     def test_is_measured_for_the_outputs_that_are_named(self, tmp_path, known):
         model = findings_of()

@@ -23,6 +23,7 @@ from xattn.analysis.groups.bias import bias_table
 from xattn.analysis.groups.cohorts import cohorts
 from xattn.analysis.groups.fairness import fairness_table
 from xattn.analysis.interventions.table import Interventions
+from xattn.analysis.label_auc import LabelAuc, label_auc
 from xattn.analysis.notes import counts, given_notes, missing_notes
 from xattn.analysis.notes import notes as find_notes
 from xattn.analysis.question import Question, record_of
@@ -48,6 +49,7 @@ class MeasuredUsage:
         notes: what could not be measured, and what must be known to read them.
         drawn: permutations behind the p-values of each table.
         adjusted: whose method adjusted the dependence tests.
+        label_auc: how well the scores tell the labels; None where that cannot be said.
     """
 
     question: Question
@@ -56,6 +58,7 @@ class MeasuredUsage:
     notes: list[str]
     drawn: dict[str, int]
     adjusted: str | None
+    label_auc: LabelAuc | None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -67,6 +70,7 @@ class MeasuredUsage:
             "positive": spoken.name or None,
             "against": "" if spoken.each else spoken.sides[1 - spoken.side],
             "counts": self.counts,
+            "label_auc": None if self.label_auc is None else self.label_auc.to_record(),
         }
 
 
@@ -126,11 +130,14 @@ def measure(
     drawn = {name: table.attrs.get("permutations", 0) for name, table in tables.items()}
     adjusted = tables["feature_usage"].attrs.get("adjusted")
     tables = {name: presentable(table, name) for name, table in tables.items()}
-    notes = find_notes(run, features) + missing_notes(tables["feature_usage"])
+    group = None if known is None else features.table["group"].iloc[known.rows]
+    told = label_auc(known, group, settings.bootstrap, settings.seed)
+    notes = [told.note] if told is not None and told.note else []
+    notes += find_notes(run, features) + missing_notes(tables["feature_usage"])
     notes += given_notes(features, tables["feature_usage"], settings)
     notes += coarse_notes(tables["alignment"])
     notes += known.notes() if known is not None and len(tables["bias"]) else []
-    return MeasuredUsage(question, tables, counts(features), notes, drawn, adjusted)
+    return MeasuredUsage(question, tables, counts(features), notes, drawn, adjusted, told)
 
 
 def record(found: Sequence[MeasuredUsage], features: FeatureSet) -> dict[str, Any]:

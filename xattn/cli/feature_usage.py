@@ -110,6 +110,7 @@ def command(
             "run": str(folder.path),
             "positive": found.positive or None,
             "targets": found.targets,
+            "notes": notes,
             **{name: table.to_dict("records") for name, table in found.items()},
         }
     )

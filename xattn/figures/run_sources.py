@@ -73,6 +73,11 @@ class RunSources:
         # Analyses of more classes once named the last one, which no number was of.
         return str(named) if named and self.analysis.get("against") else None
 
+    @property
+    def not_learned(self) -> str:
+        """Note of the analysis that the model is not shown to tell the label; "" for none."""
+        return str((self.analysis.get("label_auc") or {}).get("note", ""))
+
     def permutations(self, table: str) -> int | None:
         """Return the number of permutations behind the p-values of a table, if it is known."""
         drawn = self.analysis.get("permutations_drawn", {}).get(table)

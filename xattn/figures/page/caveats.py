@@ -85,7 +85,8 @@ def _about_images(sources: RunSources, scores: Performance | None) -> Iterator[s
         yield _whether_trained_on(run.settings.get("training") or {})
     if scores is not None:
         yield from (f"In the training, {one}." for one in unlike_in(run.settings.get("training")))
-    yield from (f"{note}." for note in sources.analysis.get("notes", []))
+    notes = sources.analysis.get("notes", [])  # one of them is a finding
+    yield from (f"{note}." for note in notes if note != sources.not_learned)
     known = sources.features
     if known is not None and known.table["group"].isna().all():
         yield (

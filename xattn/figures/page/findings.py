@@ -46,6 +46,7 @@ def findings(tables: Tables, scores: Performance | None) -> list[Finding]:
     """
     return [
         *_performance(scores),
+        *_not_learned(tables.sources.not_learned),
         *verdict_findings(tables.sources),
         *map(Finding, _used(tables) if tables.verdicts is None else _failed_controls(tables)),
         *map(Finding, _control_edits(tables)),
@@ -78,6 +79,12 @@ def _performance(scores: Performance | None) -> Iterator[Finding]:
     ]
     says = f"{over} {balanced}; intervals are {scores.intervals}. Predicted correctly:"
     yield Finding(says, tuple(items))
+
+
+def _not_learned(note: str) -> Iterator[Finding]:
+    """Say, before any verdict, that these are of a score which may say nothing of the label."""
+    if note:
+        yield Finding(f"{note}.")
 
 
 def _looked_at(tables: Tables) -> Iterator[Finding]:
