@@ -95,7 +95,7 @@ def test_images_that_were_added_since_are_noticed(run):
     row = run.predictions.iloc[0].to_dict() | {"image_id": "new", "file": "images/new.png"}
     writer.commit([row], {"gradcam": np.ones((1, 4, 4), np.float32)})
     writer.finish()
-    refusals(run.path, r"of the predictions in .*, but images were added or done again since")
+    refusals(run.path, r"the analysis in .* is of 24 images, and there are 25 now; repeat `xattn")
 
 
 def test_an_analysis_of_an_earlier_version_is_drawn_as_before(run):

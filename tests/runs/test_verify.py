@@ -77,14 +77,14 @@ def other_logits(run: Path) -> None:
 CHANGES = {
     "a map": (lambda run: flip(chunk(run, "maps.zarr/gradcam")), "maps of gradcam: "),
     "no map": (lambda run: chunk(run, "maps.zarr/attention").unlink(), "maps of attention: "),
-    "a mask": (lambda run: flip(chunk(run, "masks.zarr/ruler")), "features: "),
+    "a mask": (lambda run: flip(chunk(run, "masks.zarr/ruler")), "masks of ruler: "),
     "a row of masks": (shorter, "Expected 24 masks of 'ruler', but got 23"),
     "a table": (lambda run: flip(run / "alignment.csv"), "alignment.csv"),
     "no table": (lambda run: (run / "bias.csv").unlink(), "bias.csv: it is not there; repeat"),
     "an image": (lambda run: flip(run.parent / "images/img_0003.png"), "(images/img_0003.png)"),
     "predictions": (lambda run: cut(run / "predictions.parquet"), "predictions.parquet: "),
     "an image twice": (twice, "Expected each image_id once, but 'img_0000' stands twice"),
-    "other predictions": (other_logits, "analysis of these predictions: "),
+    "other predictions": (other_logits, "analysis.json: the analysis in "),
     "the annotations": (lambda run: flip(run.parent / "annotations.json"), "annotations of"),
     "run.json": (lambda run: flip(run / "run.json"), "run.json"),
 }
@@ -99,6 +99,62 @@ def test_what_changed_is_named_and_nothing_else(run, name):
     assert told in found.differs[0]
     assert "\n" not in found.differs[0]
     assert ";" in found.differs[0]  # the way out
+
+
+def test_what_was_compared_is_told_by_kind(run):
+    found = verify(run)
+    assert found.counts == {
+        "record": 3, "table": 3, "file": 3, "maps": 2, "masks": 2, "image": 24, "annotations": 1,
+    }  # fmt: skip
+    assert found.summary == (
+        "as written: 3 records, 3 tables, 3 other files, maps of 2 methods, masks of 2 features, "
+        "24 images, 1 annotation file; 0 differ, 0 could not be compared"
+    )
+    flip(chunk(run, "maps.zarr/gradcam"))
+    (run.parent / "annotations.json").unlink()
+    summary = verify(run).summary
+    assert "maps of 1 method," in summary
+    assert summary.endswith("24 images; 1 differ, 1 could not be compared")
+
+
+def unsealed(path: Path) -> None:
+    """Take the checksum of a record away."""
+    facts = json.loads(path.read_text())
+    del facts["checksum"]
+    path.write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize("name", ["run.json", "analysis.json", "features.json"])
+def test_a_record_without_a_checksum_is_unknown(run, name):
+    unsealed(run / name)
+    found = verify(run)
+    assert found.differs == []
+    assert found.unknown == [f"{name}: it holds no checksum, so that a change is not noticed"]
+    assert found.counts["record"] == 2
+    assert name not in found.checked
+
+
+def test_what_stands_beside_damaged_predictions_is_compared_and_the_rest_named(run):
+    cut(run / "predictions.parquet")
+    flip(chunk(run, "maps.zarr/gradcam"))
+    found = verify(run)
+    assert [line.partition(":")[0] for line in found.differs] == [
+        "predictions.parquet", "maps of gradcam",
+    ]  # fmt: skip
+    assert "maps of attention" in found.checked
+    (rest,) = found.unknown
+    for part in ("overlays", "features and their masks", "images", "analysis", "how many maps"):
+        assert part in rest
+    assert rest.endswith("not compared, for predictions.parquet differs")
+
+
+def test_what_is_not_compared_for_a_damaged_record_of_the_run_is_named(run):
+    flip(run / "run.json")
+    found = verify(run)
+    (rest,) = found.unknown
+    assert rest.startswith("maps, overlays, features")
+    assert rest.endswith("not compared, for run.json cannot be read")
+    assert found.counts == {"record": 1, "table": 3, "annotations": 1}
 
 
 def test_an_image_of_the_same_size_and_time_is_only_found_if_all_are_read(run):
@@ -166,7 +222,10 @@ def test_trials_of_a_search_are_trainings_of_which_most_keep_no_weights(training
         shutil.copytree(training, trials / number)
     shutil.copy(tmp_path / "a.json", trials / "a.json")
     (trials / "0001" / "model.pt").unlink()
-    assert verify(tmp_path / "search").differs == []
+    found = verify(tmp_path / "search")
+    assert found.differs == []
+    assert found.unknown == ["search.json: it holds no checksum, so that a change is not noticed"]
+    assert found.counts == {"record": 2, "file": 2, "checkpoint": 1, "annotations": 1}
     flip(trials / "0000" / "model.pt")
     assert [line[:14] for line in verify(tmp_path / "search").differs] == ["0000: model.pt"]
 
@@ -182,6 +241,7 @@ def test_a_study_is_compared_with_what_its_steps_wrote(tmp_path):
     found = verify(study)
     assert (found.kind, found.differs) == ("study", [])
     assert found.unknown == ["report: it is not done"]
+    assert found.counts == {"record": 3, "table": 1}
     flip(study / "a.csv")
     assert "train/a/0: " in verify(study).differs[0]
 

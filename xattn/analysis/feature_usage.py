@@ -149,7 +149,7 @@ def feature_usage(
     known = _read(annotations)
     own, threads = chosen.more_features, _threads(chosen.workers)
     more = None if own is None else read_more_features(own)
-    n, clock = len(folder.predictions), Clock()
+    n, clock, call = len(folder.predictions), Clock(), _call(folder, known, model, chosen)
     steps = Steps(progress, (4 if chosen.concepts else 3) * n)
     with clock("features"):
         features = collect_features(
@@ -163,7 +163,7 @@ def feature_usage(
             more=more,
             exclude=names(chosen.exclude),
             on_image=steps.part(n),
-            before_writing=lambda: begin_record(folder.path / "analysis.json"),
+            before_writing=lambda: begin_record(folder.path / "analysis.json", call),
         )
     # What is refused is refused before the long part.
     strata_of(features, chosen.label_column)
@@ -233,7 +233,7 @@ def feature_usage(
         "notes": notes,
         "problems": [vars(problem) for problem in features.problems],
         "timings": clock.seconds,
-        "call": _call(folder, known, model, chosen),
+        "call": call,
     }
     files = ["features.parquet", "features.json", "mask_scores.parquet"]
     end_record(folder.path / "analysis.json", facts, [f"{name}.csv" for name in tables] + files)

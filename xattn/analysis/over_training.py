@@ -180,13 +180,13 @@ def usage_over_training(
         here = replace(asked, run=replace(asked.run, path=run.path))
         parts.append(_table(here, features, step, chosen))
     table = presentable(pd.concat(parts, ignore_index=True), TABLE)
-    begin_record(out / f"{TABLE}.json")
-    TableFolder(out).write_table(TABLE, table)
-    told = {"decision": chosen.decision, "positive": asked.positive.name or None}
-    told |= {"target": asked.output} if asked.output else {}
     inputs = ExplainInputs(images=sources, annotations=known.path)
     base = out.absolute().parent
     call = record_call("feature-usage", base, loading, inputs=inputs, settings=chosen)
+    begin_record(out / f"{TABLE}.json", call)
+    TableFolder(out).write_table(TABLE, table)
+    told = {"decision": chosen.decision, "positive": asked.positive.name or None}
+    told |= {"target": asked.output} if asked.output else {}
     _write_facts(out, steps, known, {**chosen.testing, **told, "call": call})
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import rich_click as click
@@ -287,11 +288,10 @@ def detect(
     )
     for note in found.notes:
         terminal.say(f"Note: {note}")
-    terminal.say(f"{found.path}; xattn feature-usage --features {found.path}")
-    terminal.summary({
-        "file": str(found.path), "detectors": found.quality.to_dict("records"),
-        "notes": list(found.notes),
-    })  # fmt: skip
+    usage = shlex.join(["xattn", "feature-usage", "--annotations", str(file), "--features"])
+    terminal.say(f"{found.path}; {usage} {shlex.quote(str(found.path))}")
+    facts = {"file": str(found.path), "notes": list(found.notes)}
+    terminal.summary(facts | {"detectors": found.quality.to_dict("records")})
 
 
 def _words(text: str | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def command(
     for note in result.notes:
         terminal.say(f"Note: {note}")
     path = result.folder.path
-    terminal.say(f"Tables in {path}; figures of them: xattn figures {path}")
+    figures = shlex.join(["xattn", "figures", str(path)])
+    terminal.say(f"Tables in {path}; figures of them: {figures}")
     terminal.summary(
         {
             "out": str(path),

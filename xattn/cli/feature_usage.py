@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,8 @@ def command(
         show_usage(terminal, found.of(found.targets[0]) if found.targets else found)
     for note in notes:
         terminal.say(f"Note: {note}")
-    terminal.say(f"Tables in {folder.path}; a page of them: xattn report {folder.path}")
+    page = shlex.join(["xattn", "report", str(folder.path)])
+    terminal.say(f"Tables in {folder.path}; a page of them: {page}")
     terminal.summary(
         {
             "run": str(folder.path),

@@ -75,6 +75,7 @@ def figures_command(
     from xattn.figures.registry import needs_run, save_figures
     from xattn.figures.tables import save_tables
     from xattn.runs import last_run
+    from xattn.runs.again import record_again
 
     terminal = Terminal(quiet, as_json)
     folders = list(runs)
@@ -93,10 +94,9 @@ def figures_command(
     notes = _notes(folders) if figures else []
     if not (figures or tables):
         told = ", ".join(map(str, folders)) or "no run"
-        notes.append(
-            f"nothing to draw: {told} holds predictions alone; xattn feature-usage and xattn "
-            "evaluate measure them, xattn explain makes maps"
-        )
+        ways = " and ".join(record_again(one, "analysis.json") for one in folders)
+        way_out = f"; measure them with {ways}" if ways else ""
+        notes.append(f"nothing to draw: {told} holds predictions alone{way_out}")
     for note in notes:
         terminal.say(f"Note: {note}")
     terminal.summary({

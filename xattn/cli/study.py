@@ -59,7 +59,7 @@ def command(
     The steps are those of a recipe in TOML; a call that was stopped goes on where it was, and
     several processes may make the same call.
     """
-    from xattn.study.execute import execute
+    from xattn.study.execute import call_of, execute
     from xattn.study.plan import plan_study
     from xattn.study.recipe import read_study
     from xattn.study.standing import DONE
@@ -73,7 +73,10 @@ def command(
         return 0
     lively = sys.stderr.isatty() and not (quiet or as_json)
     with Board(steps) if lively else nullcontext(Lines(terminal, steps)) as shown:
-        outcomes = execute(steps, out, redo=redo, on_step=shown.step, progress=shown.progress)
+        outcomes = execute(
+            steps, out, redo=redo, call=call_of(recipe, out, data, device), on_step=shown.step,
+            progress=shown.progress,
+        )  # fmt: skip
     _show_notes(terminal, outcomes)
     open_ = [name for name, one in outcomes.items() if one.state != DONE]
     if not open_:

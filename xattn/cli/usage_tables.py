@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ def show_over_training(terminal: Terminal, table: pd.DataFrame, out: Path) -> No
             }
         )
     terminal.table(pd.DataFrame(rows), "At which steps does the prediction depend on the feature?")
-    terminal.say(f"usage_over_training.csv in {out}; as a figure: xattn figures {out}")
+    figure = shlex.join(["xattn", "figures", str(out)])
+    terminal.say(f"usage_over_training.csv in {out}; as a figure: {figure}")
     terminal.summary({"out": str(out), "usage_over_training": table.to_dict("records")})
 
 
@@ -71,7 +73,8 @@ def show_outputs(terminal: Terminal, found: FeatureUsage) -> None:
     left = found.targets[MOST_OUTPUTS:]
     more = [f"{len(left)} more outputs in verdicts.csv: {', '.join(left)}"] if left else []
     terminal.table(verdicts[few].reset_index(), "What follows, output by output", notes=more)
-    terminal.say("All rows of each output are in the tables, and on its page of xattn report")
+    page = shlex.join(["xattn", "report", str(found.run.path)])
+    terminal.say(f"All rows of each output are in the tables, and on its page of {page}")
 
 
 def _by_effect(usage: pd.DataFrame) -> pd.DataFrame:

@@ -57,12 +57,11 @@ def command(
             terminal.say(f"{folder}: unknown: {line}")
         if one.kind == NOTHING:
             continue
-        count = f"{len(one.checked)} parts are as they were"
-        terminal.say(f"{folder}: {one.kind}, {count}, {len(one.differs)} differ")
+        terminal.say(f"{folder}: {one.kind}, {one.summary}")
     terminal.summary({
         "folders": [
-            {"path": str(one.path), "kind": one.kind, "checked": one.checked,
-             "differs": one.differs, "unknown": one.unknown}
+            {"path": str(one.path), "kind": one.kind, "counts": one.counts,
+             "checked": one.checked, "differs": one.differs, "unknown": one.unknown}
             for one in found
         ],
     })  # fmt: skip

@@ -43,6 +43,7 @@ from xattn.features.masks import (
     write_problems,
 )
 from xattn.runs import RunFolder
+from xattn.runs.again import record_again, written_anew
 from xattn.runs.arrays import StoredArray
 from xattn.runs.atomic import read_record, write_json
 from xattn.runs.parquet import read_parquet, write_parquet
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from xattn.features.from_csv import MoreFeatures
 
 _KIND_OF_LESION = "structure"
-_REPEAT = "repeat `xattn feature-usage`, which writes it anew"
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ class FeatureSet:
         if not features._facts_path.is_file():
             raise RunError(
                 f"Expected {features._facts_path}, but it is not there"
-                "; write it with `xattn feature-usage --annotations isic_attributes.json`"
+                f"; write it with {record_again(run.path, 'analysis.json')}"
             )
         return features
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """Content of features.parquet."""
-        table = read_parquet(self.path / "features.parquet", _REPEAT)
+        table = read_parquet(self.path / "features.parquet", written_anew(self.path))
         if not self.output:
             return table
         if self.of_value:
@@ -168,7 +168,7 @@ class FeatureSet:
         Args:
             feature: its name.
         """
-        return StoredArray(self.path / "masks.zarr" / feature, _REPEAT)
+        return StoredArray(self.path / "masks.zarr" / feature, written_anew(self.path))
 
     @property
     def _facts_path(self) -> Path:

@@ -17,6 +17,7 @@ from xattn.figures.folders import run_names
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import WHITE_DASHED, Stroke, strokes
 from xattn.runs import RunFolder
+from xattn.runs.again import record_again
 from xattn.runs.parquet import read_parquet
 from xattn.splits.samples import IN_TRAINING
 
@@ -152,7 +153,8 @@ class AlignedRuns:
             if not path.is_file():
                 continue
             columns = ["method", "feature", "image_id", "lift"]
-            table = read_parquet(path, "repeat `xattn feature-usage`", columns)
+            again = f"repeat {record_again(run.path, 'analysis.json')}"
+            table = read_parquet(path, again, columns)
             places = [
                 pd.Index(names).get_indexer(pd.Index(table[column].astype(str)))
                 for names, column in (

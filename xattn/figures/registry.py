@@ -20,8 +20,8 @@ from xattn.figures.folders import Folder, listed, opened, seen_as, target_of_all
 from xattn.figures.venues import VENUES
 from xattn.registry import Registry
 from xattn.runs import RunFolder, TableFolder
+from xattn.runs.again import table_again
 from xattn.runs.guard import reading, writing
-from xattn.runs.tables import TABLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ class PaperFigure:
             return f"it is drawn from a {self.of.__name__}, not a {type(run).__name__}"
         for table in self.tables:
             if not run.has_table(table):
-                return f"{table}.csv is not there; write it with `{TABLES[table].written_by}`"
+                return f"{table}.csv is not there; write it with {table_again(run.path, table)}"
             if not len(run.table(table)):
                 return f"{table}.csv has no rows"
         return ""

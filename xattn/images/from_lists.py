@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def listed_paths(path: Path) -> list[Path]:
     raise UsageError(
         f"Expected a column of image files in {path}, relative to its folder, but got none among "
         f"{', '.join(columns) or 'no columns'}; a table of ids becomes an annotation file by "
-        "xattn annotations build --csv"
+        f"`xattn annotations build --csv {shlex.quote(str(path))} --root IMAGES`"
     )
 
 

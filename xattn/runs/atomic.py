@@ -61,6 +61,11 @@ def read_record(
     return facts
 
 
+def has_checksum(path: Path) -> bool:
+    """Say whether a record that can be read holds a checksum, as those of today do."""
+    return CHECKSUM in read_json(path, "a record", RunError)
+
+
 def _require_known(facts: Mapping[str, Any], path: Path, error: type[XattnError]) -> None:
     """Refuse what a later version wrote in another form."""
     schema = _SCHEMA.fullmatch(str(facts.get("schema", "")))

@@ -13,10 +13,11 @@ from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
 from xattn.paths import as_path
+from xattn.runs.again import record_again, run_again
 from xattn.runs.places import recorded_cells
 from xattn.runs.record import predictions_sha256
 from xattn.runs.table_folder import TableFolder, read_settings
-from xattn.runs.tables import TABLES, records
+from xattn.runs.tables import TABLES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,17 +71,17 @@ class RunFolder(TableFolder):
         if not (folder.path / "run.json").is_file():
             raise RunError(
                 f"Expected a run folder at {path}, but got no run.json there"
-                "; make one with `xattn explain --ckpt model.pt --images dir/`"
+                f"; make one with {run_again(folder.path)}"
             )
         if not (folder.path / "predictions.parquet").is_file():
             raise RunError(
                 f"Expected a finished run in {path}, but got no predictions.parquet"
-                "; repeat its `xattn explain` to go on where it stopped"
+                f"; repeat {run_again(folder.path, last=True)} to go on where it stopped"
             )
         if (folder.path / REPLACING).is_file():
             raise RunError(
                 f"Expected a finished run in {path}, but it was stopped while images that had been "
-                "replaced were done again; repeat its `xattn explain` to go on"
+                f"replaced were done again; repeat {run_again(folder.path, last=True)} to go on"
             )
         return folder
 
@@ -112,14 +113,25 @@ class RunFolder(TableFolder):
     def require_whole(self) -> None:
         """Make sure that records, tables and predictions belong together; see `TableFolder`."""
         super().require_whole()
-        path = self.path / "analysis.json"
-        facts = read_settings(path) if path.is_file() else {}
+        if outdated := self.outdated_analysis():
+            told = "Expected an analysis of the predictions that are there"
+            raise RunError(f"{told}, but {outdated}")
+
+    def outdated_analysis(self) -> str:
+        """Say that the analysis in the folder is of other predictions; "" if of these, or none."""
+        name = "analysis.json"
+        try:
+            facts = read_settings(self.path / name) if (self.path / name).is_file() else {}
+        except RunError:  # whoever reads it is told
+            return ""
         known = facts.get("predictions_sha256")
-        if known is not None and known != predictions_sha256(self.predictions):
-            raise RunError(
-                f"Expected {path} to be of the predictions in {self.path}, but images were added "
-                f"or done again since; repeat `{records()[path.name]}`"
-            )
+        if known is None or known == predictions_sha256(self.predictions):
+            return ""
+        n = len(self.predictions)
+        of = facts.get("counts", {}).get("images", n)
+        what = f"{of} images, and there are {n} now" if of != n else "images that were done again"
+        again = record_again(self.path, name)
+        return f"the analysis in {self.path} is of {what}; repeat {again}"
 
     @property
     def of_value(self) -> bool:
@@ -158,20 +170,28 @@ class RunFolder(TableFolder):
         Raises:
             RunError: the method is not part of this run, or its maps are damaged.
         """
-        from xattn.runs.arrays import StoredArray
-
         if method not in self.methods:
             raise RunError(f"Run {self.path} holds no {method!r} maps{near(method, self.methods)}")
-        path = self.path / "maps.zarr" / method
-        stored = StoredArray(
-            path, f"delete it and repeat `xattn explain`, which does {method!r} again"
-        )
+        stored = self.stored_maps(method)
+        path = stored.path
         if len(stored) < len(self.predictions):
             raise RunError(
                 f"Expected a map of {method!r} for each of {len(self.predictions)} images, but got "
-                f"{len(stored)} in {path}; delete it and repeat `xattn explain`"
+                f"{len(stored)} in {path}; delete it and repeat {run_again(self.path, last=True)}"
             )
         return stored
+
+    def stored_maps(self, method: str) -> StoredArray:
+        """Return the stored maps of one method as they are, of however many images.
+
+        Raises:
+            RunError: they are damaged.
+        """
+        from xattn.runs.arrays import StoredArray
+
+        again = f"delete it and repeat {run_again(self.path, last=True)}"
+        path = self.path / "maps.zarr" / method
+        return StoredArray(path, f"{again}, which does {method!r} again")
 
     def maps(self, method: str) -> NDArray[np.float32]:
         """Read all maps of one method: float32 (n, h, w) at the method's own resolution."""
@@ -232,7 +252,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """
     from xattn.runs.parquet import read_parquet
 
-    return read_parquet(path, "delete it and repeat `xattn explain` to have all images done again")
+    again = run_again(path.parent)
+    return read_parquet(path, f"delete it and repeat {again} to have all images done again")
 
 
 def last_run(here: str | Path = ".") -> RunFolder:

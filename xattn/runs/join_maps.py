@@ -75,7 +75,7 @@ class MapSources:
         pieces: list[Piece] = []
         if self.before is not None and method in self.stored:
             there = self.folder / "maps.zarr" / method
-            old = StoredArray(there, "delete it and repeat")
+            old = StoredArray(there, "delete it and repeat the command")
             if len(old) < len(self.before):
                 raise RunError(
                     f"Expected {len(self.before)} maps of {method!r} in {self.folder}, as its "

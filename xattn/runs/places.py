@@ -50,8 +50,8 @@ def spread_note(methods: Sequence[str]) -> str:
     named = ", ".join(methods[:3]) + (f" and {len(methods) - 3} more" if methods[3:] else "")
     return (
         f"The run does not record where the cells of its maps lie ({named}): they are taken as "
-        "spread evenly, which is up to half a cell off for convolutional layers; repeat its "
-        "`xattn explain` to have them in register"
+        "spread evenly, which is up to half a cell off for convolutional layers; explain into "
+        "another folder to have them in register"
     )
 
 

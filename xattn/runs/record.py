@@ -18,6 +18,7 @@ import numpy as np
 from xattn._version import __version__
 from xattn.errors import ImageError, RunError
 from xattn.images.containers import content_bytes, read_content, split_member
+from xattn.runs.again import record_again
 from xattn.runs.atomic import read_record, write_json
 from xattn.runs.tables import records
 
@@ -54,9 +55,14 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def begin_record(path: Path) -> None:
-    """Mark a record as unfinished, before the first of its files changes."""
-    write_json(path, {UNFINISHED: True})
+def begin_record(path: Path, call: Mapping[str, Any] | None = None) -> None:
+    """Mark a record as unfinished, before the first of its files changes.
+
+    Args:
+        path: the record.
+        call: what is at work, so that it can be named if it is stopped.
+    """
+    write_json(path, {UNFINISHED: True, "call": call})
 
 
 def end_record(path: Path, facts: Mapping[str, Any], files: Iterable[str]) -> None:
@@ -82,17 +88,17 @@ def require_recorded(file: Path) -> None:
     Raises:
         RunError: it is another.
     """
-    for name, command in records().items():
+    for name in records():
         path = file.with_name(name)
         if path.is_file():
-            _require_same(file, read_record(path).get(FILES, {}).get(file.name), path, command)
+            _require_same(file, read_record(path).get(FILES, {}).get(file.name), path)
 
 
-def _require_same(file: Path, known: str | None, record: Path, command: str) -> None:
+def _require_same(file: Path, known: str | None, record: Path) -> None:
     if known is not None and file_sha256(file) != known:
         raise RunError(
             f"Expected {file} as it was when {record} was written, but it is another"
-            f"; repeat `{command}`"
+            f"; repeat {record_again(record.parent, record.name)}"
         )
 
 
@@ -104,14 +110,13 @@ def predictions_sha256(predictions: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def require_whole(path: Path, command: str) -> None:
+def require_whole(path: Path) -> None:
     """Make sure that a record and the files it is of belong together.
 
     One of an earlier version names no files, and passes; so does a folder without a record.
 
     Args:
         path: the record.
-        command: that writes it, for the message.
 
     Raises:
         RunError: it is unfinished, or a file is missing or another.
@@ -119,7 +124,7 @@ def require_whole(path: Path, command: str) -> None:
     if not path.is_file():
         return
     facts = read_record(path)
-    way_out = f"; repeat `{command}`"
+    way_out = f"; repeat {record_again(path.parent, path.name)}"
     if facts.get(UNFINISHED):
         raise RunError(
             f"Expected a finished {path.name} in {path.parent}, but the command that writes it was "
@@ -129,4 +134,4 @@ def require_whole(path: Path, command: str) -> None:
         file = path.with_name(name)
         if not file.is_file():
             raise RunError(f"Expected {file}, as {path} says, but it is not there{way_out}")
-        _require_same(file, sha256, path, command)
+        _require_same(file, sha256, path)

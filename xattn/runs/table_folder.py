@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.disk import replacing
 from xattn.errors import RunError
+from xattn.runs.again import table_again
 from xattn.runs.atomic import read_record
 from xattn.runs.csv_text import unguarded_table, write_csv
 from xattn.runs.record import keep_record, require_recorded, require_whole
@@ -45,7 +46,7 @@ class TableFolder:
         if not path.is_file():
             raise RunError(
                 f"Expected {path}, but it is not there"
-                f"; write it with `{TABLES.find(name).written_by}`"
+                f"; write it with {table_again(self.path, name)}"
             )
         require_recorded(path)
         # "None" and "NA" are honest names for features and labels, not missing values.
@@ -77,8 +78,8 @@ class TableFolder:
         Raises:
             RunError: some were stopped halfway, or are of other predictions; with the way out.
         """
-        for name, command in records().items():
-            require_whole(self.path / name, command)
+        for name in records():
+            require_whole(self.path / name)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ComparisonFolder(TableFolder):
         if not folder.is_there:
             raise RunError(
                 f"Expected a comparison at {path}, but got no comparison.json there"
-                f"; make one with `{TABLES['comparison'].written_by}`"
+                f"; make one with {table_again(folder.path, 'comparison')}"
             )
         return folder
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from xattn.errors import RunError
 from xattn.paths import as_path
-from xattn.runs.atomic import read_record
+from xattn.runs.again import record_again, study_again, training_again
 from xattn.runs.guard import reading
 from xattn.runs.parquet import read_parquet
 from xattn.runs.record import FILES, UNFINISHED
 from xattn.runs.tables import records
-from xattn.runs.verification import Verification
+from xattn.runs.verification import ANNOTATIONS, CHECKPOINT, FILE, TABLE, Verification
 from xattn.runs.verify_run import verify_run
 
 Progress = Callable[[int, int], None]
@@ -61,22 +61,24 @@ def verify(
 
 def _verify_records(found: Verification) -> None:
     """Compare each record with the files that it names."""
-    for name, command in records().items():
+    for name in records():
         path = found.path / name
         if not path.is_file():
             continue
-        with found.reading(name):
-            facts = read_record(path)
-            if facts.get(UNFINISHED):
-                raise RunError(f"the command that writes it was stopped; repeat `{command}`")
-            for file, sha256 in facts.get(FILES, {}).items():
-                if not (found.path / file).is_file():
-                    found.differs.append(f"{file}: it is not there; repeat `{command}`")
-                else:
-                    found.same_file(found.path / file, sha256, file, f"repeat `{command}`")
-            if annotations := facts.get("annotations_sha256"):
-                place = _from_call(facts, found.path, facts["annotations"])
-                found.same_file(place, annotations, f"annotations of {name}", f"repeat `{command}`")
+        facts, again = found.record(path), f"repeat {record_again(found.path, name)}"
+        if facts.get(UNFINISHED):
+            found.differs.append(f"{name}: the command that writes it was stopped; {again}")
+        elif facts and FILES not in facts:
+            found.unknown.append(f"tables of {name}: no hash of them was written")
+        for file, sha256 in facts.get(FILES, {}).items():
+            kind = TABLE if file.endswith(".csv") else FILE
+            if not (found.path / file).is_file():
+                found.differs.append(f"{file}: it is not there; {again}")
+            else:
+                found.same_file(found.path / file, sha256, file, again, kind)
+        if annotations := facts.get("annotations_sha256"):
+            place = _from_call(facts, found.path, facts["annotations"])
+            found.same_file(place, annotations, f"annotations of {name}", again, ANNOTATIONS)
 
 
 def _from_call(facts: dict[str, Any], folder: Path, named: str) -> Path:
@@ -85,22 +87,26 @@ def _from_call(facts: dict[str, Any], folder: Path, named: str) -> Path:
 
 
 def _verify_training(found: Verification, _images: str, _progress: Progress | None) -> None:
-    again = "repeat its `xattn train` in another folder"
-    with found.reading("train.json"):
-        facts = read_record(found.path / "train.json")
-        for name, key in (("checkpoint", "checkpoint_sha256"), ("splits.csv", "splits_sha256")):
-            file = found.path / (facts["checkpoint"] if name == "checkpoint" else name)
-            if not file.is_file():
-                found.differs.append(f"{file.name}: it is not there; {again}")
+    again = f"repeat {training_again(found.path)}"
+    facts = found.record(found.path / "train.json")
+    if facts:
+        for name, key, kind in (
+            (facts["checkpoint"], "checkpoint_sha256", CHECKPOINT),
+            ("splits.csv", "splits_sha256", FILE),
+        ):
+            if not (found.path / name).is_file():
+                found.differs.append(f"{name}: it is not there; {again}")
             else:
-                found.same_file(file, facts.get(key), file.name, again)
-        annotations = found.path.absolute().parent / facts["annotations"]
-        found.same_file(annotations, facts.get("annotations_sha256"), "annotations", again)
+                found.same_file(found.path / name, facts.get(key), name, again, kind)
+        place = found.path.absolute().parent / facts["annotations"]
+        known = facts.get("annotations_sha256")
+        found.same_file(place, known, "annotations", again, ANNOTATIONS)
     with found.reading("predictions.parquet"):
         read_parquet(found.path / "predictions.parquet", again)
 
 
 def _verify_search(found: Verification, images: str, progress: Progress | None) -> None:
+    found.record(found.path / "search.json")
     trials = sorted(path.parent for path in (found.path / "trials").glob("*/train.json"))
     for trial in trials:
         one = Verification(trial, "training")
@@ -108,8 +114,10 @@ def _verify_search(found: Verification, images: str, progress: Progress | None) 
         if (trial / "model.pt").is_file():
             _verify_training(one, images, progress)
         else:
-            with one.reading("train.json"):
-                read_record(trial / "train.json")
+            one.record(trial / "train.json")
+        for kind, names in one.parts.items():
+            own = names if kind == ANNOTATIONS else {f"{trial.name}: {name}" for name in names}
+            found.parts.setdefault(kind, set()).update(own)
         found.checked += [f"{trial.name}: {line}" for line in one.checked]
         found.differs += [f"{trial.name}: {line}" for line in one.differs]
         found.unknown += [f"{trial.name}: {line}" for line in one.unknown]
@@ -120,19 +128,21 @@ def _verify_comparison(found: Verification, _images: str, _progress: Progress | 
 
 
 def _verify_study(found: Verification, _images: str, progress: Progress | None) -> None:
+    found.record(found.path / "study.json")
+    again, redo = study_again(found.path), study_again(found.path, "--redo")
     steps = sorted((found.path / "steps").glob("*.json"))
     for number, path in enumerate(steps, start=1):
         step = path.stem.replace("--", "/")
-        with found.reading(step):
-            facts = read_record(path)
-            if not facts.get("done"):
-                found.unknown.append(f"{step}: it is not done")
-            for name, sha256 in facts.get("files", {}).items():
-                file = found.path / name
-                if not file.is_file():
-                    found.differs.append(f"{step}: {file} is not there; repeat `xattn study`")
-                else:
-                    found.same_file(file, sha256, step, "repeat `xattn study --redo`")
+        facts = found.record(path, step)
+        if facts and not facts.get("done"):
+            found.unknown.append(f"{step}: it is not done")
+        for name, sha256 in facts.get("files", {}).items():
+            file = found.path / name
+            if not file.is_file():
+                found.differs.append(f"{step}: {file} is not there; repeat {again}")
+            else:
+                kind = TABLE if file.suffix == ".csv" else FILE
+                found.same_file(file, sha256, step, f"repeat {redo}", kind)
         if progress is not None:
             progress(number, len(steps))
 

@@ -2,68 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from xattn.errors import RunError
+from xattn.runs.again import record_again, run_again, written_anew
 from xattn.runs.arrays import StoredArray
-from xattn.runs.atomic import read_record
 from xattn.runs.folder import RunFolder
 from xattn.runs.inputs import Stamp, read_stamps
 from xattn.runs.parquet import read_parquet
-from xattn.runs.record import predictions_sha256
-from xattn.runs.verification import Verification
+from xattn.runs.verification import CHECKPOINT, IMAGE, MAPS, MASKS, OVERLAYS, Verification
 
 _NAMED = 5
-_USAGE = "repeat `xattn feature-usage`"
+_REST = (
+    "overlays, features and their masks, images, and whether the analysis is of these predictions"
+)
+"""What is compared row by row with the predictions."""
 
 
 def verify_run(
     found: Verification, images: str = "touched", progress: Callable[[int, int], None] | None = None
 ) -> None:
     """Look at all that a run folder holds; see `verify`."""
-    run = RunFolder(found.path)
-    with found.reading("run.json"):
-        settings = run.settings
-    if found.differs:
+    settings = found.record(found.path / "run.json")
+    if not settings:
+        found.unknown.append(f"maps, {_REST}: not compared, for run.json cannot be read")
         return
+    if (found.path / ".progress").is_dir():
+        again = run_again(found.path, last=True)
+        found.unknown.append(f"batches of a call that was stopped; repeat {again}")
+    _verify_checkpoint(found, settings)
+    run, rows = RunFolder(found.path), False
     with found.reading("predictions.parquet"):
         run = RunFolder.open(found.path)
         _require_once(run.predictions, ("image_id", "file"))
-    if found.differs:
-        return
-    if (found.path / ".progress").is_dir():
-        found.unknown.append("batches of a call that was stopped; repeat `xattn explain`")
+        rows = True
     for method in run.methods:
-        with found.reading(f"maps of {method}"):
-            run.map_array(method).check()
-            if not run.map_array(method).checked:
-                found.unknown.append(f"maps of {method}: written before there were checksums")
+        _verify_maps(found, run, method, rows)
+    _verify_other_tables(found)
+    if not rows:
+        found.unknown.append(
+            f"{_REST}, and how many maps there are: not compared, for predictions.parquet differs"
+        )
+        return
     _verify_overlays(found, run)
-    _verify_features(found, run)
-    with found.reading("analysis of these predictions"):
-        _require_of(run)
-    for name in ("mask_scores.parquet", "faithfulness.parquet"):
-        if (found.path / name).is_file():
-            with found.reading(name):
-                read_parquet(found.path / name, "repeat the command that writes it")
-    if file := settings.get("checkpoint_file"):
-        place = found.path.absolute().parent / str(file)
-        if (place / "model.pt").is_file():  # the folder of a training was named
-            place = place / "model.pt"
-        again = "what it made can be made again by no other; explain anew into another folder"
-        found.same_file(place, settings.get("checkpoint_sha256"), "checkpoint", again)
+    if outdated := run.outdated_analysis():
+        found.differs.append(f"analysis.json: {outdated}")
+    _verify_features(found, run, of_these=not outdated)
     _verify_images(found, run, images, progress)
 
 
-def _require_of(run: RunFolder) -> None:
-    """Make sure that the analysis, if there is one, is of the predictions that are there."""
-    path = run.path / "analysis.json"
-    known = read_record(path).get("predictions_sha256") if path.is_file() else None
-    if known is not None and known != predictions_sha256(run.predictions):
-        raise RunError(f"Expected those that {path} is of, but got others; {_USAGE}")
+def _verify_checkpoint(found: Verification, settings: Mapping[str, Any]) -> None:
+    file = settings.get("checkpoint_file")
+    if not file:
+        return
+    place = found.path.absolute().parent / str(file)
+    if (place / "model.pt").is_file():  # the folder of a training was named
+        place = place / "model.pt"
+    again = "what it made can be made again by no other; explain anew into another folder"
+    known = settings.get("checkpoint_sha256")
+    found.same_file(place, known, "checkpoint", again, CHECKPOINT)
+
+
+def _verify_maps(found: Verification, run: RunFolder, method: str, rows: bool) -> None:
+    """Read all maps of a method; as many as images, where these are known (`rows`)."""
+    name = f"maps of {method}"
+    with found.reading(name, MAPS):
+        maps = run.map_array(method) if rows else run.stored_maps(method)
+        maps.check()
+        if not maps.checked:
+            found.unknown.append(f"{name}: written before there were checksums")
+
+
+def _verify_other_tables(found: Verification) -> None:
+    """Read the scores of single images, which no row of the predictions has to stand beside."""
+    for name, record in (
+        ("mask_scores.parquet", "analysis.json"),
+        ("faithfulness.parquet", "faithfulness.json"),
+    ):
+        if (found.path / name).is_file():
+            with found.reading(name):
+                read_parquet(found.path / name, f"repeat {record_again(found.path, record)}")
 
 
 def _require_once(table: pd.DataFrame, columns: tuple[str, ...]) -> None:
@@ -84,28 +106,32 @@ def _verify_overlays(found: Verification, run: RunFolder) -> None:
         missing = [
             i for i in run.predictions["image_id"] if not (folder / f"{i}{ending}").is_file()
         ]
-        differs = (
+        if not missing:
+            found.same(f"overlays of {method}", OVERLAYS)
+            continue
+        found.differs.append(
             f"overlays of {method}: {len(missing)} are missing ({_shown(missing)}); delete "
-            f"{run.path / 'maps.zarr' / method} and repeat `xattn explain`"
+            f"{run.path / 'maps.zarr' / method} and repeat {run_again(run.path, last=True)}"
         )
-        found.require(not missing, f"overlays of {method}", differs)
 
 
-def _verify_features(found: Verification, run: RunFolder) -> None:
+def _verify_features(found: Verification, run: RunFolder, of_these: bool) -> None:
+    """Read features and masks; of the run's images, where the analysis is of these."""
     if not (run.path / "features.json").is_file():
         return
-    with found.reading("features"):
-        facts = read_record(run.path / "features.json")
-        table = read_parquet(run.path / "features.parquet", _USAGE)
-        if list(table["image_id"]) != list(run.predictions["image_id"]):
-            raise RunError(f"Expected the images of predictions.parquet, but got others; {_USAGE}")
-        for name in facts["masked"]:
-            masks = StoredArray(run.path / "masks.zarr" / name, _USAGE)
+    facts, again = found.record(run.path / "features.json"), written_anew(run.path)
+    n = len(run.predictions)
+    with found.reading("features.parquet"):
+        table = read_parquet(run.path / "features.parquet", again)
+        n = len(table)
+        if of_these and list(table["image_id"]) != list(run.predictions["image_id"]):
+            raise RunError(f"Expected the images of predictions.parquet, but got others; {again}")
+    for name in facts.get("masked", ()):
+        with found.reading(f"masks of {name}", MASKS):
+            masks = StoredArray(run.path / "masks.zarr" / name, again)
             masks.check()
-            if len(masks) != len(table):
-                raise RunError(
-                    f"Expected {len(table)} masks of {name!r}, but got {len(masks)}; {_USAGE}"
-                )
+            if len(masks) != n:
+                raise RunError(f"Expected {n} masks of {name!r}, but got {len(masks)}; {again}")
 
 
 def _verify_images(
@@ -136,12 +162,13 @@ def _verify_images(
     if gone:
         found.unknown.append(f"images: {len(gone)} cannot be read ({_shown(gone)})")
     seen = len(files) - len(gone) - len(unknown)
-    differs = (
-        f"images: {len(changed)} of {seen} are others now ({_shown(changed)}); repeat "
-        "`xattn explain`, which does them again"
-    )
-    if seen:
-        found.require(not changed, f"{seen} images", differs)
+    if changed:
+        found.differs.append(
+            f"images: {len(changed)} of {seen} are others now ({_shown(changed)}); repeat "
+            f"{run_again(run.path)}, which does them again"
+        )
+    elif seen:
+        found.same(f"{seen} images", IMAGE, {file for file in files if file in stamps} - {*gone})
 
 
 def _shown(names: list[Path | str]) -> str:

@@ -158,18 +158,31 @@ class Settings:
 
     def words(self) -> list[str]:
         """Return the words of the command line that give these settings, defaults left out."""
-        options, found = self.options(), []
+        return [word for word, _ in self._words()]
+
+    def marked_words(self, base: str | Path) -> list[Any]:
+        """Return the same for a record: what is a file or a folder as {"path": ...}.
+
+        Args:
+            base: folder that paths are made relative to.
+        """
+        return [{"path": relative_to(word, base)} if place else word
+                for word, place in self._words()]  # fmt: skip
+
+    def _words(self) -> list[tuple[str, bool]]:
+        """Return the words, and whether each is a path."""
+        options, found = self.options(), list[tuple[str, bool]]()
         for name in self.changed():
             option, value = options[name], getattr(self, name)
             if not option.flags or value is None or not option.recorded:
                 continue
-            flag = option.flags[0]
+            flag, place = (option.flags[0], False), option.kind in PATHS
             if option.kind == "switch":
                 found.append(flag)
             elif option.several:
-                found += [word for one in value for word in (flag, str(one))]
+                found += [word for one in value for word in (flag, (str(one), place))]
             else:
-                found += [flag, _written(value, option.kind)]
+                found += [flag, (_written(value, option.kind), place)]
         return found
 
     def unsaid(self) -> list[str]:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from xattn.disk import disk_error, writing_into, writing_to
 from xattn.errors import DiskError, UsageError, XattnError, one_line
 from xattn.runs.atomic import write_json
+from xattn.runs.calls import record_call
 from xattn.runs.locks import Taken, take
 from xattn.study.plan import plan_study
 from xattn.study.recipe import read_study
@@ -101,7 +103,18 @@ def run_study(
         'done'
     """
     steps = plan_study(read_study(recipe, data), Path(out), device)
-    return execute(steps, Path(out), redo=redo, on_step=on_step, progress=progress)
+    call = call_of(recipe, out, data, device)
+    return execute(steps, Path(out), redo=redo, call=call, on_step=on_step, progress=progress)
+
+
+def call_of(
+    recipe: str | Path, out: str | Path, data: str | Path | None, device: str
+) -> dict[str, Any]:
+    """Return the record of a call of `xattn study`; the arguments are those of `run_study`."""
+    words: list[str | Path] = [Path(recipe)]
+    words += [] if data is None else ["--data", Path(data)]
+    words += [] if device == "auto" else ["--device", device]
+    return record_call("study", Path(out).absolute().parent, arguments=words)
 
 
 def execute(
@@ -109,10 +122,11 @@ def execute(
     out: Path,
     *,
     redo: bool = False,
+    call: Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
     progress: OnProgress | None = None,
 ) -> dict[str, Outcome]:
-    """Do steps in order; see `run_study`."""
+    """Do steps in order; see `run_study`. `call` is the record of the call that does so."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"Expected a folder for the study, but got the file {out}")
     records = Records(out)
@@ -120,7 +134,8 @@ def execute(
         require_leave(steps, standing_of(steps, records))
     with writing_to(out, "write into"):
         records.folder.mkdir(parents=True, exist_ok=True)
-    write_json(out / MARK, {"schema": "xattn-study/1", "steps": [step.name for step in steps]})
+    names = [step.name for step in steps]
+    write_json(out / MARK, {"schema": "xattn-study/1", "steps": names, "call": call})
     worker = _Worker(records, redo, on_step or _ignore_step, progress or _ignore_progress)
     with writing_into(out):
         while len(worker.outcomes) < len(steps):

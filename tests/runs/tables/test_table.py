@@ -62,8 +62,8 @@ def test_every_record_is_known_with_the_command_that_writes_it():
         "analysis.json", "claims.json", "comparison.json", "evaluation.json",
         "faithfulness.json", "usage_over_training.json",
     }  # fmt: skip
-    assert records()["evaluation.json"].startswith("xattn evaluate")
-    assert "--trap" not in records()["evaluation.json"]
+    assert records()["evaluation.json"].line.startswith("xattn evaluate")
+    assert records()["evaluation.json"].option == ""
     assert set(tables_of_record("evaluation.json")) == {
         "performance", "confusion", "reliability", "trap",
     }  # fmt: skip

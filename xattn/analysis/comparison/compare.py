@@ -12,11 +12,12 @@ import pandas as pd
 from xattn.analysis.comparison.chosen_pairs import choose_pairs
 from xattn.analysis.comparison.pairs import comparison_table, run_tests
 from xattn.analysis.comparison.ranks import rank_models
-from xattn.analysis.comparison.sources import Trained, read_trained, remarks
+from xattn.analysis.comparison.sources import Trained, as_named, read_trained, remarks
 from xattn.analysis.comparison.testsets import SharedImages, line_up
 from xattn.analysis.evaluation.metrics import LOWER_IS_BETTER
 from xattn.analysis.settings import CompareSettings
 from xattn.errors import UsageError, near
+from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
 from xattn.runs.record import begin_record, end_record
 from xattn.runs.table_folder import ComparisonFolder
@@ -121,7 +122,9 @@ def compare(
     notes = (*remarks(found), *_few_seeds(found, pairs))
 
     folder = ComparisonFolder(Path(out))
-    begin_record(folder.path / "comparison.json")
+    base = folder.path.absolute().parent
+    call = record_call("compare", base, arguments=[*map(as_named, runs)], settings=asked)
+    begin_record(folder.path / "comparison.json", call)
     tidy = _tidy(found, values)
     folder.write_table("comparison_runs", tidy)
     folder.write_table("comparison", table)
@@ -138,6 +141,7 @@ def compare(
         "sentences": list(sentences),
         "notes": list(notes),
         "settings": asked.to_dict(),
+        "call": call,
     }
     tables = ("comparison_runs", "comparison", "ranks")
     end_record(folder.path / "comparison.json", facts, [f"{name}.csv" for name in tables])

@@ -16,11 +16,10 @@ from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.one_output import outputs_of
 from xattn.annotations.findings import absent, answers
 from xattn.errors import RunError, UsageError, XattnError, near
+from xattn.runs.again import run_again, training_again
 from xattn.runs.folder import RunFolder
 from xattn.runs.parquet import read_parquet
 from xattn.runs.table_folder import read_settings
-
-_REPEAT = "repeat its `xattn train`, or write it with `xattn evaluate`"
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,16 @@ def read_trained(runs: Sequence[str | Path], target: str | None = None) -> list[
     return found
 
 
-def _read(run: str | Path, target: str | None) -> Trained:
+def as_named(run: str | Path) -> tuple[str, Path]:
+    """Tell a name that stands before a folder, with its "=", from the folder; "" for none."""
     text = str(run)
     name, equals, rest = text.partition("=")
     named = bool(equals) and not Path(text).exists()
-    path = Path(rest if named else text)
+    return (f"{name}=", Path(rest)) if named else ("", Path(text))
+
+
+def _read(run: str | Path, target: str | None) -> Trained:
+    name, path = as_named(run)
     if (path / "train.json").is_file():
         one = _from_training(path, target)
     elif (path / "run.json").is_file():
@@ -96,7 +100,7 @@ def _read(run: str | Path, target: str | None) -> Trained:
             f"Expected a training or a run folder at {path}, but got no train.json or run.json"
             " there; a training that was interrupted is finished by repeating its command"
         )
-    return replace(one, model=name if named else one.architecture)
+    return replace(one, model=name.removesuffix("=") if name else one.architecture)
 
 
 def _from_training(path: Path, target: str | None) -> Trained:
@@ -145,13 +149,14 @@ def _trained(
     splits_sha256: str | None,
     model: Mapping[str, Any] | None,
 ) -> Trained:
-    file = path / "predictions.parquet"
+    file, trained = path / "predictions.parquet", (path / "train.json").is_file()
+    again = f"repeat {training_again(path) if trained else run_again(path)}"
     if not file.is_file():
-        raise RunError(f"Expected {file}, but it is not there; {_REPEAT}")
-    table = read_parquet(file, _REPEAT)
+        raise RunError(f"Expected {file}, but it is not there; {again}")
+    table = read_parquet(file, again)
     missing = [c for c in ("image_id", "label", *(f"logit_{c}" for c in classes)) if c not in table]
     if missing:
-        raise RunError(f"Expected the columns {', '.join(missing)} in {file}; {_REPEAT}")
+        raise RunError(f"Expected the columns {', '.join(missing)} in {file}; {again}")
     model = model or {}
     return Trained(
         model="",

@@ -166,7 +166,7 @@ def evaluate(
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
     notes += [lost] if (lost := lost_depth(run.predictions)) else []
-    begin_record(run.path / "evaluation.json")
+    begin_record(run.path / "evaluation.json", call)
     for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)
     tables = joined([(q, one.tables) for q, one in zip(questions, found, strict=True)])

@@ -11,6 +11,7 @@ import pandas as pd
 from xattn.analysis.evaluation.trap import ALL, Side, trap_table
 from xattn.analysis.groups.rates import Outcomes
 from xattn.errors import XattnError
+from xattn.runs.again import command
 from xattn.splits.trap import presences
 from xattn.stats.codes import positions
 from xattn.stats.columns import Column
@@ -48,10 +49,14 @@ def trap_of_predictions(
     there = set(predictions["split"])
     first = "test" if "test" in there else "val"
     if not {first, "ood"} <= there:
+        known = [name for name, one in annotations.features.items() if one.kind == "artifact"]
+        traps = known[:1] if list(features) == [ALL] else features
+        options = [word for name in traps for word in ("--trap", name)]
+        split = command("xattn", "annotations", "split", annotations.path, *options)
         raise XattnError(
             "Expected images of the splits ood and test (or val) to compare, but got "
             f"{', '.join(sorted(there)) or 'none'}; add --split val --split ood, or make such "
-            "splits with `xattn annotations split --trap`"
+            f"splits with {split}"
         )
     both = predictions[predictions["split"].isin([first, "ood"])]
     names = _artifacts(annotations, both) if list(features) == [ALL] else list(features)

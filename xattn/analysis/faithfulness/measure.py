@@ -125,6 +125,7 @@ def faithfulness(
     )
     notes = _notes(folder, len(rows), min(most, len(folder.predictions)), scores)
     sentences = faithfulness_sentences(table)
+    call = record_call("faithfulness", folder.path.absolute().parent, settings=how)
     facts = {
         "schema": "xattn-faithfulness/1",
         "images": len(rows),
@@ -141,9 +142,9 @@ def faithfulness(
         "seed": seed,
         "sentences": list(sentences),
         "notes": notes,
-        "call": record_call("faithfulness", folder.path.absolute().parent, settings=how),
+        "call": call,
     }
-    begin_record(folder.path / "faithfulness.json")
+    begin_record(folder.path / "faithfulness.json", call)
     folder.write_table("faithfulness", table)
     write_parquet(scores, folder.path / "faithfulness.parquet")
     files = ("faithfulness.csv", "faithfulness.parquet")

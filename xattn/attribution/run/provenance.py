@@ -122,26 +122,26 @@ def describe_loading(model: Model, base: Path) -> dict[str, Any]:
 
     Returns:
         `checkpoint`, None of a model that was wrapped in memory; `options`, of `LoadSettings`;
-        `in_python`, what was said that no option says.
+        `in_python`, what was said that no option says; `words`, the options as the command line has
+        them, None where it cannot.
     """
     asked = model.source.get("asked", LoadSettings())
     in_python = asked.unsaid()
+    checkpoint: str | list[str] | None = None
     if isinstance(model, Ensemble):
         paths = [member.source.get("path") for member in model.members]
         if not model.source["asked_alike"]:
             in_python.append("how each member was loaded")
-        return {
-            "checkpoint": [relative_to(str(path), base) for path in paths] if all(paths) else None,
-            "options": asked.to_dict(base),
-            "in_python": in_python,
-        }
-    path = model.source.get("path")
-    if path is not None and model.preprocessing != model.source["preprocessing"]:
-        in_python.append("preprocessing")
+        checkpoint = [relative_to(str(path), base) for path in paths] if all(paths) else None
+    elif (path := model.source.get("path")) is not None:
+        if model.preprocessing != model.source["preprocessing"]:
+            in_python.append("preprocessing")
+        checkpoint = relative_to(path, base)
     return {
-        "checkpoint": None if path is None else relative_to(path, base),
+        "checkpoint": checkpoint,
         "options": asked.to_dict(base),
         "in_python": in_python,
+        "words": None if in_python else asked.marked_words(base),
     }
 
 

@@ -14,6 +14,7 @@ from xattn.figures.page.performance import Performance
 from xattn.figures.page.run_tables import Tables
 from xattn.figures.page.verdict_words import meanings
 from xattn.figures.run_sources import RunSources
+from xattn.runs.again import record_again
 from xattn.runs.places import off_by_spreading, spread_note
 from xattn.splits.membership import unlike_in
 from xattn.splits.samples import SPLITS
@@ -155,10 +156,11 @@ def _about_maps(sources: RunSources, defects: dict[str, int]) -> Iterator[str]:
     scored_spread = facts.get("cells_spread_evenly", sources.run.methods)
     moved = [method for method in elsewhere if method in scored_spread]
     if moved and sources.table("alignment") is not None:
+        again = record_again(sources.run.path, "analysis.json", here=False)
         yield (
             f"The scores of {listed(moved)} are of an earlier version, with the cells of maps "
-            "spread evenly; the images show them where they lie. Repeat `xattn feature-usage` to "
-            "score them there."
+            f"spread evenly; the images show them where they lie. Repeat {again} to score them "
+            "there."
         )
     total = len(sources.run.predictions)
     for method, n in defects.items():

@@ -14,6 +14,7 @@ from xattn.figures.registry import FIGURES, PaperFigure
 from xattn.figures.run_sources import RunSources
 from xattn.figures.tables import Cell, Head, Sheet, make_sheet
 from xattn.runs import RunFolder
+from xattn.runs.again import table_again
 from xattn.runs.tables import TABLES, Table
 from xattn.runs.tables.layout import LOGIT_OF
 from xattn.runs.tables.sources import EVALUATE, USAGE
@@ -199,5 +200,5 @@ def _why_missing(run: RunFolder, declared: Table) -> str:
     if run.has_table(name):
         of = f" of {run.of_output}, which --target may have left out" if run.of_output else ""
         return f"{name}.csv has no rows{of}: there was nothing to measure."
-    place = run.path.resolve().name
-    return f"{name}.csv was not written yet. Run: {declared.written_by} --run {place}"
+    again = table_again(run.path, name, here=False).strip("`")
+    return f"{name}.csv was not written yet. Run: {again}"

@@ -33,6 +33,7 @@ from xattn.figures.numbers import (
 from xattn.figures.registry import NothingToDrawError, figure
 from xattn.figures.run_sources import RunSources
 from xattn.runs import RunFolder
+from xattn.runs.again import run_again
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ def draw_agreement_maps(run: RunFolder) -> Figure:
     if not every:
         raise NothingToDrawError(
             f"Expected maps of two methods or more in {run.path}, but got {listed(run.methods)}"
-            "; name them with `xattn explain --method`"
+            f"; make more with {run_again(run.path, last=True, more=('--method', 'layercam'))}"
         )
     compared = _first_comparable(run, every, sources.labels)
     if not compared:

@@ -81,10 +81,11 @@ def tables_of_record(record: str) -> list[str]:
     ]
 
 
-def records() -> dict[str, str]:
-    """Return each record of what made some tables -> the command that writes it."""
-    sources = (table.source for table in TABLES.values())
-    return {source.record: source.command for source in sources if source and source.record}
+def records() -> dict[str, Source]:
+    """Return each record of what made some tables -> where these come from."""
+    found = [table.source for table in TABLES.values() if table.source and table.source.record]
+    # Of several the one that needs no option.
+    return {one.record: one for one in sorted(found, key=lambda one: one.option, reverse=True)}
 
 
 __all__ = [
