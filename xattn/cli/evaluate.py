@@ -79,7 +79,8 @@ def command(
         _show_metrics(terminal, result)
     for sentence in result.sentences:
         terminal.say(sentence)
-    for note in result.notes:
+    notes = [*result.notes, *filter(None, [result.run.outdated_analysis()])]
+    for note in notes:
         terminal.say(f"Note: {note}")
     written = (
         "performance.csv, confusion.csv and reliability.csv" if not settings.trap else "Tables"
@@ -93,7 +94,7 @@ def command(
             "confusion": result.confusion.to_dict("records"),
             "trap": None if result.trap is None else result.trap.to_dict("records"),
             "sentences": list(result.sentences),
-            "notes": list(result.notes),
+            "notes": notes,
         }
     )
     missing = result.run.settings["counts"]["skipped"] or lost_depth(result.run.predictions)

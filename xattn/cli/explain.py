@@ -82,6 +82,8 @@ def command(
                 on_change=changes.append,
                 **told,
             )
+    if outdated := run.outdated_analysis():
+        changes.append(outdated)
     counts = run.settings["counts"]
     facts = {
         "run": str(run.path),
