@@ -121,6 +121,9 @@ def test_runs_in_other_places_keep_their_images_and_checkpoint(images, monkeypat
     assert list(merged.predictions["file"]) == [f"images/img_{i}.png" for i in range(7)]
     assert all(merged.image_path(i).is_file() for i in range(7))
     assert [call["inputs"]["images"] for call in merged.settings["calls"]] == [["images"]] * 2
+    for i, call in enumerate(merged.settings["calls"], start=1):
+        assert call["words"][:2] == ["--images", {"path": "images"}]
+        assert f"{i}/2" in call["words"]
     assert merged.settings["merged_from"] == ["jobs/job-1/run", "jobs/job-2/run"]
     assert verify("run").whole
 

@@ -19,6 +19,7 @@ from xattn.attribution.run.shards import shards_of
 from xattn.disk import writing_to
 from xattn.errors import Remark, RunError, UsageError
 from xattn.paths import as_path, as_paths, relative_to
+from xattn.runs.again import run_again
 from xattn.runs.atomic import write_json
 from xattn.runs.batches import Batch
 from xattn.runs.folder import RunFolder
@@ -96,7 +97,7 @@ class Part:
         if (self.path / ".progress").is_dir() or (self.run is None and not all_failed):
             raise RunError(
                 f"Expected a finished run in {self.path}, but it was stopped"
-                "; repeat its `xattn explain` to go on"
+                f"; repeat {run_again(self.path, last=True)} to go on"
             )
 
 
@@ -231,8 +232,7 @@ def _write(
     parts: Sequence[Part], folder: Path, progress: Callable[[int, int], None] | None
 ) -> RunFolder:
     settings = parts[0].settings
-    gathered = _gather(parts, settings["methods"])
-    rows = gathered.rows
+    rows = _gather(parts, settings["methods"]).rows
     if not len(rows):
         raise RunError("Expected images that could be done, but the runs have none")
     done = [part for part in parts if part.run is not None]

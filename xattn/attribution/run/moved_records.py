@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,15 @@ def moved_record(settings: Mapping[str, Any], before: Path, now: Path) -> dict[s
     return record
 
 
+def _moved_words(words: Sequence[Any], before: Path, now: Path) -> list[Any]:
+    """Return the words of a command, in which files are marked (see `record_call`)."""
+    return [
+        {**word, "path": relative_to(before / word["path"], now)}
+        if isinstance(word, Mapping) else word
+        for word in words
+    ]  # fmt: skip
+
+
 def _moved_call(call: Mapping[str, Any], before: Path, now: Path) -> dict[str, Any]:
     found = dict(call)
     inputs = ExplainInputs.from_dict(call.get("inputs", {}), before.as_posix())
@@ -48,6 +57,10 @@ def _moved_call(call: Mapping[str, Any], before: Path, now: Path) -> dict[str, A
         elif files is not None:
             files = relative_to(before / files, now)
         found["model"] = {**model, "options": options, "checkpoint": files}
+        if model.get("words") is not None:
+            found["model"]["words"] = _moved_words(model["words"], before, now)
+    if call.get("words") is not None:
+        found["words"] = _moved_words(call["words"], before, now)
     if plugins := call.get("plugins"):
         found["plugins"] = [
             {**one, "file": relative_to(before / one["file"], now)} for one in plugins
