@@ -38,7 +38,8 @@ def command(
     with terminal.progress("merge") as progress:
         run = merge(runs, out, allow_missing=allow_missing, on_note=notes.append, progress=progress)
     counts = run.settings["counts"]
-    terminal.say(f"{len(runs)} runs merged into {run.path}, {counts['done']:,} images")
+    what = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    terminal.say(f"{what} merged into {run.path}, {counts['done']:,} images")
     terminal.say(f"  methods {', '.join(run.methods) or 'none'}")
     for note in notes:
         terminal.say(f"  {note}")

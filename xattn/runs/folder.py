@@ -76,7 +76,7 @@ class RunFolder(TableFolder):
         if not (folder.path / "predictions.parquet").is_file():
             raise RunError(
                 f"Expected a finished run in {path}, but got no predictions.parquet"
-                f"; repeat {run_again(folder.path, last=True)} to go on where it stopped"
+                f"; repeat {run_again(folder.path)} to go on where it stopped"
             )
         if (folder.path / REPLACING).is_file():
             raise RunError(

@@ -19,7 +19,7 @@ from xattn.attribution.run.merge import merge
 from xattn.attribution.run.pipeline import explain
 from xattn.attribution.run.shards import Shard
 from xattn.errors import RunError, UsageError
-from xattn.models import Model, build
+from xattn.models import Model, build, load, save_checkpoint
 from xattn.runs import RunFolder
 from xattn.runs.verify import verify
 
@@ -155,8 +155,9 @@ class TestRefuses:
     def test_a_missing_shard_by_name_unless_it_may_be_missing(self, images):
         folders = parts(bright(), images, 3)
         out = images.parent / "merged"
-        assert "Expected all 3 shards, but got none of 2/3" in self.refused(
-            [folders[0], folders[2]], out
+        assert (
+            "Expected all 3 shards of 7 images in batches of 2, but got none of 2/3"
+            in self.refused([folders[0], folders[2]], out)
         )
         notes: list[str] = []
         run = merge([folders[0], folders[2]], out, allow_missing=True, on_note=notes.append)
@@ -169,6 +170,42 @@ class TestRefuses:
         assert f"in {folders[1]}, but it was stopped" in self.refused(
             folders, images.parent / "merged"
         )
+
+    @pytest.mark.parametrize("change", ["more", "fewer", "others", "batches", "another list"])
+    def test_shards_of_another_job_by_what_it_is(self, images, change):
+        how, source = {"batch_size": 2}, images
+        one = explain(bright(), images, out=images.parent / "one", shard="1/2", **how)
+        if change == "more":
+            noise(images / "aaa.png")
+        elif change == "fewer":
+            (images / "img_0.png").unlink()
+        elif change == "others":
+            (images / "img_6.png").rename(images / "z.png")
+        elif change == "batches":
+            how = {"batch_size": 3}
+        else:
+            source = noise(images.parent / "more" / "y.png").parent
+            for i in range(6):
+                noise(source / f"x{i}.png")
+        two = explain(bright(), source, out=images.parent / "two", shard="2/2", **how)
+        said = self.refused([one.path, two.path], images.parent / "merged")
+        assert "Expected all 2 shards of 7 images in batches of 2, but got none of 2/2" in said
+        assert f"{two.path} is of another job, " in said
+
+    def test_one_run_twice(self, images):
+        folders = parts(bright(), images, 2)
+        said = self.refused([folders[0], *folders], images.parent / "merged")
+        assert said == f"Expected each run once, but got {folders[0]} twice"
+
+    @pytest.mark.parametrize("place", ["images", "folder of the parts"])
+    def test_a_folder_that_holds_something_else(self, images, place):
+        folders = parts(bright(), images, 2)
+        out = images if place == "images" else images.parent
+        before = sorted(out.iterdir())
+        assert f"Expected an empty folder to merge into, but {out} holds " in self.refused(
+            folders, out
+        )
+        assert sorted(out.iterdir()) == before
 
     def test_one_shard_twice(self, images):
         folders = parts(bright(), images, 2)
@@ -213,17 +250,60 @@ class TestRefuses:
         folders = parts(bright(), images, 2)
         explain(bright(), images, out=images.parent / "c", shard="3/3", batch_size=2)
         said = self.refused([folders[0], images.parent / "c"], images.parent / "merged")
-        assert "some of 2 and 3" in said
+        assert "Expected all 2 shards of 7 images in batches of 2, but got none of 2/2" in said
+        assert f"{images.parent / 'c'} is of another job" in said
 
     def test_what_is_no_run(self, images):
         assert "no run.json" in self.refused([images], images.parent / "merged")
 
 
+def test_whole_and_merged_runs_are_merged_with_others(images):
+    one = merge(parts(bright(), images, 3), images.parent / "merged")
+    other = noise(images.parent / "more" / "y.png").parent
+    for i in range(5):
+        noise(other / f"x{i}.png")
+    folders = [images.parent / "b-1", images.parent / "b-2"]
+    for i, folder in enumerate(folders, start=1):
+        explain(bright(), other, out=folder, shard=f"{i}/2", batch_size=2)
+    last = explain(bright(), noise(images.parent / "z.png"), out=images.parent / "z", batch_size=2)
+    # Shards stand in their order among the others, which stay where they were named.
+    run = merge([folders[1], one.path, folders[0], last.path], images.parent / "all")
+    first, second = (list(RunFolder.open(folder).predictions["image_id"]) for folder in folders)
+    seven = [f"img_{i}" for i in range(7)]
+    assert list(run.predictions["image_id"]) == [*first, *seven, *second, "z"]
+    again = merge([run.path], images.parent / "again")
+    assert tables(again) == tables(run)
+
+
+def test_a_merged_run_that_lost_its_table_names_all_calls_that_made_it(images):
+    model = hybrid()
+    file = save_checkpoint(
+        images.parent / "model.pt", model.module, architecture="test_resnet-ga",
+        classes=model.classes, preprocessing=model.preprocessing,
+    )  # fmt: skip
+    merged = merge(parts(load(file), images, 2), images.parent / "merged")
+    (merged.path / "predictions.parquet").unlink()
+    with pytest.raises(RunError) as caught:
+        RunFolder.open(merged.path)
+    assert "repeat `xattn explain " in str(caught.value)
+    assert [f"--shard {i}/2 " in str(caught.value) for i in (1, 2)] == [True, True]
+
+
+def test_images_that_are_not_where_a_copied_run_names_them_are_told(images):
+    folders = parts(bright(), images, 2)
+    copied = images.parent / "far" / "away" / "part-2"
+    shutil.copytree(folders[1], copied)
+    notes: list[str] = []
+    merge([folders[0], copied], images.parent / "merged", on_note=notes.append)
+    (told,) = notes
+    assert told.startswith(f"3 of 3 images of {copied} are not where it names them (images/img_4")
+
+
 def test_other_roundings_are_told(images):
-    one, _ = parts(bright(), images, 2)
+    one, two = parts(bright(), images, 2)
     more = explain(bright(), noise(images.parent / "x.png"), out=images.parent / "c", batch_size=4)
     notes: list[str] = []
-    merge([one, more.path], images.parent / "merged", on_note=notes.append)
+    merge([one, two, more.path], images.parent / "merged", on_note=notes.append)
     (told,) = notes
     assert f"{more.path} was made with batch_size 4, {one} with 2" in told
 

@@ -78,7 +78,11 @@ class TestOnACluster:
             progress=lambda done, total: seen.append((done, total)),
         )  # fmt: skip
         assert_same(run, whole)
+        assert (run.path / "errors.csv").read_bytes() == (whole.path / "errors.csv").read_bytes()
         assert seen[-1] == (20, 20)
+        before = tables(run)
+        again = explain_on_ray(model, images, None, run.path, SETTINGS, HOW)  # nothing is left
+        assert tables(again) == before
 
     def test_a_worker_that_is_lost_in_the_middle_is_replaced(self, cluster, images):
         mark = images.parent / "died"
@@ -128,6 +132,7 @@ def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
         preprocessing=model.preprocessing,
     )  # fmt: skip
     words = ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
+    (images / "img_2.png").write_bytes(b"no image")
     assert main([*words, "--out", "whole"]) == 0
     assert main([*words, "--out", "run", "--engine", "ray", "--ray-workers", "2"]) == 0
     assert tables_of("run") == tables_of("whole")

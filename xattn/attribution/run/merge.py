@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ import zarr
 from xattn.attribution.passes.relevance import Conservation, pool
 from xattn.attribution.run.moved_records import moved_record
 from xattn.attribution.run.settings import ExplainSettings
-from xattn.attribution.run.shards import shards_of
+from xattn.attribution.run.shards import Job, shards_of
 from xattn.disk import writing_to
 from xattn.errors import Remark, RunError, UsageError
+from xattn.images.containers import has_file
 from xattn.paths import as_path, as_paths, relative_to
 from xattn.runs.again import run_again
 from xattn.runs.atomic import write_json
@@ -35,6 +36,8 @@ from xattn.runs.tables.errors import ERRORS
 
 SAME = (*IDENTITY, *ExplainSettings.identity(), "methods", "targets")
 """What runs must share to be merged."""
+_WRITTEN = ("maps.zarr", "overlays", "predictions.parquet", "inputs.parquet", "errors.csv")
+"""What a merge writes before its record, and leaves if it is stopped."""
 ROUNDING = ("engine", "device", "batch_size")
 """What may differ, and changes maps by no more than the rounding that `explain` allows."""
 
@@ -84,6 +87,19 @@ class Part:
             return pd.DataFrame(columns=list(ERRORS.promised))
         errors = folder.table("errors").fillna("")
         return errors.assign(file=errors["file"].map(self.renamed))
+
+    def lost_files(self) -> str:
+        """Say how many images are not where the run names them, as in a copy of it; "" if none."""
+        if self.run is None:
+            return ""
+        files, place = list(self.run.predictions["file"]), self.path.absolute().parent
+        gone = [file for file in files if not has_file(place / file)]
+        if not gone:
+            return ""
+        return (
+            f"{len(gone):,} of {len(files):,} images of {self.path} are not where it names them "
+            f"({gone[0]} from {place}); was it copied or moved?"
+        )
 
     def require_finished(self) -> None:
         """Make sure that it is a run folder that no call is to go on with.
@@ -143,6 +159,9 @@ def merge(
     parts = [Part(Path(path), base) for path in as_paths(runs, "run folders")]
     if not parts:
         raise UsageError("Expected run folders to merge, but got none")
+    for i, part in enumerate(parts):
+        if any(part.path.resolve() == other.path.resolve() for other in parts[:i]):
+            raise UsageError(f"Expected each run once, but got {part.path} twice")
     if any(part.path.resolve() == folder.resolve() for part in parts):
         raise UsageError(f"Expected another folder to merge into, but {out} is one of the runs")
     if (folder / "run.json").is_file():
@@ -150,12 +169,18 @@ def merge(
             f"Expected a folder without a run to merge into, but got {out}; delete it, or name "
             "another with --out"
         )
+    if other := _foreign(folder):
+        raise RunError(
+            f"Expected an empty folder to merge into, but {out} holds {other}; name another with "
+            "--out"
+        )
     with reading(*(part.path for part in parts)):
         for part in parts:
             part.require_finished()
         notes = _require_alike(parts)
         parts, missing = _in_order(parts, allow_missing)
         notes += missing
+        notes += [note for part in parts if (note := part.lost_files())]
         notes += [
             Remark(f"{part.path}: its {record} is not of all images and not taken over")
             for part in parts
@@ -167,6 +192,12 @@ def merge(
         for note in notes:
             on_note(note)
     return merged
+
+
+def _foreign(folder: Path) -> str:
+    """Name something in a folder that no merge has left there; "" if there is nothing."""
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    return next((name for name in names if name[:1] != "." and name not in _WRITTEN), "")
 
 
 def _require_alike(parts: Sequence[Part]) -> list[str]:
@@ -197,35 +228,47 @@ def _require_alike(parts: Sequence[Part]) -> list[str]:
 
 
 def _in_order(parts: Sequence[Part], allow_missing: bool) -> tuple[list[Part], list[str]]:
-    """Put shards in their order; return what is missing of them, if it may be."""
-    found = {part.path: shards_of(part.settings.get("calls", [])) for part in parts}
-    own = {path: shards for path, shards in found.items() if shards}
-    if len(own) < len(parts):
-        return list(parts), []
-    totals = {shard.of for shards in own.values() for shard in shards}
-    if len(totals) > 1:
-        counts = " and ".join(map(str, sorted(totals)))
-        raise RunError(
-            f"Expected shards of one number of parts, but got some of {counts}; explain those of "
-            "another number again"
-        )
-    seen: dict[int, Path] = {}
-    for path, shards in own.items():
-        for shard in shards:
-            if shard.number in seen:
-                raise RunError(
-                    f"Expected each shard once, but {shard} is in {seen[shard.number]} and {path}"
-                )
-            seen[shard.number] = path
-    total = totals.pop()
-    gone = [f"{i}/{total}" for i in range(1, total + 1) if i not in seen]
-    if gone and not allow_missing:
-        raise RunError(
-            f"Expected all {total} shards, but got none of {', '.join(gone)}; explain what is "
-            "missing with --shard, or merge without it with --allow-missing"
-        )
-    ordered = sorted(parts, key=lambda part: own[part.path][0])
-    return ordered, [f"shards that are missing: {', '.join(gone)}"] if gone else []
+    """Put the shards of each job in their order; return what is missing of them, if it may be."""
+    jobs: dict[Job, dict[int, Part]] = {}
+    for part in parts:
+        for job, shards in shards_of(part.settings.get("calls", [])).items():
+            seen = jobs.setdefault(job, {})
+            for shard in shards:
+                if shard.number in seen:
+                    raise RunError(
+                        f"Expected each shard once, but {shard} is in {seen[shard.number].path} "
+                        f"and {part.path}"
+                    )
+                seen[shard.number] = part
+    gone = {
+        job: [f"{i}/{job.of}" for i in range(1, job.of + 1) if i not in seen]
+        for job, seen in jobs.items()
+    }
+    if any(gone.values()) and not allow_missing:
+        raise RunError(_missing(jobs, gone))
+    ordered = dict.fromkeys(part for seen in jobs.values() for _, part in sorted(seen.items()))
+    coming = iter(ordered)
+    # Runs of all their images stay where they were named.
+    kept = [next(coming) if part in ordered else part for part in parts]
+    told = ", ".join(one for some in gone.values() for one in some)
+    return kept, [f"shards that are missing: {told}"] if told else []
+
+
+def _missing(jobs: Mapping[Job, Mapping[int, Part]], gone: Mapping[Job, Sequence[str]]) -> str:
+    """Say which shards of which job are missing, and which runs are of another."""
+    job = next(job for job, some in gone.items() if some)
+    others = [
+        f"{part.path} is of another job, {other.in_words()}"
+        for other, seen in jobs.items()
+        if other != job
+        for part in seen.values()
+    ]
+    more = f" ({others[0]})" if others else ""
+    return (
+        f"Expected all {job.of} shards of {job.in_words()}, but got none of "
+        f"{', '.join(gone[job])}{more}; explain what is missing with --shard, or merge without it "
+        "with --allow-missing"
+    )
 
 
 def _write(

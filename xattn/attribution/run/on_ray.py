@@ -69,27 +69,31 @@ def explain_on_ray(
         XattnError: as `explain`.
     """
     how = ray_settings or RaySettings()
-    folder = as_path(out, "a run folder").absolute()
+    folder = as_path(out, "a run folder")
     parts = folder / PARTS
     if find_spec("ray") is None:
         raise UsageError("Expected Ray for --engine ray; pip install 'xattn[ray]'")
     if settings.shard is not None:
         raise UsageError("Expected --shard or --engine ray, but got both; leave one out")
+    known = as_annotations(annotations)
+    sources = None if images is None else as_paths(images, "images")
+    call = call_of(model, sources, known, folder, settings)
     if (folder / "run.json").is_file() and not parts.is_dir():
+        if read_record(folder / "run.json").get("calls") == [call]:  # all is done
+            return RunFolder.open(folder)
         raise RunError(
             f"Expected a folder without a run for --engine ray, but got {out}; name another with "
             "--out, or add to it without --engine"
         )
-    known = as_annotations(annotations)
-    sources = None if images is None else _absolute(as_paths(images, "images"))
     total = _count(model, sources, known, folder, settings, on_note)
     if not (folder / "run.json").is_file():
-        job = {"images": sources, "annotations": known, "folder": str(parts), "settings": settings}
+        job = {"images": sources, "annotations": known, "folder": str(parts),
+               "settings": settings, "here": str(Path.cwd())}  # fmt: skip
         with _cluster(how.address) as ray:
             _run(ray, model, job, total, how, progress)
         found = sorted(part for part in parts.iterdir() if (part / "run.json").is_file())
         merge(found, folder)
-    _finish(folder, call_of(model, sources, known, folder, settings))
+    _finish(folder, call)
     shutil.rmtree(parts)
     run = RunFolder.open(folder)
     if on_note is not None and (lost := lost_depth(run.predictions)):
@@ -163,6 +167,7 @@ class _Worker:
 
     def __init__(self, given: tuple[Any, Sequence[str], dict[str, Any]]) -> None:
         recipe, plugins, self.job = given
+        os.chdir(self.job["here"])  # names in tables and messages are as they were typed
         for file in plugins:
             load_file(file)
         self.model = recipe if isinstance(recipe, Model) else _load(*recipe)
@@ -207,6 +212,7 @@ def _load(path: str, asked: dict[str, Any]) -> Model:
 def _cluster(address: str | None) -> Iterator[Any]:
     """Yield Ray, connected; one that is started here ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report its use to its makers
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # warns of what is done on purpose
     ray: Any = importlib.import_module("ray")
     if ray.is_initialized():
         yield ray
@@ -230,7 +236,3 @@ def _finish(folder: Path, call: Mapping[str, Any]) -> None:
     record = read_record(folder / "run.json")
     record.pop("merged_from", None)
     write_json(folder / "run.json", {**record, "calls": [dict(call)]})
-
-
-def _absolute(paths: Sequence[str]) -> list[str]:
-    return [os.path.abspath(path) for path in paths]

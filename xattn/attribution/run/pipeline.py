@@ -32,7 +32,7 @@ from xattn.attribution.run.settings import (
     ExplainSettings,
     Overlay,
 )
-from xattn.attribution.run.shards import Shard
+from xattn.attribution.run.shards import Shard, describe_job
 from xattn.attribution.run.sources import (
     Source,
     list_images,
@@ -205,7 +205,9 @@ def run_explain(
         record["ensemble"] = describe_ensemble(model, out, plan.jobs)
     else:
         record["checkpoint_file"] = relative_checkpoint(model, out)
-    record["calls"] = [call or call_of(model, sources, known, out, settings)]
+    record["calls"] = [dict(call or call_of(model, sources, known, out, settings))]
+    if settings.shard is not None:
+        record["calls"][0]["shard_of"] = describe_job([file.id for file in files])
     writer = RunWriter.start(out, record, ExplainSettings.identity())
     every = list(name_images(files, out, writer.ids_done))
     named = whole = in_splits(every, member, splits, on_note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,16 +56,57 @@ class Shard:
         return list(items[first:last])
 
 
-def shards_of(calls: Iterable[Mapping[str, Any]]) -> list[Shard] | None:
-    """Return the shards that calls of `explain` were of, in order; None if one was of all images.
+@dataclass(frozen=True)
+class Job:
+    """What shards are parts of.
+
+    Attributes:
+        of: number of shards.
+        images: all that a call of it lists.
+        ids_sha256: hash of their ids, in order.
+        batch_size: images of a pass; shards are cut between them.
+        split: names of splits that were asked for.
+    """
+
+    of: int
+    images: int
+    ids_sha256: str
+    batch_size: int
+    split: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """Say how large it is.
+
+        >>> Job(2, 1200, "", 16, ()).in_words()
+        '1,200 images in batches of 16'
+        """
+        return f"{self.images:,} images in batches of {self.batch_size}"
+
+
+def describe_job(ids: Sequence[str]) -> dict[str, Any]:
+    """Return what the record of a call says of the job that its shard is a part of.
 
     Args:
-        calls: records, as run.json has them.
+        ids: of all images that the call lists, in order.
     """
-    found = set()
+    text = "\0".join(ids).encode(errors="surrogatepass")
+    return {"images": len(ids), "ids_sha256": hashlib.sha256(text).hexdigest()}
+
+
+def shards_of(calls: Iterable[Mapping[str, Any]]) -> dict[Job, list[Shard]]:
+    """Return the shards that calls of `explain` were of, by job, those of whole jobs left out.
+
+    Args:
+        calls: records, as run.json has them; one of all images has no shard.
+    """
+    found: dict[Job, set[Shard]] = {}
     for call in calls:
-        text = call.get("settings", {}).get("shard")
-        if text is None:
-            return None
-        found.add(Shard.read(text))
-    return sorted(found)
+        settings, job = call.get("settings", {}), call.get("shard_of", {})
+        if settings.get("shard") is None:
+            continue
+        shard = Shard.read(settings["shard"])
+        images, ids = int(job.get("images", 0)), str(job.get("ids_sha256", ""))
+        split = tuple(settings.get("split") or ())
+        whole = Job(shard.of, images, ids, int(settings.get("batch_size", 0)), split)
+        found.setdefault(whole, set()).add(shard)
+    return {job: sorted(shards) for job, shards in found.items() if len(shards) < job.of}
