@@ -144,7 +144,7 @@ def tables_of(name: str) -> dict[str, bytes]:
     return tables(RunFolder.open(name))
 
 
-class TestRefuses:
+class TestWithoutACluster:
     @pytest.fixture(autouse=True)
     def installed(self, monkeypatch):
         monkeypatch.setattr(on_ray, "find_spec", lambda _name: object())
@@ -156,8 +156,14 @@ class TestRefuses:
 
     def test_a_folder_that_holds_a_run(self, images):
         explain(bright(), images, out=images.parent / "run")
+        settings = ExplainSettings(methods="layercam")
         with pytest.raises(RunError, match="without a run for --engine ray"):
-            explain_on_ray(bright(), images, None, images.parent / "run", ExplainSettings())
+            explain_on_ray(bright(), images, None, images.parent / "run", settings)
+
+    def test_nothing_if_the_run_is_there_already(self, images):
+        run = explain(bright(), images, out=images.parent / "run")
+        again = explain_on_ray(bright(), images, None, images.parent / "run", ExplainSettings())
+        assert tables(again) == tables(run)
 
     def test_to_begin_without_ray(self, images, monkeypatch):
         monkeypatch.setattr(on_ray, "find_spec", lambda _name: None)
