@@ -17,7 +17,7 @@ from xattn.images.from_lists import LISTS, listed_paths
 from xattn.images.ids import distinct_ids, printable, stem
 from xattn.images.image_files import is_image
 from xattn.images.kinds import DOCUMENTS
-from xattn.images.walk import Walk, is_litter
+from xattn.images.walk import OWN, Walk, is_litter
 from xattn.paths import as_paths
 
 
@@ -73,6 +73,12 @@ def find_images(
     found = search.found()
     if not found:
         shown = ", ".join(str(s) for s in sources) or "an empty list"
+        notes += [
+            f"{one} holds {name}, and what lies in a run folder is no input"
+            for one in sources
+            for name in OWN
+            if (Path(one) / name).is_file()
+        ]
         why = "".join(f"; {line}" for line in notes)
         raise XattnError(f"Expected images in {shown}, but found none{why}")
     if note is not None:

@@ -13,7 +13,7 @@ _LITTER = frozenset(
 """Names, in lower case, of what systems and network disks leave among a user's files."""
 
 
-_OWN = frozenset(("run.json", "study.json"))
+OWN = ("run.json", "study.json")
 """Files that mark a folder as one that we wrote: a run's, a study's."""
 
 
@@ -85,7 +85,7 @@ class Walk:
         except OSError as err:
             self.odd.append((folder, err.strerror or str(err)))
             return []
-        return [] if any(e.name in _OWN for e in entries) else entries
+        return [] if any(e.name in OWN for e in entries) else entries
 
     def _files_behind(self, links: list[str], listed: set[str]) -> Iterator[tuple[str, str]]:
         taken: set[str] = set()

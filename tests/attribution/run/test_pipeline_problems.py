@@ -16,7 +16,7 @@ from torch import Tensor
 from tests.attribution.on_disk import bright, noise, read_pixels, spot, tables
 from tests.models.nets import Brightness, wrapped
 from xattn.attribution.run.pipeline import explain
-from xattn.errors import RunError, XattnError
+from xattn.errors import RunError, UsageError, XattnError
 
 
 def bomb(path: Path) -> None:
@@ -192,3 +192,19 @@ class TestNumbersThatAreNone:
         assert (drawn == drawn[..., :1]).all()
         drawn = read_pixels(run.path / "overlays/gradcam/spot.png")
         assert not (drawn == drawn[..., :1]).all()
+
+
+@pytest.mark.parametrize("name", ["images", "images/", "../images/../images"])
+def test_the_folder_of_the_images_is_no_run_folder(images, name, monkeypatch):
+    (images.parent / "here").mkdir()
+    monkeypatch.chdir(images.parent / ("here" if name.startswith("..") else "."))
+    before = sorted(images.iterdir())
+    with pytest.raises(UsageError, match=r"a folder of its own for the run.*name another"):
+        explain(bright(), str(images), out=name)
+    assert sorted(images.iterdir()) == before
+
+
+def test_images_that_lie_in_a_run_folder_are_told_why_they_are_none(images):
+    (images / "run.json").write_text("{}")
+    with pytest.raises(XattnError, match=r"found none; .* holds run\.json, and what lies in a run"):
+        explain(bright(), images, out=images.parent / "run")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from xattn.annotations.findings import label_of
 from xattn.attribution.run.settings import NO_METHODS
+from xattn.errors import UsageError
 from xattn.models.interface import Model
+from xattn.runs.another_folder import another_folder
 from xattn.settings import names
 
 if TYPE_CHECKING:
@@ -19,6 +21,25 @@ def labels_of(model: Model, known: Annotations) -> dict[str, str | None]:
     """Return what the model's answers are held against, by image id."""
     how = {"exclusive": model.outputs.exclusive, "values": model.outputs.of_value}
     return {i.id: label_of(i, model.classes, known.labels, **how) for i in known.images}
+
+
+def require_own_folder(out: Path, sources: Sequence[str] | None) -> None:
+    """Make sure that a run does not go into the folder of the images: a run folder is no input.
+
+    Args:
+        out: the run folder.
+        sources: where images are, as they were named.
+
+    Raises:
+        UsageError: it is one of them.
+    """
+    for source in sources or ():
+        folder = Path(source)
+        if folder.is_dir() and folder.resolve() == out.resolve():
+            raise UsageError(
+                f"Expected a folder of its own for the run, but {out} holds the images; "
+                f"{another_folder()}"
+            )
 
 
 def choose_methods(model: Model, given: str | Sequence[str] | None) -> list[str]:

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted, require_engine
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
-from xattn.attribution.run.asked import as_annotations, choose_methods, labels_of
+from xattn.attribution.run.asked import (
+    as_annotations,
+    choose_methods,
+    labels_of,
+    require_own_folder,
+)
 from xattn.attribution.run.batch import Worker
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.map_layers import record_places
@@ -184,6 +189,7 @@ def run_explain(
     batch_size, workers = settings.batch_size, settings.workers
     known = as_annotations(annotations)
     sources = None if images is None else as_paths(images, "images", "; write it to a file first")
+    require_own_folder(out, sources)
     files = list_images(sources, known, on_note)
     labels = labels_of(model, known) if known else {}
     wanted = names(settings.target) or ["predicted" if model.outputs.exclusive else "all"]
