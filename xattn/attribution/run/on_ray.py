@@ -224,7 +224,8 @@ def _cluster(address: str | None) -> Iterator[Any]:
         else:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as err:
-        raise RunError(f"Expected a Ray cluster at {address}, but got: {one_line(err)}") from err
+        where = f"at {address}" if address else "on this machine"
+        raise RunError(f"Expected a Ray cluster {where}, but got: {one_line(err)}") from err
     try:
         yield ray
     finally:
