@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,9 @@ def hybrid() -> Model:
 def cluster():
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    before = signal.getsignal(signal.SIGTERM)  # which Ray takes, and other tests need
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    signal.signal(signal.SIGTERM, before)
     yield ray
     ray.shutdown()
 
@@ -134,8 +138,33 @@ def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
     words = ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
     (images / "img_2.png").write_bytes(b"no image")
     assert main([*words, "--out", "whole"]) == 0
+    before = signal.getsignal(signal.SIGTERM)
     assert main([*words, "--out", "run", "--engine", "ray", "--ray-workers", "2"]) == 0
     assert tables_of("run") == tables_of("whole")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.slow
+def test_a_call_that_is_ended_says_by_what_and_goes_on(images, monkeypatch, capsys):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    monkeypatch.chdir(images.parent)
+    model = hybrid()
+    save_checkpoint(
+        "model.pt", model.module, architecture="test_resnet-ga", classes=model.classes,
+        preprocessing=model.preprocessing,
+    )  # fmt: skip
+    words = ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
+    words += ["--out", "run", "--engine", "ray", "--ray-workers", "1"]
+
+    def once_it_has_a_cluster(*_args: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(on_ray, "_run", once_it_has_a_cluster)
+        assert main(words) == 143
+    assert "Ended by SIGTERM" in capsys.readouterr().err
+    assert main(words) == 0
 
 
 def tables_of(name: str) -> dict[str, bytes]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -219,10 +221,11 @@ def _cluster(address: str | None) -> Iterator[Any]:
         return
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
-        if address is None:
-            ray.init(include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        with _signals_kept():
+            if address is None:
+                ray.init(include_dashboard=False, **quiet)
+            else:
+                ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as err:
         where = f"at {address}" if address else "on this machine"
         raise RunError(f"Expected a Ray cluster {where}, but got: {one_line(err)}") from err
@@ -230,6 +233,18 @@ def _cluster(address: str | None) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Give SIGTERM back to whoever had it: Ray takes it when it connects, and keeps it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        # Another thread than the main one may set none, and Ray does not there.
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _finish(folder: Path, call: Mapping[str, Any]) -> None:
