@@ -14,7 +14,7 @@ from tests.docs.workshop import SMALL_STUDY
 from xattn.cli import main
 from xattn.study.execute import run_study
 from xattn.study.plan import plan_study
-from xattn.study.recipe import read_study
+from xattn.study.read_recipe import read_study
 from xattn.synthetic.tissue.dataset import synthesize_tissue
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import xattn.cli
 from xattn.errors import XattnError
 from xattn.figures.folders import KnownFolder, opened
 from xattn.study.plan import plan_study
-from xattn.study.recipe import read_study
+from xattn.study.read_recipe import read_study
 
 OURS = Path(__file__).parents[2] / "analysis" / "known-answers.toml"
 

@@ -10,7 +10,7 @@ from xattn.figures.registry import FIGURES
 from xattn.study.declared import Declared, declared
 from xattn.study.execute import execute
 from xattn.study.plan import plan_study, trainings_of
-from xattn.study.recipe import read_study, read_usage_part
+from xattn.study.read_recipe import read_study, read_usage_part
 from xattn.synthetic.dataset import synthesize
 from xattn.synthetic.tissue.dataset import synthesize_tissue
 
@@ -113,6 +113,21 @@ def test_what_is_wrong_in_a_recipe_is_named_before_anything_is_done(text, tmp_pa
         (GOOD + "values = 3\n", r"a table as models\.values"),
         (GOOD + "[models.values]\ntrain.epoch = 3\n", r"\[models\.values\] of .*train\.epoch"),
         (GOOD + "seeds = 0\n", r"at least 1 as seeds"),
+        (GOOD + "overrides = 3\n", r"\[\[models\.overrides\]\], a table each, .*but got 3"),
+        (GOOD + "[models.overrides]\nmodels = ['*']\n", r"\[\[models\.overrides\]\], a table each"),
+        (
+            GOOD + "[[models.overrides]]\ntrain.epochs = 3\n",
+            r"models, names of recipes, .* got none",
+        ),
+        (GOOD + "[[models.overrides]]\nmodels = ['*']\n", r"values beside models .* got none"),
+        (
+            GOOD + "[[models.overrides]]\nmodels = ['resnet1']\ntrain.epochs = 3\n",
+            r"models of .*study\.toml .* got 'resnet1'.*resnet18",
+        ),
+        (
+            GOOD + "[[models.overrides]]\nmodels = ['*']\ntrain.epoch = 3\n",
+            r"\[\[models\.overrides\]\] of .*train\.epoch",
+        ),
     ],
 )
 def test_data_and_models_are_named_once_and_are_there(text, message, tmp_path):
@@ -133,6 +148,29 @@ def test_values_of_the_study_hold_in_every_recipe(tmp_path):
     text = GOOD + "[models.values]\ntrain.epochs = 3\ndata.size = [32, 48]\n"
     (one,) = trainings_of(read_study(write(tmp_path, text))).values()
     assert (one.train.epochs, one.data.size) == (3, (32, 48))
+
+
+def test_values_of_some_models_go_before_those_of_all_and_the_last_holds(tmp_path):
+    other = (ROOT / "models" / "resnet18-ga.toml").as_posix()
+    text = (
+        GOOD.replace('"RESNET"', f'"RESNET", "{other}"')
+        + """
+[models.values]
+train.epochs = 3
+train.lr = 0.5
+[[models.overrides]]
+models = ["resnet18*"]
+train.epochs = 4
+[[models.overrides]]
+models = "*-ga"
+train.epochs = 5
+data.size = 96
+"""
+    )
+    plain, hybrid = trainings_of(read_study(write(tmp_path, text))).values()
+    assert (plain.train.epochs, hybrid.train.epochs) == (4, 5)
+    assert plain.train.lr == hybrid.train.lr == 0.5
+    assert (plain.data.size, hybrid.data.size) == ((128, 128), (96, 96))
 
 
 def test_one_model_is_compared_with_none(tmp_path):

@@ -157,7 +157,7 @@ def _on_device(folder: RunFolder, device: str) -> Model | None:
 
 def _fill(chosen: dict[str, Any], recipe: Path) -> None:
     """Put the values of a recipe in place of those that the command line leaves open."""
-    from xattn.study.recipe import read_usage_part
+    from xattn.study.read_recipe import read_usage_part
 
     part, source = read_usage_part(recipe), click.get_current_context().get_parameter_source  # type: ignore[union-attr]
     for name in part.changed():

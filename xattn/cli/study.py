@@ -61,7 +61,7 @@ def command(
     """
     from xattn.study.execute import call_of, execute
     from xattn.study.plan import plan_study
-    from xattn.study.recipe import read_study
+    from xattn.study.read_recipe import read_study
     from xattn.study.standing import DONE
 
     terminal = Terminal(quiet, as_json)

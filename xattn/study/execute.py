@@ -21,7 +21,7 @@ from xattn.runs.atomic import write_json
 from xattn.runs.calls import record_call
 from xattn.runs.locks import Taken, take
 from xattn.study.plan import plan_study
-from xattn.study.recipe import read_study
+from xattn.study.read_recipe import read_study
 from xattn.study.standing import (
     AGAIN,
     DONE,

@@ -72,9 +72,10 @@ def trainings_of(recipe: StudyRecipe) -> dict[str, Recipe]:
 
 
 def _training(recipe: StudyRecipe, path: Path) -> Recipe:
-    own = read_recipe(path)
-    place = f"{path} with [models.values] of {recipe.source}"
-    changed = own.with_values(recipe.values, place) if recipe.values else own
+    own, values = read_recipe(path), recipe.values_of(path.stem)
+    tables = "[models.values]" + (" and [[models.overrides]]" if recipe.overrides else "")
+    place = f"{path} with {tables} of {recipe.source}"
+    changed = own.with_values(values, place) if values else own
     return changed.model_copy(update={"search": own.search})
 
 

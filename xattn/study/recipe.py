@@ -1,10 +1,12 @@
 """A recipe of a study: data, models x seeds, methods, tests, figures and tables, in one TOML file.
 
-Tables and keys are the fields of settings classes; `analysis/README.md` explains them.
+Tables and keys are the fields of settings classes; `analysis/README.md` explains them, and
+`read_recipe` reads them.
 """
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.settings import CompareSettings, EvaluateSettings, UsageSettings
 from xattn.attribution.run.settings import ExplainSettings
-from xattn.documents import read_toml
-from xattn.errors import XattnError, near
 from xattn.settings import Settings, setting
-from xattn.settings.from_tables import settings_from
-from xattn.study.claims.settings import Claim
+from xattn.study.claims.settings import Claim, matching
 
 if TYPE_CHECKING:
     from xattn.study.known_table import KnownTable
@@ -109,6 +108,19 @@ class ModelsSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Override:
+    """[[models.overrides]]: values that some of the recipes get, over those of [models.values].
+
+    Attributes:
+        models: names of recipes, or patterns such as "resnet18*".
+        values: dotted key -> value.
+    """
+
+    models: tuple[str, ...]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class FiguresSettings(Settings):
     """[figures]: names of `xattn figures`; all that there is data for if omitted."""
 
@@ -133,6 +145,7 @@ class StudyRecipe:
     Attributes:
         source: the file.
         values: dotted key -> value that all recipes of [models] get in place of their own.
+        overrides: values that some of them get; of several for one key the last holds.
         effects: log odds ratios of generated features.
         claims: of others, to be held against what is found.
         known: of a study of known answers its worlds and networks, in place of data and models.
@@ -150,149 +163,16 @@ class StudyRecipe:
     figures: FiguresSettings = field(default_factory=FiguresSettings)
     tables: TablesSettings = field(default_factory=TablesSettings)
     values: Mapping[str, Any] = field(default_factory=dict)
+    overrides: tuple[Override, ...] = ()
     effects: Mapping[str, float] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     known: KnownTable | None = None
 
+    def values_of(self, name: str) -> dict[str, Any]:
+        """Return what a recipe of a training gets in place of its own values: dotted key -> value.
 
-_TABLES: dict[str, type[Settings]] = {
-    "data": DataSettings,
-    "synthesize": SynthesizeSettings,
-    "splits": SplitsSettings,
-    "models": ModelsSettings,
-    "evaluate": EvaluateSettings,
-    "explain": ExplainSettings,
-    "feature_usage": UsageSettings,
-    "compare": CompareSettings,
-    "figures": FiguresSettings,
-    "tables": TablesSettings,
-}
-_CLAIMS = "claims"
-_INNER = {"models": "values", "synthesize": "effects"}
-"""Tables within a table, whose keys are free."""
-
-
-def read_study(path: str | Path, data: str | Path | None = None) -> StudyRecipe:
-    """Read and validate a recipe of a study, and the recipes of trainings that it names.
-
-    Args:
-        path: the TOML file; paths in it are relative to it.
-        data: an annotation file or a data set's folder, in place of the recipe's.
-
-    Raises:
-        XattnError: there is no such file, or a key or value is wrong.
-    """
-    recipe = _parsed(Path(path))
-    if data is not None:
-        if recipe.known is not None:
-            raise XattnError(
-                f"Expected no data beside [{KNOWN}], but got {data}; leave --data away"
-            )
-        place = "folder" if Path(data).is_dir() else "annotations"
-        other = "annotations" if place == "folder" else "folder"
-        given = recipe.data.with_values(**{place: str(data), other: None})
-        recipe = StudyRecipe(**{**vars(recipe), "data": given, "synthesize": None, "effects": {}})
-    _check(recipe)
-    return recipe
-
-
-def read_usage_part(path: str | Path) -> UsageSettings:
-    """Read the [feature_usage] table of a recipe; the whole file is checked.
-
-    Raises:
-        XattnError: as `read_study`, but for data and models, which may be missing.
-    """
-    return _parsed(Path(path)).feature_usage
-
-
-def _parsed(path: Path) -> StudyRecipe:
-    tables = read_toml(path, "a recipe of a study")
-    under = str(path.parent)
-    parts: dict[str, Any] = {}
-    for name, values in tables.items():
-        if name == _CLAIMS:
-            parts[name] = _claims(values, path)
-            continue
-        if name == KNOWN:
-            from xattn.study.known_table import known_table  # loads the generator
-
-            parts[KNOWN] = known_table(values, f"[{KNOWN}] in {path}")
-            continue
-        if name not in _TABLES:
-            known = [*_TABLES, _CLAIMS, KNOWN]
-            raise XattnError(
-                f"Expected tables that are known in {path}, but got {name!r}{near(name, known)}"
-            )
-        inner = _INNER.get(name)
-        if inner and isinstance(values, Mapping) and inner in values:
-            free = values[inner]
-            if not isinstance(free, Mapping):
-                raise XattnError(f"Expected a table as {name}.{inner} in {path}, but got {free!r}")
-            parts[inner] = dict(_flat(free)) if inner == "values" else dict(free)
-            values = {key: value for key, value in values.items() if key != inner}
-        parts[name] = settings_from(_TABLES[name], values, f"[{name}] in {path}", under)
-    return StudyRecipe(source=path, **parts)
-
-
-def _claims(values: Any, path: Path) -> tuple[Claim, ...]:
-    if not isinstance(values, list):
-        raise XattnError(f"Expected [[claims]], a table each, in {path}, but got {values!r}")
-    return tuple(
-        settings_from(Claim, one, f"[[claims]] {i} in {path}") for i, one in enumerate(values, 1)
-    )
-
-
-def _flat(table: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
-    """Return dotted keys and values; model.options is a table of the recipe of its own."""
-    found: list[tuple[str, Any]] = []
-    for key, value in table.items():
-        place = f"{before}{key}"
-        inner = isinstance(value, Mapping) and place != "data.split_values"
-        found += _flat(value, f"{place}.") if inner else [(place, value)]
-    return found
-
-
-def _check(recipe: StudyRecipe) -> None:
-    if recipe.known is not None:
-        _check_known(recipe)
-        return
-    data = recipe.data
-    given = [bool(data.annotations), bool(data.folder), recipe.synthesize is not None]
-    if sum(given) != 1:
-        raise XattnError(
-            f"Expected one of data.annotations, data.folder and [synthesize] in {recipe.source}, "
-            f"but got {sum(given) or 'none'} of them; --data names data of yours"
-        )
-    if recipe.splits is not None and data.splits is not None:
-        raise XattnError(
-            f"Expected data.splits or the table [splits] in {recipe.source}, but got both"
-        )
-    paths = [Path(one) for one in recipe.models.recipes]
-    if not paths:
-        raise XattnError(f"Expected models.recipes in {recipe.source}, but got none")
-    stems = [path.stem for path in paths]
-    for name in stems:
-        if stems.count(name) > 1:
-            raise XattnError(
-                f"Expected recipes of different names in {recipe.source}, but got {name!r} "
-                f"{stems.count(name)} times"
-            )
-
-
-def _check_known(recipe: StudyRecipe) -> None:
-    """Make sure that nothing stands beside [known] that it takes the place of."""
-    beside = {
-        "data": recipe.data != DataSettings(),
-        "synthesize": recipe.synthesize is not None,
-        "splits": recipe.splits is not None,
-        "models": recipe.models != ModelsSettings() or bool(recipe.values),
-        "evaluate": recipe.evaluate != EvaluateSettings(),
-        "compare": recipe.compare != CompareSettings(),
-        "tables": recipe.tables != TablesSettings(),
-        "claims": bool(recipe.claims),
-    }
-    if wrong := [name for name, there in beside.items() if there]:
-        raise XattnError(
-            f"Expected [explain], [feature_usage] and [figures] beside [{KNOWN}] in "
-            f"{recipe.source}, but got [{wrong[0]}]"
-        )
+        Args:
+            name: of the recipe, its file's stem.
+        """
+        own = [one.values for one in self.overrides for of in one.models if matching(of, [name])]
+        return dict(ChainMap(*map(dict, reversed(own)), dict(self.values)))
