@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom
 
-from xattn.analysis.alignment.table import paired_sums
+from xattn.analysis.alignment.pairs import paired_sums
 from xattn.analysis.dependence.decisions import DECISIONS, find_statistic
 from xattn.analysis.dependence.information import conditional_information, quantile_bins
 from xattn.analysis.dependence.kci import kci_p_values

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xattn.analysis.alignment.mask_scores import per_image_table, score_masks
+from xattn.analysis.alignment.mask_scores import per_image_tables, score_masks
 from xattn.analysis.asked_again import AskedAgain
 from xattn.analysis.concepts.stage import concept_layer
 from xattn.analysis.dependence.decisions import find_decision
@@ -29,7 +29,7 @@ from xattn.features.masks import Progress
 from xattn.runs import RunFolder
 from xattn.runs.calls import record_call
 from xattn.runs.guard import writes
-from xattn.runs.parquet import write_parquet
+from xattn.runs.parquet import write_in_parts
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
@@ -176,7 +176,7 @@ def feature_usage(
             )
     held_fixed(measured_columns(features), names(chosen.given))
     with clock("mask_scores"):
-        maps = {method: folder.maps(method) for method in _stored(questions)}
+        maps = {method: folder.map_array(method) for method in _stored(questions)}
         cells = {method: folder.cells(method) for method in maps}
         scored = score_masks(maps, cells, features, steps.part(n))
     asked = AskedAgain(
@@ -198,7 +198,9 @@ def feature_usage(
         folder.write_table(name, table)
     for name in set(tables_of_record("analysis.json")).difference(tables):  # of another question
         (folder.path / f"{name}.csv").unlink(missing_ok=True)
-    write_parquet(per_image_table(scored, features), folder.path / "mask_scores.parquet")
+    scores = sum(len(one.rows) for method in scored for one in method.features.values())
+    parts = per_image_tables(scored, features)
+    write_in_parts(parts, scores, folder.path / "mask_scores.parquet")
     notes = all_notes(found, [*unable, *unseen])
     if dropped:
         notes.append(

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from xattn.analysis.alignment.agreement import agreement_table
 from xattn.analysis.alignment.coarse import coarse_notes
 from xattn.analysis.alignment.mask_scores import ScoredMethod
+from xattn.analysis.alignment.read_maps import Maps
 from xattn.analysis.alignment.table import alignment_table
 from xattn.analysis.concepts.pooled import PooledLayer
 from xattn.analysis.concepts.stage import concepts
@@ -78,7 +77,7 @@ def measure(
     question: Question,
     features: FeatureSet,
     scored: Sequence[ScoredMethod],
-    maps: Mapping[str, NDArray[np.floating[Any]]],
+    maps: Mapping[str, Maps],
     edited: Interventions | None,
     layer: PooledLayer | None,
     settings: UsageSettings,

@@ -7,7 +7,8 @@ names and types of the columns, has none: their hash stands beside them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,37 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
     known = {**(made.schema.metadata or {}), _KEY: _digest(made.schema, made.num_rows)}
     with replacing(path) as scratch:
         pq.write_table(made.replace_schema_metadata(known), scratch, write_page_checksum=True)
+
+
+def write_in_parts(parts: Iterable[pd.DataFrame], rows: int, path: Path) -> None:
+    """Write a table that is never in memory as a whole, in the way of `write_parquet`.
+
+    Args:
+        parts: some rows each, with the same columns of the same types; at least one.
+        rows: of all parts together.
+        path: the file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with replacing(path) as scratch, ExitStack() as stack:
+        writer = schema = None
+        for part in parts:
+            made = pa.Table.from_pandas(part, schema=schema, preserve_index=False)
+            if writer is None or schema is None:
+                # Texts that are all missing in this part need not be so in the next.
+                fields = [
+                    field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+                    for field in made.schema
+                ]
+                schema = pa.schema(fields, made.schema.metadata)
+                known = {**(schema.metadata or {}), _KEY: _digest(schema, rows)}
+                writer = pq.ParquetWriter(
+                    scratch, schema.with_metadata(known), write_page_checksum=True
+                )
+                stack.enter_context(writer)
+                made = made.cast(schema)
+            writer.write_table(made.replace_schema_metadata(known))
 
 
 def read_parquet(path: Path, way_out: str, columns: Sequence[str] | None = None) -> pd.DataFrame:

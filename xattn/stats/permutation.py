@@ -13,8 +13,9 @@ with a discrete condition).
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.stats.codes import codes, group_codes
+from xattn.stats.drawn import Drawn
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,14 @@ class Permutations:
     """Random permutations of rows within strata.
 
     Attributes:
-        with_identity: int32 (1 + P, n), the identity first: row r of permutation p takes what
-            belonged to row with_identity[p, r].
+        every: int32 (1 + P, n), drawn a block at a time, the identity first: row r of permutation p
+            takes what belonged to row every[p, r].
         kept: bool (n,), False for rows of dropped strata, which every permutation leaves alone.
         dropped: strata of a single block: nothing can take its place.
         smallest_p: the least p-value these permutations can give.
     """
 
-    with_identity: NDArray[np.int32]
+    every: Drawn[np.int32]
     kept: NDArray[np.bool_]
     dropped: tuple[Stratum, ...]
     smallest_p: float
@@ -66,18 +68,24 @@ class Permutations:
     @property
     def index(self) -> NDArray[np.int32]:
         """The drawn permutations, (P, n); the identity is among them only if it was drawn."""
-        return self.with_identity[1:]
+        return self.every[1:]
 
-    def of_kept(self) -> NDArray[np.int32]:
+    def of_kept(self) -> Drawn[np.int32]:
         """Return the permutations of the kept rows only, numbered anew: int32 (1 + P, kept).
 
         The identity comes first, so that row 0 of a statistic is the observed one, computed by
         the very operations that compute its null.
         """
         if self.kept.all():
-            return self.with_identity
+            return self.every
         number = np.cumsum(self.kept, dtype=np.int32) - np.int32(1)
-        return number[self.with_identity[:, self.kept]]
+        shape = len(self.every), int(self.kept.sum())
+
+        def some_at_a_time(size: int) -> Iterator[NDArray[np.int32]]:
+            for start in range(0, len(self.every), size):
+                yield number[self.every[start : start + size][:, self.kept]]
+
+        return Drawn(shape, some_at_a_time)
 
 
 def within_label_permutations(
@@ -106,29 +114,84 @@ def within_label_permutations(
     if (label_codes < 0).any():
         raise ValueError("Expected a label for every row, but some are missing")
     group_code = group_codes(groups, len(label_codes))
-    rng = np.random.default_rng(seed)
     n = len(label_codes)
-    index = np.tile(np.arange(n, dtype=np.int32), (1 + n_permutations, 1))
     kept = np.zeros(n, dtype=bool)
     dropped: list[Stratum] = []
+    movable: list[NDArray[np.int32]] = []
     log_distinct = 0.0
     for rows, composition in _strata(label_codes, group_code, len(names)):
-        blocks, size = rows.shape
+        blocks = len(rows)
         if blocks == 1:
             counts = {str(names[i]): int(c) for i, c in enumerate(composition) if c}
             dropped.append(Stratum(counts, blocks))
             continue
-        order = np.tile(np.arange(blocks, dtype=np.int32), (n_permutations, 1))
-        rng.permuted(order, axis=1, out=order)
-        for slot in range(size):
-            own = rows[:, slot]
-            alone = own[-1] - own[0] + 1 == blocks and bool((np.diff(own) == 1).all())
-            place = slice(own[0], own[-1] + 1) if alone else own  # a slice is much quicker
-            index[1:, place] = np.take(own, order, mode="clip")
+        movable.append(rows)
         kept[rows] = True
         log_distinct += math.lgamma(blocks + 1)
     fewest = math.exp(-log_distinct) if kept.any() else 1.0
-    return Permutations(index, kept, tuple(dropped), max(1 / (1 + n_permutations), fewest))
+    draw = _Drawing(n, n_permutations, seed, tuple(movable))
+    return Permutations(
+        Drawn((1 + n_permutations, n), draw.blocks),
+        kept,
+        tuple(dropped),
+        max(1 / (1 + n_permutations), fewest),
+    )
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Draws permutations of n rows, of one stratum after the other from one stream of numbers.
+
+    Attributes:
+        n: rows.
+        permutations: how many.
+        seed: of the stream.
+        strata: (blocks, size) rows of each, in label order.
+    """
+
+    n: int
+    permutations: int
+    seed: int
+    strata: tuple[NDArray[np.int32], ...]
+
+    def blocks(self, size: int) -> Iterator[NDArray[np.int32]]:
+        """Yield all permutations, the identity first, `size` at a time.
+
+        Args:
+            size: of a block.
+        """
+        streams = self._streams(size)
+        for start in range(0, 1 + self.permutations, size):
+            rows = min(size, 1 + self.permutations - start)
+            index = np.tile(np.arange(self.n, dtype=np.int32), (rows, 1))
+            moved = index[1:] if start == 0 else index
+            for own, stream in zip(self.strata, streams, strict=True):
+                order = _orders(stream, len(moved), len(own))
+                for place in own.T:
+                    alone = place[-1] - place[0] + 1 == len(place)
+                    alone = alone and bool((np.diff(place) == 1).all())
+                    # A slice is much quicker.
+                    where = slice(place[0], place[-1] + 1) if alone else place
+                    moved[:, where] = np.take(place, order, mode="clip")
+            yield index
+
+    def _streams(self, size: int) -> list[np.random.Generator]:
+        """Return for each stratum the stream where its numbers begin: after all of those before."""
+        rng = np.random.default_rng(self.seed)
+        if size > self.permutations:  # one block, which takes the numbers in their order
+            return [rng] * len(self.strata)
+        streams = []
+        for own in self.strata:
+            streams.append(copy.deepcopy(rng))
+            for start in range(0, self.permutations, size):
+                _orders(rng, min(size, self.permutations - start), len(own))
+        return streams
+
+
+def _orders(rng: np.random.Generator, rows: int, blocks: int) -> NDArray[np.int32]:
+    """Draw orders of blocks, (rows, blocks)."""
+    order = np.tile(np.arange(blocks, dtype=np.int32), (rows, 1))
+    return rng.permuted(order, axis=1, out=order)
 
 
 def _strata(

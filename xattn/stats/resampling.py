@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xattn.stats.codes import group_codes
+from xattn.stats.drawn import Drawn
 
 FEWEST_GROUPS = 5
 """With fewer groups no interval is given: a bootstrap of so few would be far too narrow."""
 
 
-def group_weights(
+def drawn_weights(
     groups: ArrayLike | None, n: int, replicates: int, seed: int
-) -> NDArray[np.float32]:
-    """Return how often each row is drawn in each replicate: (replicates, n).
+) -> Drawn[np.float32]:
+    """Return how often each row is drawn in each replicate: (replicates, n), a block at a time.
 
     A replicate draws as many groups as there are, with replacement, and all rows of each.
 
@@ -28,12 +31,31 @@ def group_weights(
     """
     number = group_codes(groups, n)
     n_groups = int(number.max()) + 1 if n else 0
-    if not n_groups:
-        return np.zeros((replicates, 0), dtype=np.float32)
-    drawn = np.random.default_rng(seed).integers(0, n_groups, (replicates, n_groups))
-    drawn += n_groups * np.arange(replicates)[:, None]
-    times = np.bincount(drawn.reshape(-1), minlength=replicates * n_groups)
-    return times.reshape(replicates, n_groups).astype(np.float32)[:, number]
+
+    def some_at_a_time(size: int) -> Iterator[NDArray[np.float32]]:
+        rng = np.random.default_rng(seed)
+        for start in range(0, max(1, replicates), size):
+            rows = min(size, replicates - start)
+            if not n_groups:
+                yield np.zeros((rows, 0), dtype=np.float32)
+                continue
+            drawn = rng.integers(0, n_groups, (rows, n_groups))
+            drawn += n_groups * np.arange(rows)[:, None]
+            times = np.bincount(drawn.reshape(-1), minlength=rows * n_groups)
+            yield times.reshape(rows, n_groups).astype(np.float32)[:, number]
+
+    return Drawn((replicates, n), some_at_a_time)
+
+
+def group_weights(
+    groups: ArrayLike | None, n: int, replicates: int, seed: int
+) -> NDArray[np.float32]:
+    """Return all of `drawn_weights` as one array, (replicates, n).
+
+    Args:
+        groups, n, replicates, seed: as there.
+    """
+    return np.asarray(drawn_weights(groups, n, replicates, seed))
 
 
 def percentile_interval(

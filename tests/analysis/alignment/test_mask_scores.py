@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.analysis.annotated import VIEW, plant
@@ -7,7 +8,8 @@ from xattn.analysis.alignment.mask_scores import (
     CENTRE_PRIOR,
     SCORES,
     centre_prior,
-    per_image_table,
+    masks_on_parts,
+    per_image_tables,
     score_masks,
 )
 from xattn.analysis.alignment.scores import RankedMaps
@@ -69,7 +71,24 @@ def test_chunks_change_nothing(scored, maps, cells, features, monkeypatch):
         for name, one in whole.features.items():
             assert (cut.features[name].rows == one.rows).all()
             assert cut.features[name].scores == pytest.approx(one.scores, nan_ok=True)
-            assert cut.features[name].grid == pytest.approx(one.grid)
+            grids = [masks_on_parts(features, name, one.rows, s.cells) for s in (whole, cut)]
+            assert grids[1] == pytest.approx(grids[0])
+        assert cut.positive == pytest.approx(whole.positive, nan_ok=True)
+
+
+def test_parts_of_a_map_and_of_a_mask_give_its_mass(scored, features):
+    for method in scored[:2]:
+        for name, one in method.features.items():
+            grid = masks_on_parts(features, name, one.rows, method.cells)
+            mass = (method.positive_of(one.rows) * grid).sum(axis=1)
+            assert mass == pytest.approx(one.score("mass"), nan_ok=True)
+
+
+def test_maps_may_be_read_as_they_are_asked_for(scored, planted, cells, features):
+    stored = {m: planted.run.map_array(m) for m in planted.run.methods}
+    for whole, read in zip(scored, score_masks(stored, cells, features), strict=True):
+        assert (read.positive == whole.positive).all()
+        assert all((read.features[n].scores == o.scores).all() for n, o in whole.features.items())
 
 
 def test_the_centre_prior_is_symmetric_and_the_same_for_all(scored):
@@ -101,7 +120,7 @@ def test_mass_within_the_lesion_is_of_the_overlap(scored, maps, cells, features)
 
 
 def test_the_table_has_a_row_per_method_feature_and_image(scored, features):
-    table = per_image_table(scored, features)
+    table = pd.concat(per_image_tables(scored, features))
     n = int(features.masks("network")[:].any(axis=(1, 2)).sum())
     assert len(table) == 3 * (n + 20 + 20)
     assert (table["lift"] == table["mass"] / table["area"]).all()
@@ -113,7 +132,7 @@ def test_no_masks_give_no_scores(features, maps):
         masked = ()
 
     assert score_masks(maps, {}, Empty()) == []
-    assert per_image_table([], features).empty
+    assert pd.concat(per_image_tables([], features)).empty
 
 
 def test_scores_equal_brute_force_wherever_the_cells_lie(scored, maps, cells, features):

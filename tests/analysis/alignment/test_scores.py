@@ -1,3 +1,4 @@
+import itertools
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from tests.images.placed import WAYS, placed, shown_slowly
 from xattn.analysis.alignment.scores import (
     TOP,
+    Parts,
     RankedMaps,
     degenerate,
     on_grid,
@@ -144,6 +146,23 @@ def test_mass_through_the_maps_grid_equals_the_mass_of_the_upsampled_map():
     assert np.diag(fast) == pytest.approx(slow, abs=1e-6)
     other = (positive[0] * masks[3]).sum() / positive[0].sum()
     assert fast[0, 3] == pytest.approx(other, abs=1e-6)
+
+
+@pytest.mark.parametrize("grid", [(28, 28), (7, 28), (29, 3), (56, 60), (224, 100)])
+def test_parts_of_pixels_keep_the_sum_of_a_map_and_the_mean_of_a_mask(grid):
+    rng = np.random.default_rng(0)
+    values, parts = rng.random((4, grid[0] * grid[1])), Parts.of(grid)
+    assert parts.count == min(28, grid[0]) * min(28, grid[1])
+    whole = values.reshape(4, *grid)
+    rows = itertools.pairwise([*parts.rows, grid[0]])
+    columns = itertools.pairwise([*parts.columns, grid[1]])
+    blocks = [
+        whole[:, top:bottom, left:right]
+        for (top, bottom), (left, right) in itertools.product(rows, columns)
+    ]
+    assert all(block.size for block in blocks)
+    assert pytest.approx(np.array([b.sum((1, 2)) for b in blocks])) == parts.sums(values).T
+    assert pytest.approx(np.array([b.mean((1, 2)) for b in blocks])) == parts.means(values).T
 
 
 def test_a_mask_of_everything_holds_all_mass_and_an_empty_one_none():

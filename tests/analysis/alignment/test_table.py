@@ -1,10 +1,17 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.analysis.annotated import plant
 from xattn.analysis.alignment.coarse import coarse_notes
-from xattn.analysis.alignment.mask_scores import CENTRE_PRIOR, per_image_table, score_masks
-from xattn.analysis.alignment.table import ALL_LABELS, alignment_table, paired_sums
+from xattn.analysis.alignment.mask_scores import (
+    CENTRE_PRIOR,
+    masks_on_parts,
+    per_image_tables,
+    score_masks,
+)
+from xattn.analysis.alignment.pairs import paired_sums
+from xattn.analysis.alignment.table import ALL_LABELS, alignment_table
 from xattn.annotations import read_annotations
 from xattn.features.feature_set import collect_features
 from xattn.images import Cells
@@ -80,7 +87,7 @@ def test_centring_alone_lifts_but_is_never_above_chance(table):
 
 def test_means_are_over_the_images_that_show_the_feature(prepared, table):
     _, features, scored = prepared
-    images = per_image_table(scored, features)
+    images = pd.concat(per_image_tables(scored, features))
     some = images[(images["method"] == "gradcam") & (images["feature"] == "network")]
     benign = some[some["label"] == "benign"]
     for label, expected in (("all", some), ("benign", benign)):
@@ -104,17 +111,33 @@ def test_the_chance_level_is_the_mean_over_other_images_masks(prepared):
     drawn = within_label_permutations(label, None, 40, seed=0)
     code = (label == "malignant").astype(np.intp)
     fraction = scored[0].positive_of(one.rows)
-    fast = paired_sums(fraction, one.grid, drawn.of_kept(), code, 2)
+    grid = masks_on_parts(features, "dots", one.rows, scored[0].cells)
+    fast = paired_sums(fraction, grid, drawn.of_kept(), code, 2)
     for p, order in enumerate(drawn.of_kept()):
-        mass = np.array([fraction[i] @ one.grid[order[i]] for i in range(len(order))])
+        mass = np.array([fraction[i] @ grid[order[i]] for i in range(len(order))])
         expected = [mass[code == 0].sum(), mass[code == 1].sum(), mass.sum()]
         assert fast[p] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("gather", [200, 2**22])
+def test_pair_by_pair_and_all_pairs_at_once_are_the_same(gather, monkeypatch):
+    monkeypatch.setattr("xattn.analysis.alignment.pairs._GATHER", gather)
+    rng = np.random.default_rng(0)
+    maps, masks, code = rng.random((30, 9)), rng.random((30, 9)), rng.integers(0, 2, 30)
+    few, many = (within_label_permutations(code, None, n, seed=0).of_kept() for n in (20, 40))
+    found = paired_sums(maps, masks, few, code, 2)  # of more images than permutations
+    index = np.asarray(few)
+    mass = np.einsum("kc,pkc->pk", maps, masks[index])
+    slow = [mass[:, code == 0].sum(1), mass[:, code == 1].sum(1), mass.sum(1)]
+    assert found == pytest.approx(np.stack(slow, axis=1))
+    mass = np.einsum("kc,pkc->pk", maps, masks[np.asarray(many)])
+    assert paired_sums(maps, masks, many, code, 2)[:, 2] == pytest.approx(mass.sum(1))
 
 
 def test_blocks_of_the_pairwise_product_change_nothing(prepared, monkeypatch):
     _, features, scored = prepared
     whole = alignment_table(scored, features, CLASSES, **QUICK)
-    monkeypatch.setattr("xattn.analysis.alignment.table._GATHER", 5000)
+    monkeypatch.setattr("xattn.analysis.alignment.pairs._GATHER", 5000)
     cut = alignment_table(scored, features, CLASSES, **QUICK)
     assert whole["p_value"].tolist() == cut["p_value"].tolist()
     assert whole["chance_lift"].to_numpy() == pytest.approx(cut["chance_lift"].to_numpy())

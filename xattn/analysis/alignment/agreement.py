@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from xattn.analysis.alignment.read_maps import Maps, chunks, taken
 from xattn.images.cells import Cells, interpolation
 from xattn.stats.adjust import holm, two_sided_p
 from xattn.stats.arrays import Floats
@@ -29,7 +30,7 @@ _FINEST = 28
 
 
 def agreement_table(
-    maps: Mapping[str, NDArray[np.float32]],
+    maps: Mapping[str, Maps],
     cells: Mapping[str, Cells],
     label: NDArray[Any] | pd.Series[Any],
     group: NDArray[Any] | pd.Series[Any],
@@ -45,7 +46,7 @@ def agreement_table(
     degenerate map are left out; of more than 2,000, a random 2,000 are compared.
 
     Args:
-        maps: method -> (n, h, w), unnormalised.
+        maps: method -> (n, h, w), unnormalised; read a few images at a time.
         cells: method -> where its cells lie in the view.
         label, group: (n,), missing labels are one more label.
         permutations, bootstrap, seed: of p-values and intervals.
@@ -57,10 +58,12 @@ def agreement_table(
     """
     strata = codes(pd.Series(label).astype(object).where(pd.notna(label), "?"))[0]
     number = group_codes(group, len(strata))
+    usable = {method: _usable(maps[method], len(strata)) for method in maps}
     rows = [
         _pair(
             (a, b),
             (maps[a], maps[b]),
+            np.flatnonzero(usable[a] & usable[b]),
             (cells[a], cells[b]),
             strata,
             number,
@@ -78,7 +81,8 @@ def agreement_table(
 
 def _pair(
     names: tuple[str, str],
-    maps: tuple[NDArray[np.float32], NDArray[np.float32]],
+    maps: tuple[Maps, Maps],
+    good: NDArray[np.intp],
     cells: tuple[Cells, Cells],
     label: NDArray[np.intp],
     group: NDArray[np.intp],
@@ -86,16 +90,15 @@ def _pair(
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
-    good = np.flatnonzero(_usable(maps[0]) & _usable(maps[1]))
     if len(good) > MOST_IMAGES:
         chosen = np.random.default_rng(seed).choice(good, MOST_IMAGES, replace=False)
         good = np.sort(chosen)
     facts = {"method_a": names[0], "method_b": names[1], "n": len(good)}
     drawn = within_label_permutations(label[good], group[good], permutations, seed)
-    rows, index = good[drawn.kept], drawn.of_kept()
+    rows, index = good[drawn.kept], np.asarray(drawn.of_kept())
     if len(rows) < 2:
         return {**facts, **dict.fromkeys(_NUMBERS, np.nan)}
-    both = at_common_places((maps[0][rows], maps[1][rows]), cells)
+    both = at_common_places((taken(maps[0], rows), taken(maps[1], rows)), cells)
     ranks = [standardised_ranks(m) for m in both]
     tops = [_top(m) for m in both]
     correlations = ranks[0] @ ranks[1].T
@@ -134,10 +137,13 @@ _NUMBERS = (
 )
 
 
-def _usable(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _usable(maps: Maps, n: int) -> NDArray[np.bool_]:
     """Where a map is finite and not constant, (n,)."""
-    flat = maps.reshape(len(maps), -1)
-    return np.asarray(np.isfinite(flat).all(axis=1) & (flat.max(axis=1) > flat.min(axis=1)))
+    usable = np.zeros(n, dtype=bool)
+    for rows, some in chunks(maps, n):
+        flat = some.reshape(len(some), -1)
+        usable[rows] = np.isfinite(flat).all(axis=1) & (flat.max(axis=1) > flat.min(axis=1))
+    return usable
 
 
 def at_common_places(

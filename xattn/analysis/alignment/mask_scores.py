@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from xattn.analysis.alignment.read_maps import Maps
 from xattn.analysis.alignment.scores import (
+    Parts,
     RankedMaps,
     degenerate,
     on_grid,
@@ -38,14 +40,12 @@ class MaskScores:
     Attributes:
         rows: (k,) row in the predictions of each image.
         scores: (k, 6) in the order of `SCORES`; all but the area NaN for a degenerate map.
-        grid: (k, h * w) the masks on the map's cells (`scores.on_grid`).
         lesion: (k, 4) mass and area of the mask within the lesion, mass and area of the lesion;
             NaN where no lesion is annotated, or the feature is the lesion.
     """
 
     rows: NDArray[np.intp]
     scores: Array
-    grid: Array
     lesion: Array
 
     def score(self, name: str) -> Array:
@@ -68,19 +68,24 @@ class ScoredMethod:
 
     Attributes:
         name: of the method.
-        positive: (n, h * w) maps as fractions (`scores.positive_fraction`); (1, h * w) for the
-            control.
+        cells: where the cells of its maps lie in the view.
+        positive: (n, c) maps as fractions (`scores.positive_fraction`), at most 28 x 28 parts of
+            each (`scores.Parts`); (1, c) for the control.
         features: only those that at least one image shows.
-        in_view: how many of its cells the view is worth (`Cells.in_view`).
     """
 
     name: str
+    cells: Cells
     positive: Array
     features: dict[str, MaskScores]
-    in_view: float
+
+    @property
+    def in_view(self) -> float:
+        """How many of its cells the view is worth (`Cells.in_view`)."""
+        return self.cells.in_view
 
     def positive_of(self, rows: NDArray[np.intp]) -> Array:
-        """Return the maps of some rows of the predictions, (len(rows), h * w).
+        """Return the maps of some rows of the predictions, (len(rows), c).
 
         Args:
             rows: of the predictions.
@@ -101,7 +106,7 @@ def centre_prior() -> NDArray[np.float32]:
 
 
 def score_masks(
-    maps: Mapping[str, NDArray[np.floating]],
+    maps: Mapping[str, Maps],
     cells: Mapping[str, Cells],
     features: FeatureSet,
     progress: Progress | None = None,
@@ -109,7 +114,8 @@ def score_masks(
     """Score all maps against all masks, and the centre prior as well.
 
     Args:
-        maps: method -> (n, h, w) at the method's own resolution, row i = row i of the features.
+        maps: method -> (n, h, w) at the method's own resolution, row i = row i of the features;
+            read a few images at a time.
         cells: method -> where its cells lie in the view.
         features: a feature whose masks are all empty is left out.
         progress: called after every chunk of images.
@@ -120,15 +126,20 @@ def score_masks(
     if not features.masked:
         return []
     height, width = features.masks(features.masked[0]).shape[1:]
-    methods = {**maps, CENTRE_PRIOR: centre_prior()}
+    methods: dict[str, Maps] = {**maps, CENTRE_PRIOR: centre_prior()}
     places = {**cells, CENTRE_PRIOR: Cells.spread((_PRIOR_GRID, _PRIOR_GRID), (height, width))}
-    positive = {name: positive_fraction(m, places[name]) for name, m in methods.items()}
+    parts = {name: Parts.of(places[name].grid) for name in methods}
+    positive: dict[str, list[Array]] = {name: [] for name in methods}
     pieces: dict[str, dict[str, list[MaskScores]]] = {name: {} for name in methods}
     n = len(features.table)
     for rows, masks in _chunks(features, n, height * width):
-        for name, values in methods.items():
-            some = slice(None) if len(values) == 1 else rows
-            scores = _score(values[some], places[name], positive[name][some], masks)
+        for name, maps_of in methods.items():
+            once = name == CENTRE_PRIOR
+            values = maps_of[slice(None) if once else rows]
+            fraction = positive_fraction(values, places[name])
+            if not (once and positive[name]):
+                positive[name].append(parts[name].sums(fraction))
+            scores = _score(values, places[name], fraction, masks)
             for feature, piece in scores.items():
                 pieces[name].setdefault(feature, []).append(_shifted(piece, rows.start))
         if progress is not None:
@@ -136,33 +147,62 @@ def score_masks(
     return [
         ScoredMethod(
             name,
-            positive[name],
+            places[name],
+            np.concatenate(positive[name]) if n else np.zeros((0, parts[name].count)),
             {f: _joined(pieces[name][f]) for f in features.masked if f in pieces[name]},
-            places[name].in_view,
         )
         for name in methods
     ]
 
 
-def per_image_table(scored: list[ScoredMethod], features: FeatureSet) -> pd.DataFrame:
-    """Return one row per method, feature and image: the points behind the means of alignment.
+def masks_on_parts(
+    features: FeatureSet, feature: str, rows: NDArray[np.intp], cells: Cells
+) -> Array:
+    """Bring the masks of one feature to the parts of maps that `ScoredMethod.positive` has.
+
+    Args:
+        features: of the run.
+        feature: its name.
+        rows: (k,) of the predictions, ascending.
+        cells: of the maps.
+
+    Returns:
+        (k, c): the dot product with a row of `positive` is the mass of that map in the mask, to
+        what the parts of more than 28 x 28 cells have in common.
+    """
+    stored, parts = features.masks(feature), Parts.of(cells.grid)
+    size = max(1, _CHUNK_PIXELS // int(np.prod(stored.shape[1:])))
+    found = [np.zeros((0, parts.count))]
+    for start in range(0, stored.shape[0], size):
+        mine = rows[(rows >= start) & (rows < start + size)]
+        if len(mine):
+            masks = stored[start : start + size][mine - start]
+            found.append(parts.means(on_grid(masks, cells)))
+    return np.concatenate(found)
+
+
+def per_image_tables(scored: list[ScoredMethod], features: FeatureSet) -> Iterator[pd.DataFrame]:
+    """Yield one row per method, feature and image: the points behind the means of alignment.
 
     Args:
         scored: as of `score_masks`.
         features: of the run.
+
+    Yields:
+        A table for each method and feature; one without rows if there is none.
     """
     images = features.table[["image_id", "label"]]
-    frames = []
-    for method in scored:
-        for feature, one in method.features.items():
-            frame = images.iloc[one.rows].reset_index(drop=True)
-            frame.insert(0, "method", method.name)
-            frame.insert(1, "feature", feature)
-            frame[list(SCORES)] = one.scores
-            frame["lift"] = frame["mass"] / frame["area"]
-            frames.append(frame)
-    columns = ["method", "feature", "image_id", "label", *SCORES, "lift"]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+    columns = ["method", "feature", *images, *SCORES, "lift"]
+    shown = [(method.name, *each) for method in scored for each in method.features.items()]
+    for method, feature, one in shown:
+        frame = images.iloc[one.rows].reset_index(drop=True)
+        frame.insert(0, "method", method)
+        frame.insert(1, "feature", feature)
+        frame[list(SCORES)] = one.scores
+        frame["lift"] = frame["mass"] / frame["area"]
+        yield frame
+    if not shown:
+        yield pd.DataFrame(columns=columns)
 
 
 def _chunks(
@@ -205,7 +245,7 @@ def _score(
         lesion = np.full((len(shown), 4), np.nan)
         if name != LESION and LESION in masks:
             lesion = _within(fraction, mask[shown], masks[LESION][shown], cells)
-        result[name] = MaskScores(shown, scores, grid, lesion)
+        result[name] = MaskScores(shown, scores, lesion)
     return result
 
 
@@ -229,7 +269,7 @@ def _within(
 
 
 def _shifted(piece: MaskScores, start: int) -> MaskScores:
-    return MaskScores(piece.rows + start, piece.scores, piece.grid, piece.lesion)
+    return MaskScores(piece.rows + start, piece.scores, piece.lesion)
 
 
 def _joined(pieces: list[MaskScores]) -> MaskScores:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from xattn.images import Cells
 
+_MOST_PARTS = 28
 TOP = 0.1
 """Fraction of a map's pixels that `topk` looks at."""
 
@@ -100,6 +101,56 @@ def positive_fraction(maps: NDArray[np.floating], cells: Cells) -> NDArray[np.fl
     total = np.where(degenerate(maps), np.nan, positive @ everything[0])
     fractions: NDArray[np.float64] = positive / total[:, None]
     return fractions
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A grid of cells in at most 28 x 28 parts, so that pixels cost no more memory than a grid.
+
+    Attributes:
+        grid: rows and columns of cells.
+        rows, columns: where parts begin.
+    """
+
+    grid: tuple[int, int]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, grid: tuple[int, int]) -> Parts:
+        """Cut a grid as evenly as it can be; of at most 28 cells a side each is a part.
+
+        Args:
+            grid: rows and columns.
+        """
+        return cls(grid, *(np.arange(m := min(n, _MOST_PARTS)) * n // m for n in grid))
+
+    @property
+    def count(self) -> int:
+        """Number of parts."""
+        return len(self.rows) * len(self.columns)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up the cells (n, h * w) of each part: (n, parts).
+
+        Args:
+            values: (n, h * w).
+        """
+        if self.count == self.grid[0] * self.grid[1]:
+            return values
+        whole = values.reshape(len(values), *self.grid)
+        added = np.add.reduceat(np.add.reduceat(whole, self.rows, axis=1), self.columns, axis=2)
+        return added.reshape(len(values), -1)
+
+    def means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of the cells (n, h * w) of each part: (n, parts).
+
+        Args:
+            values: (n, h * w).
+        """
+        if self.count == self.grid[0] * self.grid[1]:
+            return values
+        return self.sums(values) / self.sums(np.ones((1, values.shape[1])))
 
 
 @dataclass(frozen=True)

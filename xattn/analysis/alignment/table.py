@@ -22,22 +22,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from xattn.analysis.alignment.mask_scores import CENTRE_PRIOR, SCORES, MaskScores, ScoredMethod
+from xattn.analysis.alignment.mask_scores import (
+    CENTRE_PRIOR,
+    SCORES,
+    MaskScores,
+    ScoredMethod,
+    masks_on_parts,
+)
+from xattn.analysis.alignment.pairs import paired_sums
 from xattn.features.feature_set import FeatureSet
 from xattn.features.masks import Progress
+from xattn.images import Cells
 from xattn.stats.adjust import enough_permutations, holm, two_sided_p
 from xattn.stats.arrays import Floats
 from xattn.stats.codes import group_codes, positions
+from xattn.stats.drawn import Drawn
 from xattn.stats.permutation import within_label_permutations
-from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.resampling import FEWEST_GROUPS, drawn_weights, percentile_interval
 
 ALL_LABELS = "all"
 """Label of the rows over all images."""
 
 TOO_COARSE = 1.0
 """A map cannot show what covers fewer of its cells in the median."""
-
-_GATHER = 2**22
 
 
 @dataclass(frozen=True)
@@ -101,9 +108,14 @@ def alignment_table(
     names = [f for f in features.masked if any(f in m.features for m in scored)]
     for done, feature in enumerate(names, start=1):
         chances = _Draws(draws, bootstrap, seed)
+        masks: dict[tuple[Cells, bytes], Floats] = {}  # methods of one layer share them
         for method in scored:
             subset = _Subset.of(method, feature, features, labels)
-            chance = subset.chance(method, chances)
+            rows_shown = method.features[feature].rows
+            key = method.cells, rows_shown.tobytes()
+            if key not in masks:
+                masks[key] = masks_on_parts(features, feature, rows_shown, method.cells)
+            chance = subset.chance(method, masks[key], chances)
             for i, label in enumerate([*labels, ALL_LABELS]):
                 row = {"method": method.name, "feature": feature, "kind": features.kinds[feature]}
                 row |= {"label": label} | subset.summary(i, chances)
@@ -128,7 +140,7 @@ class _Draws:
 
     def permuted(
         self, label: NDArray[np.intp], group: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int32]]:
+    ) -> tuple[NDArray[np.bool_], Drawn[np.int32]]:
         """Return which rows can be exchanged, and their permutations, the identity first."""
         key = (label.tobytes(), group.tobytes())
         if key not in self._known:
@@ -137,12 +149,12 @@ class _Draws:
         kept, index = self._known[key]
         return kept, index
 
-    def weights(self, group: NDArray[np.intp]) -> NDArray[np.float32]:
+    def weights(self, group: NDArray[np.intp]) -> Drawn[np.float32]:
         """Return bootstrap weights (replicates, n)."""
         key = (b"weights", group.tobytes())
         if key not in self._known:
-            self._known[key] = group_weights(group, len(group), self.replicates, self.seed)
-        weights: NDArray[np.float32] = self._known[key]
+            self._known[key] = drawn_weights(group, len(group), self.replicates, self.seed)
+        weights: Drawn[np.float32] = self._known[key]
         return weights
 
 
@@ -195,7 +207,7 @@ class _Subset:
         n_groups = len(np.unique(group))
         low = high = np.nan
         if n_groups >= FEWEST_GROUPS:
-            mass, area = (draws.weights(group) @ table[:, :2]).T
+            mass, area = draws.weights(group).map(lambda some: some @ table[:, :2]).T
             low, high = (float(v) for v in percentile_interval(mass / area))
         return {
             "n": len(mine),
@@ -208,14 +220,20 @@ class _Subset:
             "lift_in_lesion": _lift_in_lesion(self.one.lesion[mine]),
         }
 
-    def chance(self, method: ScoredMethod, draws: _Draws) -> Chance:
-        """Hold the maps against the masks of other images of their label."""
+    def chance(self, method: ScoredMethod, masks: Floats, draws: _Draws) -> Chance:
+        """Hold the maps against the masks of other images of their label.
+
+        Args:
+            method: the maps.
+            masks: of the images that show the feature, see `masks_on_parts`.
+            draws: what is drawn.
+        """
         exchangeable, index = draws.permuted(self.label, self.group)
         kept = self.use[exchangeable]
         label = self.label[exchangeable]
         sums = paired_sums(
             method.positive_of(self.one.rows[kept]),
-            self.one.grid[kept],
+            masks[kept],
             index,
             label,
             self.n_labels,
@@ -231,40 +249,6 @@ class _Subset:
         """Return sums per label, and over all in the last place."""
         sums = np.bincount(label, values, minlength=self.n_labels)[: self.n_labels]
         return np.append(sums, values.sum())
-
-
-def paired_sums(
-    positive: Floats,
-    grid: Floats,
-    index: NDArray[np.int32],
-    label: NDArray[np.intp],
-    n_labels: int,
-) -> Floats:
-    """Return the total mass of maps in the masks each permutation gives them.
-
-    Args:
-        positive: (k, h * w) maps as fractions.
-        grid: (k, h * w) masks on the grid.
-        index: (P, k) which mask each map meets.
-        label: (k,) numbers from 0.
-        n_labels: how many there are.
-
-    Returns:
-        (P, n_labels + 1): per label, and over all in the last column.
-    """
-    k = len(positive)
-    total = np.zeros((n_labels + 1, len(index)))
-    member = np.zeros((n_labels + 1, k))
-    member[-1] = 1
-    if n_labels:
-        member[label, np.arange(k)] = 1
-    meets = np.ascontiguousarray(index.T)
-    size = max(1, _GATHER // max(1, k + len(index)))
-    for start in range(0, k, size):
-        some = slice(start, start + size)
-        mass = positive[some] @ grid.T  # every map of these in every mask
-        total += member[:, some] @ np.take_along_axis(mass, meets[some], axis=1)
-    return total.T
 
 
 def _against_chance(chance: Chance, label: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from xattn.analysis.dependence.ranks import ranks_within
 from xattn.stats.arrays import Codes, Floats
 from xattn.stats.codes import label_slices
 from xattn.stats.columns import Column
+from xattn.stats.drawn import Drawn
 from xattn.stats.resampling import percentile_interval
 
 MOST_BINS = 5
@@ -79,7 +80,7 @@ def conditional_information(
     prediction: Codes,
     label: Codes,
     index: NDArray[np.int32],
-    weights: NDArray[np.float32] | None,
+    weights: Drawn[np.float32] | None,
 ) -> Information:
     """Estimate I(prediction; feature | label) for several features.
 
@@ -105,7 +106,7 @@ def conditional_information(
     if weights is None:
         nothing = np.full(len(features), np.nan)
         return Information(bits, nothing, nothing)
-    replicates = _weighted_bits(features, prediction, label, weights)
+    replicates = weights.map(lambda some: _weighted_bits(features, prediction, label, some))
     low, high = percentile_interval(replicates - replicates.mean(axis=0))
     return Information(bits, bits - high, bits - low)
 

@@ -26,8 +26,9 @@ from xattn.analysis.dependence.registry import Statistic
 from xattn.analysis.dependence.variance import explained_variance
 from xattn.stats.arrays import Floats
 from xattn.stats.columns import Column
+from xattn.stats.drawn import Drawn
 from xattn.stats.permutation import Stratum, within_label_permutations
-from xattn.stats.resampling import FEWEST_GROUPS, group_weights
+from xattn.stats.resampling import FEWEST_GROUPS, drawn_weights
 
 _EXCESS_PERMUTATIONS = 200
 _FIRST_LOOK = 64
@@ -41,7 +42,7 @@ class UsageSample:
         rows: (n,) their numbers in the whole table.
         prediction: (n, q).
         label, group: (n,) numbers.
-        index: (1 + P, n) permutations, the identity first.
+        index: (1 + P, n) permutations, the identity first, drawn a block at a time.
         dropped: strata that could not be permuted; their images are not among the rows.
         smallest_p: the least p-value the permutations can give.
     """
@@ -50,7 +51,7 @@ class UsageSample:
     prediction: Floats
     label: NDArray[np.intp]
     group: NDArray[np.intp]
-    index: NDArray[np.int32]
+    index: Drawn[np.int32]
     dropped: tuple[Stratum, ...]
     smallest_p: float
 
@@ -106,7 +107,9 @@ class UsageSample:
             measures: statistics.
             columns: features known for all these images.
         """
-        return np.stack([self._values(m, columns, self.index) for m in measures], axis=2)
+        return self.index.map(
+            lambda some: np.stack([self._values(m, columns, some) for m in measures], axis=2)
+        )
 
     def sequential(
         self, measure: Statistic, columns: Sequence[Column], enough: int
@@ -150,7 +153,7 @@ class UsageSample:
         """
         weights = None
         if self.groups >= FEWEST_GROUPS and bootstrap > 0:
-            weights = group_weights(self.group, len(self.rows), bootstrap, seed)
+            weights = drawn_weights(self.group, len(self.rows), bootstrap, seed)
         bins = [feature_bins(c, self.rows, self.label) for c in columns]
         main = main_direction(self.prediction, self.label)
         few = self.index[1 : 1 + _EXCESS_PERMUTATIONS]

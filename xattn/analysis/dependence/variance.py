@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xattn.stats.arrays import Codes, Floats
+from xattn.stats.drawn import Drawn
 from xattn.stats.resampling import percentile_interval
 
 
@@ -32,7 +32,7 @@ def explained_variance(
     features: Sequence[Codes],
     prediction: Floats,
     label: Codes,
-    weights: NDArray[np.float32] | None,
+    weights: Drawn[np.float32] | None,
 ) -> ExplainedVariance:
     """Estimate the fraction of within-label variance of the prediction that features explain.
 
@@ -55,7 +55,9 @@ def explained_variance(
     if weights is None:
         nothing = np.full(len(features), np.nan)
         return ExplainedVariance(fraction, nothing, nothing)
-    replicates = _fractions(features, prediction, label, weights.astype(np.float64))
+    replicates = weights.map(
+        lambda some: _fractions(features, prediction, label, some.astype(np.float64))
+    )
     low, high = percentile_interval(replicates - replicates.mean(axis=0))
     return ExplainedVariance(fraction, fraction - high, fraction - low)
 

@@ -29,8 +29,9 @@ from xattn.stats.adjust import enough_permutations, holm, two_sided_p
 from xattn.stats.arrays import Floats, SampleWeights
 from xattn.stats.codes import group_codes
 from xattn.stats.columns import Column
+from xattn.stats.drawn import Drawn
 from xattn.stats.permutation import Permutations, within_label_permutations
-from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.resampling import FEWEST_GROUPS, drawn_weights, percentile_interval
 
 FEWEST_IMAGES = 10
 """A metric needs so many images of each class it is of, with and without the artifact."""
@@ -168,11 +169,11 @@ class _Images:
         )
 
     @cached_property
-    def weights(self) -> SampleWeights | None:
+    def weights(self) -> Drawn[np.float32] | None:
         """Bootstrap weights (K, n); None if there are too few groups."""
         if len(np.unique(self.group)) < FEWEST_GROUPS or self.bootstrap < 1:
             return None
-        return group_weights(self.group, len(self.group), self.bootstrap, self.seed)
+        return drawn_weights(self.group, len(self.group), self.bootstrap, self.seed)
 
     def interval(self, present: SampleWeights, means_over: list[int]) -> tuple[Floats, Floats]:
         if self.weights is None:

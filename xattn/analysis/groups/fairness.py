@@ -34,7 +34,7 @@ from xattn.stats.arrays import Floats, SampleWeights
 from xattn.stats.codes import group_codes
 from xattn.stats.columns import Column
 from xattn.stats.permutation import within_label_permutations
-from xattn.stats.resampling import FEWEST_GROUPS, group_weights, percentile_interval
+from xattn.stats.resampling import FEWEST_GROUPS, drawn_weights, percentile_interval
 
 METRICS = ("equalized_odds_difference", "equalized_odds_ratio", "demographic_parity_difference")
 
@@ -163,7 +163,7 @@ class _Compared:
 
     def drawn(self, bootstrap: int, seed: int) -> Floats:
         """Return the metrics under bootstrap weights, (K, 3)."""
-        weights = group_weights(self.group, len(self.group), bootstrap, seed)
+        weights = drawn_weights(self.group, len(self.group), bootstrap, seed)
         return np.concatenate([self._apart(weights[s]) for s in _cut(*weights.shape)])
 
     def permuted(self, given_label: bool, permutations: int, seed: int) -> Floats:
