@@ -8,7 +8,7 @@ RELEASE := .venv-release
 BILL := .venv-sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-fast slow lowest arithmetics portable check sbom bench clean
+.PHONY: help setup demo docs test test-fast slow fuzz lowest arithmetics portable check sbom bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ docs: setup ## the docs site, from pages, docstrings and commands; open site/ind
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 test: setup ## the tests, but for simulations and other slow ones
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not fuzz"
 
 # What needs no network to run: data, statistics, settings, words.
 FAST := tests/annotations tests/features tests/settings tests/splits tests/stats tests/images \
@@ -41,15 +41,18 @@ FAST := tests/annotations tests/features tests/settings tests/splits tests/stats
 	tests/test_registry.py tests/test_registries.py tests/docs/test_options.py tests/docs/test_links.py
 
 test-fast: setup ## a third of the quick tests, those without networks: before each commit
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow" $(FAST)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m "not slow and not fuzz" $(FAST)
 
 slow: setup ## the slow tests: level and power by simulation, kills, trainings
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
+fuzz: setup ## over 20,000 damaged and hostile files of all kinds: one line each, no code run
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m fuzz tests/fuzz
+
 lowest: ## quick tests of models, images, maps and commands with the lowest versions declared
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-lowest.txt --editable '.[test]'
-	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/images tests/attribution tests/cli
+	$(LOWEST)/bin/python -m pytest -n 2 --dist worksteal -m "not slow and not fuzz" tests/models tests/images tests/attribution tests/cli
 
 # Instruction sets that torch and oneDNN are held to, from the oldest to what most machines have.
 PLAIN := ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41
@@ -57,12 +60,12 @@ AVX2  := ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
 WIDE  := ATEN_CPU_CAPABILITY=avx512 ONEDNN_MAX_CPU_ISA=AVX512_CORE
 
 arithmetics: setup ## all tests under other arithmetics than this processor's own, one and two threads
-	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal
-	$(AVX2) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 1
-	$(WIDE) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not fuzz"
+	$(AVX2) OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 1 -m "not fuzz"
+	$(WIDE) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not fuzz"
 
 portable: setup ## the short form: quick tests that run networks, on the oldest instruction set
-	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/models tests/attribution tests/training tests/analysis/faithfulness tests/analysis/interventions
+	$(PLAIN) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not fuzz" tests/models tests/attribution tests/training tests/analysis/faithfulness tests/analysis/interventions
 
 check: setup ## style, types, direction of imports, words
 	$(BIN)/ruff check .

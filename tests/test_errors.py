@@ -17,6 +17,15 @@ def test_every_error_is_one_of_ours_with_an_exit_code_and_a_meaning(kind):
     assert kind.__doc__
 
 
+def test_words_longer_than_any_path_are_shortened_and_paths_are_not():
+    path = "/data/" + "folder/" * 50 + "image.png"
+    told = str(XattnError(f"Expected a name in {path}, but got {'x' * 10**6}; rename it"))
+    assert path in told
+    assert len(told) < len(path) + 300
+    assert "(1,000,001 characters)" in told  # the semicolon too
+    assert told.endswith("; rename it")
+
+
 class TestNear:
     def test_suggests_close_names_the_closest_first(self):
         known = ["gradcam", "gradcam++", "attention"]

@@ -7,6 +7,7 @@ and exits with `exit_code`. Anything else is a bug of ours and keeps its traceba
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -14,6 +15,9 @@ class XattnError(Exception):
     """Nothing could be done, for the reason in the message (exit code 1)."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return brief(super().__str__())
 
 
 class UsageError(XattnError):
@@ -64,6 +68,25 @@ def near(name: str, known: Iterable[str]) -> str:
         return "; did you mean " + " or ".join(repr(c) for c in close) + "?"
     shown = known if len(known) <= 20 else [*known[:20], "..."]
     return "; known: " + ", ".join(shown)
+
+
+_LONGEST_WORD, _ENDS = 400, (120, 60)
+
+
+def brief(text: str) -> str:
+    """Shorten words that are longer than any path to their beginning and their end.
+
+    What is wrong with a file may be a name of a million letters.
+
+    >>> brief("a" * 500)[115:]
+    'aaaaa ... (500 characters) ... aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'
+    """
+
+    def shortened(word: re.Match[str]) -> str:
+        whole, (first, last) = word[0], _ENDS
+        return f"{whole[:first]} ... ({len(whole):,} characters) ... {whole[-last:]}"
+
+    return re.sub(rf"\S{{{_LONGEST_WORD},}}", shortened, text)
 
 
 def one_line(err: BaseException) -> str:

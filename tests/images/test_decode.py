@@ -216,6 +216,21 @@ class TestDamage:
         (tmp_path / "x.jpg").write_bytes(content)
         self._refused(tmp_path / "x.jpg", "known format|decoding failed")
 
+    @pytest.mark.parametrize("channels", [3, 4])
+    @pytest.mark.parametrize("place", [10, 12, 18, 22])
+    def test_a_tiff_whose_header_says_that_it_has_no_pixels(
+        self, tmp_path, place, channels, caplog, capfd
+    ):
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(out, "TIFF")
+        damaged = bytearray(out.getvalue())
+        damaged[place : place + 2] = b"\xff\x7f"
+        (tmp_path / "x.tif").write_bytes(bytes(damaged))
+        with pytest.raises(ImageError, match=r"x\.tif") as found:
+            read_image(tmp_path / "x.tif", channels=channels)
+        assert "\n" not in str(found.value)
+        assert not capfd.readouterr().err  # tifffile has much to say
+
     @pytest.mark.parametrize("ending", ["jpg", "png", "tiff", "gif", "webp", "bmp"])
     def test_a_file_cut_in_half(self, tmp_path, ending):
         path = tmp_path / f"x.{ending}"

@@ -297,6 +297,25 @@ def test_a_table_lists_files_in_a_column_whatever_it_is_called(tmp_path, ending)
     assert _ids(path) == ["b", "a"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["Unix", "Windows", "an old Mac"])
+@pytest.mark.parametrize("ending", ["csv", "txt"])
+def test_lines_of_a_list_may_end_as_on_any_system(tmp_path, end, ending):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    lines = [*(["file,age"] if ending == "csv" else []), "b.png,1", "a.png,2"]
+    lines = lines if ending == "csv" else [line.partition(",")[0] for line in lines]
+    (tmp_path / f"list.{ending}").write_bytes(end.join(lines).encode())
+    assert _ids(tmp_path / f"list.{ending}") == ["b", "a"]
+
+
+def test_a_table_whose_names_have_lines_is_refused_in_one(tmp_path):
+    (tmp_path / "list.csv").write_text('"id\nof image","a b"\nISIC_1,nv\n')
+    with pytest.raises(UsageError) as found:
+        find_images(tmp_path / "list.csv")
+    assert "id of image" in str(found.value)
+    assert "\n" not in str(found.value)
+
+
 def test_a_table_that_names_no_files_says_what_it_has(tmp_path):
     (tmp_path / "list.csv").write_text("id,label\nISIC_1,nv\n")
     with pytest.raises(UsageError, match=r"none among id, label; a table of ids becomes"):

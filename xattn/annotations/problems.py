@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xattn.errors import brief
 from xattn.images.ids import printable
 
 MOST_SHOWN = 20
@@ -31,7 +32,7 @@ class Problem:
         where += [f"key {self.key}"] if self.key else []
         line = ": ".join([", ".join(where), self.message] if where else [self.message])
         # An id or key may hold half of a pair of surrogates, which no terminal takes.
-        return printable(line)
+        return printable(brief(line))
 
 
 def describe(path: Path, problems: Sequence[Problem]) -> str:

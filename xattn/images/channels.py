@@ -7,7 +7,8 @@ their order.
 from __future__ import annotations
 
 import io
-from typing import Any
+import logging
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +24,13 @@ from xattn.images.npz import npy_header
 from xattn.images.orientation import turn_upright
 from xattn.images.pixel_arrays import channel_axis
 
+if TYPE_CHECKING:
+    from tifffile import TiffFile
+
 COLOURS = 3
 """Channels of a network of colour images, which takes grey ones too."""
 _WITH_ALPHA = 4
+_AXES = 3  # rows, columns, channels
 _NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SAMPLES = 277
@@ -79,14 +84,22 @@ def tiff_samples(data: bytes) -> int:
     """Return the samples of a pixel of a TIFF that Pillow does not open; 0 if it is none."""
     if not data.startswith(_TIFF):
         return 0
-    import tifffile
-
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        with _tiff(data) as tiff:
             samples = tiff.pages.first.samplesperpixel
     except Exception:  # damaged: said by whoever reads it
         return 0
     return int(samples)
+
+
+def _tiff(data: bytes) -> TiffFile:
+    """Open a TIFF by tifffile, whose log of what is wrong with one is no line of ours."""
+    import tifffile
+
+    log = logging.getLogger("tifffile")
+    if not log.handlers:  # Python prints what no handler takes
+        log.addHandler(logging.NullHandler())
+    return tifffile.TiffFile(io.BytesIO(data))
 
 
 def stored_size(data: bytes) -> tuple[int, int, int] | None:
@@ -101,9 +114,7 @@ def stored_size(data: bytes) -> tuple[int, int, int] | None:
         return (sides[1], sides[0], 1) if axis is not None else None
     if not data.startswith(_TIFF):
         return None
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+    with _tiff(data) as tiff:
         first = tiff.pages.first
         return first.imagewidth, first.imagelength, int(first.tags.valueof("Orientation", 1))
 
@@ -143,16 +154,18 @@ def read_channels(data: Content, where: str, max_pixels: int) -> tuple[NDArray[A
                 f"Expected a whole image in {where}, but decoding failed: {one_line(err)}"
             ) from None
     values = values[..., None] if values.ndim == 2 else values
+    if values.ndim != _AXES or not values.size:
+        raise ImageError(
+            f"Expected an image in {where}, but got none: an array of shape {values.shape}"
+        )
     return turn_upright(values, orientation), orientation
 
 
 def _read(data: bytes, where: str, max_pixels: int) -> tuple[NDArray[Any], int]:
     if not data.startswith(_TIFF):
         return _by_pillow(data, where, max_pixels)
-    import tifffile
-
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        with _tiff(data) as tiff:
             first = tiff.pages.first
             _expect_size(first.imagewidth, first.imagelength, where, max_pixels)
             pages = [page for page in tiff.pages if not (page.keyframe or first).is_reduced]

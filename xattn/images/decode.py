@@ -180,7 +180,19 @@ original, and the name of its format."""
 def _open(
     path: Path, max_pixels: int, enough: Enough | None = None, window: Window = None
 ) -> Loaded:
-    """Load one file upright; every way in which that fails becomes one line.
+    """Load one file upright; every way in which that fails becomes one line."""
+    try:
+        return _load(path, max_pixels, enough, window)
+    except ImageError:
+        raise
+    except Exception as err:  # a decoder raises anything on damaged bytes
+        raise ImageError(
+            f"Expected a whole image in {path}, but decoding failed: {one_line(err)}"
+        ) from None
+
+
+def _load(path: Path, max_pixels: int, enough: Enough | None, window: Window) -> Loaded:
+    """Load one file upright.
 
     The bytes are read first: given a name, Pillow maps uncompressed TIFF files into memory and
     scrambles those with an orientation. Warnings are left alone, since silencing them is not safe
@@ -232,8 +244,6 @@ def _open(
         image.load()
         if orientation == 1 and (orientation := _orientation(image)) != 1:
             image = ImageOps.exif_transpose(image)
-    except ImageError:
-        raise
     except FileNotFoundError:
         raise ImageError(f"Expected a file at {path}, but got nothing there") from None
     except UnidentifiedImageError:
@@ -254,10 +264,6 @@ def _open(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(
             f"Expected at most {max_pixels:,} pixels, but got a decompression bomb in {path}"
-        ) from None
-    except Exception as err:  # a decoder raises anything on damaged bytes
-        raise ImageError(
-            f"Expected a whole image in {path}, but decoding failed: {one_line(err)}"
         ) from None
     note = joined(note, turn_in_words(orientation))
     if form != "JPEG":

@@ -40,9 +40,10 @@ def listed_paths(path: Path) -> list[Path]:
         cells = [path.parent / cell.replace("\\", "/") for cell in columns[name] if cell]
         if any(map(has_file, cells[:_LOOKED_AT])):
             return cells
+    shown = ", ".join(" ".join(name.split()) for name in columns)
     raise UsageError(
         f"Expected a column of image files in {path}, relative to its folder, but got none among "
-        f"{', '.join(columns) or 'no columns'}; a table of ids becomes an annotation file by "
+        f"{shown or 'no columns'}; a table of ids becomes an annotation file by "
         f"`xattn annotations build --csv {shlex.quote(str(path))} --root IMAGES`"
     )
 
@@ -55,10 +56,13 @@ def _text(path: Path) -> str:
 
 
 def _csv(path: Path) -> dict[str, list[str]]:
-    text = _text(path)
+    text = _text(path).replace("\r\n", "\n").replace("\r", "\n")
     first = text.partition("\n")[0]
     delimiter = max(",;\t|", key=first.count)
-    rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if any(row)]
+    except csv.Error as err:
+        raise UsageError(f"Expected a list of images in {path}, but got: {one_line(err)}") from None
     return _by_column(rows[0], rows[1:]) if rows else {}
 
 
