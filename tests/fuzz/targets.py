@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tests.fuzz.mutate import BYTES, TEXT, Mutation
+from tests.fuzz.damaged_runs import command_on_a_damaged_run, files_of_a_run
+from tests.fuzz.mutate import BYTES, TEXT, Mutation, line, word
 from xattn.annotations import build_annotations, check_annotations, read_annotations
 from xattn.attribution.run.sources import Failure, Named, decode
 from xattn.errors import AnnotationError, XattnError
@@ -256,4 +257,7 @@ TARGETS: dict[str, Target] = {
     "tables": Target(_tables, _read_table, TEXT, 2500),
     "archives": Target(_archives, _read_archive, BYTES, 1000),
     "checkpoints": Target(_checkpoints, load, BYTES, 1500),
+    "damaged runs": Target(
+        files_of_a_run, command_on_a_damaged_run, (*BYTES, word, line), 400, seconds=300
+    ),
 }
