@@ -8,7 +8,7 @@ RELEASE := .venv-release
 BILL := .venv-sbom
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-fast slow fuzz lowest arithmetics portable check sbom bench clean
+.PHONY: help setup demo docs test test-fast slow fuzz soak scale lowest arithmetics portable check sbom bench clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -48,6 +48,12 @@ slow: setup ## the slow tests: level and power by simulation, kills, trainings
 
 fuzz: setup ## over 20,000 damaged and hostile files of all kinds: one line each, no code run
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m fuzz tests/fuzz
+
+soak: setup ## a hundred kills and more of explain, feature-usage, train, search and study
+	$(BIN)/python -m tests.soak
+
+scale: setup ## memory, images a second and resuming at 1,000 to 50,000 images; docs/scale.csv
+	$(BIN)/python -m tests.benchmarks.scale
 
 lowest: ## quick tests of models, images, maps and commands with the lowest versions declared
 	test -x $(LOWEST)/bin/python || $(PYTHON) -m venv $(LOWEST)
