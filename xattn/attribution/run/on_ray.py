@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 PARTS = ".shards"
 """Folder in the run's own, of the shards while they are made."""
-_SHARDS_EACH = 4
-"""Per worker: one that is slow keeps the others waiting for a quarter of its work."""
+_SHARDS_EACH = 16
+"""Per worker: of fewer the slowest keeps the others waiting, see docs/scale.md."""
 _TRIES = 3
 """So often a shard whose worker dies is gone on with."""
 
