@@ -216,6 +216,24 @@ class TestDamage:
         (tmp_path / "x.jpg").write_bytes(content)
         self._refused(tmp_path / "x.jpg", "known format|decoding failed")
 
+    def test_a_tiff_whose_pages_go_round_in_a_circle(self, tmp_path):
+        out = io.BytesIO()
+        Image.new("L", (8, 8)).save(out, "TIFF")
+        data = bytearray(out.getvalue())
+        first = struct.unpack_from("<I", data, 4)[0]
+        end = first + 2 + 12 * struct.unpack_from("<H", data, first)[0]
+        struct.pack_into("<I", data, end, first)  # after the first page comes the first
+        (tmp_path / "x.tif").write_bytes(bytes(data))
+        assert read_image(tmp_path / "x.tif").size == (8, 8)
+        with pytest.raises(ImageError, match="Expected 5 channels"):
+            read_image(tmp_path / "x.tif", channels=5)
+
+    def test_more_pages_than_any_camera_has_channels_are_refused(self, tmp_path):
+        pages = [Image.new("L", (1, 1)) for _ in range(1001)]
+        pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+        with pytest.raises(ImageError, match=r"at most 1000 pages .* but got 1001"):
+            read_image(tmp_path / "x.tif", channels=1001)
+
     @pytest.mark.parametrize("channels", [3, 4])
     @pytest.mark.parametrize("place", [10, 12, 18, 22])
     def test_a_tiff_whose_header_says_that_it_has_no_pixels(

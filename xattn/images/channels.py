@@ -34,6 +34,7 @@ _AXES = 3  # rows, columns, channels
 _NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SAMPLES = 277
+_MOST_PAGES = 1000
 
 
 def is_npy(data: bytes) -> bool:
@@ -167,8 +168,16 @@ def _read(data: bytes, where: str, max_pixels: int) -> tuple[NDArray[Any], int]:
     try:
         with _tiff(data) as tiff:
             first = tiff.pages.first
-            _expect_size(first.imagewidth, first.imagelength, where, max_pixels)
-            pages = [page for page in tiff.pages if not (page.keyframe or first).is_reduced]
+            # Their number first, which a chain of pages that bites its tail ends; a loop over them
+            # goes round for ever.
+            if (count := len(tiff.pages)) > _MOST_PAGES:
+                raise ImageError(
+                    f"Expected at most {_MOST_PAGES} pages in {where}, but got {count}"
+                )
+            every = [tiff.pages[i] for i in range(count)]
+            pages = [page for page in every if not (page.keyframe or first).is_reduced]
+            for page in pages:
+                _expect_size(page.imagewidth, page.imagelength * len(pages), where, max_pixels)
             parts = [_channels_last(page.asarray(), page.axes, where) for page in pages]
             orientation = int(first.tags.valueof("Orientation", 1))
     except ValueError as err:
