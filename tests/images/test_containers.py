@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -14,7 +17,7 @@ from tests.images.archives import encoded, pixels, tarred, zipped
 from xattn.annotations.headers import read_header
 from xattn.errors import ImageError, UsageError
 from xattn.images import find_images, read_image
-from xattn.images.containers import has_file, members, split_member
+from xattn.images.containers import _Zip, has_file, members, read_content, split_member
 from xattn.runs.inputs import Stamp
 
 KINDS = ("zip", "tar", "hdf5", "void", "stack", "bytes")
@@ -119,3 +122,39 @@ def test_a_table_of_numbers_in_an_hdf5_file_is_no_image(tmp_path):
         "grey/0", "grey/1", *(f"images/{i:02}" for i in range(11)),
     ]  # fmt: skip
     assert [one.id for one in find_images(tmp_path / "x.h5")][:3] == ["0", "1", "00"]
+
+
+def test_a_member_of_gigabytes_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("xattn.images.containers._MOST_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.png", bytes(1001))
+        archive.writestr("b.png", bytes(999))
+    with pytest.raises(ImageError, match=r"a\.png has 1,001 bytes once it is unpacked"):
+        read_content(tmp_path / "bomb.zip" / "a.png")
+    assert len(read_content(tmp_path / "bomb.zip" / "b.png")) == 999
+
+
+def test_a_member_without_a_name_is_passed_over(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x", b"")
+        archive.writestr("b.png", b"")
+    path = tmp_path / "a.zip"
+    path.write_bytes(path.read_bytes().replace(b"x", b"/"))
+    assert members(path) == ["b.png"]
+    infos = [zipfile.ZipInfo("b.png"), zipfile.ZipInfo("b.png")]
+    infos[0].filename = ""  # as of a damaged directory; zipfile writes none
+    nameless = SimpleNamespace(_file=SimpleNamespace(infolist=lambda: infos))
+    assert _Zip.names(nameless) == ["b.png"]
+
+
+def test_an_array_that_says_more_rows_than_it_has_bytes_is_no_stack_of_images(tmp_path):
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": "|u1", "fortran_order": False, "shape": (10**12, 24, 32, 3)}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("liar.npy", out.getvalue() + bytes(100))
+        good = io.BytesIO()
+        np.save(good, np.zeros((2, 24, 32, 3), np.uint8))
+        archive.writestr("good.npy", good.getvalue())
+    assert members(tmp_path / "a.npz") == ["good/0", "good/1"]

@@ -176,8 +176,8 @@ def _read(data: bytes, where: str, max_pixels: int) -> tuple[NDArray[Any], int]:
                 )
             every = [tiff.pages[i] for i in range(count)]
             pages = [page for page in every if not (page.keyframe or first).is_reduced]
-            for page in pages:
-                _expect_size(page.imagewidth, page.imagelength * len(pages), where, max_pixels)
+            for key in (page.keyframe or first for page in pages):
+                _expect_size(key.imagewidth, key.imagelength * len(pages), where, max_pixels)
             parts = [_channels_last(page.asarray(), page.axes, where) for page in pages]
             orientation = int(first.tags.valueof("Orientation", 1))
     except ValueError as err:

@@ -31,6 +31,7 @@ ARCHIVES = frozenset({".zip", ".tar", NPZ, *HDF5})
 _MAY_GO_ON = re.compile(rf"({'|'.join(map(re.escape, sorted(ARCHIVES)))})[/\\]", re.IGNORECASE)
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 _OPEN_AT_ONCE = 8
+_MOST_BYTES = 2_000_000_000
 
 
 class Container(Protocol):
@@ -56,12 +57,19 @@ class _Zip:
         self._lock = threading.Lock()
 
     def names(self) -> list[str]:
-        return _plain(info.filename for info in self._file.infolist() if not info.is_dir())
+        names = (info.filename for info in self._file.infolist())
+        return _plain(name for name in names if name and not name.endswith("/"))
 
     def has(self, name: str) -> bool:
         return name in self._file.NameToInfo
 
     def read(self, name: str) -> bytes:
+        size = self._file.getinfo(name).file_size
+        if size > _MOST_BYTES:  # of a few bytes in the archive, if somebody wants it
+            raise ImageError(
+                f"Expected an image of at most {_MOST_BYTES / 1e9:.0f} GB, but {name} has {size:,} "
+                "bytes once it is unpacked; it may be a decompression bomb"
+            )
         with self._lock:
             return self._file.read(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import zipfile
 from typing import IO, Any
@@ -25,10 +26,14 @@ class Npz:
         self._lock = threading.Lock()
         self._kept: tuple[str, NDArray[Any]] | None = None
         with zipfile.ZipFile(path) as archive:
-            entries = [name for name in archive.namelist() if name.endswith(_ENDING)]
-            shapes = {name.removesuffix(_ENDING): _shape(archive, name) for name in entries}
-        self._lengths = {key: shape[0] for key, (shape, kind) in shapes.items()
-                         if are_images(shape, kind)}  # fmt: skip
+            entries = [info for info in archive.infolist() if info.filename.endswith(_ENDING)]
+            found = {info: _shape(archive, info.filename) for info in entries}
+        self._lengths = {
+            info.filename.removesuffix(_ENDING): shape[0]
+            for info, (shape, kind) in found.items()
+            # A header may say more rows than there are bytes.
+            if are_images(shape, kind) and math.prod(shape) * kind.itemsize <= info.file_size
+        }
 
     def names(self) -> list[str]:
         """Return the images, by the names of their arrays and the rows in them."""
