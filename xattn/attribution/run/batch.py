@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xattn.attribution.attribute import attribute_each
 from xattn.attribution.passes.relevance import Conservation, pool
+from xattn.attribution.run.memory import Fitting
 from xattn.attribution.run.plan import Plan
 from xattn.attribution.run.sources import DecodedImage, Failure
 from xattn.attribution.targets import Target
@@ -54,7 +55,9 @@ class Worker:
         out: Path,
         overlay: str,
         check: Check | None = None,
+        fitting: Fitting | None = None,
     ) -> None:
+        self.fitting = fitting or Fitting()
         self.model = model
         self.plan = plan
         self.places = places
@@ -76,7 +79,10 @@ class Worker:
             if self.check is not None:
                 self.check([], errors)
             return Batch([], {}, errors, [], len(images))
-        logits, maps, explained = self._forward(good)
+        parts = self.fitting.run(good, self._forward)
+        logits = np.concatenate([part[0] for part in parts])
+        maps = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
+        explained = np.concatenate([part[2] for part in parts], axis=1)
         finite = np.asarray(np.isfinite(logits).all(axis=1))
         errors += [
             Failure(p.named, "predict", "Expected finite logits, but got NaN or infinity").to_row()
@@ -97,7 +103,7 @@ class Worker:
         return Batch(rows, maps, errors, paintings, len(images))
 
     def _forward(
-        self, images: list[DecodedImage]
+        self, images: Sequence[DecodedImage]
     ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float32]], NDArray[np.int64]]:
         """Return logits (n, classes), the maps, and the explained classes (targets, n)."""
         pixels = torch.from_numpy(np.stack([p.pixels for p in images]))
@@ -121,7 +127,7 @@ class Worker:
                     f"got {h} x {w}; its map_layer must name another layer"
                 )
 
-    def _wanted(self, target: Target, images: list[DecodedImage]) -> torch.Tensor:
+    def _wanted(self, target: Target, images: Sequence[DecodedImage]) -> torch.Tensor:
         wanted = [target.rule(p.named.id) for p in images]
         return torch.tensor([-1 if w is None else w for w in wanted], device=self.model.device)
 

@@ -23,6 +23,7 @@ from xattn.attribution.run.asked import (
 from xattn.attribution.run.batch import Worker
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.map_layers import record_places
+from xattn.attribution.run.memory import Fitting
 from xattn.attribution.run.plan import make_plan
 from xattn.attribution.run.provenance import (
     describe_ensemble,
@@ -243,6 +244,7 @@ def run_explain(
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
     stamps: dict[str, Stamp] = {}
+    fitting = Fitting()
     reading = partial(read_one, stamps, preprocessing=model.preprocessing, exact=exact)
     jobs = [(plan.only(writer.settings["methods"]), todo.whole, False)]
     jobs += [(plan.only(lacking), some, True) for lacking, some in todo.adding.items()]
@@ -250,7 +252,7 @@ def run_explain(
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="overlay") as painters:
         for part, some, adds in jobs:
             check = partial(require_added, writer) if adds else None
-            worker = Worker(engine, part, places, labels, member, out, overlay, check)
+            worker = Worker(engine, part, places, labels, member, out, overlay, check, fitting)
             decoded = prefetch(reading, some, threads, ahead=3 * batch_size)
             for batch in committed_later(worker, batched(decoded, batch_size), painters):
                 own = {row["file"]: stamps[row["file"]] for row in batch.rows}
@@ -263,11 +265,13 @@ def run_explain(
     ran = {"engine": engine.engine or NONE, "engine_note": engine.engine_note} if todo.n else {}
     run = writer.finish(
         **ran,
+        **({"fitted": fitting.most} if fitting.most else {}),
         timings={"explain_seconds": round(seconds, 3), "images": todo.n},
         conserved={name: asdict(one) for name, one in conserved.items()},
     )
-    if on_note is not None and (lost := lost_depth(run.predictions)):
-        on_note(lost)
+    for said in (fitting.note and Remark(fitting.note), lost_depth(run.predictions)):
+        if on_note is not None and said:
+            on_note(said)
     return run
 
 
