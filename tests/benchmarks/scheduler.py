@@ -80,7 +80,7 @@ def simulate(cluster: Cluster, images: int, shards: int, batch: int = 16, seed: 
     speed = np.clip(rng.normal(1, cluster.spread, n), 0.3, None)
     slow = rng.random(n) < cluster.stragglers
     pace = cluster.seconds_per_image * np.where(slow, cluster.slower, 1.0) / speed
-    # A disk that takes less than all give is a queue of its own: everyone goes at its share.
+    # A disk that takes less than all give is a queue of its own: everyone goes at its part.
     pace = np.maximum(pace, n / cluster.shared if np.isfinite(cluster.shared) else 0.0)
     free = [(cluster.start, worker) for worker in range(n)]
     heapq.heapify(free)
@@ -126,9 +126,9 @@ def table(images: int = 1_000_000, seeds: int = 20) -> str:
         cells = []
         for k in counts:
             runs = [simulate(cluster, images, k * cluster.workers, seed=s) for s in range(seeds)]
-            shares = np.array([run.efficiency for run in runs])
+            fractions = np.array([run.efficiency for run in runs])
             lost = np.mean([run.repeated for run in runs]) / images
-            cells.append(f"{np.median(shares):.2f} ({shares.min():.2f} to {shares.max():.2f})"
+            cells.append(f"{np.median(fractions):.2f} ({fractions.min():.2f} to {fractions.max():.2f})"
                          + (f", {100 * lost:.2f} % twice" if lost > 5e-5 else ""))  # fmt: skip
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

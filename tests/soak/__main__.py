@@ -18,7 +18,7 @@ def _say(line: str) -> None:
 
 
 def main() -> int:
-    """Kill each command its share of times; exit with 1 if anything differs."""
+    """Kill each command its number of times; exit with 1 if anything differs."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--kills", type=int, default=125, help="of all commands together")
     parser.add_argument("--only", choices=KILLED, action="append", help="this command")
