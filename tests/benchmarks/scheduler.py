@@ -126,10 +126,11 @@ def table(images: int = 1_000_000, seeds: int = 20) -> str:
         cells = []
         for k in counts:
             runs = [simulate(cluster, images, k * cluster.workers, seed=s) for s in range(seeds)]
-            fractions = np.array([run.efficiency for run in runs])
+            parts = np.array([run.efficiency for run in runs])
             lost = np.mean([run.repeated for run in runs]) / images
-            cells.append(f"{np.median(fractions):.2f} ({fractions.min():.2f} to {fractions.max():.2f})"
-                         + (f", {100 * lost:.2f} % twice" if lost > 5e-5 else ""))  # fmt: skip
+            twice = f", {100 * lost:.2f} % twice" if lost > 5e-5 else ""
+            span = f"{parts.min():.2f} to {parts.max():.2f}"
+            cells.append(f"{np.median(parts):.2f} ({span}){twice}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
