@@ -26,7 +26,7 @@ from xattn.stats.adjust import permuted_p, two_sided_p
 from xattn.stats.codes import codes, group_codes
 from xattn.stats.columns import as_column
 from xattn.stats.permutation import within_label_permutations
-from xattn.stats.resampling import group_weights, percentile_interval
+from xattn.stats.resampling import drawn_weights, group_weights, percentile_interval
 
 TESTS = (*DECISIONS["min-p"].tests, "chi2", *DECISIONS["majority"].tests[1:])
 SHOWN = (*TESTS, "min-p", "majority")
@@ -240,7 +240,7 @@ def bits_coverage(repetitions: int, n: int, shift: float) -> dict[str, float]:
         feature, bins, label, group = sample(np.random.default_rng([seed, n]), n)
         drawn = within_label_permutations(label, group, 99, seed)
         order = np.flatnonzero(drawn.kept)
-        weights = group_weights(group[order], len(order), 299, seed)
+        weights = drawn_weights(group[order], len(order), 299, seed)
         found = conditional_information(
             [feature[order]], bins[order], label[order], drawn.of_kept()[1:], weights
         )

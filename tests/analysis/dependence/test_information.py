@@ -8,7 +8,7 @@ from xattn.analysis.dependence.information import (
 )
 from xattn.stats.columns import as_column
 from xattn.stats.permutation import within_label_permutations
-from xattn.stats.resampling import group_weights
+from xattn.stats.resampling import drawn_weights
 
 
 def slow_plug_in(feature, prediction, label, weight):
@@ -49,7 +49,7 @@ def test_interval_is_the_basic_bootstrap_of_weighted_counts():
     rng = np.random.default_rng(1)
     feature, prediction, label = planted(rng, 60, 1.0)
     index = within_label_permutations(label, None, 5, 1).index
-    weights = group_weights(np.repeat(np.arange(30), 2), 60, 50, 2)
+    weights = drawn_weights(np.repeat(np.arange(30), 2), 60, 50, 2)
     found = conditional_information([feature], prediction, label, index, weights)
     slow = np.array([slow_plug_in(feature, prediction, label, w) for w in weights])
     low, high = np.quantile(slow - slow.mean(), [0.025, 0.975])
@@ -62,7 +62,7 @@ def test_several_features_are_estimated_as_each_alone():
     feature, prediction, label = planted(rng, 90, 1.0)
     other = rng.integers(0, 4, 90)
     index = within_label_permutations(label, None, 20, 3).index
-    weights = group_weights(None, 90, 30, 4)
+    weights = drawn_weights(None, 90, 30, 4)
     both = conditional_information([feature, other], prediction, label, index, weights)
     for i, one in enumerate([feature, other]):
         alone = conditional_information([one], prediction, label, index, weights)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xattn.analysis.dependence.variance import explained_variance
-from xattn.stats.resampling import group_weights
+from xattn.stats.resampling import drawn_weights
 
 LABEL = np.repeat([0, 1], [300, 100])
 
@@ -53,7 +53,7 @@ def test_the_interval_covers():
         rng = np.random.default_rng([seed, 2])
         feature = rng.integers(0, 2, 200)[np.arange(400) // 2]
         y = (rng.normal(size=200)[np.arange(400) // 2] + rng.normal(size=400)) / np.sqrt(2)
-        weights = group_weights(np.arange(400) // 2, 400, 199, seed)
+        weights = drawn_weights(np.arange(400) // 2, 400, 199, seed)
         found = explained_variance([feature], y + feature, LABEL, weights)
         held += found.low[0] <= 0.2 <= found.high[0]
     assert held / 200 > 0.89
