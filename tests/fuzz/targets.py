@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -191,7 +193,7 @@ class _Code:
         return Path.touch, (MARK,)
 
 
-MARK = Path("/tmp/xattn-fuzz-code-ran")
+MARK = Path(tempfile.gettempdir()) / f"xattn-fuzz-code-ran-{os.getpid()}"
 """A file that exists only if code of a checkpoint ran."""
 
 

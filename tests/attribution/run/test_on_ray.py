@@ -126,8 +126,8 @@ class TestOnACluster:
         assert_same(run, whole)
 
 
-@pytest.mark.slow
-def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
+def ready(images: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Go where the images are, save a model there; return the words of a call."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     monkeypatch.chdir(images.parent)
     model = hybrid()
@@ -135,7 +135,12 @@ def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
         "model.pt", model.module, architecture="test_resnet-ga", classes=model.classes,
         preprocessing=model.preprocessing,
     )  # fmt: skip
-    words = ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
+    return ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
+
+
+@pytest.mark.slow
+def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
+    words = ready(images, monkeypatch)
     (images / "img_2.png").write_bytes(b"no image")
     assert main([*words, "--out", "whole"]) == 0
     before = signal.getsignal(signal.SIGTERM)
@@ -146,14 +151,7 @@ def test_the_command_starts_a_cluster_of_its_own(images, monkeypatch):
 
 @pytest.mark.slow
 def test_a_call_that_is_ended_says_by_what_and_goes_on(images, monkeypatch, capsys):
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    monkeypatch.chdir(images.parent)
-    model = hybrid()
-    save_checkpoint(
-        "model.pt", model.module, architecture="test_resnet-ga", classes=model.classes,
-        preprocessing=model.preprocessing,
-    )  # fmt: skip
-    words = ["explain", "--ckpt", "model.pt", "--images", "images", "--batch-size", "2"]
+    words = ready(images, monkeypatch)
     words += ["--out", "run", "--engine", "ray", "--ray-workers", "1"]
 
     def once_it_has_a_cluster(*_args: object) -> None:
