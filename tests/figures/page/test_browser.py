@@ -314,6 +314,19 @@ def test_marks_are_one_tab_stop_and_arrow_keys_go_through_them(tab):
     assert tab.evaluate("document.activeElement.ariaSelected") == "true"
 
 
+def test_numbers_that_escape_has_hidden_stay_so_until_their_mark_is_meant_again(tab):
+    tab.evaluate(PLOT + "const mark = marks[2], box = plot.closest('[data-plot-of]')")
+    tab.evaluate("middle(mark); mark.focus()")
+    click = ("mark.dispatchEvent(new MouseEvent('click', { bubbles: true, "
+             "clientX: middle(mark)[0], clientY: middle(mark)[1] }))")  # fmt: skip
+    for again in ("", click):
+        tab.evaluate(again)
+        assert not tab.evaluate("tip.hidden")
+        tab.press("Escape", 27)
+        tab.evaluate("box.dispatchEvent(new Event('scroll'))")  # as a figure still on its way sends
+        assert tab.evaluate("tip.hidden")
+
+
 def test_rows_of_the_table_ring_their_marks_and_a_search_fades_the_others(tab, aligned):
     tab.evaluate(PLOT)
     tab.move(*tab.evaluate("middle(rowOf(marks[0]).cells[0])"))

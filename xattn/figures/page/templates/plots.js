@@ -137,9 +137,12 @@ function livePlot(box, table) {
     const mark = near(event);
     if (!mark) unlight();
     else if (active === mark.dataset.row && !tip.hidden) go(active);
-    else show(mark.dataset.row, mark);
+    else {
+      shownAt = null;  // Escape may have hidden the numbers of this very mark
+      show(mark.dataset.row, mark);
+    }
   });
-  box.addEventListener("scroll", () => { if (shownAt) placeTip(shownAt); });
+  box.addEventListener("scroll", () => { if (shownAt && !tip.hidden) placeTip(shownAt); });
   svg.addEventListener("focusin", () => { if (focused() !== undefined) show(focused()); });
   svg.addEventListener("focusout", unlight);
   svg.addEventListener("keydown", (event) => {
