@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,3 +46,15 @@ def _imports_left_alone_by_the_garbage_collector() -> None:
         gc.collect()
         gc.freeze()
         _n_modules = len(sys.modules)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """The module `ray`, connected to a cluster of two processors on this machine."""
+    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    before = signal.getsignal(signal.SIGTERM)  # which Ray takes, and other tests need
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    signal.signal(signal.SIGTERM, before)
+    yield ray
+    ray.shutdown()

@@ -9,7 +9,8 @@ from tests.study.steps_for_tests import Chain
 from xattn.errors import UsageError
 from xattn.images.walk import Walk
 from xattn.runs.locks import take
-from xattn.study.execute import BLOCKED, ELSEWHERE, FAILED, execute
+from xattn.study.execute import execute
+from xattn.study.outcome import BLOCKED, ELSEWHERE, FAILED
 from xattn.study.standing import AGAIN, DONE, LATER, NEW, UNFINISHED, standing_of
 from xattn.study.steps import Records
 

@@ -8,11 +8,12 @@ from typing import Any
 import rich_click as click
 
 from xattn.analysis.settings import FaithfulnessSettings
-from xattn.attribution.run.settings import ExplainInputs, ExplainSettings, RaySettings
+from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
 from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.value_types import PLACE
+from xattn.settings.engine import RaySettings
 from xattn.settings.load import LoadSettings
 
 

@@ -7,19 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import common, device_option, strict_option
 from xattn.cli.study_board import Board, Lines
 from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible
 from xattn.cli.value_types import FILE, PLACE
+from xattn.settings.engine import RaySettings
 
 if TYPE_CHECKING:
     from xattn.study.estimate import Estimate
-    from xattn.study.execute import Outcome
+    from xattn.study.outcome import Outcome
     from xattn.study.recipe import StudyRecipe
     from xattn.study.steps import Step
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     help="Do steps again whose settings or inputs are others than before; what they wrote goes.",
 )
 @device_option
+@options_of(RaySettings)
 @strict_option
 @common
 def command(
@@ -53,6 +56,7 @@ def command(
     quiet: bool,
     as_json: bool,
     debug: bool,
+    **chosen: Any,
 ) -> int:
     """Run a whole study: train, evaluate, explain, measure, compare, draw, report.
 
@@ -75,7 +79,7 @@ def command(
     with Board(steps) if lively else nullcontext(Lines(terminal, steps)) as shown:
         outcomes = execute(
             steps, out, redo=redo, call=call_of(recipe, out, data, device), on_step=shown.step,
-            progress=shown.progress,
+            progress=shown.progress, engine=taken(RaySettings, chosen), device=device,
         )  # fmt: skip
     _show_notes(terminal, outcomes)
     open_ = [name for name, one in outcomes.items() if one.state != DONE]

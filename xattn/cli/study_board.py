@@ -13,8 +13,11 @@ from xattn.cli.text import visible
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from xattn.study.execute import Outcome
+    from xattn.study.outcome import Outcome
     from xattn.study.steps import Step
+
+_SHOWN = 4
+"""Steps at work of one kind; of more, their number."""
 
 
 class Lines:
@@ -35,12 +38,12 @@ class Lines:
         line = f"{place} {step.name}: {state}" + (f", {remark}" if remark else "")
         self._terminal.remark(line)
 
-    def progress(self, done: int, total: int) -> None:
+    def progress(self, step: Step, done: int, total: int) -> None:
         """Say nothing between the lines."""
 
 
 class Board:
-    """A table that is drawn anew: a row a kind of step, and the step at work.
+    """A table that is drawn anew: a row a kind of step, and the steps at work.
 
     Args:
         steps: of the study.
@@ -52,8 +55,7 @@ class Board:
 
         self._totals = Counter(one.kind for one in steps)
         self._counts: dict[str, Counter[str]] = {kind: Counter() for kind in self._totals}
-        self._current: dict[str, str] = {}
-        self._working = ""
+        self._current: dict[str, dict[str, str]] = {kind: {} for kind in self._totals}
         self._live = Live(self._table(), console=Console(stderr=True), refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -73,22 +75,20 @@ class Board:
         from rich.text import Text
 
         state, remark = outcome.state, outcome.remark
-        self._working = step.kind
         if state in ("running", "elsewhere"):
-            self._current[step.kind] = f"{step.name} {remark}".strip()
+            self._current[step.kind][step.name] = remark
         else:
             self._counts[step.kind][state] += 1
-            self._current.pop(step.kind, None)
+            self._current[step.kind].pop(step.name, None)
         if state in ("failed", "blocked"):
             self._live.console.print(Text(visible(f"{step.name}: {state}, {remark}"), "red"))
         self._live.update(self._table())
 
-    def progress(self, done: int, total: int) -> None:
-        """Show how far the step at work is."""
-        if self._working not in self._current:
+    def progress(self, step: Step, done: int, total: int) -> None:
+        """Show how far a step at work is."""
+        if step.name not in self._current[step.kind]:
             return
-        name = self._current[self._working].partition(" ")[0]
-        self._current[self._working] = f"{name} {done}/{total}"
+        self._current[step.kind][step.name] = f"{done}/{total}"
         self._live.update(self._table())
 
     def _table(self) -> Table:
@@ -99,5 +99,8 @@ class Board:
         for kind, total in self._totals.items():
             counts = self._counts[kind]
             cells = [f"{counts['done']}/{total}", counts["failed"] or "", counts["blocked"] or ""]
-            table.add_row(kind, *map(str, cells), Text(visible(self._current.get(kind, ""))))
+            work = [f"{name} {how}".strip() for name, how in self._current[kind].items()]
+            more = f" and {len(work) - _SHOWN} more" if len(work) > _SHOWN else ""
+            shown = Text(visible(", ".join(work[:_SHOWN]) + more))
+            table.add_row(kind, *map(str, cells), shown)
         return table

@@ -17,11 +17,13 @@ from tests.models.nets import CLASSES, Brightness, plain, wrapped
 from xattn.attribution.run import on_ray
 from xattn.attribution.run.on_ray import PARTS, explain_on_ray
 from xattn.attribution.run.pipeline import explain
-from xattn.attribution.run.settings import ExplainSettings, RaySettings
+from xattn.attribution.run.settings import ExplainSettings
 from xattn.cli import main
+from xattn.cluster import connect, workers
 from xattn.errors import RunError, UsageError
 from xattn.models import Model, build, save_checkpoint, wrap
 from xattn.runs.verify import verify
+from xattn.settings.engine import RaySettings
 
 HOW = RaySettings(engine="ray", workers=2)
 SETTINGS = ExplainSettings(batch_size=2, methods=("gradcam", "saliency"))
@@ -44,17 +46,6 @@ class Dies(Brightness):
 def hybrid() -> Model:
     torch.manual_seed(0)
     return wrapped(build("test_resnet-ga", 2).eval(), (32, 32))
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    before = signal.getsignal(signal.SIGTERM)  # which Ray takes, and other tests need
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    signal.signal(signal.SIGTERM, before)
-    yield ray
-    ray.shutdown()
 
 
 def assert_same(run: Any, whole: Any) -> None:
@@ -101,7 +92,7 @@ class TestOnACluster:
     def test_a_shard_that_kills_every_worker_is_named_and_the_others_are_kept(
         self, cluster, images, monkeypatch
     ):
-        monkeypatch.setattr(on_ray, "_TRIES", 0)
+        monkeypatch.setattr(workers, "TRIES", 0)
         out = images.parent / "run"
         model = wrap(
             Dies(images.parent / "died", os.getpid(), always=True), classes=CLASSES,
@@ -174,7 +165,7 @@ def tables_of(name: str) -> dict[str, bytes]:
 class TestWithoutACluster:
     @pytest.fixture(autouse=True)
     def installed(self, monkeypatch):
-        monkeypatch.setattr(on_ray, "find_spec", lambda _name: object())
+        monkeypatch.setattr(connect, "find_spec", lambda _name: object())
 
     def test_a_shard_of_a_shard(self, images):
         settings = ExplainSettings(shard="1/2")
@@ -193,22 +184,7 @@ class TestWithoutACluster:
         assert tables(again) == tables(run)
 
     def test_to_begin_without_ray(self, images, monkeypatch):
-        monkeypatch.setattr(on_ray, "find_spec", lambda _name: None)
+        monkeypatch.setattr(connect, "find_spec", lambda _name: None)
         with pytest.raises(UsageError, match=r"pip install 'xattn\[ray\]'"):
             explain_on_ray(bright(), images, None, images.parent / "run", ExplainSettings())
         assert not (images.parent / "run").exists()
-
-
-def test_a_model_from_a_file_is_loaded_by_the_worker_and_another_travels(images):
-    model = hybrid()
-    assert on_ray._recipe(model) is model
-    path = images.parent / "model.pt"
-    save_checkpoint(
-        path, model.module, architecture="test_resnet-ga", classes=model.classes,
-        preprocessing=model.preprocessing,
-    )  # fmt: skip
-    from xattn.models import load
-
-    where, how = on_ray._recipe(load(path))
-    assert where == str(path)
-    assert load(where, **how).classes == model.classes

@@ -97,27 +97,3 @@ class ExplainSettings(Settings):
             raise UsageError(f"Expected a batch_size of at least 1, but got {self.batch_size}")
         if self.shard is not None:
             Shard.read(self.shard)
-
-
-@dataclass(frozen=True)
-class RaySettings(Settings):
-    """Where `explain` runs; see `explain_on_ray`.
-
-    Attributes:
-        engine: this process, or a Ray cluster.
-        address: of the cluster; default RAY_ADDRESS, else one that is started for the call.
-        workers: each with a processor, and a GPU if the model is on one; default all there are.
-    """
-
-    engine: Literal["local", "ray"] = setting(
-        "local", "--engine", choices=("local", "ray"), recorded=False,
-        help="Run in this process, or on a Ray cluster.",
-    )  # fmt: skip
-    address: str | None = setting(
-        None, "--ray-address", dest="ray_address", recorded=False,
-        help="Ray cluster; default RAY_ADDRESS, else one on this machine for the call.",
-    )  # fmt: skip
-    workers: int | None = setting(
-        None, "--ray-workers", kind="integer", low=1, dest="ray_workers", recorded=False,
-        help="Workers of Ray; default one per processor of the cluster.",
-    )  # fmt: skip
