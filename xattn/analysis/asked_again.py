@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
-from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted
+from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted, choices
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.provenance import model_of_run
 from xattn.models.interface import Model
@@ -31,8 +32,20 @@ class AskedAgain:
         images: int = 0,
         batch: int = 16,
     ) -> None:
-        self._run, self._given = run, model
+        self._run, self.given = run, model
         self._wanted = Wanted(accelerate, images, batch)
+
+    @classmethod
+    def alike(cls, run: RunFolder, model: Model | None, wanted: Wanted) -> AskedAgain:
+        """Return what answers as in another process.
+
+        Args:
+            run, model: as there.
+            wanted: `wanted_of_all` of that.
+        """
+        return cls(
+            run, model, accelerate=wanted.accelerate, images=wanted.images, batch=wanted.batch
+        )
 
     @cached_property
     def model(self) -> Model:
@@ -41,7 +54,7 @@ class AskedAgain:
         Raises:
             RunError: the run does not lead to it.
         """
-        return self._given or model_of_run(self._run)
+        return self.given or model_of_run(self._run)
 
     @cached_property
     def fast(self) -> Model:
@@ -55,6 +68,13 @@ class AskedAgain:
             if self._run.settings.get("exact")
             else make_fast_copy(self.model, wanted=self._wanted)
         )
+
+    @property
+    def wanted_of_all(self) -> Wanted:
+        """By what another process makes the same copy, whatever "auto" would find there."""
+        chosen = self.fast.engine or NONE
+        # Members of an ensemble may run in several.
+        return replace(self._wanted, accelerate=chosen) if chosen in choices() else self._wanted
 
     @property
     def engine(self) -> str | None:

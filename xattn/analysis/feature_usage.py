@@ -22,6 +22,7 @@ from xattn.analysis.stages import Clock, Steps
 from xattn.analysis.usage_result import FeatureUsage
 from xattn.analysis.verdicts.rules import SMALLEST_CHANGE, SMALLEST_EFFECT
 from xattn.attribution.run.settings import Accelerate
+from xattn.cluster.connect import require_ray
 from xattn.errors import UsageError
 from xattn.features.feature_set import collect_features
 from xattn.features.from_csv import read_more_features
@@ -33,6 +34,7 @@ from xattn.runs.parquet import write_in_parts
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
+from xattn.settings.engine import RaySettings
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -66,6 +68,7 @@ def feature_usage(
     accelerate: Accelerate = UsageSettings.accelerate,
     workers: int | None = UsageSettings.workers,
     settings: UsageSettings | None = None,
+    engine: RaySettings | None = None,
     progress: Progress | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> FeatureUsage:
@@ -115,6 +118,8 @@ def feature_usage(
             `explain`.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
+        engine: whether images are edited, and the model asked of them, here or by the workers of a
+            Ray cluster; the tables are the same.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
 
@@ -123,9 +128,10 @@ def feature_usage(
 
     Raises:
         AnnotationError: run and annotations share no image id, or a label is no class of the run.
-        RunError: there is no finished run.
+        RunError: there is no finished run, or the cluster cannot be reached.
         UsageError: an argument is out of range, `positive` is no class of the run, or `target`
-            none of its independent outputs, or there is no feature to hold fixed of a name.
+            none of its independent outputs, there is no feature to hold fixed of a name, or Ray is
+            not installed.
 
     Examples:
         >>> usage = xattn.feature_usage(
@@ -142,6 +148,9 @@ def feature_usage(
         more_features=more_features, exclude=exclude, domain=domain, accelerate=accelerate,
         workers=workers,
     )  # fmt: skip
+    on_ray = engine if engine is not None and engine.engine == "ray" else None
+    if on_ray is not None:
+        require_ray()
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     questions = questions_of(folder, names(chosen.positive), names(chosen.target))
     dropped = _no_more(folder, questions)
@@ -183,7 +192,7 @@ def feature_usage(
         folder, model, accelerate=chosen.accelerate, images=expected(features, chosen, n)
     )
     with clock("interventions"):
-        edited, unable = interventions_of(features, asked, questions, chosen, threads)
+        edited, unable = interventions_of(features, asked, questions, chosen, threads, on_ray)
     with clock("activations"):
         ran = steps.part(n) if chosen.concepts else None
         layer, unseen = concept_layer(folder, features, asked, questions, chosen, threads, ran)

@@ -19,6 +19,7 @@ from xattn.cli.usage_tables import show_outputs, show_over_training, show_usage
 from xattn.cli.value_types import FILE, PLACE
 from xattn.errors import UsageError, XattnError
 from xattn.settings import Settings
+from xattn.settings.engine import RaySettings
 from xattn.settings.load import LoadSettings
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 )
 @options_of(LoadSettings)
 @options_of(ExplainSettings, only=("batch_size", "workers"))
+@options_of(RaySettings)
 @strict_option
 @common
 def command(
@@ -92,6 +94,7 @@ def command(
             known,
             model=model,
             settings=settings,
+            engine=taken(RaySettings, chosen),
             progress=progress,
             on_note=notes.append,
         )
@@ -175,6 +178,7 @@ def _explained(
     notes: list[str],
 ) -> tuple[RunFolder, Model]:
     """Explain images with a checkpoint first; what is left open is as in the run that is there."""
+    from xattn.attribution.run.on_ray import explain_on_ray, makes_run
     from xattn.attribution.run.pipeline import explain
     from xattn.attribution.run.resume import stored_settings
     from xattn.cli.loading import as_explained, load_model
@@ -189,17 +193,21 @@ def _explained(
     model = load_model(ckpt, loading)
     target = stored.get("target") or chosen["tested_outputs"] or None
     settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None, amp=None)
+    images, how = taken(ExplainInputs, chosen).images, taken(RaySettings, chosen)
     with terminal.progress("explain") as progress, folder_option("--run"):
-        folder = explain(
-            model,
-            taken(ExplainInputs, chosen).images,
-            out=out,
-            annotations=known,
-            settings=settings,
-            progress=progress,
-            on_note=notes.append,
-            on_change=notes.append,
-        )
+        told: dict[str, Any] = {"progress": progress, "on_note": notes.append}
+        if how.engine == "ray" and makes_run(out):
+            folder = explain_on_ray(model, images, known, out, settings, how, **told)
+        else:
+            folder = explain(
+                model,
+                images,
+                out=out,
+                annotations=known,
+                settings=settings,
+                on_change=notes.append,
+                **told,
+            )
     return folder, model
 
 
@@ -218,9 +226,10 @@ def _over_training(
     from xattn.runs.folder import DEFAULT_RUN
 
     known_here, all_options = OverTrainingSettings.options(), settings.options()
-    if idle := [
-        all_options[name].flags[0] for name in settings.changed() if name not in known_here
-    ]:
+    idle = [all_options[name].flags[0] for name in settings.changed() if name not in known_here]
+    if taken(RaySettings, chosen).engine == "ray":
+        idle.append("--engine ray")
+    if idle:
         raise UsageError(
             f"Expected {' and '.join(idle)} with one checkpoint, but got {len(checkpoints)} or a "
             "folder of them, on which dependence alone is tested; leave it out"

@@ -52,6 +52,8 @@ def connected(address: str | None) -> Iterator[Any]:
     except (ConnectionError, RuntimeError, ValueError) as err:
         where = f"at {address}" if address else "on this machine"
         raise RunError(f"Expected a Ray cluster {where}, but got: {one_line(err)}") from err
+    # That a worker died, which is dealt with here, it would print where the command's result goes.
+    importlib.import_module("ray._private.worker")._worker_logs_enabled = False  # type: ignore[attr-defined]
     try:
         yield ray
     finally:

@@ -30,6 +30,10 @@ _AHEAD = 4
 """Jobs for each worker that may be done before the one whose result is wanted next."""
 
 
+class LostError(RunError):
+    """The workers of a job died too often; the message goes on a sentence about the job."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A job that a worker is done with.
@@ -37,7 +41,7 @@ class Ended:
     Attributes:
         job: as it was handed out.
         result: of the work; None if it failed.
-        error: what the work raised, or a `RunError` where its workers died; None if it did not.
+        error: what the work raised, or a `LostError` where its workers died; None if it did not.
     """
 
     job: Any
@@ -208,17 +212,18 @@ class Workers:
                 self._again.append(_Handed(handed.job, deaths))
                 return None
             why = f"its worker died {deaths} times ({one_line(err)[:200]})"
-            return Ended(handed.job, error=RunError(why))
+            return Ended(handed.job, error=LostError(why))
         self._idle.append(actor)
         return Ended(handed.job, result)
 
 
-def in_order(workers: Workers, jobs: Iterable[Any]) -> Iterator[Any]:
+def in_order(workers: Workers, jobs: Iterable[Any], called: Callable[[Any], str]) -> Iterator[Any]:
     """Give the results of jobs in the order of these, whoever is done first.
 
     Args:
         workers: do them; must be free of others.
         jobs: can be pickled and hashed, each another.
+        called: names a job in an error.
 
     Raises:
         XattnError: a job raised it.
@@ -232,18 +237,23 @@ def in_order(workers: Workers, jobs: Iterable[Any]) -> Iterator[Any]:
             workers.hand_out(waiting.popleft())
             begun += 1
         if (ended := workers.wait()) is not None:
-            done[ended.job] = _result(ended)
+            done[ended.job] = _result(ended, called)
         while order and order[0] in done:
             yield done.pop(order.popleft())
 
 
-def _result(ended: Ended) -> Any:
+def _result(ended: Ended, called: Callable[[Any], str]) -> Any:
     error = ended.error
+    if error is None:
+        return ended.result
+    if isinstance(error, LostError):
+        raise RunError(f"Expected a worker to do {called(ended.job)}, but {error}")
     if isinstance(error, XattnError):
         raise error
-    if error is not None:
-        raise RunError(f"Expected a result of a worker, but got: {one_line(error)[:200]}")
-    return ended.result
+    raise RunError(
+        f"Expected a worker to do {called(ended.job)}, but got {type(error).__name__}: "
+        f"{one_line(error)[:200]}"
+    ) from error
 
 
 class _Actor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -40,25 +40,23 @@ def ask(model: Model, trials: Iterable[Trial], batch_size: int) -> Logits:
     return np.concatenate([np.empty((0, 4, len(model.classes))), *parts])
 
 
-def score_trials(
-    logits: Logits, trials: Sequence[Trial], groups: NDArray[Any], positive: Positive
+def score_edits(
+    logits: Logits, borrowed: NDArray[np.bool_], groups: NDArray[Any], positive: Positive
 ) -> tuple[Scores, Answers | None]:
-    """Score images before and after an edit, and after its control.
+    """Score n images before and after an edit, and after its control.
 
     Args:
-        logits: (trials, 4, classes) of `ask`.
-        trials: what was edited.
-        groups: of every row of the run.
+        logits: (n, 4, classes) of `ask`.
+        borrowed: (n,) whether the control edits another image.
+        groups: (n,) of the images.
         positive: the classes whose scores these are, see `log_odds`.
 
     Returns:
         Scores, in units of the logit, and the answers of each class; of a value, which has no
         class, the values themselves and None.
     """
-    rows = [trial.row for trial in trials]
-    borrowed = [trial.edited.borrowed for trial in trials]
     if not positive.classes:
-        nothing = np.zeros(len(rows), dtype=bool)
+        nothing = np.zeros(len(logits), dtype=bool)
         before, after, control, compared = logits[..., 0].T
         values = Scores(
             before=before,
@@ -67,11 +65,11 @@ def score_trials(
             compared=compared,
             flipped=nothing,
             control_flipped=nothing,
-            borrowed=np.array(borrowed, dtype=bool),
-            groups=groups[rows],
+            borrowed=borrowed,
+            groups=groups,
         )
         return values, None
-    answers = Answers(logits, groups[rows], positive)
+    answers = Answers(logits, groups, positive)
     before, after, control, compared = log_odds(logits, positive).T
     said = answers.said
     scores = Scores(
@@ -81,8 +79,8 @@ def score_trials(
         compared=compared,
         flipped=said[:, AFTER] != said[:, BEFORE],
         control_flipped=(said[:, CONTROL] != said[:, COMPARED]) & answers.paired,
-        borrowed=np.array(borrowed, dtype=bool),
-        groups=groups[rows],
+        borrowed=borrowed,
+        groups=groups,
     )
     return scores, answers
 

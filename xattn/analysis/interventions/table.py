@@ -3,44 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from xattn.analysis.interventions.asking import EDIT_BATCH, answer_edit
 from xattn.analysis.interventions.doses.table import DOSE_IMAGES, measure_doses
-from xattn.analysis.interventions.editor import CONTROL, Editor, Job, Trial
+from xattn.analysis.interventions.editor import Editor, Job
+from xattn.analysis.interventions.jobs import jobs_of
 from xattn.analysis.interventions.outcome import Scores
-from xattn.analysis.interventions.passes import ask, log_odds, score_trials
-from xattn.analysis.interventions.registry import INTERVENTIONS
-from xattn.analysis.interventions.shown import (
-    BY_ANNOTATION,
-    BY_DETECTOR,
-    MEASURED,
-    detected_score,
-    shown,
-)
+from xattn.analysis.interventions.passes import log_odds, score_edits
 from xattn.analysis.positive import Positive
 from xattn.analysis.question import Question
 from xattn.analysis.scored import decision_scores
 from xattn.attribution.passes.fast_copy import make_fast_copy
-from xattn.features.feature_set import LESION, FeatureSet
+from xattn.features.feature_set import FeatureSet
 from xattn.features.masks import Progress
-from xattn.images.domains import applies
-from xattn.images.prefetch import prefetch
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
 from xattn.stats.adjust import enough_permutations, holm
 from xattn.stats.codes import group_codes
-from xattn.stats.resampling import FEWEST_GROUPS
-from xattn.stats.seeds import generator_for
-
-_ATTEMPTS = 3
-_SMALLEST, _LARGEST = 0.001, 0.5
-"""Fraction of the view that a feature must cover to be pasted into another image."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +53,10 @@ def measure_interventions(
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
-    batch_size: int = 16,
+    batch_size: int = EDIT_BATCH,
     workers: int = 2,
     fast: Model | None = None,
+    answers: Iterator[Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Interventions]:
     """Edit the features of a run's images, and ask the model again.
@@ -93,46 +78,52 @@ def measure_interventions(
         batch_size: edited images in one pass.
         workers: threads that read and edit.
         fast: a private copy of the model to ask in its place; default one is made.
+        answers: what was said of the images of all jobs and then of all graded ones, in their
+            order, if they are edited and the model asked elsewhere; see `answers_on_ray`.
         progress: called as progress(done, total) over rows of the table.
 
     Returns:
         What the edits did, question by question.
     """
-    editor = Editor(questions[0].run, features, seed)
-    engine = make_fast_copy(model) if fast is None else fast
+    if fast is None and answers is None:
+        fast = make_fast_copy(model)
     spreads = [score_spread(q.run, features.of(q.run), q.positive) for q in questions]
-    jobs = _jobs(features, seed)
+    jobs = jobs_of(features, seed)
     each = max((len(q.positive.classes) for q in questions if q.positive.each), default=0)
     draws = enough_permutations(permutations, len(jobs), alpha)
     of_classes = enough_permutations(permutations, len(jobs) * each, alpha)
     groups = group_codes(features.table["group"], len(features.table))
     rows: list[list[dict[str, Any]]] = [[] for _ in questions]
     by_class: list[list[dict[str, Any]]] = [[] for _ in questions]
-    for done, job in enumerate(jobs):
+    editor, asked = Editor(questions[0].run, features, seed), fast or model
+    coming = answers or (
+        answer_edit(editor, job, asked, images=images, workers=workers, batch_size=batch_size)
+        for job in jobs
+    )
+    for done, (job, found) in enumerate(zip(jobs, coming, strict=False)):
         if progress is not None:
             progress(done, len(jobs))
-        trials = _drawn(editor, job, images, workers)
-        found, seen = ask(engine, trials, batch_size), _measured(job, trials)
         for i, question in enumerate(questions):
-            positive, logits = question.positive, question.logits(found, model.classes)
-            scores, answers = score_trials(logits, trials, groups, positive)
+            positive, logits = question.positive, question.logits(found.logits, model.classes)
+            scores, said = score_edits(logits, found.borrowed, groups[found.rows], positive)
             numbers = scores.to_row(draws, bootstrap, seed)
             changes = {
-                "changes": (answers and answers.changes()) or None,
-                "control_changes": (answers and answers.changes(control=True)) or None,
+                "changes": (said and said.changes()) or None,
+                "control_changes": (said and said.changes(control=True)) or None,
             }
-            if answers is None:  # a value decides nothing
+            if said is None:  # a value decides nothing
                 numbers |= dict.fromkeys(("flip_rate", "control_flip_rate", "p_mcnemar"), np.nan)
             note = {"score_sd": spreads[i], "note": _note(job, scores)}
-            rows[i].append({**_facts(job), **numbers, **note, **changes, **seen})
-            if answers and positive.each and len(positive.classes) > 2 and len(trials):
-                own = answers.rows(of_classes, bootstrap, seed)
+            rows[i].append({**_facts(job), **numbers, **note, **changes, **found.seen})
+            if said and positive.each and len(positive.classes) > 2 and len(found.rows):
+                own = said.rows(of_classes, bootstrap, seed)
                 by_class[i] += [{**_facts(job), **row} for row in own]
     if progress is not None:
         progress(len(jobs), len(jobs))
     doses = measure_doses(
-        questions, features, engine, spreads, images=min(images, DOSE_IMAGES),
+        questions, features, asked, spreads, images=min(images, DOSE_IMAGES),
         permutations=permutations, bootstrap=bootstrap, alpha=alpha, seed=seed, workers=workers,
+        answers=answers,
     )  # fmt: skip
     tables = (
         [_adjusted(pd.DataFrame(of), drawn) for of in some]
@@ -166,100 +157,6 @@ def score_spread(run: RunFolder, features: FeatureSet, positive: Positive) -> fl
         scores = pd.Series(log_odds(logits, positive)[:, 0])
     label = features.table["label"].fillna("?").reset_index(drop=True)
     return float((scores - scores.groupby(label).transform("mean")).std())
-
-
-def _drawn(editor: Editor, job: Job, images: int, workers: int) -> list[Trial]:
-    """Edit images until enough have a control; without five such, take those without one too."""
-    with_control, without = [], []
-    attempts = job.rows[: _ATTEMPTS * images].tolist()
-    with closing(prefetch(editor.trial(job), attempts, workers)) as trials:
-        for trial in trials:
-            if trial is None:
-                continue
-            if trial.edited.control is None:
-                without.append(trial)
-            else:
-                with_control.append(trial)
-            if len(with_control) == images:
-                break
-    if len(with_control) >= FEWEST_GROUPS:
-        return with_control
-    return [*with_control, *without][:images]
-
-
-def _jobs(features: FeatureSet, seed: int) -> list[Job]:
-    """List what can be done, features in order, each with the images it could be done to."""
-    jobs = []
-    for feature in features.masked:
-        kind = "lesion" if feature == LESION else features.kinds[feature]
-        area = features.table[f"{feature}.area"].to_numpy(dtype=np.float64)
-        known = features.table[feature].to_numpy() if feature != LESION else None
-        present = np.flatnonzero(area > 0)
-        absent = np.flatnonzero(_absent(area, known))
-        donors = np.flatnonzero((area > _SMALLEST) & (area < _LARGEST))
-        for intervention in INTERVENTIONS.values():
-            if kind not in intervention.features:
-                continue
-            if not applies(intervention.domains, features.domain):
-                continue
-            able = present if intervention.needs == "present" else absent
-            rows = generator_for(seed, feature, intervention.name).permutation(able)
-            kind_of = features.kinds[feature]
-            jobs.append(Job(feature, kind_of, intervention, rows, donors, absent))
-    jobs += _by_detectors(features, seed)
-    artifacts = [j for j in jobs if j.kind == "artifact" and len(j.donors)]
-    if artifacts:
-        rows = generator_for(seed, CONTROL).permutation(len(features.table))
-        donors = np.unique(np.concatenate([j.donors for j in artifacts]))
-        inpaint = INTERVENTIONS["inpaint"]
-        jobs.append(Job(CONTROL, "control", inpaint, rows, donors, rows[:0]))
-    return jobs
-
-
-def _by_detectors(features: FeatureSet, seed: int) -> Iterator[Job]:
-    """Give what is done under the masks of detectors, to artifacts that have no others."""
-    nobody = np.zeros(0, dtype=np.intp)
-    for intervention in INTERVENTIONS.values():
-        if not intervention.detected or not applies(intervention.domains, features.domain):
-            continue
-        for one in shown(features, intervention.features):
-            if one.detector:
-                order = generator_for(seed, one.feature, intervention.name).permutation(one.rows)
-                yield Job(
-                    one.feature, one.kind, intervention, order, nobody, one.without, one.detector
-                )
-
-
-def _measured(job: Job, trials: Sequence[Trial]) -> dict[str, Any]:
-    """Say whose masks were edited; of a detector's the mean of its score before and after."""
-    names = ("value_before", "value_after", "control_value_change")
-    masks = {"masks": BY_DETECTOR if job.detector else BY_ANNOTATION}
-    if not job.detector or not trials:
-        return masks | dict.fromkeys(names, np.nan)
-    scores = []
-    for trial in trials[:MEASURED]:
-        edited = trial.edited
-        was = trial.before if edited.compared is None else edited.compared
-        before, after = (detected_score(job.detector, p) for p in (trial.before, edited.treated))
-        kept = np.nan
-        if edited.control is not None:
-            kept = detected_score(job.detector, edited.control)
-            kept -= before if edited.compared is None else detected_score(job.detector, was)
-        scores.append((before, after, kept))
-    before, after, kept = np.array(scores).T
-    known = kept[~np.isnan(kept)]
-    change = float(known.mean()) if len(known) else np.nan
-    means = float(before.mean()), float(after.mean()), change
-    return masks | dict(zip(names, means, strict=True))
-
-
-def _absent(area: NDArray[np.float64], value: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Where the feature is known not to be: an empty mask, or no mask and the value 0."""
-    by_mask = np.asarray(area == 0)
-    if value is None or value.dtype == object:
-        return by_mask
-    said = np.asarray(value, dtype=np.float64)
-    return np.asarray(np.where(np.isnan(said), by_mask, (said == 0) & ~(area > 0)))
 
 
 def _facts(job: Job) -> dict[str, Any]:

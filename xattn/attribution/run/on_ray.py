@@ -73,7 +73,7 @@ def explain_on_ray(
     known = as_annotations(annotations)
     sources = None if images is None else as_paths(images, "images")
     call = call_of(model, sources, known, folder, settings)
-    if (folder / "run.json").is_file() and not parts.is_dir():
+    if not makes_run(folder):
         if read_record(folder / "run.json").get("calls") == [call]:  # all is done
             return RunFolder.open(folder)
         raise RunError(
@@ -94,6 +94,15 @@ def explain_on_ray(
     if on_note is not None and (lost := lost_depth(run.predictions)):
         on_note(lost)
     return run
+
+
+def makes_run(folder: Path) -> bool:
+    """Say whether a folder is one that `explain_on_ray` takes, and not a run to be added to.
+
+    Args:
+        folder: of a run that is there or to come.
+    """
+    return (folder / PARTS).is_dir() or not (folder / "run.json").is_file()
 
 
 def _count(

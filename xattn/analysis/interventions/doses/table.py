@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from xattn.analysis.interventions.doses.effects import measured
+from xattn.analysis.interventions.doses.asking import DOSE_BATCH, answer_doses
 from xattn.analysis.interventions.doses.jobs import DoseJob, dose_jobs
 from xattn.analysis.interventions.doses.response import respond
-from xattn.analysis.interventions.doses.trials import DoseEditor, DoseTrial
+from xattn.analysis.interventions.doses.trials import DoseEditor
 from xattn.analysis.interventions.editor import Editor
 from xattn.analysis.interventions.outcome import settled
 from xattn.analysis.interventions.passes import Logits, log_odds
@@ -44,8 +42,9 @@ def measure_doses(
     bootstrap: int = 1000,
     alpha: float = 0.05,
     seed: int = 0,
-    batch_size: int = 8,
+    batch_size: int = DOSE_BATCH,
     workers: int = 2,
+    answers: Iterator[Any] | None = None,
 ) -> list[pd.DataFrame]:
     """Change features of a run's images by doses, and ask the model at each.
 
@@ -60,6 +59,8 @@ def measure_doses(
         alpha: level that p-values must be able to reach after adjustment.
         batch_size: images in one pass, each at all doses.
         workers: threads that read and edit.
+        answers: what was said of the images of all edits, in their order, if that was asked
+            elsewhere.
 
     Returns:
         doses.csv, question by question.
@@ -70,44 +71,20 @@ def measure_doses(
     draws = enough_permutations(permutations, len(jobs), alpha)
     drawing = {"permutations": draws, "bootstrap": bootstrap, "seed": seed}
     rows: list[list[dict[str, Any]]] = [[] for _ in questions]
-    for job in jobs:
-        trials: list[DoseTrial] = []
-        logits = _ask(model, editor.drawn(job, images, workers), batch_size, trials)
-        seen = measured(job, trials, features)
+    coming = answers or (
+        answer_doses(editor, job, model, images=images, workers=workers, batch_size=batch_size)
+        for job in jobs
+    )
+    for job, found in zip(jobs, coming, strict=False):
         for i, question in enumerate(questions):
-            own = question.logits(logits, model.classes)
+            own = question.logits(found.logits, model.classes)
             valued = not question.positive.classes  # a value has no class, and is its own score
             scores = own[..., 0] if valued else log_odds(own, question.positive)
             said = None if valued else _said(own, question.positive)
-            found = _rows(job, scores, said, groups[[t.row for t in trials]], drawing)
-            facts = _facts(job, len(trials), spreads[i])
-            rows[i] += [{**facts, **row, **seen[row["dose"]]} for row in found]
+            own_rows = _rows(job, scores, said, groups[found.rows], drawing)
+            facts = _facts(job, len(found.rows), spreads[i])
+            rows[i] += [{**facts, **row, **found.seen[row["dose"]]} for row in own_rows]
     return [_adjusted(pd.DataFrame(of), draws) for of in rows]
-
-
-def _ask(
-    model: Model, coming: Iterable[DoseTrial], batch_size: int, kept: list[DoseTrial]
-) -> Logits:
-    """Return logits (trials, 1 + 2 doses, classes): before, at each dose, of each control.
-
-    The trials are kept without their images.
-    """
-    stream, parts = iter(coming), []
-    while batch := list(islice(stream, batch_size)):
-        given = [[t.before, *t.treated, *(t.control or [])] for t in batch]
-        stack = torch.from_numpy(np.stack([image for images in given for image in images]))
-        with torch.inference_mode():
-            said = model.logits(model.normalise(stack.to(model.device))).double().cpu().numpy()
-        ends = np.cumsum([len(images) for images in given])
-        width = 1 + 2 * len(batch[0].treated)
-        for part in np.split(said, ends[:-1]):
-            every = np.full((width, said.shape[1]), np.nan)
-            every[: len(part)] = part
-            parts.append(every[None])
-        for trial in batch:
-            trial.treated.clear()
-            kept.append(trial)
-    return np.concatenate(parts) if parts else np.empty((0, 1, len(model.classes)))
 
 
 def _said(logits: Logits, positive: Positive) -> NDArray[np.intp]:
