@@ -107,8 +107,13 @@ def _why(error: BaseException | None) -> str:
     return "" if error is None else f"{type(error).__name__}: {one_line(error)}"
 
 
-def _doing(steps: Sequence[Step], out: Path, redo: bool, tell: Tell) -> Callable[[Task], Outcome]:
-    """Return what does steps, one after the other; made on a worker."""
+def _doing(
+    steps: Sequence[Step], out: Path, redo: bool, tell: Tell
+) -> Callable[[Task], tuple[Outcome, Outcome | None]]:
+    """Return what does steps, one after the other; made on a worker.
+
+    It returns what a step came to, and, if it began, what was told then.
+    """
     by_name, records = {step.name: step for step in steps}, Records(out)
 
     def do(task: Task) -> tuple[Outcome, Outcome | None]:
