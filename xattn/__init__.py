@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from xattn.runs import RunFolder
     from xattn.runs.verification import Verification
     from xattn.runs.verify import verify
+    from xattn.settings.cluster import RaySettings
     from xattn.study.execute import run_study
     from xattn.synthetic.dataset import synthesize
     from xattn.training.detectors.detect import detect_artifacts
@@ -62,6 +63,7 @@ _HOMES = {
     "Model": "xattn.models",
     "OverTrainingSettings": "xattn.analysis.settings",
     "Preprocessing": "xattn.images.preprocessing",
+    "RaySettings": "xattn.settings.cluster",
     "RunFolder": "xattn.runs",
     "SearchResult": "xattn.training.search.search",
     "TrainResult": "xattn.training.result",
@@ -104,6 +106,7 @@ __all__ = [
     "Model",
     "OverTrainingSettings",
     "Preprocessing",
+    "RaySettings",
     "RunFolder",
     "SearchResult",
     "TrainResult",

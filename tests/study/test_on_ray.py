@@ -18,7 +18,7 @@ from xattn.cli import main
 from xattn.cluster import connect, workers
 from xattn.errors import UsageError
 from xattn.runs.locks import take
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.study.execute import execute, run_study
 from xattn.study.outcome import BLOCKED, ELSEWHERE, FAILED, RUNNING
 from xattn.study.standing import DONE

@@ -34,7 +34,7 @@ from xattn.runs.parquet import write_in_parts
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations

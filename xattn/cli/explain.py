@@ -13,7 +13,7 @@ from xattn.cli.from_settings import options_of, taken
 from xattn.cli.options import checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.value_types import PLACE
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.settings.load import LoadSettings
 
 

@@ -19,7 +19,7 @@ from xattn.cli.usage_tables import show_outputs, show_over_training, show_usage
 from xattn.cli.value_types import FILE, PLACE
 from xattn.errors import UsageError, XattnError
 from xattn.settings import Settings
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.settings.load import LoadSettings
 
 if TYPE_CHECKING:

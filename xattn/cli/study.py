@@ -17,7 +17,7 @@ from xattn.cli.study_board import Board, Lines
 from xattn.cli.terminal import Terminal
 from xattn.cli.text import visible
 from xattn.cli.value_types import FILE, PLACE
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 if TYPE_CHECKING:
     from xattn.study.estimate import Estimate

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from xattn.errors import RunError, XattnError, one_line
 from xattn.plugins import load_file, loaded_files
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 Work = Callable[[Any], Any]
 """Takes a job and returns its result, on a worker."""

@@ -15,7 +15,7 @@ from typing import Any
 from xattn.cluster.connect import require_ray
 from xattn.disk import writing_into
 from xattn.runs.calls import record_call
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.study.course import Course, begin_study
 from xattn.study.doing import do_step
 from xattn.study.on_ray import do_on_ray

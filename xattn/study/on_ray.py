@@ -14,7 +14,7 @@ from xattn.cluster.connect import connected
 from xattn.cluster.messages import Messages, Tell
 from xattn.cluster.workers import Workers, workers_of
 from xattn.errors import XattnError, one_line
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.study.course import Course
 from xattn.study.doing import do_step
 from xattn.study.outcome import ELSEWHERE, FAILED, OnStep, OnStepProgress, Outcome

@@ -20,7 +20,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models import build, save_checkpoint
 from xattn.runs import RunFolder
 from xattn.runs.verify import verify
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 HOW = RaySettings(engine="ray", workers=2)
 QUICK = {"permutations": 39, "bootstrap": 39, "interventions": 6, "given": "none"}

@@ -23,7 +23,7 @@ from xattn.cluster import connect, workers
 from xattn.errors import RunError, UsageError
 from xattn.models import Model, build, save_checkpoint, wrap
 from xattn.runs.verify import verify
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 HOW = RaySettings(engine="ray", workers=2)
 SETTINGS = ExplainSettings(batch_size=2, methods=("gradcam", "saliency"))

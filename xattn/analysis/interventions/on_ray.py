@@ -23,7 +23,7 @@ from xattn.cluster.models import Sent, received, to_send
 from xattn.cluster.workers import Workers, in_order, workers_of
 from xattn.features.feature_set import FeatureSet
 from xattn.runs import RunFolder
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 EDIT, DOSES = "edit", "doses"
 Task = tuple[str, int]

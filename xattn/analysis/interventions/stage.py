@@ -15,7 +15,7 @@ from xattn.analysis.question import Question
 from xattn.analysis.settings import UsageSettings
 from xattn.errors import XattnError
 from xattn.features.feature_set import FeatureSet
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 
 _EDITS = 3
 """Of a feature with masks."""

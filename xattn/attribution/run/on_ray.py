@@ -28,7 +28,7 @@ from xattn.runs.atomic import read_record, write_json
 from xattn.runs.depth import lost_depth
 from xattn.runs.guard import writes
 from xattn.settings import names
-from xattn.settings.engine import RaySettings
+from xattn.settings.cluster import RaySettings
 from xattn.splits.membership import membership
 
 if TYPE_CHECKING:
