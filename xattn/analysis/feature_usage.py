@@ -14,7 +14,8 @@ from xattn.analysis.dependence.given.effect import SMALLEST_PARTIAL
 from xattn.analysis.dependence.given.table import held_fixed
 from xattn.analysis.dependence.table import measured_columns
 from xattn.analysis.interventions.stage import expected, interventions_of
-from xattn.analysis.measure import all_notes, measure, record, sentence_of, strata_of
+from xattn.analysis.measure import all_notes, record, sentence_of, strata_of
+from xattn.analysis.on_ray import Measuring, measure_all
 from xattn.analysis.over_outputs import note_over_outputs
 from xattn.analysis.question import Question, joined, questions_of
 from xattn.analysis.settings import UsageInputs, UsageSettings
@@ -118,8 +119,8 @@ def feature_usage(
             `explain`.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
-        engine: whether images are edited, and the model asked of them, here or by the workers of a
-            Ray cluster; the tables are the same.
+        engine: whether images are edited and the model asked of them, and several independent
+            outputs tested, here or by the workers of a Ray cluster; the tables are the same.
         progress: called as progress(done, total).
         on_note: called with each remark on what could not be done.
 
@@ -198,10 +199,8 @@ def feature_usage(
         layer, unseen = concept_layer(folder, features, asked, questions, chosen, threads, ran)
         if ran is not None:  # also where fewer images were looked at
             ran(n, n)
-    found = [
-        measure(q, features.of(q.run), scored, maps, edits, layer, chosen, clock)
-        for q, edits in zip(questions, edited, strict=True)
-    ]
+    measuring = Measuring(questions, edited, features, scored, maps, layer, chosen)
+    found = measure_all(measuring, clock, on_ray)
     tables = joined([(one.question, one.tables) for one in found])
     for name, table in tables.items():
         folder.write_table(name, table)

@@ -40,7 +40,8 @@ def connected(address: str | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # warns of what is done on purpose
     ray: Any = importlib.import_module("ray")
     if ray.is_initialized():
-        yield ray
+        with _ends_as_asked():
+            yield ray
         return
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
@@ -55,9 +56,22 @@ def connected(address: str | None) -> Iterator[Any]:
     # That a worker died, which is dealt with here, it would print where the command's result goes.
     importlib.import_module("ray._private.worker")._worker_logs_enabled = False  # type: ignore[attr-defined]
     try:
-        yield ray
+        with _ends_as_asked():
+            yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _ends_as_asked() -> Iterator[None]:
+    """Raise what a signal's handler raised while Ray waited, of which Ray makes a SystemError."""
+    try:
+        yield
+    except SystemError as err:
+        asked = err.__cause__
+        if asked is None or isinstance(asked, Exception):
+            raise
+        raise asked from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ whose worker dies is handed out again, to whoever is free next.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -26,6 +27,8 @@ Work = Callable[[Any], Any]
 
 TRIES = 3
 """So often a job whose worker died is handed out again, and a worker that dies is started again."""
+_LONGEST_WAIT = 0.5
+"""Seconds for which Ray is waited for at a time."""
 _AHEAD = 4
 """Jobs for each worker that may be done before the one whose result is wanted next."""
 
@@ -153,12 +156,17 @@ class Workers:
             XattnError: what a worker needs cannot be made on it.
         """
         watched = [*self._starting, *self._doing]
+        until = math.inf if timeout is None else time.monotonic() + timeout
         if not watched:
             time.sleep(timeout or 0)
             return None
-        ready, _ = self._ray.wait(watched, num_returns=1, timeout=timeout)
-        if not ready:
-            return None
+        ready: list[Any] = []
+        while not ready:
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            # Signals are heard between two waits, and not within one.
+            ready, _ = self._ray.wait(watched, num_returns=1, timeout=min(left, _LONGEST_WAIT))
         ended = None
         if ready[0] in self._starting:
             self._started(ready[0])
