@@ -165,7 +165,7 @@ class Workers:
             left = until - time.monotonic()
             if left <= 0:
                 return None
-            # Signals are heard between two waits, and not within one.
+            # Handlers of signals run between two waits, and not within one.
             ready, _ = self._ray.wait(watched, num_returns=1, timeout=min(left, _LONGEST_WAIT))
         ended = None
         if ready[0] in self._starting:
