@@ -22,18 +22,21 @@ _VERSION = 1
 """Of the form of every record; a form that this version could not read has a higher one."""
 
 
-def write_text(path: Path, text: str) -> str:
-    """Write a file whole or not at all; return the SHA-256 of its bytes."""
+def write_text(path: Path, text: str, *, shared: bool = False) -> str:
+    """Write a file whole or not at all; return the SHA-256 of its bytes.
+
+    `shared` as in `replacing`: several processes may write it at the same time.
+    """
     data = text.encode("utf-8")
-    with replacing(path) as scratch:
+    with replacing(path, shared=shared) as scratch:
         scratch.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+def write_json(path: Path, facts: Mapping[str, Any], *, shared: bool = False) -> None:
     """Write a record whole or not at all, last its checksum; a number that is none becomes null."""
     plain = _plain(facts)
-    write_text(path, _text({**plain, CHECKSUM: _checksum(plain)}) + "\n")
+    write_text(path, _text({**plain, CHECKSUM: _checksum(plain)}) + "\n", shared=shared)
 
 
 def read_record(

@@ -22,14 +22,17 @@ if TYPE_CHECKING:
 _KEY = b"xattn_sha256"
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table without its index, whole or not at all, with checksums."""
+def write_parquet(table: pd.DataFrame, path: Path, *, shared: bool = False) -> None:
+    """Write a table without its index, whole or not at all, with checksums.
+
+    `shared` as in `replacing`: several processes may write it at the same time.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     made = pa.Table.from_pandas(table, preserve_index=False)
     known = {**(made.schema.metadata or {}), _KEY: _digest(made.schema, made.num_rows)}
-    with replacing(path) as scratch:
+    with replacing(path, shared=shared) as scratch:
         pq.write_table(made.replace_schema_metadata(known), scratch, write_page_checksum=True)
 
 
