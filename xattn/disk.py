@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
+from xattn.addresses.outgoing import committed
 from xattn.errors import DiskError, one_line
 
 _REPEAT = "repeat the command, what was written is kept"
@@ -119,8 +120,11 @@ def replacing(path: Path, *, durable: bool = True, shared: bool = False) -> Iter
         shared: several processes may write it at the same time, each from a scratch path of its
             own, and the last one's stays; else nothing but a lock keeps them apart.
 
+    Under an address the file goes up then.
+
     Raises:
         DiskError: the disk does not take it; it is named as `path`.
+        AddressError: nor does the store of an address.
     """
     own = f"{token_hex(4)}." if shared else ""
     scratch = path.with_name(f".{path.name}.{own}part")
@@ -134,6 +138,7 @@ def replacing(path: Path, *, durable: bool = True, shared: bool = False) -> Iter
             os.replace(scratch, path)
             if durable:
                 _sync(path.parent)
+            committed(path)
         finally:
             with suppress(OSError):  # where it could not be made it cannot be taken away
                 scratch.unlink(missing_ok=True)

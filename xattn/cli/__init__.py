@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import rich_click as click
 
 from xattn._version import __version__
+from xattn.addresses.outgoing import send_all
 from xattn.cli import (
     annotate,
     compare,
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminable():
             code = app.main(given, prog_name="xattn", standalone_mode=False)
+            send_all()
     except click.ClickException as err:
         vars(err)["message"] = visible_lines(err.message)
         err.show()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xattn import errors
 from xattn._version import __version__
 from xattn.disk import replacing
 from xattn.documents import read_json
@@ -27,6 +28,7 @@ def write_text(path: Path, text: str, *, shared: bool = False) -> str:
 
     `shared` as in `replacing`: several processes may write it at the same time.
     """
+    text = errors.shown(text)
     data = text.encode("utf-8")
     with replacing(path, shared=shared) as scratch:
         scratch.write_bytes(data)
@@ -94,4 +96,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, str):
+        return errors.shown(
+            value
+        )  # no record has the scratch path of an address, or its credentials
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xattn.addresses.mirror import MIRROR
 from xattn.disk import replacing
 from xattn.errors import RunError, one_line
 
@@ -81,6 +82,7 @@ def read_parquet(path: Path, way_out: str, columns: Sequence[str] | None = None)
     import pandas as pd
     import pyarrow.parquet as pq
 
+    MIRROR.fetch(path)  # pyarrow opens files by itself
     try:
         schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
         known = (schema.metadata or {}).get(_KEY)
