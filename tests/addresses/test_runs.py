@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import xattn
-from tests.addresses.stores import Bucket
 from tests.attribution.on_disk import bright, noise
 from xattn.addresses import lock, scratch
 from xattn.addresses.failures import AddressError
@@ -49,14 +48,14 @@ def test_tables_maps_and_overlays_are_those_of_folders_here_to_the_byte(bucket, 
 def test_images_here_and_a_run_there_are_named_in_full(bucket, images):
     xattn.explain(bright(), images, out=f"{bucket.address}/run")
     run = xattn.RunFolder.open(f"{bucket.address}/run")
-    assert list(run.predictions["file"])[0] == str(images / "img_0.png")
+    assert run.predictions["file"].iloc[0] == str(images / "img_0.png")
     assert run.image_path(0) == images / "img_0.png"
 
 
 def test_images_there_and_a_run_here_are_named_by_their_address(bucket, images):
     bucket.put_folder(images, "images")
     run = xattn.explain(bright(), f"{bucket.address}/images", out=images.parent / "run")
-    assert list(run.predictions["file"])[0] == f"{bucket.address}/images/img_0.png"
+    assert run.predictions["file"].iloc[0] == f"{bucket.address}/images/img_0.png"
     again = xattn.explain(bright(), f"{bucket.address}/images", out=images.parent / "run")
     assert again.settings["counts"] == {"images": 7, "done": 7, "skipped": 0}
 
@@ -200,7 +199,3 @@ def spied(function, seen):
         return function(text, part)
 
     return called
-
-
-def test_buckets_of_tests_are_apart(bucket: Bucket):
-    assert bucket.files() == {}

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from xattn.addresses import scratch
 from xattn.addresses.address import Address
 from xattn.addresses.failures import AddressError
+from xattn.addresses.on_disk import Gone, file_at, make_parents
 from xattn.addresses.room import Room
 from xattn.addresses.stores import Facts, Store, opened_store
 
@@ -67,7 +66,7 @@ class Mirror:
         top.mkdir(parents=True, exist_ok=True)
         with self._turn:
             self._listed.add(str(top))
-            gone = _Gone(self.known, str(top), deep)
+            gone = Gone(self.known, str(top), deep)
             if DONE in found:  # a command was killed while it took its progress away
                 left = [name for name in found if name.startswith(PROGRESS) or name == DONE]
                 self._left_over[str(top)] = left
@@ -91,11 +90,11 @@ class Mirror:
     def place(self, path: str, facts: Facts) -> None:
         """Make a placeholder, unless the same is there or something of our own."""
         self._hook()
-        there = _stat(path)
+        there = file_at(path)
         if there is not None:
             if path not in self.known or not self.clean(path) or self.known[path] == facts:
                 return
-        elif not _parents(path):
+        elif not make_parents(path):
             return
         self._hollow(path, facts)
 
@@ -129,7 +128,7 @@ class Mirror:
 
     def clean(self, path: str) -> bool:
         """Say whether a file is as its store knows it."""
-        there = _stat(path)
+        there = file_at(path)
         return there is not None and Facts(there.st_size, there.st_mtime_ns) == self.known.get(path)
 
     def hollow(self, path: str) -> bool:
@@ -276,45 +275,6 @@ class Mirror:
         text = os.fspath(path)
         if not anew and isinstance(text, str) and os.path.normpath(text) in self._empty:
             self.fetch(text)
-
-
-class _Gone:
-    """Paths below a folder that a listing no longer has."""
-
-    def __init__(self, known: dict[str, Facts], top: str, deep: bool) -> None:
-        start = top + os.sep
-        self._left = {
-            path
-            for path in known
-            if path.startswith(start) and (deep or os.sep not in path[len(start) :])
-        }
-
-    def still_there(self, path: str) -> None:
-        self._left.discard(path)
-
-    def paths(self) -> set[str]:
-        return self._left
-
-
-def _stat(path: str) -> os.stat_result | None:
-    try:
-        there = os.stat(path, follow_symlinks=False)
-    except OSError:
-        return None
-    return there if stat.S_ISREG(there.st_mode) else None
-
-
-def _parents(path: str) -> bool:
-    """Make the folders of a path; False where an object has the name of one, or none takes it."""
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        return False
-    except OSError as err:
-        if err.errno == errno.ENAMETOOLONG:
-            return False
-        raise
-    return not os.path.isdir(path)
 
 
 MIRROR = Mirror()

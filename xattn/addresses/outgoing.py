@@ -94,11 +94,15 @@ def require_free(folder: str | Path) -> None:
         raise RunError(busy(address, holder))
 
 
-def committed(path: str | Path) -> None:
+def committed(path: str | Path, *, record: bool = False) -> None:
     """Send up a file that is whole now, if it lies under an address.
 
     In a folder that is held it waits for the next record; a record of the folder itself waits for
     all that has changed there.
+
+    Args:
+        path: the file.
+        record: it is one from which a command goes on, whatever its ending.
 
     Raises:
         RunError: the folder was taken over.
@@ -113,7 +117,7 @@ def committed(path: str | Path) -> None:
     if mine is None:
         if not _is_own(os.path.basename(text)):
             _put([text])
-    elif not text.endswith(".json"):
+    elif not (record or text.endswith(".json")):
         with _changing:
             mine.waiting[text] = None
     else:

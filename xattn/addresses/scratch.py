@@ -19,7 +19,7 @@ from typing import IO
 
 from xattn import errors
 from xattn.addresses.address import Address
-from xattn.errors import DiskError, one_line
+from xattn.errors import DiskError, UsageError, one_line
 
 try:
     import fcntl
@@ -64,6 +64,19 @@ def root() -> str:
 def is_used() -> bool:
     """Say whether any address was named in this process."""
     return bool(_root)
+
+
+def refuse(what: str) -> None:
+    """Refuse what works in processes that know nothing of addresses, if one was named.
+
+    Raises:
+        UsageError: one was.
+    """
+    if is_used():
+        raise UsageError(
+            f"Expected folders of this machine or a shared disk with {what}, but got an address; "
+            "leave one out"
+        )
 
 
 def path_of(address: Address) -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xattn.addresses.scratch import refuse
 from xattn.models.device import resolve_device
 from xattn.runs.atomic import write_json
 from xattn.runs.guard import writes
@@ -133,6 +134,8 @@ def train(
     recipe = recipe.with_train(**{k: v for k, v in changes.items() if v is not None})
     hardware = Hardware(resolve_device(device), devices)
     hardware.check(recipe.train.precision)
+    if devices > 1:
+        refuse("several devices")
     folder = vacant(Path(out))
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations

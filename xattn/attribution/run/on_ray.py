@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.addresses.scratch import refuse
 from xattn.attribution.run.asked import as_annotations
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.merge import merge
@@ -75,6 +76,7 @@ def explain_on_ray(
     parts = folder / PARTS
     if find_spec("ray") is None:
         raise UsageError("Expected Ray for --engine ray; pip install 'xattn[ray]'")
+    refuse("--engine ray")
     if settings.shard is not None:
         raise UsageError("Expected --shard or --engine ray, but got both; leave one out")
     known = as_annotations(annotations)
