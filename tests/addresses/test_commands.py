@@ -205,3 +205,15 @@ def test_a_killed_run_goes_on_elsewhere(s3, images):
     for name in ("predictions.parquet", "errors.csv", "maps.zarr/gradcam/c/0/0/0"):
         assert there[name] == (expected.path / name).read_bytes()
     assert not [name for name in there if name.startswith(".")]
+
+
+def test_a_command_that_could_not_go_up_does_not_make_later_ones_fail(s3, tmp_path, capsys):
+    words = ["synthesize", "--n", "2", "--size", "64", "--quiet", "--out"]
+    assert main([*words, f"{s3.address}/data"]) == 0
+    (Path(scratch.path_of(parse(s3.address))) / "data" / "left.csv").write_text("a\n")
+    s3.fs.rm(s3.name, recursive=True)
+    capsys.readouterr()
+    assert main([*words, str(tmp_path / "here")]) == 0, capsys.readouterr().err
+    other = type(s3)("s3")
+    assert main([*words, f"{other.address}/data"]) == 0, capsys.readouterr().err
+    assert "isic_attributes.json" in other.files("data")

@@ -127,14 +127,27 @@ def committed(path: str | Path, *, record: bool = False) -> None:
             _flush(mine, last=text)
 
 
-def send_all() -> None:
-    """Send up whatever was written under any address and has not gone up yet.
+@contextmanager
+def sending_all() -> Iterator[None]:
+    """Send up, at the end of the block, all that it wrote under any address.
+
+    What an earlier command of this process could not send up is left to that command's own call: it
+    would make all others fail with it.
 
     Raises:
         AddressError: the store refuses.
     """
-    if MIRROR.used:
-        _put(sorted(_changed(scratch.root()), key=_turn))
+    before = _facts_of_changed()
+    yield
+    now = _facts_of_changed()
+    _put(sorted((path for path in now if now[path] != before.get(path)), key=_turn))
+
+
+def _facts_of_changed() -> dict[str, Facts]:
+    if not MIRROR.used:
+        return {}
+    there = {path: os.stat(path) for path in _changed(scratch.root())}
+    return {path: Facts(one.st_size, one.st_mtime_ns) for path, one in there.items()}
 
 
 def _folder_of(path: str) -> tuple[str, _Folder | None]:
