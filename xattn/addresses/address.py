@@ -16,6 +16,8 @@ _PATH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(?!/)(.*)", re.DOTALL)
 _SAME = {"s3a": "s3", "gcs": "gs"}
 _LOCAL = ("file", "local")
 _WEB = ("http", "https")
+_NAMES = ("local-dir", "hf-hub")
+"""What goes before a name of a checkpoint, as timm writes it."""
 _KEYS = {"s3": ("key", "secret")}
 
 
@@ -54,8 +56,10 @@ def is_address(given: Any) -> bool:
     [True, False, True, False]
     """
     if isinstance(given, str):
-        return _TEXT.match(given) is not None
-    return isinstance(given, os.PathLike) and _PATH.match(os.fspath(given)) is not None
+        found = _TEXT.match(given)
+        return found is not None and found[1] not in _NAMES
+    found = _PATH.match(os.fspath(given)) if isinstance(given, os.PathLike) else None
+    return found is not None and found[1] not in _NAMES
 
 
 def local_file(given: Any) -> Path | None:

@@ -66,13 +66,17 @@ def is_used() -> bool:
     return bool(_root)
 
 
-def refuse(what: str) -> None:
-    """Refuse what works in processes that know nothing of addresses, if one was named.
+def refuse(what: str, *paths: str | Path | None) -> None:
+    """Refuse addresses where processes work that know nothing of them.
+
+    Args:
+        what: needs such processes, for the message.
+        paths: that they would read or write; None for none.
 
     Raises:
-        UsageError: one was.
+        UsageError: one is of an address.
     """
-    if is_used():
+    if any(path is not None and address_at(path) is not None for path in paths):
         raise UsageError(
             f"Expected folders of this machine or a shared disk with {what}, but got an address; "
             "leave one out"

@@ -134,9 +134,10 @@ def train(
     recipe = recipe.with_train(**{k: v for k, v in changes.items() if v is not None})
     hardware = Hardware(resolve_device(device), devices)
     hardware.check(recipe.train.precision)
-    if devices > 1:
-        refuse("several devices")
     folder = vacant(Path(out))
+    if devices > 1:
+        file = annotations if isinstance(annotations, str | Path) else annotations.path
+        refuse("several devices", folder, file)
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 

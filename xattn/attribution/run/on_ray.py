@@ -76,11 +76,12 @@ def explain_on_ray(
     parts = folder / PARTS
     if find_spec("ray") is None:
         raise UsageError("Expected Ray for --engine ray; pip install 'xattn[ray]'")
-    refuse("--engine ray")
     if settings.shard is not None:
         raise UsageError("Expected --shard or --engine ray, but got both; leave one out")
     known = as_annotations(annotations)
     sources = None if images is None else as_paths(images, "images")
+    file = None if known is None else known.path
+    refuse("--engine ray", folder, *(sources or ()), file, model.source.get("path"))
     call = call_of(model, sources, known, folder, settings)
     if (folder / "run.json").is_file() and not parts.is_dir():
         if read_record(folder / "run.json").get("calls") == [call]:  # all is done
