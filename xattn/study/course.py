@@ -106,4 +106,5 @@ def begin_study(
     with writing_to(out, "write into"):
         records.folder.mkdir(parents=True, exist_ok=True)
     names = [step.name for step in steps]
-    write_json(out / MARK, {"schema": "xattn-study/1", "steps": names, "call": call})
+    mark = {"schema": "xattn-study/1", "steps": names, "call": call}
+    write_json(out / MARK, mark, shared=True)
