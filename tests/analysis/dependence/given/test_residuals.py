@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
+from threadpoolctl import ThreadpoolController
 
 from xattn.analysis.dependence.given.encoding import encode, standardised
 from xattn.analysis.dependence.given.residuals import FOLDS, Residuals, each_by_each
@@ -88,3 +90,33 @@ def test_that_a_value_is_missing_is_held_fixed_too_whether_features_bend_or_not(
     for others in (0, 60):  # with 60 there are too many columns to bend
         values = np.column_stack([np.where(gaps, np.nan, X[:, 0]), RNG.normal(size=(N, others))])
         assert residuals(values=values).of(y, [0]).values.var() < 0.5
+
+
+@pytest.mark.parametrize(("worth", "threads"), [(N + 1, 1), (N, 2)])
+def test_trees_of_few_images_grow_on_one_thread_and_the_number_comes_back(
+    monkeypatch, worth, threads
+):
+    seen = []
+    grow = HistGradientBoostingRegressor.fit
+
+    def fit(trees, *given):
+        seen.append(_openmp_threads())
+        return grow(trees, *given)
+
+    monkeypatch.setattr("xattn.analysis.dependence.given.residuals._WORTH_THREADS", worth)
+    monkeypatch.setattr("xattn.analysis.dependence.given.residuals._ROUNDS", 1)
+    monkeypatch.setattr(HistGradientBoostingRegressor, "fit", fit)
+    with ThreadpoolController().limit(limits=2, user_api="openmp"):
+        residuals("boosting").of(X[:, :1], [1, 2])
+        assert set(seen) == {threads}
+        assert _openmp_threads() == 2
+
+
+def _openmp_threads():
+    """Return the threads of the library that scikit-learn's trees compute with."""
+    (pool,) = {
+        one["num_threads"]
+        for one in ThreadpoolController().info()
+        if one["user_api"] == "openmp" and "scikit_learn" in one["filepath"]
+    }
+    return pool

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from xattn.analysis.dependence.given.encoding import Encoded, standardised
 from xattn.analysis.settings import LEARNERS
 from xattn.stats.arrays import Codes, Floats
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 FOLDS = 5
 _PENALTIES = np.array([1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3])
@@ -28,6 +32,9 @@ _BY_LABEL = 0.7  # columns by label have to be worth more than those for all lab
 _MOST_COLUMNS = 600  # beyond these, or a third of the images, features are held fixed unbent
 _PATTERNS = 8  # of gaps, whose products are kept
 _FEWEST_FOR_TREES = 300  # images, below which trees of such leaves learn nothing
+_WORTH_THREADS = 20_000
+"""Images from which trees are grown by several threads. A tree of a thousand is done before a second
+thread has begun: beside other work two that wait for each other took ninety times as long as one."""
 _ROUNDS, _LEAVES, _SMALLEST_LEAF, _BINS, _RATE = 60, 8, 10, 32, 0.1
 
 
@@ -165,16 +172,26 @@ class Residuals:
         known += [self.features[k].gap for k in held]
         inputs = np.concatenate(known, axis=1)[rows].astype(np.float32)
         fold, after = self.fold[rows], left.copy()
-        for k in np.unique(fold):
-            inside = fold != k
-            trees = HistGradientBoostingRegressor(
-                max_iter=_ROUNDS, learning_rate=_RATE, max_leaf_nodes=_LEAVES,
-                min_samples_leaf=_SMALLEST_LEAF, max_bins=_BINS, early_stopping=False,
-                random_state=0,
-            )  # fmt: skip
-            trees.fit(inputs[inside], left[inside])
-            after[~inside] -= trees.predict(inputs[~inside])
+        few = 1 if len(rows) < _WORTH_THREADS else None
+        with _threads().limit(limits=few, user_api="openmp"):
+            for k in np.unique(fold):
+                inside = fold != k
+                trees = HistGradientBoostingRegressor(
+                    max_iter=_ROUNDS, learning_rate=_RATE, max_leaf_nodes=_LEAVES,
+                    min_samples_leaf=_SMALLEST_LEAF, max_bins=_BINS, early_stopping=False,
+                    random_state=0,
+                )  # fmt: skip
+                trees.fit(inputs[inside], left[inside])
+                after[~inside] -= trees.predict(inputs[~inside])
         return after if np.square(after).mean() < np.square(left).mean() else left
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Return what sets numbers of threads; looking for it takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def each_by_each(a: Floats, b: Floats) -> Floats:
