@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from xattn.analysis.interventions.doses.registry import DoseCase
 from xattn.analysis.interventions.edits.inpaint import remove
 from xattn.analysis.interventions.edits.insert import insert
+from xattn.analysis.interventions.edits.opacity import opacity
 from xattn.analysis.interventions.registry import Case
 
 SIZE = (40, 50)
@@ -27,6 +29,29 @@ def test_removal_is_compared_with_a_patch_elsewhere_in_the_same_image_if_it_fits
     assert edited.compared is None
     assert (edited.control[DOT] == 0).all()  # the feature is still there
     assert (edited.treated[DOT] > 100).all()
+
+
+def test_the_control_of_a_structure_lies_in_the_lesion_or_in_that_of_another_image():
+    lesion = np.zeros(SIZE, bool)
+    lesion[2:20, 2:20] = True
+    given = {"lesion": lesion, "skin": ~lesion, "inside": True}
+    roomy = case(DOT, **given).elsewhere()
+    assert (roomy <= lesion).all()
+    assert not (roomy & DOT).any()
+    filling = lesion.copy()
+    filling[2:4] = False
+    assert case(filling, **given).elsewhere() is None  # though there is skin for it
+    edited = remove(case(filling, **given, reference=lambda: LIGHT))
+    assert edited.compared is LIGHT
+
+
+def test_a_structure_over_most_of_its_lesion_cannot_be_faded_out():
+    lesion = np.zeros(SIZE, bool)
+    lesion[2:14, 2:14] = True
+    image = np.where(lesion[..., None], np.uint8(0), GREY)
+    given = (image, lesion, lesion, ~lesion)
+    assert opacity(DoseCase(*given, True, np.random.default_rng(0))) is None
+    assert opacity(DoseCase(*given, False, np.random.default_rng(0))).control is not None
 
 
 def test_removal_without_room_is_compared_with_the_same_patch_of_another_image():

@@ -50,20 +50,15 @@ class Case:
     def elsewhere(self) -> Mask | None:
         """Move the mask to where the feature is not; None if there is no room.
 
-        For a structure to another part of the lesion if it fits there, else to plain skin.
+        A structure's to another part of the lesion alone: a patch of plain skin has less to lose
+        than one of a lesion, whatever the structure is to the model.
 
         Returns:
             (height, width).
         """
-        apart = ~widened(self.mask)
-        places = [self.skin & apart]
-        if self.inside and self.lesion is not None:
-            places.insert(0, self.lesion & apart)
-        for free in places:
-            shift = shift_to_free(self.mask, free, self.rng)
-            if shift is not None:
-                return np.asarray(moved(self.mask, shift), dtype=bool)
-        return None
+        within = self.skin if self.lesion is None or not self.inside else self.lesion
+        shift = shift_to_free(self.mask, within & ~widened(self.mask), self.rng)
+        return None if shift is None else np.asarray(moved(self.mask, shift), dtype=bool)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ from xattn.analysis.interventions.registry import Case
 def opacity(case: DoseCase) -> Dosed | None:
     """Blend the inpainted image in; control: blend an equal patch elsewhere.
 
-    With little room the part of the patch that falls on plain skin is blended, at least half of it;
-    without (hairs all over, dark corners) the image is left out.
+    A structure's patch lies in another part of the lesion. With little room the part of an
+    artifact's patch that falls on plain skin is blended, at least half of it; without (hairs all
+    over, dark corners, a structure over most of the lesion) the image is left out.
     """
     if widened(case.mask).mean() > 0.5:  # too little is left to fill it from
         return None
@@ -35,7 +36,8 @@ def opacity(case: DoseCase) -> Dosed | None:
 
     own = Case(case.pixels, case.mask, case.lesion, case.skin, case.inside, case.rng)
     where = own.elsewhere()
-    if where is None and case.shift is not None:
+    bound = case.inside and case.lesion is not None
+    if where is None and case.shift is not None and not bound:
         where = np.asarray(moved(case.mask, case.shift), dtype=bool) & case.skin
     if where is None or widened(where).all():
         return None
