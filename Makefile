@@ -90,7 +90,8 @@ sbom: ## dist/: SBOM of a release (CycloneDX) and its licences, from what is ins
 	$(BILL)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-format JSON --output-file dist/xattn.cdx.json $(RELEASE)/bin/python
 	$(RELEASE)/bin/python tools/licences.py > dist/licences.md
 
-bench: setup ## speed as ratios to a bare forward, measured in one process
+bench: setup ## speed as ratios to a bare forward, peers beside it, measured in one process
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	$(BIN)/python -m tests.benchmarks
 
 clean: ## remove what the other targets made

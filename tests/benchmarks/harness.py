@@ -22,7 +22,14 @@ class Ratio:
 def interleave(
     baseline: str, candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
 ) -> list[Ratio]:
-    """Run all candidates in turn, round after round, and compare each with the baseline.
+    """Run all candidates in turn, round after round, and compare each with the baseline."""
+    return compared(take_turns(candidates, rounds, warmup), baseline)
+
+
+def take_turns(
+    candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+) -> dict[str, list[float]]:
+    """Run all candidates in turn, round after round; returns the seconds of each.
 
     The order turns by one each round, so that no candidate always runs after the same other.
     """
@@ -36,9 +43,14 @@ def interleave(
             began = time.perf_counter()
             candidates[name]()
             seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def compared(seconds: Mapping[str, list[float]], baseline: str) -> list[Ratio]:
+    """Compare each candidate with the baseline, round by round."""
     ratios = []
-    for name in names:
-        each = [a / b for a, b in zip(seconds[name], seconds[baseline], strict=True)]
+    for name, own in seconds.items():
+        each = [a / b for a, b in zip(own, seconds[baseline], strict=True)]
         ratios.append(Ratio(name, statistics.median(each), min(each), max(each)))
     return ratios
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from tests.benchmarks.harness import Ratio, Table, interleave
+from tests.benchmarks.attribution import engines
+from tests.benchmarks.harness import Ratio, Table, compared, interleave, take_turns
 from xattn.attribution.run.pipeline import explain
 from xattn.attribution.run.sources import DecodedImage, Named, decode
 from xattn.images.decode import read_image
@@ -26,11 +27,10 @@ LARGE = (6000, 4000)
 def pipeline_table(rounds: int = 3) -> Table:
     """Compare what an image costs from a 600 x 450 JPEG to a map and an overlay on disk."""
     with tempfile.TemporaryDirectory() as folder:
-        files = _photographs(Path(folder), IMAGES)
+        files = photographs(Path(folder), IMAGES)
         return Table(
-            f"{IMAGES} JPEGs of 600 x 450 to maps and overlays on disk, ResNet18, "
-            "bare forward of as many = 1",
-            {"resnet18": _end_to_end(files, Path(folder), rounds)},
+            f"{IMAGES} JPEGs of 600 x 450 to maps and overlays on disk, ResNet18",
+            _end_to_end(files, Path(folder), rounds),
             "Everything `explain` does is in it, the private copy and all tables too. The usual "
             "script decodes with PIL, resizes with torchvision, explains with pytorch-grad-cam, "
             "and writes PNGs with PIL, a batch after the other.",
@@ -40,7 +40,7 @@ def pipeline_table(rounds: int = 3) -> Table:
 def decode_table(rounds: int = 7) -> Table:
     """Compare what a large JPEG costs until it is the model's input."""
     with tempfile.TemporaryDirectory() as folder:
-        (small,) = _photographs(Path(folder), 1)
+        (small,) = photographs(Path(folder), 1)
         large = _enlarged(small)
         return Table(
             f"A JPEG of {LARGE[0]} x {LARGE[1]} to an input of {SIZE} x {SIZE} and a thumbnail, "
@@ -51,7 +51,7 @@ def decode_table(rounds: int = 7) -> Table:
         )
 
 
-def _photographs(folder: Path, n: int) -> list[Path]:
+def photographs(folder: Path, n: int) -> list[Path]:
     """Write n JPEGs of 600 x 450 with the look of dermoscopy, 16 different ones over and over."""
     synthesize(folder / "generated", 16, size=(450, 600), seed=0, workers=2)
     images = sorted((folder / "generated" / "images").iterdir())
@@ -64,7 +64,11 @@ def _photographs(folder: Path, n: int) -> list[Path]:
     return files
 
 
-def _end_to_end(files: list[Path], folder: Path, rounds: int) -> list[Ratio]:
+BARE, OURS, USUAL = "bare forward", "xattn explain", "the usual script"
+OF_BARE, OF_OURS = "bare forward of as many = 1", "xattn explain = 1"
+
+
+def _end_to_end(files: list[Path], folder: Path, rounds: int) -> dict[str, list[Ratio]]:
     torch.manual_seed(0)
     module = build("resnet18", 2).eval()
     model = wrap(module, classes=["benign", "malignant"])
@@ -76,23 +80,27 @@ def _end_to_end(files: list[Path], folder: Path, rounds: int) -> list[Ratio]:
             for _ in range(len(files) // BATCH):
                 module(x)
 
-    def ours(methods: list[str], overlay: str) -> Callable[[], object]:
+    def ours(overlay: str = "png", accelerate: str = "auto") -> Callable[[], object]:
         return lambda: explain(
             model,
             files[0].parent,
-            methods=methods,
+            methods=["gradcam"],
             out=folder / f"run-{next(number)}",
             overlay=overlay,  # type: ignore[arg-type]
+            accelerate=accelerate,  # type: ignore[arg-type]
         )
 
     candidates = {
-        "bare forward": bare,
-        "xattn explain": ours(["gradcam"], "png"),
-        "xattn explain, JPEG overlays": ours(["gradcam"], "jpeg"),
-        "xattn explain, no overlays": ours(["gradcam"], "none"),
-        "the usual script": lambda: _usual_script(module, files, folder / "usual"),
+        BARE: bare,
+        OURS: ours(),
+        f"{OURS}, --accelerate torch": ours(accelerate="torch"),
+        **{f"{OURS}, --accelerate {e}": ours(accelerate=e) for e in engines() if e == "openvino"},
+        f"{OURS}, JPEG overlays": ours("jpeg"),
+        f"{OURS}, no overlays": ours("none"),
+        USUAL: lambda: _usual_script(module, files, folder / "usual"),
     }
-    return interleave("bare forward", candidates, rounds)
+    took = take_turns(candidates, rounds)
+    return {OF_BARE: compared(took, BARE), OF_OURS: compared(took, OURS)}
 
 
 def _usual_script(module: torch.nn.Module, files: list[Path], out: Path) -> None:

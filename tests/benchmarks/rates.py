@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 import xattn
-from tests.benchmarks.pipeline import BATCH, SIZE, _photographs
+from tests.benchmarks.pipeline import BATCH, SIZE, photographs
 from tests.benchmarks.scale import make_data
 from xattn.attribution.attribute import attribute
 from xattn.attribution.run.sources import Named, decode
@@ -53,7 +53,7 @@ def rates(folder: Path) -> list[dict[str, object]]:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = wrap(build("resnet18", 2).eval(), classes=CLASSES)
-    files = _photographs(folder, IMAGES)
+    files = photographs(folder, IMAGES)
     named = [Named(str(i), path, path.name) for i, path in enumerate(files)]
     decoding = seconds(lambda: [decode(one, model.preprocessing) for one in named]) / IMAGES
     x = torch.randn(BATCH, 3, SIZE, SIZE)

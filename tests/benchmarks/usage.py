@@ -45,18 +45,22 @@ def usage_test_table(n: int = 5000, rounds: int = 5) -> Table:
 
 
 def kci_table(n: int = 2000, rounds: int = 1) -> Table:
-    """Compare a usage test with causal-learn's KCI of the same number, score and label."""
+    """Compare a usage test with KCI and GCM of the same number, score and label."""
+    import pandas as pd
     from causallearn.utils.KCI.KCI import KCI_CInd
+    from pgmpy.ci_tests import GCM
 
     columns, score, label = _data(n)
     number = columns[YES_NO]
     x, condition = number.values[:, None], np.eye(2)[label]
     baseline, table = "causal-learn KCI", "xattn, in a table of 30"
+    frame = pd.DataFrame({"x": number.values, "y": score, "label": label})
     candidates = {
         baseline: lambda: KCI_CInd().compute_pvalue(x, score[:, None], condition),
         table: lambda: usage_tests(columns, score, label),
         f"{table}, without intervals": lambda: usage_tests(columns, score, label, bootstrap=0),
         "xattn, a feature by itself": lambda: usage_test(number, score, label),
+        "pgmpy GCM, linear": lambda: GCM(frame, use_cache=False).run_test("x", "y", ["label"]),
     }
     usage_test(number, score, label)  # KCI has nothing to warm up
     with warnings.catch_warnings():
@@ -65,7 +69,8 @@ def kci_table(n: int = 2000, rounds: int = 1) -> Table:
     each = [r if table not in r.name else _divided(r, len(columns)) for r in ratios]
     note = (
         "KCI with its default kernels and its gamma approximation; ours with its default of 999 "
-        "permutations and effect sizes; KCI has no intervals. In a table: the time of all over 30."
+        "permutations and effect sizes; KCI has no intervals. In a table: the time of all over 30. "
+        "GCM takes two linear regressions, and sees what is linear and nothing else."
     )
     return Table(f"One usage test, n = {n:,}, one KCI test = 1", {"one test": each}, note)
 
