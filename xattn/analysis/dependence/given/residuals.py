@@ -33,8 +33,8 @@ _MOST_COLUMNS = 600  # beyond these, or a third of the images, features are held
 _PATTERNS = 8  # of gaps, whose products are kept
 _FEWEST_FOR_TREES = 300  # images, below which trees of such leaves learn nothing
 _WORTH_THREADS = 20_000
-"""Images from which trees are grown by several threads. A tree of a thousand is done before a second
-thread has begun: beside other work two that wait for each other took ninety times as long as one."""
+"""Images from which trees are grown by several threads. A tree of a thousand is done before a
+second thread has begun: beside other work two took ninety times as long as one, for they wait."""
 _ROUNDS, _LEAVES, _SMALLEST_LEAF, _BINS, _RATE = 60, 8, 10, 32, 0.1
 
 
