@@ -33,6 +33,7 @@ from xattn.runs.parquet import write_in_parts
 from xattn.runs.record import begin_record, end_record, file_sha256, predictions_sha256
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
+from xattn.settings.precision import Precision
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -64,6 +65,7 @@ def feature_usage(
     exclude: str | Sequence[str] = UsageSettings.exclude,
     domain: str | None = UsageSettings.domain,
     accelerate: Accelerate = UsageSettings.accelerate,
+    precision: Precision | None = UsageSettings.precision,
     workers: int | None = UsageSettings.workers,
     settings: UsageSettings | None = None,
     progress: Progress | None = None,
@@ -113,6 +115,7 @@ def feature_usage(
             `xattn.images.domains.DOMAINS`. Computed features and detectors of others are left out.
         accelerate: engine of the model's layers where edits and concepts ask it again, as for
             `explain`.
+        precision: of these layers, as for `explain`; default that of the run.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
         progress: called as progress(done, total).
@@ -140,7 +143,7 @@ def feature_usage(
         label_column=label_column, cross_check=cross_check,
         interventions=interventions, concepts=concepts, computed=computed, detect=detect,
         more_features=more_features, exclude=exclude, domain=domain, accelerate=accelerate,
-        workers=workers,
+        precision=precision, workers=workers,
     )  # fmt: skip
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     questions = questions_of(folder, names(chosen.positive), names(chosen.target))
@@ -180,8 +183,9 @@ def feature_usage(
         cells = {method: folder.cells(method) for method in maps}
         scored = score_masks(maps, cells, features, steps.part(n))
     asked = AskedAgain(
-        folder, model, accelerate=chosen.accelerate, images=expected(features, chosen, n)
-    )
+        folder, model, accelerate=chosen.accelerate, precision=chosen.precision,
+        images=expected(features, chosen, n),
+    )  # fmt: skip
     with clock("interventions"):
         edited, unable = interventions_of(features, asked, questions, chosen, threads)
     with clock("activations"):
@@ -224,6 +228,7 @@ def feature_usage(
         "smallest_partial": SMALLEST_PARTIAL,
         "intervention_images": chosen.interventions,
         "engine": asked.engine,
+        "precision": asked.precision,
         "concept_layer": None if layer is None else layer.name,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,

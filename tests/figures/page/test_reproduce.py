@@ -67,7 +67,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
     ExplainSettings: {
         "methods": ["gradcam", "layercam@benign"], "target": ["label", "malignant"],
         "overlay": "jpeg", "exact": True, "accelerate": "torch", "shard": "1/1",
-        "amp": True, "compiled": True, "batch_size": 7,
+        "precision": "bf16", "compiled": True, "batch_size": 7,
         "workers": 1,
     },
     FaithfulnessSettings: {"images": 8, "seed": 5},
@@ -80,6 +80,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "interventions": 9, "concepts": False, "cross_check": True, "workers": 1,
         "given": ["ruler", "hair"],
         "learner": "ridge", "label_column": "sex", "accelerate": "none",
+        "precision": "bf16",
     },
     ReportSettings: {"gallery": 5},
 }  # fmt: skip

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from xattn.attribution.run.asked import as_annotations
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.merge import merge
-from xattn.attribution.run.pipeline import call_of, run_explain
+from xattn.attribution.run.pipeline import run_explain
+from xattn.attribution.run.provenance import call_of
 from xattn.attribution.run.settings import ExplainSettings, RaySettings
 from xattn.attribution.run.sources import Source, list_images, name_images
 from xattn.errors import RunError, UsageError, XattnError, one_line
