@@ -20,7 +20,11 @@ class Ratio:
 
 
 def interleave(
-    baseline: str, candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+    baseline: str,
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int = 5,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Ratio]:
     """Run all candidates in turn, round after round, and compare each with the baseline.
 
@@ -33,9 +37,9 @@ def interleave(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
-            began = time.perf_counter()
+            began = clock()
             candidates[name]()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(clock() - began)
     ratios = []
     for name in names:
         each = [a / b for a, b in zip(seconds[name], seconds[baseline], strict=True)]
