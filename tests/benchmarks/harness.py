@@ -20,14 +20,21 @@ class Ratio:
 
 
 def interleave(
-    baseline: str, candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+    baseline: str,
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int = 5,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[Ratio]:
     """Run all candidates in turn, round after round, and compare each with the baseline."""
-    return compared(take_turns(candidates, rounds, warmup), baseline)
+    return compared(take_turns(candidates, rounds, warmup, clock), baseline)
 
 
 def take_turns(
-    candidates: Mapping[str, Callable[[], object]], rounds: int = 5, warmup: int = 1
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int = 5,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Run all candidates in turn, round after round; returns the seconds of each.
 
@@ -40,9 +47,9 @@ def take_turns(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for r in range(rounds):
         for name in names[r % len(names) :] + names[: r % len(names)]:
-            began = time.perf_counter()
+            began = clock()
             candidates[name]()
-            seconds[name].append(time.perf_counter() - began)
+            seconds[name].append(clock() - began)
     return seconds
 
 

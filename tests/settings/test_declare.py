@@ -129,4 +129,4 @@ def test_an_unknown_choice_names_those_that_there_are() -> None:
 
 def test_what_must_be_the_same_in_a_run_is_marked() -> None:
     assert Sample.identity() == ("style",)
-    assert xattn.ExplainSettings.identity() == ("overlay", "exact", "amp")
+    assert xattn.ExplainSettings.identity() == ("overlay", "exact", "precision")

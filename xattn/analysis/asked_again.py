@@ -10,6 +10,7 @@ from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.run.provenance import model_of_run
 from xattn.models.interface import Model
 from xattn.runs import RunFolder
+from xattn.settings.precision import FULL
 
 
 class AskedAgain:
@@ -19,6 +20,7 @@ class AskedAgain:
         run: the run.
         model: the one that made it; default loaded from the checkpoint that the run names.
         accelerate: engine of the copy, as for `explain`.
+        precision: of its layers; default that of the run.
         images: about so many will be passed, by which "auto" chooses.
         batch: images of a pass.
     """
@@ -29,11 +31,14 @@ class AskedAgain:
         model: Model | None = None,
         *,
         accelerate: str = AUTO,
+        precision: str | None = None,
         images: int = 0,
         batch: int = 16,
     ) -> None:
         self._run, self.given = run, model
-        self._wanted = Wanted(accelerate, images, batch)
+        wanted = precision or run.settings.get("precision", FULL)
+        self._exact = bool(run.settings.get("exact")) and wanted == FULL
+        self._wanted = Wanted(accelerate, images, batch, wanted)
 
     @classmethod
     def alike(cls, run: RunFolder, model: Model | None, wanted: Wanted) -> AskedAgain:
@@ -44,8 +49,9 @@ class AskedAgain:
             wanted: `wanted_of_all` of that.
         """
         return cls(
-            run, model, accelerate=wanted.accelerate, images=wanted.images, batch=wanted.batch
-        )
+            run, model, accelerate=wanted.accelerate, precision=wanted.precision,
+            images=wanted.images, batch=wanted.batch,
+        )  # fmt: skip
 
     @cached_property
     def model(self) -> Model:
@@ -58,16 +64,12 @@ class AskedAgain:
 
     @cached_property
     def fast(self) -> Model:
-        """The copy, equal to 1e-4; the model itself where the run was made with `--exact`.
+        """The copy, to the tolerance of its precision; the model itself if the run was `--exact`.
 
         Raises:
             RunError: the run does not lead to the model.
         """
-        return (
-            self.model
-            if self._run.settings.get("exact")
-            else make_fast_copy(self.model, wanted=self._wanted)
-        )
+        return self.model if self._exact else make_fast_copy(self.model, wanted=self._wanted)
 
     @property
     def wanted_of_all(self) -> Wanted:
@@ -80,3 +82,8 @@ class AskedAgain:
     def engine(self) -> str | None:
         """What the copy's layers run in; None if it was never asked."""
         return (self.fast.engine or NONE) if "fast" in self.__dict__ else None
+
+    @property
+    def precision(self) -> str | None:
+        """What they compute in; None if the copy was never asked."""
+        return self.fast.precision if "fast" in self.__dict__ else None

@@ -36,6 +36,7 @@ from xattn.runs.record import begin_record, end_record, file_sha256, predictions
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
 from xattn.settings.cluster import RaySettings
+from xattn.settings.precision import Precision
 
 if TYPE_CHECKING:
     from xattn.annotations.records import Annotations
@@ -67,6 +68,7 @@ def feature_usage(
     exclude: str | Sequence[str] = UsageSettings.exclude,
     domain: str | None = UsageSettings.domain,
     accelerate: Accelerate = UsageSettings.accelerate,
+    precision: Precision | None = UsageSettings.precision,
     workers: int | None = UsageSettings.workers,
     settings: UsageSettings | None = None,
     engine: RaySettings | None = None,
@@ -117,6 +119,7 @@ def feature_usage(
             `xattn.images.domains.DOMAINS`. Computed features and detectors of others are left out.
         accelerate: engine of the model's layers where edits and concepts ask it again, as for
             `explain`.
+        precision: of these layers, as for `explain`; default that of the run.
         workers: threads that read masks, measure and edit; default two.
         settings: all of these but `model` as a whole, instead of one by one.
         engine: whether images are edited and the model asked of them, and several independent
@@ -147,7 +150,7 @@ def feature_usage(
         label_column=label_column, cross_check=cross_check,
         interventions=interventions, concepts=concepts, computed=computed, detect=detect,
         more_features=more_features, exclude=exclude, domain=domain, accelerate=accelerate,
-        workers=workers,
+        precision=precision, workers=workers,
     )  # fmt: skip
     on_ray = engine if engine is not None and engine.engine == "ray" else None
     if on_ray is not None:
@@ -190,8 +193,9 @@ def feature_usage(
         cells = {method: folder.cells(method) for method in maps}
         scored = score_masks(maps, cells, features, steps.part(n))
     asked = AskedAgain(
-        folder, model, accelerate=chosen.accelerate, images=expected(features, chosen, n)
-    )
+        folder, model, accelerate=chosen.accelerate, precision=chosen.precision,
+        images=expected(features, chosen, n),
+    )  # fmt: skip
     with clock("interventions"):
         edited, unable = interventions_of(features, asked, questions, chosen, threads, on_ray)
     with clock("activations"):
@@ -232,6 +236,7 @@ def feature_usage(
         "smallest_partial": SMALLEST_PARTIAL,
         "intervention_images": chosen.interventions,
         "engine": asked.engine,
+        "precision": asked.precision,
         "concept_layer": None if layer is None else layer.name,
         "smallest_change": SMALLEST_CHANGE,
         "smallest_effect": SMALLEST_EFFECT,

@@ -10,6 +10,7 @@ from typing import Any
 from xattn.attribution.run.settings import ACCELERATE, Accelerate, ExplainSettings
 from xattn.errors import UsageError
 from xattn.settings import Settings, setting
+from xattn.settings.precision import PRECISIONS, Precision
 
 POSITIVE = (
     "Positive class of rates and of the sign of scores, default the last of two; of more, the one, "
@@ -133,6 +134,9 @@ class UsageSettings(DependenceSettings):
         ExplainSettings.accelerate, "--accelerate", choices=ACCELERATE,
         help="Engine of the model's layers where it is asked again, as for xattn explain.",
     )  # fmt: skip
+    precision: Precision | None = setting(
+        None, "--precision", choices=PRECISIONS, help="As for xattn explain; default the run's."
+    )
     workers: int | None = setting(
         None, "--workers", kind="integer", low=0, recorded=False,
         help="Threads for decoding and masks; default one per core, at most 4.",
@@ -213,6 +217,9 @@ class EvaluateSettings(Settings):
     seed: int = setting(0, "--seed", kind="integer", help="Same seed, same tables.")
     batch_size: int = setting(
         16, "--batch-size", kind="integer", low=1, help="Images per forward pass."
+    )
+    precision: Precision | None = setting(
+        None, "--precision", choices=PRECISIONS, help="As for xattn explain; default the run's."
     )
     workers: int | None = setting(
         None, "--workers", kind="integer", low=0, recorded=False,

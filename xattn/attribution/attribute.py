@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from xattn.attribution.ensembles import attribute_ensemble
 from xattn.attribution.passes.capture import Captured, capture_each
-from xattn.attribution.registry import ANY_ATTENTION, Method, Needs
+from xattn.attribution.registry import ANY_ATTENTION, Method, Needs, maps_of
 from xattn.attribution.registry import method as method_of
 from xattn.attribution.shifts import attribute_shifted
 from xattn.attribution.targets import class_index, require_exclusive
@@ -146,7 +146,7 @@ def _attribute_in_one_pass(
         activations=Needs.ACTIVATIONS in needs,
         attention=attention if Needs.ALL_ATTENTION in needs else attention[-1:],
     )
-    return captured, {name: each.maps(model, captured[i]) for name, (each, i) in jobs.items()}
+    return captured, {name: maps_of(each, model, captured[i]) for name, (each, i) in jobs.items()}
 
 
 def _wrapped(module: nn.Module, batch: Any) -> Model:

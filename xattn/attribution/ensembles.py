@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xattn.attribution.passes.capture import Captured
 from xattn.attribution.passes.side_by_side import capture_side_by_side
-from xattn.attribution.registry import AT_LAYER, Method, Needs
+from xattn.attribution.registry import AT_LAYER, Method, Needs, maps_of
 from xattn.images.cells import upsample
 from xattn.models.averaging import Ensemble, renormalised
 
@@ -62,7 +62,7 @@ def attribute_ensemble(
         gradients=Needs.GRADIENTS in needs,
         activations=Needs.ACTIVATIONS in needs,
     )
-    maps = {name: each.maps(model, captured[i]) for name, (each, i) in through.items()}
+    maps = {name: maps_of(each, model, captured[i]) for name, (each, i) in through.items()}
     rest = {name: job for name, job in jobs.items() if name not in through}
     if rest:
         # The class that is explained is the average's, whatever a member would predict.

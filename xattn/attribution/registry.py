@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Flag, auto
 from typing import Any, ClassVar, Self, TypeVar
@@ -36,6 +37,7 @@ from torch import Tensor
 
 from xattn.attribution.options import join_options, read_options, split_options
 from xattn.attribution.passes.capture import Captured
+from xattn.attribution.passes.precision import in_float32
 from xattn.errors import MethodError, UsageError
 from xattn.images.cells import Cells
 from xattn.models.checkpoints.programs import passes_gradients, shows_no_layers
@@ -185,9 +187,30 @@ class Method(ABC):
         layer, size = self.map_layer(model), model.preprocessing.size
         return Cells.spread(size, size) if layer == INPUT else model.cells(layer)
 
+    @property
+    def in_float32(self) -> bool:
+        """Whether its own passes are in float32 whatever the precision of the model's layers.
+
+        So are those of a method that differentiates the network itself: a gradient down to the
+        pixels, or a sum of relevance, is rounded in each layer that it passes.
+        """
+        return bool(self.needs & Needs.MODEL) and self.differentiates
+
     @abstractmethod
     def maps(self, model: Model, captured: Captured) -> Tensor:
         """Make unnormalised maps (n, h, w) of what was captured of a pass."""
+
+
+def maps_of(method: Method, model: Model, captured: Captured) -> Tensor:
+    """Make a method's maps (n, h, w), its own passes in the precision that it takes.
+
+    Args:
+        method: makes sense for the model.
+        model: the one that was captured.
+        captured: of a pass over n images.
+    """
+    with in_float32(model) if method.in_float32 else nullcontext():
+        return method.maps(model, captured)
 
 
 M = TypeVar("M", bound=type[Method])

@@ -10,7 +10,7 @@ import rich_click as click
 from xattn.analysis.settings import FaithfulnessSettings
 from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
 from xattn.cli.from_settings import options_of, taken
-from xattn.cli.options import checkpoint_option, common, strict_option
+from xattn.cli.options import amp_option, checkpoint_option, common, strict_option
 from xattn.cli.terminal import Terminal
 from xattn.cli.value_types import PLACE
 from xattn.settings.cluster import RaySettings
@@ -29,6 +29,7 @@ from xattn.settings.load import LoadSettings
 @options_of(LoadSettings)
 @options_of(ExplainSettings, only=("batch_size", "workers"))
 @options_of(RaySettings)
+@amp_option
 @strict_option
 @common
 def command(
@@ -94,6 +95,8 @@ def command(
         "target_layer": run.settings["target_layer"],
         "outputs": run.settings.get("outputs", "softmax"),
         "readout": run.settings.get("readout", {}),
+        "precision": run.settings.get("precision", "32"),
+        "computed_in": run.settings.get("computed_in", {}),
         "predicted": run.predictions["predicted"].value_counts().to_dict(),
         "conserved": run.settings.get("conserved", {}),
         "saturated": _saturated(run),

@@ -192,7 +192,8 @@ def _explained(
         notes.append(f"{ckpt[0].name}: as in {out}: {', '.join(filled)}")
     model = load_model(ckpt, loading)
     target = stored.get("target") or chosen["tested_outputs"] or None
-    settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None, amp=None)
+    # The precision is that of `feature-usage`, which leaves it open by default.
+    settings = taken(ExplainSettings, chosen, target=target, overlay=None, exact=None)
     images, how = taken(ExplainInputs, chosen).images, taken(RaySettings, chosen)
     with terminal.progress("explain") as progress, folder_option("--run"):
         told: dict[str, Any] = {"progress": progress, "on_note": notes.append}

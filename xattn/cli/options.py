@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from xattn.cli.value_types import PLACE
+from xattn.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,6 +31,23 @@ plugin_option = click.option(
     expose_value=False,
     callback=_load_plugins,
     help="Python file that registers models, methods, features and the like; repeatable.",
+)
+
+
+def _no_amp(_context: Any, _option: Any, given: bool) -> None:
+    if given:
+        raise UsageError(
+            "Expected --precision 16 or --precision bf16, but got --amp, which it took the place of"
+        )
+
+
+amp_option = click.option(
+    "--amp",
+    is_flag=True,
+    hidden=True,
+    expose_value=False,
+    callback=_no_amp,
+    help="What --precision took the place of.",
 )
 
 

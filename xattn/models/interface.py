@@ -68,6 +68,9 @@ class Model:
             which moves the logits by rounding; set on private copies alone.
         engine, engine_note: what a private copy's layers run in, and why not in what was wanted.
         trunk: what runs a private copy's layers up to the explained one; None for torch.
+        precision, precision_note: what these layers compute in, "32", "bf16" or "16" (of an
+            ensemble those of its members), and why not in what was wanted.
+        lowered: what pauses a precision below 32; None where there is none.
         members: the models of an ensemble; none otherwise.
         on_pixels: whether maps of the explained layer lie on the input's pixels, as the mean of
             maps of unlike layers does.
@@ -77,6 +80,9 @@ class Model:
     unfused = False
     engine = engine_note = ""
     trunk: Any = None
+    precision = "32"
+    precision_note = ""
+    lowered: Any = None
     outputs_note = ""
     members: tuple[Model, ...] = ()
     on_pixels = False

@@ -67,7 +67,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
     ExplainSettings: {
         "methods": ["gradcam", "layercam@benign"], "target": ["label", "malignant"],
         "overlay": "jpeg", "exact": True, "accelerate": "torch", "shard": "1/1",
-        "amp": True, "compiled": True, "batch_size": 7,
+        "compiled": True, "batch_size": 7,
         "workers": 1,
     },
     FaithfulnessSettings: {"images": 8, "seed": 5},
@@ -80,6 +80,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "interventions": 9, "concepts": False, "cross_check": True, "workers": 1,
         "given": ["ruler", "hair"],
         "learner": "ridge", "label_column": "sex", "accelerate": "none",
+        "precision": "bf16",
     },
     ReportSettings: {"gallery": 5},
 }  # fmt: skip
@@ -87,7 +88,8 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
 
 APART: dict[type[Settings], dict[str, Any]] = {
     LoadSettings: {"ensemble": "logits"},
-    ExplainSettings: {"split": ["test", "ood"]},  # of a checkpoint that knows its splits
+    # Of a checkpoint that knows its splits, and not of the model itself (`exact`).
+    ExplainSettings: {"split": ["test", "ood"], "precision": "bf16"},
     UsageSettings: {"target": ["mass", "edema"]},
 }
 """Those that do not go with the rest: of several checkpoints, and of independent outputs."""

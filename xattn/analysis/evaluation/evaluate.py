@@ -26,9 +26,11 @@ from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
 from xattn.runs.parquet import write_parquet
+from xattn.runs.precision_words import precision_in_words
 from xattn.runs.record import begin_record, end_record
 from xattn.runs.tables import tables_of_record
 from xattn.settings import names
+from xattn.settings.precision import Precision
 from xattn.splits.membership import Membership, membership
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def evaluate(
     bootstrap: int = EvaluateSettings.bootstrap,
     seed: int = EvaluateSettings.seed,
     batch_size: int = EvaluateSettings.batch_size,
+    precision: Precision | None = EvaluateSettings.precision,
     workers: int | None = EvaluateSettings.workers,
     settings: EvaluateSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -109,6 +112,7 @@ def evaluate(
         bootstrap: replicates behind each interval; whole groups are drawn.
         seed: same seed, same tables.
         batch_size: images per forward pass.
+        precision: of the model, as for `explain`; default that of the run that is there.
         workers: threads for decoding.
         settings: `split` and those after it as a whole, instead of one by one.
         progress: called with (images done, images in all).
@@ -130,7 +134,7 @@ def evaluate(
     """
     asked = EvaluateSettings.of(
         settings, split=split, domain=domain, trap=trap, positive=positive, bootstrap=bootstrap,
-        seed=seed, batch_size=batch_size, workers=workers,
+        seed=seed, batch_size=batch_size, precision=precision, workers=workers,
     )  # fmt: skip
     named = None if asked.split is None else names(asked.split)
     traps, seed = names(asked.trap), asked.seed
@@ -153,7 +157,7 @@ def evaluate(
         target=_stored(Path(out)).get("target") or ("predicted" if exclusive else "all"),
         overlay=None,
         exact=None,
-        amp=None,
+        precision=asked.precision,
         batch_size=asked.batch_size,
         workers=asked.workers,
     )
@@ -166,6 +170,8 @@ def evaluate(
     if unread:
         notes.append(f"{unread} images could not be read or predicted, see errors.csv")
     notes += [lost] if (lost := lost_depth(run.predictions)) else []
+    if run.settings.get("precision", "32") != "32":
+        notes.append(f"Predictions were computed in {precision_in_words(run.settings)}")
     begin_record(run.path / "evaluation.json", call)
     for name in tables_of_record("evaluation.json"):
         (run.path / f"{name}.csv").unlink(missing_ok=True)

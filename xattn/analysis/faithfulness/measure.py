@@ -131,6 +131,7 @@ def faithfulness(
         "images": len(rows),
         "of": len(folder.predictions),
         "engine": asked.engine,
+        "precision": asked.precision,
         "steps": STEPS,
         "blur": BLUR,
         "road_shares": list(FRACTIONS),

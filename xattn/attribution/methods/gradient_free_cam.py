@@ -34,6 +34,7 @@ class ScoreCam(CamMethod):
         resolution="grid of the explained layer",
         cost="1 forward per channel",
     )
+    differentiates = False
 
     def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k), w the softmax over channels of the masked images' logits.
@@ -80,6 +81,7 @@ class AblationCam(CamMethod):
         resolution="grid of the explained layer",
         cost="1 forward, and per channel the layers after the explained one",
     )
+    differentiates = False
 
     def maps(self, model: Model, captured: Captured) -> Tensor:
         """L = ReLU(sum_k w_k A_k) with w_k = y - y_k, y_k the logit without channel k.

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xattn.attribution.passes.precision import as_full
 from xattn.attribution.passes.relevance.ledger import Conservation
 from xattn.errors import MethodError
 from xattn.models.attention import AttentionLayer, Reader, Weights, reader_of
@@ -127,7 +128,7 @@ def capture_each(
         scores: Tensor = model.network(inputs)
         logits = model.outputs.logits(scores.detach())
         with torch.no_grad():
-            weights = {layer: reader.weights(notes) for layer, (reader, notes) in hooked.items()}
+            weights = {one: r.weights(as_full(model, notes)) for one, (r, notes) in hooked.items()}
         first = Captured(
             logits, chosen(logits, None), attention=weights, inputs=inputs, scores=scores.detach()
         )

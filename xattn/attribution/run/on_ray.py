@@ -15,7 +15,8 @@ from xattn.addresses.scratch import refuse
 from xattn.attribution.run.asked import as_annotations
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.merge import merge
-from xattn.attribution.run.pipeline import call_of, run_explain
+from xattn.attribution.run.pipeline import run_explain
+from xattn.attribution.run.provenance import call_of
 from xattn.attribution.run.settings import ExplainSettings
 from xattn.attribution.run.sources import Source, list_images, name_images
 from xattn.cluster.connect import connected, require_ray

@@ -22,7 +22,7 @@ from xattn.runs.pieces import Piece
 from xattn.runs.table_folder import read_settings
 from xattn.runs.tables.errors import ERRORS
 
-SAME = (*IDENTITY, *ExplainSettings.identity(), "methods", "targets")
+SAME = (*IDENTITY, *ExplainSettings.identity(), "computed_in", "methods", "targets")
 """What runs must share to be merged."""
 ROUNDING = ("engine", "device", "batch_size")
 """What may differ, and changes maps by no more than the rounding that `explain` allows."""

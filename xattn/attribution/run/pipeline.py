@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any
 from xattn.attribution.passes.engines.choose import AUTO, NONE, Wanted, require_engine
 from xattn.attribution.passes.fast_copy import make_fast_copy
 from xattn.attribution.passes.relevance import Conservation, pool
+from xattn.attribution.run.arithmetic import (
+    describe_precision,
+    precision_notes,
+    require_known,
+    require_precision,
+)
 from xattn.attribution.run.asked import (
     as_annotations,
     choose_methods,
@@ -26,15 +32,14 @@ from xattn.attribution.run.map_layers import record_places
 from xattn.attribution.run.memory import Fitting
 from xattn.attribution.run.plan import make_plan
 from xattn.attribution.run.provenance import (
+    call_of,
     describe_ensemble,
-    describe_loading,
     describe_run,
     relative_checkpoint,
 )
-from xattn.attribution.run.resume import stored_settings, what_to_do
+from xattn.attribution.run.resume import as_before, stored_settings, what_to_do
 from xattn.attribution.run.settings import (
     Accelerate,
-    ExplainInputs,
     ExplainSettings,
     Overlay,
 )
@@ -50,7 +55,6 @@ from xattn.images.prefetch import prefetch
 from xattn.models.averaging import Ensemble
 from xattn.models.interface import Model
 from xattn.paths import as_path, as_paths, kind_of
-from xattn.runs.calls import record_call
 from xattn.runs.depth import lost_depth
 from xattn.runs.folder import DEFAULT_RUN, RunFolder
 from xattn.runs.guard import writes
@@ -58,10 +62,15 @@ from xattn.runs.inputs import Stamp
 from xattn.runs.places import recorded_cells
 from xattn.runs.writer import RunWriter
 from xattn.settings import names
+from xattn.settings.precision import FULL, Precision
 from xattn.splits.membership import membership
 
 if TYPE_CHECKING:
     from xattn.annotations import Annotations
+
+
+KEPT = ("exact", "precision", "compiled", "overlay")
+"""Settings that run.json has by their own names."""
 
 
 @writes("out", "xattn explain")
@@ -80,7 +89,7 @@ def explain(
     overlay: Overlay | None = ExplainSettings.overlay,
     exact: bool | None = ExplainSettings.exact,
     accelerate: Accelerate = ExplainSettings.accelerate,
-    amp: bool | None = ExplainSettings.amp,
+    precision: Precision | None = ExplainSettings.precision,
     compiled: bool = ExplainSettings.compiled,
     settings: ExplainSettings | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -122,11 +131,15 @@ def explain(
             a batch first): "auto" takes the one that is installed (`xattn[fast]`) where it saves
             more time than compiling takes, "torch" a folded copy, "openvino", "compile"
             (torch.compile), "none" the model itself. run.json says which it was, and why.
-        amp: half precision where torch deems it safe, on CUDA alone (equal to about 1e-2). None,
-            here and for `exact` and `overlay`, takes what the run that is there was made with.
+        precision: what the layers up to the explained one compute in: "32" for float32, "bf16" or
+            "16" by torch's autocast or the engine; docs/precision.md measures what it changes in
+            predictions and maps. All after the layer is float32, and so are methods that
+            differentiate the network itself as a whole. Where results of a probing batch are not
+            alike, float32 is taken, and run.json says why. None, here and for `exact` and
+            `overlay`, takes what the run that is there was made with.
         compiled: torch.compile the layers before the explained one, on CUDA alone.
         settings: `methods`, `target`, `split`, `shard`, `batch_size`, `workers`, `overlay`,
-            `exact`, `accelerate`, `amp` and `compiled` as a whole, instead of one by one.
+            `exact`, `accelerate`, `precision` and `compiled` as a whole, instead of one by one.
         progress: called with (images done, images in all).
         on_note: called with each remark on files that were left out or lost some of their depth.
         on_change: called with each remark on what a run that was there lacked or had otherwise.
@@ -150,8 +163,8 @@ def explain(
     """
     chosen = ExplainSettings.of(
         settings, methods=methods, target=target, split=split, shard=shard, overlay=overlay,
-        exact=exact, accelerate=accelerate, amp=amp, compiled=compiled, batch_size=batch_size,
-        workers=workers,
+        exact=exact, accelerate=accelerate, precision=precision, compiled=compiled,
+        batch_size=batch_size, workers=workers,
     )  # fmt: skip
     return run_explain(
         model, images, annotations, as_path(out, "a run folder"), chosen, progress=progress,
@@ -185,7 +198,8 @@ def run_explain(
             "xattn.wrap(network, classes=[...])"
         )
     old = stored_settings(out)
-    settings = _as_before(settings, old)
+    require_known(old)
+    settings = as_before(settings, old)
     overlay, exact = str(settings.overlay), bool(settings.exact)
     batch_size, workers = settings.batch_size, settings.workers
     known = as_annotations(annotations)
@@ -202,12 +216,13 @@ def run_explain(
     member, splits = membership(model.source), names(settings.split)
     require_splits(member, splits)
     require_engine(settings.accelerate)
+    require_precision(model, settings)
 
     record = describe_run(model, list(plan.jobs), wanted[0], batch_size)
     record["targets"] = [t.name for t in plan.targets]
     record["left_out"] = plan.left_out
     record |= record_places(model, plan)
-    record |= {name: getattr(settings, name) for name in ("exact", "amp", "compiled", "overlay")}
+    record |= {name: getattr(settings, name) for name in KEPT}
     if isinstance(model, Ensemble):
         record["ensemble"] = describe_ensemble(model, out, plan.jobs)
     else:
@@ -235,12 +250,13 @@ def run_explain(
     if todo.n and not exact:
         # Shards take the engine that all images together would have.
         n = todo.n if settings.shard is None else len(whole)
-        how = Wanted(settings.accelerate, n, batch_size)
-        engine = make_fast_copy(
-            model, amp=bool(settings.amp), compiled=settings.compiled, wanted=how
-        )
+        how = Wanted(settings.accelerate, n, batch_size, str(settings.precision))
+        engine = make_fast_copy(model, compiled=settings.compiled, wanted=how)
         if on_note is not None and engine.engine_note and settings.accelerate != AUTO:
             on_note(Remark(f"--accelerate {settings.accelerate} not taken: {engine.engine_note}"))
+        if on_note is not None:
+            for note in precision_notes(model, engine, plan.jobs, settings):
+                on_note(note)
     recorded = {name: recorded_cells(writer.settings, name) for name in plan.jobs}
     places = {name: cells for name, cells in recorded.items() if cells is not None}
     stamps: dict[str, Stamp] = {}
@@ -263,6 +279,8 @@ def run_explain(
             pool(conserved, worker.conserved)
     seconds = time.perf_counter() - began
     ran = {"engine": engine.engine or NONE, "engine_note": engine.engine_note} if todo.n else {}
+    if todo.n and settings.precision != FULL:
+        ran |= describe_precision(engine, plan.jobs, old)
     run = writer.finish(
         **ran,
         **({"fitted": fitting.most} if fitting.most else {}),
@@ -273,28 +291,3 @@ def run_explain(
         if on_note is not None and said:
             on_note(said)
     return run
-
-
-def _as_before(settings: ExplainSettings, old: Mapping[str, Any]) -> ExplainSettings:
-    """Take what is left open from the run that is there, else the default."""
-    return settings.with_values(
-        **{
-            name: old.get(name, getattr(ExplainSettings, name))
-            for name in ExplainSettings.identity()
-            if getattr(settings, name) is None
-        }
-    )
-
-
-def call_of(
-    model: Model,
-    sources: Sequence[str] | None,
-    known: Annotations | None,
-    out: Path,
-    settings: ExplainSettings,
-) -> dict[str, Any]:
-    """Return the record of a call of `explain`."""
-    base = out.absolute().parent
-    inputs = ExplainInputs(images=sources, annotations=None if known is None else known.path)
-    loading = describe_loading(model, base)
-    return record_call("explain", base, loading, inputs=inputs, settings=settings)

@@ -6,13 +6,14 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from xattn.attribution.ensembles import goes_through
 from xattn.attribution.registry import Method
+from xattn.attribution.run.settings import ExplainInputs, ExplainSettings
 from xattn.errors import RunError
 from xattn.images.preprocessing import Preprocessing
 from xattn.models.averaging import Ensemble, ensemble
@@ -20,8 +21,12 @@ from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.interface import Model
 from xattn.paths import joined, relative_to
 from xattn.runs import RunFolder
+from xattn.runs.calls import record_call
 from xattn.runs.record import versions
 from xattn.settings.load import LoadSettings
+
+if TYPE_CHECKING:
+    from xattn.annotations import Annotations
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow")
 """What maps depend on: their versions stand in the record of a run."""
@@ -143,6 +148,24 @@ def describe_loading(model: Model, base: Path) -> dict[str, Any]:
         "in_python": in_python,
         "words": None if in_python else asked.marked_words(base),
     }
+
+
+def call_of(
+    model: Model,
+    sources: Sequence[str] | None,
+    known: Annotations | None,
+    out: Path,
+    settings: ExplainSettings,
+) -> dict[str, Any]:
+    """Return the record of a call of `explain`.
+
+    Args:
+        model, sources, known, out, settings: of the call.
+    """
+    base = out.absolute().parent
+    inputs = ExplainInputs(images=sources, annotations=None if known is None else known.path)
+    loading = describe_loading(model, base)
+    return record_call("explain", base, loading, inputs=inputs, settings=settings)
 
 
 def model_of_run(run: RunFolder, device: str | torch.device = "auto") -> Model:

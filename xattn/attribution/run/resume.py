@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xattn.attribution.run.settings import ExplainSettings
 from xattn.attribution.run.sources import Named
 from xattn.errors import RunError
 from xattn.images.containers import has_file
@@ -15,9 +16,13 @@ from xattn.runs.another_folder import another_folder
 from xattn.runs.identity import other_versions
 from xattn.runs.table_folder import read_settings
 from xattn.runs.writer import RunWriter
+from xattn.settings.precision import FULL
 
-CLOSE = 1e-2
-"""Of the largest logit: by so much may those of an image differ when a map is added to it."""
+CLOSE = {"32": 1e-2, "bf16": 1e-1, "16": 2e-2}
+"""Of the largest logit: by so much may those of an image differ when a map is added to it.
+
+By precision, which another engine and the passes of another batch size round otherwise in.
+"""
 _NAMED = 5
 
 
@@ -49,6 +54,22 @@ def stored_settings(out: Path) -> dict[str, Any]:
     """
     path = out / "run.json"
     return read_settings(path) if path.is_file() else {}
+
+
+def as_before(settings: ExplainSettings, old: Mapping[str, Any]) -> ExplainSettings:
+    """Take what is left open from the run that is there, else the default.
+
+    Args:
+        settings: of a call.
+        old: the run's run.json, {} if there is none.
+    """
+    return settings.with_values(
+        **{
+            name: old.get(name, getattr(ExplainSettings, name))
+            for name in ExplainSettings.identity()
+            if getattr(settings, name) is None
+        }
+    )
 
 
 def what_to_do(
@@ -131,11 +152,12 @@ def require_same_predictions(writer: RunWriter, rows: Iterable[Mapping[str, Any]
     """
     what = "value" if writer.settings.get("outputs") == "value" else "logit"
     columns = [f"{what}_{c}" for c in writer.settings["classes"]]
+    close = CLOSE[writer.settings.get("precision", FULL)]
     for row in rows:
         stored = writer.row(row["file"])
         was, now = ([float(one[c]) for c in columns] for one in (stored, row))
         scale = max(1.0, *map(abs, was))
-        if max(abs(a - b) for a, b in zip(was, now, strict=True)) > CLOSE * scale:
+        if max(abs(a - b) for a, b in zip(was, now, strict=True)) > close * scale:
             told, got = (", ".join(f"{v:.3f}" for v in values) for values in (was, now))
             raise RunError(
                 f"Expected the logits of {row['file']} as in {writer.path}, {told}, but got {got}: "

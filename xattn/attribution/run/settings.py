@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from xattn.attribution.run.shards import Shard
 from xattn.errors import UsageError
 from xattn.settings import Settings, setting
+from xattn.settings.precision import FULL, PRECISIONS, Precision
 
 Overlay = Literal["png", "jpeg", "none"]
 
@@ -74,9 +75,10 @@ class ExplainSettings(Settings):
         help="Engine of the layers before the explained one: auto, the one that is installed and "
         "saves time; torch, a folded copy; openvino; compile; none, the model itself.",
     )  # fmt: skip
-    amp: bool | None = setting(
-        False, "--amp", kind="switch", identity=True,
-        help="Half precision where it is safe; CUDA only.",
+    precision: Precision | None = setting(
+        FULL, "--precision", choices=PRECISIONS, identity=True,
+        help="What the layers up to the explained one compute in: float32, bfloat16 or float16; "
+        "changes predictions and maps a little.",
     )  # fmt: skip
     compiled: bool = setting(
         False, "--compile", kind="switch", help="torch.compile the trunk; CUDA only."

@@ -6,6 +6,7 @@ from typing import Any
 
 from xattn.images import Cells
 from xattn.runs import RunFolder
+from xattn.runs.precision_words import precision_in_words
 
 
 def model_name(run: RunFolder) -> str:
@@ -33,6 +34,7 @@ def model_card(run: RunFolder) -> list[tuple[str, str]]:
         ("Methods", ", ".join(f"{m} ({_grid(run.map_array(m).shape[1:])})" for m in run.methods)),
         ("Training", _training(facts.get("training") or {})),
         ("Device", _worded(facts.get("device"))),
+        ("Precision", precision_in_words(facts)),
         ("Seed", _worded(facts.get("seed"))),
         ("Versions", _worded(facts.get("versions"))),
     ]  # fmt: skip

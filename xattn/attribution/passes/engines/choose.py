@@ -14,6 +14,7 @@ from xattn.attribution.passes.engines.trunk import Trunk
 from xattn.errors import UsageError, near
 from xattn.models.interface import Model
 from xattn.models.probing.forward import model_dtype
+from xattn.settings.precision import FULL
 
 AUTO, TORCH, NONE = "auto", "torch", "none"
 """The engine that pays off; the folded copy; the model itself."""
@@ -31,11 +32,13 @@ class Wanted:
         accelerate: name of an engine, "auto", "torch" or "none".
         images: how many will be passed, for `auto`; 0 if that is not known.
         batch: images of a pass.
+        precision: "32", "bf16" or "16".
     """
 
     accelerate: str = TORCH
     images: int = 0
     batch: int = 16
+    precision: str = FULL
 
 
 def choices() -> list[str]:
@@ -83,14 +86,18 @@ def engine_for(
     suits = device.type == "cpu" and dtype == torch.float32
     fits = "" if suits else "engines compute on the CPU, and in float32"
     if name != AUTO:
+        fits = fits or _no_precision(ENGINES[name], wanted.precision)
         return (None, fits) if fits else (ENGINES[name], "")
     there = [one for one in ENGINES.values() if one.package and one.installed]
     if fits or not there:
         return None, fits or "no engine is installed; pip install 'xattn[fast]'"
+    there = [one for one in there if not _no_precision(one, wanted.precision)]
+    if not there:
+        return None, f"no engine that is installed computes in {wanted.precision}"
     if wanted.images < FEW_IMAGES:
         return None, f"compiling does not pay off for fewer than {FEW_IMAGES} images"
     best = max(there, key=lambda one: one.saves)
-    saved = best.saves * wanted.images * _seconds_per_image(model, noise(wanted.batch))
+    saved = best.saves * wanted.images * seconds_per_image(model, noise(wanted.batch))
     if saved < _PAYS * best.seconds:
         return None, (
             f"compiling takes about {best.seconds:.0f} s, and {wanted.images} images would save "
@@ -99,16 +106,22 @@ def engine_for(
     return best, ""
 
 
-def accelerated(copied: Model, engine: Engine, example: Tensor) -> str:
+def _no_precision(engine: Engine, precision: str) -> str:
+    known = precision == FULL or precision in engine.precisions
+    return "" if known else f"{engine.name} does not compute in {precision}"
+
+
+def accelerated(copied: Model, engine: Engine, example: Tensor, precision: str = FULL) -> str:
     """Let a private copy run in an engine; return why not, or "".
 
     Args:
         copied: is changed, and of no use where this fails.
         engine: which.
         example: inputs (n, channels, height, width), n those of a pass.
+        precision: of the engine's layers.
     """
     try:
-        copied.trunk = trunk = Trunk(copied, engine, len(example))
+        copied.trunk = trunk = Trunk(copied, engine, len(example), precision)
     except EngineError as err:
         return str(err)
     copied.unfused = False
@@ -117,7 +130,13 @@ def accelerated(copied: Model, engine: Engine, example: Tensor) -> str:
     return str(trunk.refused)
 
 
-def _seconds_per_image(model: Model, example: Tensor) -> float:
+def seconds_per_image(model: Model, example: Tensor) -> float:
+    """Time one pass.
+
+    Args:
+        model: on the CPU.
+        example: inputs (n, channels, height, width).
+    """
     with torch.no_grad():
         model.logits(example)  # the first pass allocates
         began = time.perf_counter()

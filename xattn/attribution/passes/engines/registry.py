@@ -4,6 +4,8 @@ To add one, write a function of an `Extract` and an example, in a file of this p
 
     @engine("my-engine", package="my_package", extra="fast")
     def build(extract, example): ...
+
+One that names `precisions` beside float32 is given `precision="bf16"` too, where that is wanted.
 """
 
 from __future__ import annotations
@@ -59,7 +61,8 @@ class Extract(nn.Module):
         return tuple(found[name] for name in self.names)
 
 
-Build = Callable[[Extract, Tensor], Run]
+Build = Callable[..., Run]
+"""An `Extract` and an example, and a `precision` other than \"32\", to what computes it."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Engine:
         saves: fraction of torch's time that is saved, of the order of.
         build: makes it.
         meaning: one line.
+        precisions: that it takes beside "32"; its outputs are float32 in any case.
     """
 
     name: str
@@ -83,6 +87,7 @@ class Engine:
     saves: float
     build: Build
     meaning: str
+    precisions: tuple[str, ...] = ()
 
     @property
     def installed(self) -> bool:
@@ -101,12 +106,13 @@ def engine(
     seconds: float,
     saves: float,
     meaning: str = "",
+    precisions: tuple[str, ...] = (),
 ) -> Callable[[Build], Build]:
     """Register an engine, which says nothing while it compiles; see `Engine` for the arguments."""
     return ENGINES.register(
         name,
         lambda build: Engine(
             name, package, extra, seconds, saves, quiet_libraries()(build),
-            meaning_of(build, meaning),
+            meaning_of(build, meaning), precisions,
         ),
     )  # fmt: skip

@@ -19,10 +19,12 @@ import torch
 from torch import Tensor, nn
 
 from xattn.attribution.passes.capture import GraphStart
-from xattn.attribution.passes.engines.registry import Engine, EngineError, Extract, Run
+from xattn.attribution.passes.engines.registry import Build, Engine, EngineError, Extract, Run
 from xattn.attribution.passes.partial_forward import trunk_of
+from xattn.attribution.passes.precision import Lowered
 from xattn.models.interface import Model
 from xattn.models.probing.forward import evaluating
+from xattn.settings.precision import FULL
 
 _PROGRAMS = 3
 """So many programs are kept: of other numbers of images, or of other outputs."""
@@ -33,19 +35,25 @@ class Trunk:
 
     Attributes:
         needed: paths of the modules whose output is taken after the trunk, the explained one last.
-        refused: why the engine did not take what it was asked for last, if so; torch did it.
+        refused: why the engine did not take what it was asked for last, if so; torch did it, in
+            float32.
 
     Args:
         model: a private copy, on the CPU; its modules are changed.
         engine: what computes the trunk.
         batch: images of a pass; one of fewer is filled up, one of more is cut.
+        precision: "32", or another that the engine takes.
 
     Raises:
         EngineError: the model is not built so that its trunk could be taken out.
     """
 
-    def __init__(self, model: Model, engine: Engine, batch: int) -> None:
+    def __init__(self, model: Model, engine: Engine, batch: int, precision: str = FULL) -> None:
         self.model, self.engine, self.batch = model, engine, batch
+        self.build: Build = engine.build
+        if precision != FULL:
+            model.lowered = Lowered(precision)
+            self.build = partial(engine.build, precision=precision)
         self.module = model.module
         self.layer = model.target_layer
         calls = {one.name: one.calls for one in model.seen}
@@ -68,8 +76,10 @@ class Trunk:
     def forward(self, x: Tensor, *others: Any, **named: Any) -> Any:
         """Run the network; the trunk in the engine where that is possible."""
         hooked = self._hooked()
-        # A pass that records from the beginning wants gradients of what lies before.
-        recording = torch.is_grad_enabled()
+        # A pass that records from the beginning wants gradients of what lies before; one in
+        # float32 wants no layers of another precision.
+        lowered = self.model.lowered
+        recording = torch.is_grad_enabled() or (lowered is not None and lowered.paused)
         if others or named or recording or hooked is None or self._given is not None:
             return self._own(x, *others, **named)
         # Modules of the trunk themselves run, as stubs, and with them their hooks.
@@ -138,7 +148,7 @@ class Trunk:
                 # Of other values than the batch by which the results are checked: what a tracer
                 # takes for a constant must show there.
                 example = 0.5 * torch.randn(part.shape, generator=torch.Generator().manual_seed(1))
-                self._programs[key] = self.engine.build(Extract(self.module, names), example)
+                self._programs[key] = self.build(Extract(self.module, names), example)
         return self._programs[key]
 
     @contextmanager

@@ -13,13 +13,20 @@ from torch import Tensor
 
 from xattn.attribution.passes.engines.registry import EngineError, Extract, Run, engine
 
+_HINTS = {"32": "f32", "bf16": "bf16", "16": "f16"}
+"""Precisions as OpenVINO calls them."""
 
-@engine("openvino", package="openvino", extra="fast", seconds=6.0, saves=0.45)
-def build(extract: Extract, example: Tensor) -> Run:
-    """Trace the layers and compile them with OpenVINO, in float32.
+
+@engine(
+    "openvino", package="openvino", extra="fast", seconds=6.0, saves=0.45,
+    precisions=("bf16", "16"),
+)  # fmt: skip
+def build(extract: Extract, example: Tensor, precision: str = "32") -> Run:
+    """Trace the layers and compile them with OpenVINO, by default in float32.
 
     Raises:
-        EngineError: an operation is none that OpenVINO knows, or `held_back` says why not.
+        EngineError: an operation is none that OpenVINO knows, `held_back` says why not, or it
+            takes another precision on this processor, which it does without a word.
     """
     if why_not := held_back():
         raise EngineError(why_not)
@@ -30,12 +37,15 @@ def build(extract: Extract, example: Tensor) -> Run:
                 extract, example_input=example, input=list(example.shape)
             )
         hints = {
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         compiled = _core().compile_model(converted, "CPU", hints)
     except Exception as err:  # whatever its converter makes of a foreign network
         raise EngineError(_first_line(err)) from err
+    taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if taken != _HINTS[precision]:
+        raise EngineError(f"on this processor it computes in {taken} where {precision} is wanted")
     request = compiled.create_infer_request()
     order = [compiled.output(i) for i in range(len(extract.names))]
 
