@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -153,12 +154,29 @@ class TestTwoWriters:
             xattn.verify(out)
         assert bucket.files("run").keys() == {".lock"}
 
-    def test_a_lock_that_was_silent_for_long_is_taken_over(self, bucket, images):
+    def test_a_lock_that_was_silent_for_long_is_taken_over(self, bucket, images, monkeypatch):
+        monkeypatch.setattr(lock, "WATCHED", 0.1)
         long_ago = "2020-01-01T00:00:00+00:00"
         holder = {"pid": 7, "machine": "another", "alive": long_ago, "token": "x"}
         bucket.put("run/.lock", json.dumps(holder).encode())
         xattn.explain(bright(), images, out=f"{bucket.address}/run")
         assert ".lock" not in bucket.files("run")
+
+    def test_one_whose_clock_is_behind_is_left_alone_while_it_gives_signs_of_life(
+        self, bucket, images, monkeypatch
+    ):
+        holder = {"pid": 7, "host": "other", "machine": "another", "token": "x"}
+        minutes = itertools.count()
+
+        def sign(_seconds: float) -> None:
+            alive = f"2020-01-01T00:{next(minutes):02}:00+00:00"
+            bucket.put("run/.lock", json.dumps(holder | {"alive": alive}).encode())
+
+        sign(0)
+        monkeypatch.setattr(lock.time, "sleep", sign)
+        with pytest.raises(RunError, match="process 7 on other is at work on it"):
+            xattn.explain(bright(), images, out=f"{bucket.address}/run")
+        assert json.loads(bucket.files("run")[".lock"])["token"] == "x"
 
     def test_who_was_taken_over_writes_no_more(self, bucket, images):
         def taken_over(done: int, _total: int) -> None:

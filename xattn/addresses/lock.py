@@ -1,8 +1,9 @@
 """A lock object in a folder at an address: who writes there, since when, last alive when.
 
 A store has no locks that end with their holder. The object says when its holder was last alive;
-who finds one that was silent for `LAPSE` seconds, or whose process on this machine is no more,
-takes it over. Who was taken over finds another's name there before it writes again, and stops.
+who finds one that was silent for `LAPSE` seconds, and is so for another `WATCHED` by its own clock,
+or whose process on this machine is no more, takes it over. Who was taken over finds another's name
+there before it writes again, and stops.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +28,9 @@ RENEWED = 30.0
 """Seconds between two signs of life."""
 LAPSE = 180.0
 """Seconds of silence after which a holder is taken for dead."""
+WATCHED = 45.0
+"""Seconds for which one that seems dead is watched: its machine's clock may be another."""
+_LOOKS = 5.0
 _ATTEMPTS = 3
 
 
@@ -85,13 +90,23 @@ class Held:
                 holder = holder_of(self._store, self._folder)
                 if holder is None:
                     continue
-                if is_alive(holder):
+                if is_alive(holder) or self._stirs(holder):
                     raise RunError(busy(self._folder, holder)) from None
                 self._store.remove([self._place])
                 continue
             self.require()
             return
         raise RunError(f"Expected {self._folder} for this command alone, but others want it too")
+
+    def _stirs(self, holder: dict[str, Any]) -> bool:
+        """Watch a holder that seems dead; say whether it gives a sign of life all the same."""
+        until = time.monotonic() + WATCHED
+        while not _is_gone(holder) and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _LOOKS))
+            now = holder_of(self._store, self._folder)
+            if now != holder:
+                return now is not None
+        return False
 
     def _renew(self) -> None:
         while not self._over.wait(RENEWED):
@@ -124,15 +139,20 @@ def holder_of(store: Store, folder: Address) -> dict[str, Any] | None:
 
 def is_alive(holder: dict[str, Any]) -> bool:
     """Say whether a holder may still be at work."""
+    silent = _silent(holder)
+    return not _is_gone(holder) and (silent is None or silent < LAPSE)
+
+
+def _is_gone(holder: dict[str, Any]) -> bool:
+    """Say whether a holder was a process of this machine that is no more."""
     if holder.get("machine") == _machine() and isinstance(holder.get("pid"), int):
         try:
             os.kill(holder["pid"], 0)
         except ProcessLookupError:
-            return False
+            return True
         except OSError:
             pass
-    silent = _silent(holder)
-    return silent is None or silent < LAPSE
+    return False
 
 
 def busy(folder: Address, holder: dict[str, Any]) -> str:
