@@ -80,7 +80,7 @@ OTHER: dict[type[Settings], dict[str, Any]] = {
         "interventions": 9, "concepts": False, "cross_check": True, "workers": 1,
         "given": ["ruler", "hair"],
         "learner": "ridge", "label_column": "sex", "accelerate": "none",
-        "precision": "bf16",
+        "precision": "32",
     },
     ReportSettings: {"gallery": 5},
 }  # fmt: skip
