@@ -8,12 +8,16 @@ its file by `writing_to`; what is left, the command line says without one.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
+from xattn.addresses.outgoing import committed
 from xattn.errors import DiskError, one_line
 
 _REPEAT = "repeat the command, what was written is kept"
@@ -38,6 +42,8 @@ _WAYS_OUT = {
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NUMBER_IN_WORDS = re.compile(r"\(os error (\d+)\)")  # as Rust's libraries say it
 _LONGEST = 120
+_STALE = 86_400
+"""Seconds after which no writer is still at its scratch file."""
 
 
 def disk_error(
@@ -103,7 +109,7 @@ def writing_into(folder: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True, shared: bool = False) -> Iterator[Path]:
     """Give a scratch path beside `path` that takes its place if the block succeeds.
 
     A kill at any moment leaves the old file or the new one, never half of either.
@@ -111,12 +117,20 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Args:
         path: the file.
         durable: neither does a power cut, from when this returns; it takes the disk a moment.
+        shared: several processes may write it at the same time, each from a scratch path of its
+            own, and the last one's stays; else nothing but a lock keeps them apart.
+
+    Under an address the file goes up then.
 
     Raises:
         DiskError: the disk does not take it; it is named as `path`.
+        AddressError: nor does the store of an address.
     """
-    scratch = path.with_name(f".{path.name}.part")
+    own = f"{token_hex(4)}." if shared else ""
+    scratch = path.with_name(f".{path.name}.{own}part")
     with writing_to(path):
+        if shared:
+            _sweep(path)
         try:
             yield scratch
             if durable:
@@ -124,9 +138,18 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             os.replace(scratch, path)
             if durable:
                 _sync(path.parent)
+            committed(path)
         finally:
             with suppress(OSError):  # where it could not be made it cannot be taken away
                 scratch.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Take away what writers of a shared file left when they were killed, a day ago or more."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):  # another one sweeps too
+            if time.time() - left.stat().st_mtime > _STALE:
+                left.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+shown: Callable[[str], str] = str
+"""Writes a message as people are to read it; replaced once an address is worked on elsewhere."""
 
 
 class XattnError(Exception):
@@ -17,7 +20,7 @@ class XattnError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        return brief(super().__str__())
+        return brief(shown(super().__str__()))
 
 
 class UsageError(XattnError):

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 ROOT = Path(__file__).parents[2]
@@ -22,8 +23,11 @@ MARKED = re.compile(
 )
 NOT_YET = "The study has not been run in full yet: no number stands here.\n"
 LEAST_RECALL, MOST_FALSE_ALARMS = 0.95, 0.05
+OFTEN = 0.1
+"""False alarms of a feature that are shown to be more often are said first."""
 
 _USED, _DECIDES = "verdict: used", "verdict: changes decisions"
+_BY_FEATURE = ("dependence", "map: gradcam", "edit, 0.2 sd or more", "dose", _USED, _DECIDES)
 _ASKED = {
     "of what is used, found": ("recall", "used"),
     "of shortcuts that are used": ("recall", "used shortcuts"),
@@ -81,7 +85,7 @@ def halves(table: pd.DataFrame) -> str:
 
 def groups(table: pd.DataFrame) -> str:
     """Return the same of the verdict, by number of images, architecture and the like."""
-    rows = table[(table["by"] != "all") & (table["evidence"] == _USED)]
+    rows = table[~table["by"].isin(["all", "feature"]) & (table["evidence"] == _USED)]
     found = list(dict.fromkeys(f"{by}: {level}" for by, level in zip(rows["by"], rows["level"],
                                                                     strict=True)))  # fmt: skip
     return _asked_of(
@@ -90,6 +94,18 @@ def groups(table: pd.DataFrame) -> str:
         lambda one: {**dict(zip(("by", "level"), one.split(": "), strict=True)), "evidence": _USED},
         "group",
     )
+
+
+def features(table: pd.DataFrame) -> str:
+    """Return what each kind of evidence says of each feature where it is not used."""
+    alarms = table[(table["by"] == "feature") & (table["question"] == "false alarms")]
+    alarms = alarms[alarms["of"] == "easy null"]
+    kinds_ = [kind for kind in _BY_FEATURE if kind in set(alarms["evidence"])]
+    rows = []
+    for feature in sorted(set(alarms["level"])):
+        own = alarms[alarms["level"] == feature]
+        rows.append([feature, *(percent(own[own["evidence"] == kind]) for kind in kinds_)])
+    return markdown(["false alarms, easy", *kinds_], rows)
 
 
 def _asked_of(
@@ -144,7 +160,25 @@ def first(table: pd.DataFrame) -> str:
     """Return what was asked for beforehand, what is not met before what is."""
     found = [*_limits(table), *_same(table)]
     lines = [f"- **Not met.** {said}\n" for met, said in found if not met]
+    lines += [f"- **Not asked for, and not good.** {said}\n" for said in _alarms(table)]
     return "".join(lines + [f"- Met. {said}\n" for met, said in found if met])
+
+
+def _alarms(table: pd.DataFrame) -> Iterable[str]:
+    """Say of which features verdicts are often wrong where nothing is used."""
+    asked = {"question": "false alarms", "of": "easy null"}
+    often = []
+    for feature in sorted(set(table["level"][table["by"] == "feature"])):
+        own = chosen(table, by="feature", level=feature, evidence=_USED, **asked)
+        if len(own) and own["low"].iloc[0] > OFTEN:
+            decides = chosen(table, by="feature", level=feature, evidence=_DECIDES, **asked)
+            often.append(f"{feature} {percent(own)}, changing decisions {percent(decides)}")
+    if often:
+        whole, most = (percent(chosen(table, evidence=kind, **asked)) for kind in (_USED, _DECIDES))
+        yield (
+            f"Of what is not used and goes with nothing that is, verdicts call {whole} used, "
+            f"{most} changing decisions. It is by feature: {'; '.join(often)}."
+        )
 
 
 def _limits(table: pd.DataFrame) -> Iterable[tuple[bool, str]]:
@@ -163,7 +197,10 @@ def _limits(table: pd.DataFrame) -> Iterable[tuple[bool, str]]:
 
 
 def _same(table: pd.DataFrame) -> Iterable[tuple[bool, str]]:
-    """Say whether each half's rate lies in the other half's interval."""
+    """Say whether halves differ: whether the interval of the difference leaves out zero.
+
+    It is Newcombe's, from Wilson's of each (Statistics in Medicine 17, 1998, method 10).
+    """
     names = [half for half in dict.fromkeys(table["half"]) if half != "all"]
     for kind, question, of in (
         (_USED, "recall", "used shortcuts"),
@@ -172,12 +209,17 @@ def _same(table: pd.DataFrame) -> Iterable[tuple[bool, str]]:
         parts = [chosen(table, half=half, evidence=kind, question=question, of=of)
                  for half in names]  # fmt: skip
         rows = [part.iloc[0] for part in parts if len(part)]
-        inside = len(rows) == 2 and all(
-            a["low"] <= b["rate"] <= a["high"] for a, b in (rows, rows[::-1])
-        )
+        inside = len(rows) == 2 and _difference_holds_zero(*rows)
         figures = ", ".join(f"{half} {percent(part)}" for half, part in
                             zip(names, parts, strict=True))  # fmt: skip
         yield inside, f"Halves give the same within their intervals, {question} of {of}: {figures}."
+
+
+def _difference_holds_zero(a: pd.Series, b: pd.Series) -> bool:
+    difference = a["rate"] - b["rate"]
+    low = difference - np.hypot(a["rate"] - a["low"], b["high"] - b["rate"])
+    high = difference + np.hypot(a["high"] - a["rate"], b["rate"] - b["low"])
+    return bool(low <= 0 <= high)
 
 
 def trust(table: pd.DataFrame) -> str:
@@ -205,6 +247,7 @@ PARTS: dict[str, Callable[[pd.DataFrame], str]] = {
     "strengths": strengths,
     "halves": halves,
     "groups": groups,
+    "features": features,
     "calibration": calibration,
     "networks": networks,
     "trust": trust,

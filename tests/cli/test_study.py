@@ -92,6 +92,9 @@ def test_a_model_that_fails_is_named_with_its_cause_and_the_rest_waits_for_it(re
         "Error: Expected all 8 steps to be done, but 1 failed (train/broken/0) and 6 need what "
         "failed; repeat the command once the cause is mended"
     )
+    said = xattn("study", recipe, code=1).err
+    assert "train/broken/0: failed, " in said
+    assert "evaluate/broken" not in said  # hundreds of them may wait for one
 
 
 def test_values_of_a_recipe_hold_where_the_command_line_is_silent(recipe, monkeypatch):

@@ -61,13 +61,38 @@ def test_what_is_not_met_is_said_first(generate, table):
     assert [line[:6] for line in lines[1:]] == ["- Met."] * 3
 
 
-def test_halves_are_the_same_only_if_each_lies_in_the_others_interval(generate, table):
+def test_halves_are_the_same_unless_the_interval_of_their_difference_leaves_out_zero(
+    generate, table
+):
     rates = pd.read_csv(table)
     recall = (rates["question"] == "recall") & (rates["of"] == "used shortcuts")
     own = recall & (rates["evidence"] == "verdict: used") & (rates["half"] == "held-back")
     rates.loc[own, ["rate", "low", "high"]] = [0.5, 0.3, 0.7]
     (said,) = [line for line in generate.first(rates).splitlines() if "Not met" in line]
     assert "held-back 50 % (30 to 70)" in said
+
+
+@pytest.mark.parametrize(
+    ("held", "same"),
+    [([0.97, 0.86, 0.996], True), ([0.93, 0.83, 0.98], True), ([0.80, 0.70, 0.88], False)],
+)
+def test_newcombes_interval_of_two_rates(generate, held, same):
+    names = ["rate", "low", "high"]
+    first, other = (pd.Series(dict(zip(names, one, strict=True))) for one in ([1, 0.93, 1], held))
+    assert generate._difference_holds_zero(first, other) == same
+    assert generate._difference_holds_zero(other, first) == same
+
+
+def test_features_of_which_verdicts_are_often_wrong_are_said_first(generate, table):
+    rates = pd.read_csv(table)
+    assert "not good" not in generate.first(rates)
+    own = (rates["by"] == "feature") & (rates["of"] == "easy null")
+    own &= (rates["question"] == "false alarms") & (rates["evidence"] == "verdict: used")
+    name = rates[own]["level"].iloc[0]
+    rates.loc[own & (rates["level"] == name), ["rate", "low", "high"]] = [0.4, 0.3, 0.5]
+    line = generate.first(rates).splitlines()[0]
+    assert line.startswith("- **Not asked for, and not good.**")
+    assert f"{name} 40 % (30 to 50)" in line
 
 
 def test_every_part_has_the_rates_of_the_table(generate, table):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from xattn.addresses.doors import local
 from xattn.annotations.given_masks import MaskPlace, mask_place, with_masks
 from xattn.annotations.layouts.registry import (
     LAYOUTS,
@@ -23,6 +24,7 @@ from xattn.annotations.summary import Summary, summarise
 from xattn.annotations.write import write_annotations
 from xattn.errors import AnnotationError, UsageError, near
 from xattn.images.domains import DOMAINS, guess_domain
+from xattn.paths import as_path
 
 __all__ = ["LAYOUTS", "BuiltAnnotations", "as_binary", "build_annotations"]
 
@@ -104,10 +106,10 @@ def build_annotations(
     """
     if root is None and csv is None:
         raise UsageError("Expected the folder of a data set, but got neither it nor a table (csv)")
-    places = [MaskPlace(LESION, str(lesion_masks))] if lesion_masks is not None else []
-    places += [mask_place(name, where) for name, where in (masks or {}).items()]
+    places = [MaskPlace(LESION, str(local(lesion_masks)))] if lesion_masks is not None else []
+    places += [mask_place(name, local(where)) for name, where in (masks or {}).items()]
     sources = Sources(
-        Path(root) if root is not None else Path(str(csv)).parent,
+        as_path(root, "a folder") if root is not None else as_path(csv, "a table").parent,
         artifact_masks=_path(artifact_masks),
         flags=_path(flags),
         metadata=_path(metadata),
@@ -227,4 +229,4 @@ def _expect_taken(layout: Layout, sources: Sources) -> None:
 
 
 def _path(path: str | Path | None) -> Path | None:
-    return None if path is None else Path(path)
+    return None if path is None else as_path(path, "a file or folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from xattn.addresses.mirror import MIRROR
 from xattn.errors import XattnError, one_line
 
 _MARK = b"PAR1"
@@ -38,6 +39,7 @@ def read_parquet(
     try:
         if header:
             return list(pq.read_schema(path).names), []
+        MIRROR.fetch(path)  # pyarrow opens files by itself
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as err:
         raise error(f"Expected a Parquet table at {path}, but got: {one_line(err)}") from None

@@ -102,7 +102,7 @@ def check_annotations(path: str | Path, *, workers: int = 4, headers: bool = Tru
     Returns:
         The problems in the order of the file; empty if all is well.
     """
-    path = Path(path)
+    path = as_path(path, "an annotation file")
     file, problems = _parse(path)
     if file is None:
         return problems

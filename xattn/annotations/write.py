@@ -14,6 +14,7 @@ from xattn.annotations.records import AnnotatedImage
 from xattn.annotations.schema import SCHEMA, Feature, Kind, Rle
 from xattn.disk import replacing, writing_to
 from xattn.errors import AnnotationError
+from xattn.paths import as_path
 
 
 def write_annotations(
@@ -40,7 +41,7 @@ def write_annotations(
         AnnotationError: a value cannot be written as JSON, such as NaN.
         DiskError: the file cannot be written.
     """
-    path = Path(path)
+    path = as_path(path, "an annotation file")
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     kinds = {k: v.kind if isinstance(v, Feature) else v for k, v in (features or {}).items()}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import rich_click as click
 
 from xattn._version import __version__
+from xattn.addresses.outgoing import sending_all
 from xattn.cli import (
     annotate,
     compare,
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         _settle(debug="--debug" in given)
     try:
-        with terminable():
+        with terminable(), sending_all():
             code = app.main(given, prog_name="xattn", standalone_mode=False)
     except click.ClickException as err:
         vars(err)["message"] = visible_lines(err.message)

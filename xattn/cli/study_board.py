@@ -29,8 +29,10 @@ class Lines:
         self._terminal, self._numbers = terminal, {one.name: i for i, one in enumerate(steps, 1)}
 
     def step(self, step: Step, outcome: Outcome) -> None:
-        """Say what a step has come to."""
+        """Say what a step has come to; those that need what failed are counted at the end."""
         state, remark = outcome.state, outcome.remark
+        if state == "blocked":
+            return
         place = f"{self._numbers[step.name]}/{len(self._numbers)}"
         line = f"{place} {step.name}: {state}" + (f", {remark}" if remark else "")
         self._terminal.remark(line)
@@ -79,7 +81,7 @@ class Board:
         else:
             self._counts[step.kind][state] += 1
             self._current.pop(step.kind, None)
-        if state in ("failed", "blocked"):
+        if state == "failed":
             self._live.console.print(Text(visible(f"{step.name}: {state}, {remark}"), "red"))
         self._live.update(self._table())
 

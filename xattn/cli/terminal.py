@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from xattn import errors
 from xattn.cli.cells import cell
 from xattn.cli.text import visible
 
@@ -57,7 +58,7 @@ class Terminal:
     def summary(self, facts: dict[str, Any]) -> None:
         """Print the machine-readable summary if it was asked for."""
         if self.as_json:
-            click.echo(json.dumps(facts, indent=2, default=str))
+            click.echo(errors.shown(json.dumps(facts, indent=2, default=str)))
 
     def table(
         self,

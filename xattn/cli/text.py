@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
+from xattn import errors
+
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -13,6 +15,7 @@ def visible(text: str) -> str:
     >>> visible("a\\x1b[31m\\tb\\u202e")
     'a\\\\x1b[31m\\\\tb\\\\u202e'
     """
+    text = errors.shown(text)
     return "".join(one if _shows(one) else _written_out(one) for one in text)
 
 

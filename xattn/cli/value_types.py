@@ -8,8 +8,19 @@ from typing import Any
 
 import rich_click as click
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-PLACE = click.Path(path_type=Path)
+
+class Place(click.Path):
+    """A path, or an address such as s3://bucket/images: then the path that stands for it."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Check, and look at an address."""
+        from xattn.addresses.doors import local
+
+        return super().convert(local(value), param, ctx)
+
+
+FILE = Place(path_type=Path, dir_okay=False)
+PLACE = Place(path_type=Path)
 
 
 class Size(click.ParamType[tuple[int, int]]):

@@ -16,6 +16,7 @@ from xattn.annotations.matching import examples, match_ids
 from xattn.annotations.numbers import says_nothing
 from xattn.annotations.sheets import read_sheet
 from xattn.errors import AnnotationError
+from xattn.paths import as_path
 from xattn.runs.record import file_sha256
 
 KEY = "image_id"
@@ -97,7 +98,7 @@ def read_more_features(path: str | Path) -> MoreFeatures:
         AnnotationError: the file cannot be read, has no column image_id, no other column, or an
             image twice.
     """
-    path = Path(path)
+    path = as_path(path, "a CSV of features")
     sheet = read_sheet(path, texts=[KEY])
     if KEY not in sheet.columns or len(sheet.columns) < 2:
         raise AnnotationError(

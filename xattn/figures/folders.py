@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xattn.analysis.one_output import OneOutput, file_name
 from xattn.errors import UsageError
+from xattn.paths import as_path
 from xattn.runs import ComparisonFolder, RunFolder, TableFolder
 from xattn.runs.csv_text import unguarded_table
 from xattn.runs.table_folder import read_settings
@@ -66,7 +67,7 @@ def opened(folder: Folder) -> TableFolder:
     """
     if isinstance(folder, TableFolder):
         return folder
-    path = Path(folder)
+    path = as_path(folder, "a run folder")
     for kind in (ComparisonFolder(path), SearchFolder(path), KnownFolder(path)):
         if kind.is_there:
             return kind
@@ -143,8 +144,8 @@ def targets(runs: Sequence[TableFolder], kind: str, out: str | Path | None) -> l
     if out is None:
         return [run.path / kind for run in runs]
     if len(runs) == 1:
-        return [Path(out)]
-    places = [Path(out) / run.path.resolve().name for run in runs]
+        return [as_path(out, "a folder")]
+    places = [as_path(out, "a folder") / run.path.resolve().name for run in runs]
     if len(set(places)) < len(places):
         raise UsageError(
             f"Expected runs of different names for {out}, but two share one; leave --out away"
@@ -155,7 +156,7 @@ def targets(runs: Sequence[TableFolder], kind: str, out: str | Path | None) -> l
 def target_of_all(runs: Sequence[TableFolder], kind: str, out: str | Path | None) -> Path:
     """Return the folder for what shows all runs together: `out`, or beside the first run."""
     if out is not None:
-        return Path(out)
+        return as_path(out, "a folder")
     if not runs:
         return Path(kind)
     return (runs[0].path if len(runs) == 1 else runs[0].path.parent) / kind

@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
+from xattn.addresses.failures import AddressError
+from xattn.addresses.mirror import MIRROR
 from xattn.errors import ImageError, one_line
 from xattn.images.walk import is_litter
 
@@ -161,6 +163,7 @@ def split_member(path: str | Path) -> tuple[str, str] | None:
 
 def has_file(path: str | Path) -> bool:
     """Say whether there is a file at a path, or a member of a container."""
+    MIRROR.look_up(path)
     if os.path.isfile(path):
         return True
     place = split_member(path)
@@ -177,9 +180,11 @@ def read_content(path: str | Path) -> Content:
         OSError: there is nothing, or it cannot be read.
         ImageError: the container cannot be opened, or has no such member.
     """
+    MIRROR.look_up(path)
     place = split_member(path)
     if place is None:
-        return Path(path).read_bytes()
+        with MIRROR.kept(path):
+            return Path(path).read_bytes()
     container = _container(place[0])
     try:
         return container.read(place[1])
@@ -228,6 +233,7 @@ def _opened(path: str, size: int, mtime_ns: int) -> Container:
     """Open a container once; one that was replaced since is another."""
     kind = os.path.splitext(path)[1].lower()
     try:
+        MIRROR.fetch(path)
         if kind in HDF5:
             from xattn.images.hdf5 import Hdf5
 
@@ -237,7 +243,7 @@ def _opened(path: str, size: int, mtime_ns: int) -> Container:
 
             return Npz(path)
         return _Zip(path) if kind == ".zip" else _Tar(path)
-    except ImageError:
+    except (ImageError, AddressError):
         raise
     except Exception as err:  # a damaged file; each library raises its own
         raise ImageError(

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from xattn.addresses.mirror import MIRROR
 from xattn.documents import decode_text
 from xattn.errors import UsageError, one_line
 from xattn.images.containers import has_file
@@ -78,6 +79,7 @@ def _parquet(path: Path) -> dict[str, list[str]]:
     import pyarrow.parquet as pq
 
     try:
+        MIRROR.fetch(path)  # pyarrow opens files by itself
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as err:
         raise UsageError(f"Expected a list of images in {path}, but got: {one_line(err)}") from None

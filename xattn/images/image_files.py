@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import PurePath
 
+from xattn.addresses.mirror import MIRROR
 from xattn.errors import ImageError
 from xattn.images.containers import HDF5, NPZ, read_content, split_member
 from xattn.images.kinds import DOCUMENTS, SEEN, begins_as_image, endings
@@ -55,6 +56,9 @@ def _start(path: str) -> bytes | None:
     """Return the first bytes of a file, or None for what lies as pixels in a file of arrays."""
     place = split_member(path)
     if place is None:
+        begins = MIRROR.peek(path, SEEN)
+        if begins is not None:  # a slide of gigabytes is not fetched to see that it is one
+            return begins
         with open(path, "rb") as file:
             return file.read(SEEN)
     if PurePath(place[0]).suffix.lower() in (*HDF5, NPZ):

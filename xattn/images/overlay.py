@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xattn.addresses.outgoing import committed
 from xattn.disk import writing_to
 from xattn.errors import ImageError
 from xattn.images.cells import Cells
@@ -137,3 +138,4 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
         raise ImageError(f"Expected to encode {path}, but OpenCV failed")
     with writing_to(path):
         path.write_bytes(data.tobytes())
+        committed(path)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from xattn.addresses.mirror import MIRROR
 from xattn.errors import CheckpointError, XattnError
 from xattn.images.channels import COLOURS
 from xattn.images.preprocessing import Preprocessing
@@ -139,6 +140,7 @@ def load(
     if size is None and preprocessing is not None:
         size = preprocessing.size
     # Weights that are read under the caller's inference mode could never be differentiated.
+    MIRROR.fetch_in(path)
     with torch.inference_mode(False):
         checkpoint = read_checkpoint(path, unsafe_pickle=unsafe_pickle)
         coral = holds_coral(checkpoint)
@@ -189,7 +191,8 @@ def load(
 def _ensemble(path: str | Path | Sequence[str | Path], average: Average, **said: Any) -> Model:
     """Load several checkpoints and average them."""
     given = [path] if isinstance(path, str | Path) else list(path)
-    files = [file for one in given for file in _members(Path(one), alone=len(given) == 1)]
+    places = [as_path(one, "a checkpoint") for one in given]
+    files = [file for place in places for file in _members(place, alone=len(given) == 1)]
     return ensemble_of([load(file, **said) for file in files], average=average)
 
 

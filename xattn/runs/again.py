@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xattn.addresses.address import is_address
 from xattn.errors import RunError
 from xattn.runs.atomic import read_record
 from xattn.runs.tables import TABLES, records
@@ -178,7 +179,7 @@ def _typed(word: Any, folder: Path, here: bool) -> str:
     if isinstance(word, str):
         return word
     path = str(word["path"])
-    if here:
+    if here and not is_address(path):
         place = folder.absolute().parent
         place = place if folder.is_absolute() else Path(os.path.relpath(place))
         path = Path(os.path.normpath(place / path)).as_posix()

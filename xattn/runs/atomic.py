@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from xattn import errors
 from xattn._version import __version__
 from xattn.disk import replacing
 from xattn.documents import read_json
@@ -22,18 +23,22 @@ _VERSION = 1
 """Of the form of every record; a form that this version could not read has a higher one."""
 
 
-def write_text(path: Path, text: str) -> str:
-    """Write a file whole or not at all; return the SHA-256 of its bytes."""
+def write_text(path: Path, text: str, *, shared: bool = False) -> str:
+    """Write a file whole or not at all; return the SHA-256 of its bytes.
+
+    `shared` as in `replacing`: several processes may write it at the same time.
+    """
+    text = errors.shown(text)
     data = text.encode("utf-8")
-    with replacing(path) as scratch:
+    with replacing(path, shared=shared) as scratch:
         scratch.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+def write_json(path: Path, facts: Mapping[str, Any], *, shared: bool = False) -> None:
     """Write a record whole or not at all, last its checksum; a number that is none becomes null."""
     plain = _plain(facts)
-    write_text(path, _text({**plain, CHECKSUM: _checksum(plain)}) + "\n")
+    write_text(path, _text({**plain, CHECKSUM: _checksum(plain)}) + "\n", shared=shared)
 
 
 def read_record(
@@ -91,4 +96,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
+    if isinstance(value, str):
+        return errors.shown(
+            value
+        )  # no record has the scratch path of an address, or its credentials
     return None if isinstance(value, float) and not math.isfinite(value) else value

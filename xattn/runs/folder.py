@@ -12,7 +12,7 @@ from xattn.images.cells import Cells
 from xattn.images.geometry import View
 from xattn.images.preprocessing import Preprocessing
 from xattn.notebook import facts_html
-from xattn.paths import as_path
+from xattn.paths import as_path, joined
 from xattn.runs.again import record_again, run_again
 from xattn.runs.places import recorded_cells
 from xattn.runs.record import predictions_sha256
@@ -241,7 +241,7 @@ class RunFolder(TableFolder):
     def image_path(self, row: int) -> Path:
         """Return where image `row` was read from."""
         base: str = self.settings["base"]
-        return self.path / base / str(self.predictions["file"].iloc[row])
+        return joined(self.path / base, str(self.predictions["file"].iloc[row]))
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

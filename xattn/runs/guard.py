@@ -9,13 +9,16 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from xattn.addresses.address import is_address
+from xattn.addresses.outgoing import holding, require_free
 from xattn.disk import disk_error, writing_into, writing_to
 from xattn.errors import RunError
+from xattn.paths import as_path
 from xattn.runs.locks import Release, Taken, take
 
 P = ParamSpec("P")
@@ -40,10 +43,14 @@ def writing(folder: str | Path, command: str = "", name: str = LOCK) -> Iterator
         RunError: another process, or another thread of this one, writes or reads the folder.
         DiskError: it cannot be made or written.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "a folder")
     made = _make(folder)
     try:
-        with _guarded(folder, name, command, shared=False), writing_into(folder):
+        with (
+            _guarded(folder, name, command, shared=False),
+            holding(folder, command) if name == LOCK else nullcontext(),
+            writing_into(folder),
+        ):
             yield
     finally:
         for path in made:
@@ -72,8 +79,10 @@ def writes(
             if unless is not None and unless(bound.arguments):
                 return function(*args, **kwargs)
             place = bound.arguments[argument]
+            if is_address(place):  # listed once, here
+                place = bound.arguments[argument] = as_path(place, "a folder")
             with writing(getattr(place, "path", place), command):
-                return function(*args, **kwargs)
+                return function(*bound.args, **bound.kwargs)
 
         return holding
 
@@ -89,6 +98,7 @@ def reading(*folders: str | Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for folder in dict.fromkeys(Path(folder) for folder in folders):
+            require_free(folder)
             if folder.is_dir():
                 stack.enter_context(_guarded(folder, LOCK, "", shared=True))
         yield

@@ -58,7 +58,7 @@ def read_stamps(path: Path) -> dict[str, Stamp]:
     return {str(file): Stamp(int(size), int(time), str(sha)) for file, size, time, sha in rows}
 
 
-def write_stamps(path: Path, stamps: Mapping[str, Stamp]) -> None:
-    """Write inputs.parquet, whole or not at all."""
+def write_stamps(path: Path, stamps: Mapping[str, Stamp], *, shared: bool = False) -> None:
+    """Write inputs.parquet, whole or not at all; `shared` as in `replacing`."""
     table = pd.DataFrame([(file, *astuple(one)) for file, one in stamps.items()], columns=COLUMNS)
-    write_parquet(table, path)
+    write_parquet(table, path, shared=shared)

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from xattn.addresses.mirror import MIRROR
 from xattn.disk import replacing
 from xattn.errors import RunError, one_line
 
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
 _KEY = b"xattn_sha256"
 
 
-def write_parquet(table: pd.DataFrame, path: Path) -> None:
-    """Write a table without its index, whole or not at all, with checksums."""
+def write_parquet(table: pd.DataFrame, path: Path, *, shared: bool = False) -> None:
+    """Write a table without its index, whole or not at all, with checksums.
+
+    `shared` as in `replacing`: several processes may write it at the same time.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     made = pa.Table.from_pandas(table, preserve_index=False)
     known = {**(made.schema.metadata or {}), _KEY: _digest(made.schema, made.num_rows)}
-    with replacing(path) as scratch:
+    with replacing(path, shared=shared) as scratch:
         pq.write_table(made.replace_schema_metadata(known), scratch, write_page_checksum=True)
 
 
@@ -78,6 +82,7 @@ def read_parquet(path: Path, way_out: str, columns: Sequence[str] | None = None)
     import pandas as pd
     import pyarrow.parquet as pq
 
+    MIRROR.fetch(path)  # pyarrow opens files by itself
     try:
         schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
         known = (schema.metadata or {}).get(_KEY)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xattn._version import __version__
+from xattn.addresses.mirror import MIRROR
 from xattn.errors import ImageError, RunError
 from xattn.images.containers import content_bytes, read_content, split_member
 from xattn.runs.again import record_again
@@ -35,7 +36,7 @@ def file_sha256(path: Path) -> str:
             return hashlib.sha256(content_bytes(read_content(path))).hexdigest()
         except ImageError as err:
             raise FileNotFoundError(str(err)) from None
-    with path.open("rb") as file:
+    with MIRROR.kept(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

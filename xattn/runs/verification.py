@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
+from xattn.images.containers import has_file
 from xattn.runs.atomic import has_checksum, read_record
 from xattn.runs.record import file_sha256
 
@@ -124,7 +125,7 @@ class Verification:
         """Compare a file with its hash; an input that is not there is unknown."""
         if sha256 is None:
             self.unknown.append(f"{what}: no hash of it was written")
-        elif not path.is_file():
+        elif not has_file(path):
             self.unknown.append(f"{what}: {path} is not there")
         else:
             self._hashed(path, sha256, what, way_out, kind)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.errors import RunError
-from xattn.paths import as_path
+from xattn.paths import as_path, joined
 from xattn.runs.again import record_again, study_again, training_again
 from xattn.runs.guard import reading
 from xattn.runs.parquet import read_parquet
@@ -83,7 +83,7 @@ def _verify_records(found: Verification) -> None:
 
 def _from_call(facts: dict[str, Any], folder: Path, named: str) -> Path:
     """Return where a file lies: as it was called, else beside the folder."""
-    return Path(named) if Path(named).is_file() else folder.absolute().parent / named
+    return Path(named) if Path(named).is_file() else joined(folder.absolute().parent, named)
 
 
 def _verify_training(found: Verification, _images: str, _progress: Progress | None) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from xattn.errors import RunError
+from xattn.paths import joined
 from xattn.runs.again import record_again, run_again, written_anew
 from xattn.runs.arrays import StoredArray
 from xattn.runs.folder import RunFolder
@@ -59,7 +60,7 @@ def _verify_checkpoint(found: Verification, settings: Mapping[str, Any]) -> None
     file = settings.get("checkpoint_file")
     if not file:
         return
-    place = found.path.absolute().parent / str(file)
+    place = joined(found.path.absolute().parent, str(file))
     if (place / "model.pt").is_file():  # the folder of a training was named
         place = place / "model.pt"
     again = "what it made can be made again by no other; explain anew into another folder"
@@ -146,7 +147,7 @@ def _verify_images(
     files = list(run.predictions["file"])
     changed, gone = [], []
     for number, file in enumerate(files, start=1):
-        stamp, path = stamps.get(file), run.path / str(run.settings["base"]) / str(file)
+        stamp, path = stamps.get(file), joined(run.path / str(run.settings["base"]), str(file))
         if stamp is not None:
             try:
                 same = (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self
 
+from xattn.addresses.address import is_address
 from xattn.errors import UsageError, near
 from xattn.paths import relative_to
 
@@ -222,6 +223,8 @@ def _read(value: Any, is_path: bool, under: str | PurePosixPath) -> Any:
 
 def moved(path: str, under: str | PurePosixPath) -> str:
     """Return where a file that is named from the folder `under` lies from here."""
+    if is_address(path):
+        return path
     return PurePosixPath(os.path.normpath(PurePosixPath(under) / path)).as_posix()
 
 

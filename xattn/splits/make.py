@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from xattn.disk import writing_to
 from xattn.errors import UsageError, XattnError
+from xattn.paths import as_path
 from xattn.runs.atomic import write_text
 from xattn.splits.assign import Images, choose_samples, describe_origin
 from xattn.splits.balance import SplitBalance, compare_splits
@@ -57,7 +58,7 @@ class ImageSplits:
 
     def write(self, path: str | Path) -> Path:
         """Write splits.csv, whole or not at all, with its folder; beside it, how alike they are."""
-        path = Path(path)
+        path = as_path(path, "a file")
         with writing_to(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path.with_name(f"{path.stem}_alike.csv"), self.balance.to_csv())

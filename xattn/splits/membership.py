@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.errors import XattnError
+from xattn.paths import as_path
 from xattn.runs.record import file_sha256
 from xattn.splits.samples import SPLITS
 from xattn.splits.splits import Split, read_domains, read_splits
@@ -59,7 +60,7 @@ def membership(source: Mapping[str, Any], file: str | Path | None = None) -> Mem
         return _joined([membership(one, file) for one in source["members"]])
     wanted = source.get("extra", {}).get("splits_sha256")
     if file is not None:
-        return _named(Path(file), wanted, unlike_in(source.get("extra")))
+        return _named(as_path(file, "a splits.csv"), wanted, unlike_in(source.get("extra")))
     if "path" not in source:
         return Membership(caveat="the model came from no file")
     if wanted is None:

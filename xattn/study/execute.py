@@ -135,7 +135,8 @@ def execute(
     with writing_to(out, "write into"):
         records.folder.mkdir(parents=True, exist_ok=True)
     names = [step.name for step in steps]
-    write_json(out / MARK, {"schema": "xattn-study/1", "steps": names, "call": call})
+    mark = {"schema": "xattn-study/1", "steps": names, "call": call}
+    write_json(out / MARK, mark, shared=True)
     worker = _Worker(records, redo, on_step or _ignore_step, progress or _ignore_progress)
     with writing_into(out):
         while len(worker.outcomes) < len(steps):

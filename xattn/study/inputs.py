@@ -50,7 +50,7 @@ class Inputs:
         """Keep what was hashed for the next call."""
         if self._new:
             self._store.parent.mkdir(parents=True, exist_ok=True)
-            write_stamps(self._store, self._stamps)
+            write_stamps(self._store, self._stamps, shared=True)
             self._new = False
 
     def sha256(self, path: Path) -> str | None:

@@ -10,6 +10,7 @@ from xattn.analysis.settings import CompareSettings, EvaluateSettings, UsageSett
 from xattn.attribution.run.settings import ExplainSettings
 from xattn.documents import read_toml
 from xattn.errors import XattnError, near
+from xattn.paths import as_path
 from xattn.settings import Settings
 from xattn.settings.from_tables import settings_from
 from xattn.study.claims.settings import Claim, matching
@@ -53,7 +54,7 @@ def read_study(path: str | Path, data: str | Path | None = None) -> StudyRecipe:
     Raises:
         XattnError: there is no such file, or a key or value is wrong.
     """
-    recipe = _parsed(Path(path))
+    recipe = _parsed(as_path(path, "a recipe"))
     if data is not None:
         if recipe.known is not None:
             raise XattnError(

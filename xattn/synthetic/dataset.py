@@ -14,6 +14,7 @@ from xattn.annotations import AnnotatedImage, write_annotations
 from xattn.disk import replacing, writing_into, writing_to
 from xattn.errors import UsageError, XattnError
 from xattn.images.prefetch import prefetch
+from xattn.paths import as_path
 from xattn.synthetic.features import FEATURES
 from xattn.synthetic.plan import TRAITS, Plan, kinds
 from xattn.synthetic.rendering import check_size, render
@@ -97,7 +98,7 @@ def synthesize(
     check_size(size)
     plan = Plan(seed, positive_rate, pair_rate, effects, prevalence or {})
     specs = [plan.draw(index) for index in range(n)]
-    root = Path(out)
+    root = as_path(out, "a folder")
     claim_folder(root, json.dumps(describe(plan, specs, size), indent=1) + "\n")
     for folder in ("images", "lesion_masks", *(f"masks/{name}" for name in FEATURES)):
         (root / folder).mkdir(parents=True, exist_ok=True)

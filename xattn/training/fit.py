@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from xattn.addresses.scratch import refuse
 from xattn.models.device import resolve_device
 from xattn.runs.atomic import write_json
 from xattn.runs.guard import writes
@@ -134,6 +135,9 @@ def train(
     hardware = Hardware(resolve_device(device), devices)
     hardware.check(recipe.train.precision)
     folder = vacant(Path(out))
+    if devices > 1:
+        file = annotations if isinstance(annotations, str | Path) else annotations.path
+        refuse("several devices", folder, file)
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 

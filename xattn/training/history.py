@@ -13,6 +13,7 @@ import lightning.pytorch as pl
 import pandas as pd
 from torch import Tensor
 
+from xattn.addresses.outgoing import committed
 from xattn.disk import replacing, writing_to
 from xattn.training.module import Classifier
 
@@ -161,6 +162,7 @@ class EpochRecorder(pl.Callback):
             trainer.save_checkpoint(scratch)
             if trainer.is_global_zero:
                 os.replace(scratch, self._state)
+                committed(self._state, record=True)
 
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:

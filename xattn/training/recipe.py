@@ -16,6 +16,7 @@ from xattn.documents import read_toml
 from xattn.errors import XattnError, near
 from xattn.images.domains import DOMAINS
 from xattn.images.preprocessing import Preprocessing
+from xattn.paths import as_path
 from xattn.splits.data_table import DataTable, Table
 from xattn.training.search_table import Axis, SearchTable
 
@@ -223,7 +224,7 @@ def read_recipe(path: str | Path) -> Recipe:
         XattnError: there is no such file, it is no TOML, or keys or values are wrong; all problems
             are named.
     """
-    path = Path(path)
+    path = as_path(path, "a recipe")
     values = read_toml(path, "a recipe")
     recipe = parse_recipe(values, str(path))
     if recipe.train.init is None or recipe.train.pretrained_tag is not None:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from xattn.addresses.address import is_address
 from xattn.analysis.exclusive import require_exclusive
 from xattn.analysis.one_output import outputs_of
 from xattn.annotations.findings import absent, answers
 from xattn.errors import RunError, UsageError, XattnError, near
+from xattn.paths import as_path
 from xattn.runs.again import run_again, training_again
 from xattn.runs.folder import RunFolder
 from xattn.runs.parquet import read_parquet
@@ -85,8 +87,8 @@ def as_named(run: str | Path) -> tuple[str, Path]:
     """Tell a name that stands before a folder, with its "=", from the folder; "" for none."""
     text = str(run)
     name, equals, rest = text.partition("=")
-    named = bool(equals) and not Path(text).exists()
-    return (f"{name}=", Path(rest)) if named else ("", Path(text))
+    named = bool(equals) and not is_address(text) and not Path(text).exists()
+    return (f"{name}=", as_path(rest, "a run")) if named else ("", as_path(text, "a run"))
 
 
 def _read(run: str | Path, target: str | None) -> Trained:

@@ -70,7 +70,7 @@ def rates_of(rows: pd.DataFrame) -> pd.DataFrame:
     for half in [ALL, *sorted(rows["half"].unique())]:
         part = learned if half == ALL else learned[learned["half"] == half]
         found += [{"half": half, "by": ALL, "level": ALL, **row} for row in _whole(part)]
-    for by in ("architecture", "images", "role", "log_odds", "agreement"):
+    for by in ("architecture", "images", "role", "log_odds", "agreement", "feature"):
         for level, part in learned.groupby(by):
             if by == "agreement":
                 part = part[part["role"] == CORRELATE]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xattn.attribution.run.settings import ExplainInputs
-from xattn.paths import relative_to
+from xattn.paths import joined, relative_to
 from xattn.settings.load import LoadSettings
 
 
@@ -24,7 +24,7 @@ def moved_record(settings: Mapping[str, Any], before: Path, now: Path) -> dict[s
     """
 
     def moved(file: str) -> str:
-        return relative_to(before / file, now)
+        return relative_to(joined(before, file), now)
 
     record = deepcopy(dict(settings))
     calls = [call for call in record.get("calls", []) if call["command"] == "explain"]
@@ -39,7 +39,7 @@ def moved_record(settings: Mapping[str, Any], before: Path, now: Path) -> dict[s
 def _moved_words(words: Sequence[Any], before: Path, now: Path) -> list[Any]:
     """Return the words of a command, in which files are marked (see `record_call`)."""
     return [
-        {**word, "path": relative_to(before / word["path"], now)}
+        {**word, "path": relative_to(joined(before, word["path"]), now)}
         if isinstance(word, Mapping) else word
         for word in words
     ]  # fmt: skip
@@ -53,9 +53,9 @@ def _moved_call(call: Mapping[str, Any], before: Path, now: Path) -> dict[str, A
         options = LoadSettings.from_dict(model["options"], before.as_posix()).to_dict(now)
         files = model["checkpoint"]
         if isinstance(files, list):
-            files = [relative_to(before / file, now) for file in files]
+            files = [relative_to(joined(before, file), now) for file in files]
         elif files is not None:
-            files = relative_to(before / files, now)
+            files = relative_to(joined(before, files), now)
         found["model"] = {**model, "options": options, "checkpoint": files}
         if model.get("words") is not None:
             found["model"]["words"] = _moved_words(model["words"], before, now)
@@ -63,6 +63,6 @@ def _moved_call(call: Mapping[str, Any], before: Path, now: Path) -> dict[str, A
         found["words"] = _moved_words(call["words"], before, now)
     if plugins := call.get("plugins"):
         found["plugins"] = [
-            {**one, "file": relative_to(before / one["file"], now)} for one in plugins
+            {**one, "file": relative_to(joined(before, one["file"]), now)} for one in plugins
         ]
     return found

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xattn.addresses.scratch import refuse
 from xattn.attribution.run.asked import as_annotations
 from xattn.attribution.run.in_splits import in_splits, require_splits
 from xattn.attribution.run.merge import merge
@@ -80,6 +81,8 @@ def explain_on_ray(
         raise UsageError("Expected --shard or --engine ray, but got both; leave one out")
     known = as_annotations(annotations)
     sources = None if images is None else as_paths(images, "images")
+    file = None if known is None else known.path
+    refuse("--engine ray", folder, *(sources or ()), file, model.source.get("path"))
     call = call_of(model, sources, known, folder, settings)
     if (folder / "run.json").is_file() and not parts.is_dir():
         if read_record(folder / "run.json").get("calls") == [call]:  # all is done

@@ -14,7 +14,7 @@ from xattn.attribution.run.settings import ExplainSettings
 from xattn.attribution.run.shards import Job, shards_of
 from xattn.errors import RunError
 from xattn.images.containers import has_file
-from xattn.paths import relative_to
+from xattn.paths import joined, relative_to
 from xattn.runs.again import run_again
 from xattn.runs.folder import RunFolder
 from xattn.runs.identity import IDENTITY, differences, other_versions
@@ -51,7 +51,7 @@ class Part:
         """Return the name of one of its files in the tables of the merged run."""
         if self.path.absolute().parent == self.base:
             return file
-        return relative_to(self.path.absolute().parent / file, self.base)
+        return relative_to(joined(self.path.absolute().parent, file), self.base)
 
     @cached_property
     def rows(self) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from xattn.images.preprocessing import Preprocessing
 from xattn.models.averaging import Ensemble, ensemble
 from xattn.models.checkpoints.programs import shows_no_layers
 from xattn.models.interface import Model
-from xattn.paths import relative_to
+from xattn.paths import joined, relative_to
 from xattn.runs import RunFolder
 from xattn.runs.calls import record_call
 from xattn.runs.record import versions
@@ -197,7 +197,7 @@ def _loaded(run: RunFolder, settings: Mapping[str, Any], device: str | torch.dev
     file = settings.get("checkpoint_file")
     if file is None:
         raise RunError(f"Expected the run {run.path} to name its checkpoint, but got none{way_out}")
-    path = Path(os.path.normpath(run.path.absolute() / run.settings["base"] / file))
+    path = Path(os.path.normpath(joined(run.path.absolute() / run.settings["base"], file)))
     if not path.exists():  # a folder may hold it
         raise RunError(f"Expected the checkpoint of {run.path} at {path}, but got none{way_out}")
     model = load(

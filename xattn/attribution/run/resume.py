@@ -11,6 +11,7 @@ from xattn.attribution.run.settings import ExplainSettings
 from xattn.attribution.run.sources import Named
 from xattn.errors import RunError
 from xattn.images.containers import has_file
+from xattn.paths import joined
 from xattn.runs.another_folder import another_folder
 from xattn.runs.identity import other_versions
 from xattn.runs.table_folder import read_settings
@@ -118,12 +119,12 @@ def what_to_do(
             f"what the files of {_count(unknown)} were is not recorded, by an earlier version: "
             "one replaced under the same name is not noticed"
         )
-    gone = [f for f in writer.ids_done.values() if f not in files and not has_file(base / f)]
+    gone = [f for f in writer.ids_done.values() if f not in files and not has_file(joined(base, f))]
     if gone:
         notes.append(f"{_images(gone)} of the run no longer there: what was found of them stays")
 
     whole = [one for one in named if one.file not in writer.files_done]
-    others = [Named(i, base / f, f) for i, f in writer.ids_done.items() if f not in files]
+    others = [Named(i, joined(base, f), f) for i, f in writer.ids_done.items() if f not in files]
     adding: dict[tuple[str, ...], list[Named]] = {}
     for one in (*there, *others):
         lacking = writer.missing(one.file) if one.file in writer.files_done else ()

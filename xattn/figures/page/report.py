@@ -14,6 +14,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
+from xattn import errors
 from xattn.analysis.alignment.scores import degenerate
 from xattn.disk import replacing
 from xattn.figures.aligned_runs import AlignedRuns
@@ -31,6 +32,7 @@ from xattn.figures.page.settings import ReportSettings
 from xattn.figures.page.summary import Summary, summarise
 from xattn.figures.run_sources import RunSources
 from xattn.figures.style import DARK
+from xattn.paths import as_path
 from xattn.runs import RunFolder
 from xattn.runs.guard import LOCK, reading, writing
 
@@ -103,7 +105,7 @@ def report(
     given = [run] if isinstance(run, RunFolder | str | Path) else list(run)
     runs = [r if isinstance(r, RunFolder) else RunFolder.open(r) for r in given]
     alone = runs[0].path / "report.html" if len(runs) == 1 else Path("report.html")
-    target = Path(out) if out is not None else alone
+    target = as_path(out, "a page") if out is not None else alone
     settings = ReportSettings(gallery)
     with (
         reading(*(one.path for one in runs)),
@@ -141,7 +143,7 @@ def report(
 def _write(path: Path, template: str, content: dict[str, Any]) -> None:
     page = _environment().get_template(template).render(content)
     with replacing(path) as scratch:
-        scratch.write_text(page, encoding="utf-8")
+        scratch.write_text(errors.shown(page), encoding="utf-8")
 
 
 def _content(aligned: AlignedRuns, settings: ReportSettings, target: Path) -> dict[str, Any]:

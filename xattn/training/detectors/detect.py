@@ -15,6 +15,7 @@ from xattn.annotations.records import Annotations
 from xattn.disk import replacing
 from xattn.errors import UsageError, near
 from xattn.features.computed.collect import DETECTED
+from xattn.paths import as_path
 from xattn.stats.codes import codes, group_codes
 from xattn.training.detectors.activations import BACKBONE, pooled_activations, pretrained_backbone
 from xattn.training.detectors.cross_fit import FOLDS, Scores, cross_fitted
@@ -118,7 +119,7 @@ def detect_artifacts(
         scores[name] = found
         table[name + DETECTED] = np.nan
         table.loc[read, name + DETECTED] = found.score
-    path = Path(out)
+    path = as_path(out, "a file")
     with replacing(path) as part:
         table.to_csv(part, index=False, float_format="%.6g")
     facts = {

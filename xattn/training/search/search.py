@@ -14,7 +14,7 @@ import torch
 from xattn.disk import writing_into, writing_to
 from xattn.errors import DiskError, RunError, UsageError, XattnError
 from xattn.models.device import resolve_device
-from xattn.paths import relative_to
+from xattn.paths import as_path, relative_to
 from xattn.runs.atomic import read_record
 from xattn.runs.record import file_sha256, text_sha256, versions
 from xattn.splits.assign import Images, choose_samples
@@ -133,7 +133,7 @@ def search(
             "; docs/search.md has one to copy"
         )
     hardware = Hardware(resolve_device(device))
-    folder = _own(Path(out))
+    folder = _own(as_path(out, "a folder"))
     if isinstance(annotations, str | Path):
         from xattn.annotations import read_annotations
 

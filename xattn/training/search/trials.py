@@ -106,9 +106,9 @@ def write_search(
     """
     best = best_of(trials)
     counts = {name: sum(trial.state == name for trial in trials) for name in STATES.values()}
-    write_text(out / "trials.csv", trials_csv(trials, list(space)))
+    write_text(out / "trials.csv", trials_csv(trials, list(space)), shared=True)
     if best_recipe:
-        write_text(out / "best.toml", best_recipe)
+        write_text(out / "best.toml", best_recipe, shared=True)
     record = {
         "schema": SCHEMA,
         **facts,
@@ -116,7 +116,7 @@ def write_search(
         "best": None if best is None else {"trial": best.number, **_about(out, best)},
         "importance": [asdict(one) for one in importances_of(trials, space)],
     }
-    write_text(out / "search.json", json.dumps(record, indent=2) + "\n")
+    write_text(out / "search.json", json.dumps(record, indent=2) + "\n", shared=True)
     for trial in trials:
         if trial.state != "running" and trial is not best:
             folder = trial_folder(out, trial.number)
