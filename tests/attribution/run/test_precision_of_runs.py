@@ -55,7 +55,7 @@ def test_predictions_and_maps_are_near_those_in_float32_and_not_the_same(images)
     assert 0 < np.abs(logits[0] - logits[1]).max() < 0.1 * np.abs(logits[1]).max()
     expected = full.maps("saliency")
     np.testing.assert_allclose(
-        low.maps("saliency"), expected, rtol=0, atol=2e-4 * np.abs(expected).max()
+        low.maps("saliency"), expected, rtol=0, atol=1e-3 * np.abs(expected).max()
     )
     assert not np.array_equal(low.maps("gradcam"), full.maps("gradcam"))
 
