@@ -42,6 +42,7 @@ def attention_table() -> Table:
     """Compare Grad-CAM and attention maps for networks that attend."""
     columns = {name: _interleaved(_attention(name)) for name in ATTENDING}
     note = (
+        "torch.compile, which takes minutes for each of these, is in the table above alone. "
         "transformers: a ViT-Ti of its own with eager attention, which it needs to give attention "
         "out; no map is made of it."
     )
@@ -127,7 +128,7 @@ def _attention(name: str) -> dict[str, Run]:
     candidates = {BARE: bare}
     transformer = name.startswith("vit")
     for method in ("gradcam", "attention", *(["rollout"] if transformer else [])):
-        for engine in engines():
+        for engine in (one for one in engines() if one != "compile"):
             candidates[f"xattn {method} [{engine}]"] = _ours(module, x, method, engine=engine)
     if transformer:
         candidates["transformers, eager attention"] = eager_attention(x)

@@ -13,6 +13,7 @@ import torch
 from tests.benchmarks.harness import Ratio, Table
 from tests.benchmarks.pipeline import photographs
 from xattn.attribution.run.pipeline import explain
+from xattn.images import Preprocessing
 from xattn.models import build, wrap
 
 SIZES = (100, 1_000, 10_000)
@@ -22,7 +23,11 @@ BASE = 1_000
 def growth_table(sizes: tuple[int, ...] = SIZES) -> Table:
     """Compare the time of an image in `explain` over numbers of images, at 1,000 = 1."""
     torch.manual_seed(0)
-    model = wrap(build("test_resnet", 2).eval(), classes=["benign", "malignant"], size=96)
+    model = wrap(
+        build("test_resnet", 2).eval(),
+        classes=["benign", "malignant"],
+        preprocessing=Preprocessing(size=(96, 96)),
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         different = photographs(folder, 16)
