@@ -1,7 +1,9 @@
 """The section of docs/study.md on the study of ISIC 2018, from docs/isic2018-study.
 
-    python docs/generate/study.py xattn-study/isic2018    # takes the study's tables over first
-    python docs/generate/study.py                         # from the tables that are there
+    python docs/generate/study.py xattn-study/isic2018 COMMIT    # takes the study's tables over
+    python docs/generate/study.py                                # from the tables that are there
+
+COMMIT is the one that the study was run at, which its folder does not know.
 
 Writes anew what stands between a line `<!-- study: NAME -->` and a line `<!-- end of study -->`; a
 test compares. The sentences around are written by hand, and have to be read again afterwards.
@@ -11,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ CHANCE = 0.5
 """Of balanced accuracy and AUC of two classes."""
 
 
-def take_over(study: Path) -> None:
+def take_over(study: Path, commit: str) -> None:
     """Copy the tables of a study that the page shows, and what made them."""
     TABLES.mkdir(exist_ok=True)
     for name in ("claims/claims.csv", "comparison/comparison.csv"):
@@ -54,7 +55,9 @@ def take_over(study: Path) -> None:
         for folder in sorted((study / "runs").iterdir())
     ]
     pd.concat(verdicts).to_csv(TABLES / "verdicts.csv", index=False)
-    (TABLES / "about.json").write_text(json.dumps(_about(study), indent=1) + "\n")
+    (TABLES / "about.json").write_text(
+        json.dumps({"commit": commit, **_about(study)}, indent=1) + "\n"
+    )
 
 
 def _folder(model: str, seed: int) -> str:
@@ -62,17 +65,12 @@ def _folder(model: str, seed: int) -> str:
 
 
 def _about(study: Path) -> dict[str, object]:
-    """Say which commit and what data made a study, and what it took."""
+    """Say what data and versions made a study, and what it took."""
     records = [json.loads(path.read_text()) for path in sorted((study / "steps").glob("*.json"))]
     seconds = sum(one.get("seconds") or 0 for one in records)
     (first, *_) = sorted((study / "models").iterdir())
     trained = json.loads((first / "train.json").read_text())
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "log", "-1", "--format=%h", "--", "xattn", "analysis"],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()  # fmt: skip
     return {
-        "commit": commit,
         "hours": round(seconds / 3600, 1),
         "steps": len(records),
         "splits": trained["splits"],
@@ -90,7 +88,7 @@ def made() -> str:
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
         f"`xattn study analysis/isic2018.toml`, at {about['commit']}, {versions}: "
-        f"{about['steps']} steps, {about['hours']} hours of one process on a CPU. Images: "
+        f"{about['steps']} steps, which took {about['hours']} hours together. Images: "
         f"{', '.join(parts)}.\n"
     )
 
@@ -187,7 +185,8 @@ def renewed(page: str) -> str:
 def main() -> int:
     """Take the tables of a study over if one is named, and write the page anew."""
     if len(sys.argv) > 1:
-        take_over(Path(sys.argv[1]))
+        study, commit = sys.argv[1:]
+        take_over(Path(study), commit)
     PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 

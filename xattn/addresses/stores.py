@@ -158,7 +158,8 @@ class Store:
                 return
             try:
                 self.fs.pipe_file(key, content, mode="create")
-            except (TypeError, NotImplementedError, ValueError):  # a store without conditions
+            except (TypeError, NotImplementedError, ValueError):
+                # How fsspec's protocols say that they know no mode; then the next best.
                 if self.fs.exists(key):
                     raise FileExistsError(str(address)) from None
                 self.fs.pipe_file(key, content)
